@@ -1,0 +1,137 @@
+"""Zip and 7z archives, streamed: nothing touches the disk unless asked. All of it is checked."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from kagglekit.archive_formats import MAX_MEMBER_BYTES, Member, open_archive, unsafe
+from kagglekit.errors import ArchiveError
+
+__all__ = ["Member", "extract", "members", "stream", "unpack_nested"]
+
+ARCHIVE_SUFFIXES = (".zip", ".7z")
+
+
+def members(path: Path) -> list[Member]:
+    """The regular files in an archive, in its order, after all safety checks.
+
+    Raises:
+        ArchiveError: not an archive, damaged, encrypted, unsafe, or a bomb.
+    """
+    with open_archive(path) as archive:
+        return archive.members
+
+
+def stream(
+    path: Path, take: Callable[[Member, bytes], None], wanted: Callable[[str], bool] = lambda name: True
+) -> None:
+    """Decompress once and hand over each wanted member, in stored order (7z: empty ones first).
+
+    Args:
+        path: a zip or 7z file.
+        take: called with each member and its bytes, whose CRC has been verified.
+        wanted: whether a member of this name is.
+
+    Raises:
+        ArchiveError: as `members`; or a member has a wrong CRC or does not fit in memory.
+    """
+    with open_archive(path) as archive:
+        chosen = [m for m in archive.members if wanted(m.name)]
+        for member in chosen:
+            if member.size > MAX_MEMBER_BYTES:
+                raise ArchiveError(
+                    f"{path.name}: member {member.name!r} has {member.size:,} bytes, "
+                    f"more than the {MAX_MEMBER_BYTES:,} that are held in memory",
+                    hint="a clip is seconds long; check the patterns under data: in competition.yaml",
+                )
+        archive.pump({m.name for m in chosen}, lambda member: _Memory(member, take))
+
+
+def extract(path: Path, folder: Path) -> list[Path]:
+    """Write all members under the new folder `folder`, whole or not at all.
+
+    Raises:
+        ArchiveError: as `stream`.
+        OSError: the disk is full, or `folder` exists and is not empty.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        part = Path(temporary, "part")
+        part.mkdir()
+        with open_archive(path) as archive:
+            files = archive.members
+            archive.pump({m.name for m in files}, lambda member: _File(part / member.name))
+        os.replace(part, folder)
+    return [folder / m.name for m in files]
+
+
+def unpack_nested(path: Path, folder: Path, *, depth: int = 2) -> list[Path]:
+    """Write the archives inside an archive to `folder`, as for Kaggle's <slug>.zip of train.7z ...
+
+    Those already there with the right size are left as they are.
+
+    Returns:
+        The innermost archives; none where `path` contains no archive.
+
+    Raises:
+        ArchiveError: as `stream`; or archives are nested deeper than `depth`.
+    """
+    with open_archive(path) as archive:
+        inner = [m for m in archive.members if m.name.lower().endswith(ARCHIVE_SUFFIXES)]
+        targets = {m.name: folder / Path(m.name).name for m in inner}
+        if len(set(targets.values())) < len(targets):
+            raise unsafe(path, "contains several archives of one name")
+        if inner and depth == 0:
+            raise unsafe(path, "is the third archive inside another")
+        absent = {m.name for m in inner if not _has_size(targets[m.name], m.size)}
+        if absent:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".part.", dir=folder) as part:
+                archive.pump(absent, lambda member: _File(Path(part, targets[member.name].name)))
+                for name in absent:
+                    os.replace(Path(part, targets[name].name), targets[name])
+    leaves: list[Path] = []
+    for target in targets.values():
+        leaves += unpack_nested(target, folder, depth=depth - 1) or [target]
+    return leaves
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+class _Memory:
+    """Collects a member and hands it over."""
+
+    def __init__(self, member: Member, take: Callable[[Member, bytes], None]) -> None:
+        self.member = member
+        self.take = take
+        self.parts: list[bytes] = []
+
+    def write(self, data: bytes, /) -> None:
+        self.parts.append(bytes(data))
+
+    def close(self) -> None:
+        content = b"".join(self.parts)
+        self.parts.clear()  # py7zr keeps every sink until it is closed itself
+        self.take(self.member, content)
+
+
+class _File:
+    """Writes a member to a file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("xb")
+
+    def write(self, data: bytes, /) -> None:
+        self.file.write(data)
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __del__(self) -> None:  # where a damaged member never came to its end
+        self.file.close()

@@ -1,0 +1,128 @@
+"""The command line: the verbs, how failures are shown, and exit codes. Imports nothing heavy.
+
+Exit codes: 0 done · 1 a failure, explained · 2 wrong usage · 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from kagglekit import __version__, console
+from kagglekit.errors import KagglekitError
+
+VERBS = {
+    "fetch": "download the competition's files",
+    "prepare": "decode the audio, make folds",
+    "features": "compute log-mels into the cache",
+    "train": "train models on every fold",
+    "tune": "search hyperparameters of a model, then train the best",
+    "predict": "predict the test clips, or wav files",
+    "ensemble": "blend trained models",
+    "submit": "write, check and, with --upload, send a submission",
+    "leaderboard": "show the log of submissions",
+    "run": "do all of it, within a time limit",
+    "demo": "make a small spoken competition and do all of it",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs. Their modules are light: they import what they need when they run."""
+    top = argparse.ArgumentParser(
+        prog="kagglekit",
+        description="From a Kaggle audio competition's archives to a submission you can trust.",
+        epilog="example:  kagglekit fetch && kagglekit tune --model convs2s && kagglekit submit --ensemble convs2s",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"kagglekit {__version__}")
+    _add_common(top, top_level=True)
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, summary in VERBS.items():
+        module = import_module(f"kagglekit.commands.{name}")
+        parser = verbs.add_parser(
+            name,
+            help=summary,
+            description=module.__doc__,
+            epilog=module.EXAMPLE,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(parser)
+        _add_common(parser, top_level=False)
+        parser.set_defaults(run=module.run)
+    return top
+
+
+def _add_common(parser: argparse.ArgumentParser, *, top_level: bool) -> None:
+    """Options that may stand before or after the verb: absent after it, they keep what stood before."""
+
+    def default(value: object) -> object:
+        return value if top_level else argparse.SUPPRESS
+
+    group = parser.add_argument_group("for every verb")
+    group.add_argument(
+        "-C", "--config", metavar="FILE", default=default(None), help="the competition (competition.yaml)"
+    )
+    # two names, because an appended list after the verb would replace the one before it
+    group.add_argument(
+        "--set", metavar="A.B=VALUE", action="append", default=[], dest="set_before" if top_level else "set_after",
+        help="override a setting, e.g. train.epochs=10",
+    )  # fmt: skip
+    group.add_argument("--json", action="store_true", default=default(False), help="results as JSON")
+    group.add_argument("--quiet", action="store_true", default=default(False), help="no bars, no notes")
+    group.add_argument(
+        "--traceback", action="store_true", default=default(False), help="show where a failure came from"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    args = make_parser().parse_args(argv)
+    args.set = [*args.set_before, *args.set_after]
+    console.configure(quiet=args.quiet, json_output=args.json)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _show("stopped", "nothing is lost: the same command goes on from here")
+        return 130
+    except BrokenPipeError:  # `kagglekit leaderboard | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if args.traceback:
+            raise
+        _show(*_explain(error))
+        return 1
+    return 0
+
+
+def _explain(error: Exception) -> tuple[str, str | None]:
+    """(what happened, what to do)."""
+    if isinstance(error, KagglekitError):
+        return str(error), error.hint
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return (
+                f"the disk is full{where}",
+                "free some space and run the same command again; nothing is lost",
+            )
+        return f"{error.strerror or error}{where}", "check the path and its permissions"
+    if isinstance(error, MemoryError):
+        return "out of memory", "close other programs, or set train.batch_size lower"
+    kind = type(error).__name__
+    return f"unexpected {kind}: {error}", "run again with --traceback and report what it shows"
+
+
+def _show(message: str, hint: str | None) -> None:
+    print(f"error: {message}" if message != "stopped" else "stopped", file=sys.stderr)
+    if hint:
+        print(f"hint:  {hint}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

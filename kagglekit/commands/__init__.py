@@ -1,0 +1,95 @@
+"""One thin file a verb: EXAMPLE, add_arguments, run. Heavy imports stand inside run, so help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kagglekit.errors import KagglekitError
+
+if TYPE_CHECKING:
+    from kagglekit.config import Config
+    from kagglekit.validation import Score
+    from kagglekit.workspace import Workspace
+
+
+def open_workspace(args: argparse.Namespace) -> tuple[Config, Workspace]:
+    """The competition that the options name."""
+    from kagglekit import config_file
+    from kagglekit.workspace import Workspace
+
+    config = config_file.load(Path(args.config) if args.config else None, args.set)
+    return config, Workspace(config)
+
+
+def next_command(args: argparse.Namespace, command: str) -> str:
+    """The line that says how to go on, with the options this call was given."""
+    options = f"-C {args.config} " if args.config else ""
+    return f"next: kagglekit {options}{command}"
+
+
+def names(text: str) -> list[str]:
+    """`a,b` -> ["a", "b"], for argparse."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("names no model")
+    return found
+
+
+def duration(text: str) -> float:
+    """`90`, `90s`, `30m`, `2h` -> seconds, for argparse."""
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    try:
+        seconds = float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; write 90s, 30m or 2h")
+    return seconds
+
+
+def show_score(score: Score) -> list[str]:
+    """A score in lines."""
+    parts = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in score.parts.items())
+    official = "" if score.official is None else f", official validation list {score.official:.4f}"
+    lines = [
+        f"  CV {score.cv:.4f} (95 % {score.low:.4f} to {score.high:.4f}), plain accuracy {score.plain:.4f}{official}",
+        f"  by part: {parts}",
+    ]
+    if score.constant:
+        lines.append(
+            f"  ALARM: hardly ever predicts, or always predicts: {', '.join(score.constant)}; do not submit this alone"
+        )
+    return lines
+
+
+def models_of(workspace: Workspace, chosen: list[str] | None) -> list[str]:
+    """The chosen models, or every model with a finished run.
+
+    Raises:
+        KagglekitError: none is trained.
+    """
+    if chosen:
+        return list(dict.fromkeys(chosen))
+    trained = sorted({path.parent.parent.name for path in workspace.runs.glob("*/*/metrics.json")})
+    if not trained:
+        raise KagglekitError("no model is trained yet", hint="train one: kagglekit train --model tcresnet")
+    return trained
+
+
+def table(title: str, columns: list[str], rows: list[list[Any]]) -> Any:
+    """A rich table; numbers to the right."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", box=SIMPLE, title_style="bold", pad_edge=False)
+    for index, name in enumerate(columns):
+        numbers = any(isinstance(row[index], int | float) for row in rows)
+        made.add_column(name, justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        made.add_row(
+            *("" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row)
+        )
+    return made

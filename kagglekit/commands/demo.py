@@ -1,0 +1,39 @@
+"""Make a small spoken competition with eSpeak NG, offline, and take it from fetch to a graded submission."""
+
+from __future__ import annotations
+
+import argparse
+
+EXAMPLE = """example:
+  $ kagglekit demo
+  public 0.87333, private 0.88000 (CV 0.8790)
+  next: kagglekit -C demo/competition.yaml leaderboard"""
+
+MODELS = ["tcresnet", "convs2s"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--folder", default="demo", help="where it is made (demo)")
+    parser.add_argument("--time-limit", default=None, help=argparse.SUPPRESS)
+
+
+def run(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from kagglekit import console
+    from kagglekit.commands import run as run_command
+    from kagglekit.data.synth import demo_yaml, make_competition
+    from kagglekit.workspace import building
+
+    folder = Path(args.folder)
+    with building(folder / "host", "demo-1") as host:
+        if host is not None:
+            console.note("speaking: ten words, fourteen fillers, noise, and words that training never hears")
+            make_competition(host)
+    config = folder / "competition.yaml"
+    if not config.is_file():
+        config.write_text(demo_yaml("host"), encoding="utf-8")
+    args.config = str(config)
+    args.models, args.trials, args.time_limit = MODELS, 0, None
+    args.upload, args.yes = True, True
+    run_command.run(args)

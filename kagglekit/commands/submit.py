@@ -1,0 +1,126 @@
+"""Blend models, write the submission and check it; with --upload ask, send it, and wait for the score."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from kagglekit.commands import names
+
+if TYPE_CHECKING:
+    from kagglekit.ensemble.build import Ensemble
+    from kagglekit.hosts.base import Host
+    from kagglekit.ledger import Entry, Ledger
+    from kagglekit.submit import Written
+
+EXAMPLE = """example:
+  $ kagglekit submit --ensemble ast,wav2vec2 --upload
+  submissions/20261122-101500_ast+wav2vec2_0.9312.csv: 158,538 rows, CV 0.9312
+  Upload it? [y/N] y
+  public 0.92811, private not shown yet"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ensemble", type=names, default=None, metavar="A,B", help="models; all trained ones by default"
+    )
+    parser.add_argument("--upload", action="store_true", help="send it to the host")
+    parser.add_argument("--yes", action="store_true", help="without asking")
+    parser.add_argument("--force", action="store_true", help="even if the same bytes were sent before")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait for the score")
+    parser.add_argument("--message", default=None, help="the host keeps it with the submission")
+
+
+def run(args: argparse.Namespace) -> None:
+    from kagglekit import console
+    from kagglekit.commands import models_of, next_command, open_workspace, show_score
+    from kagglekit.commands.ensemble import members_table, weights_of
+    from kagglekit.data.prepare import prepare
+    from kagglekit.ensemble.build import build
+    from kagglekit.hosts import open_host
+    from kagglekit.ledger import Ledger
+    from kagglekit.submit import write
+    from kagglekit.training.run import best_run
+
+    config, workspace = open_workspace(args)
+    prepared = prepare(config, workspace)
+    chosen = models_of(workspace, args.ensemble)
+    made = build(config, workspace, prepared, [best_run(workspace, name, prepared.key) for name in chosen])
+    written = write(config, workspace, made)
+    entry = written.entry
+    lines: list[object] = [
+        members_table(made),
+        f"{written.path}: {len(written.frame):,} rows, CV {made.score.cv:.4f}",
+        *show_score(made.score),
+        _balance(written, config.labels.classes),
+        *(f"  warning: {text}" for text in written.warnings),
+    ]
+    if args.upload:
+        shown = [] if args.json else lines
+        entry, said = _upload(
+            args, written, made, open_host(config, workspace.root), Ledger(workspace.ledger_path), shown
+        )
+        lines = [] if shown else lines
+        lines += [said, next_command(args, "leaderboard")]
+    else:
+        again = f"submit --ensemble {','.join(chosen)} --upload"
+        lines.append(next_command(args, again))
+    data = {"csv": written.path, "rows": len(written.frame), "cv": made.score.cv, "weights": weights_of(made)}
+    scores = {"status": entry.status, "ref": entry.ref, "public": entry.public, "private": entry.private}
+    console.result({**data, **scores, "warnings": written.warnings}, lines)
+
+
+def _balance(written: Written, classes: tuple[str, ...]) -> str:
+    from kagglekit.submission import class_balance
+
+    balance = class_balance(written.frame, classes)
+    return "  labels: " + ", ".join(f"{label} {count:,} ({share:.1%})" for label, count, share in balance)
+
+
+def _upload(
+    args: argparse.Namespace,
+    written: Written,
+    made: Ensemble,
+    host: Host,
+    ledger: Ledger,
+    lines: list[object],
+) -> tuple[Entry, str]:
+    """Show, ask, send, wait; the entry and a line about it."""
+    from kagglekit import console
+    from kagglekit.errors import SubmissionError
+    from kagglekit.submit import refuse_twice, upload, wait
+
+    refuse_twice(written, force=args.force)
+    limits = host.limits()
+    left = "" if limits.allowed_now is None else f"; {limits.allowed_now} submissions left today"
+    lines.append(f"  sent today: {limits.today}{left}")
+    if lines and not args.json:
+        console.result({}, lines)
+    if limits.allowed_now == 0:
+        raise SubmissionError(
+            "no submissions are left today", hint=f"{written.path} is kept: send it tomorrow"
+        )
+    if not args.yes and not _agreed():
+        raise SubmissionError("not uploaded", hint=f"{written.path} is kept; --yes uploads without asking")
+    message = args.message or f"{made.name} CV {made.score.cv:.4f}"
+    entry = upload(written, host, ledger, message)
+    if args.no_wait:
+        return entry, f"sent as {entry.ref}; not waiting for the score"
+    entry = wait(entry, host, ledger)
+    if entry.status == "ERROR":
+        raise SubmissionError(f"the host did not accept it: {entry.error}", hint=f"look at {written.path}")
+    if entry.status == "PENDING":
+        return entry, f"sent as {entry.ref}; not scored yet"
+    private = "not shown yet" if entry.private is None else f"{entry.private:.5f}"
+    public = "not shown yet" if entry.public is None else f"{entry.public:.5f}"
+    return entry, f"public {public}, private {private} (CV {made.score.cv:.4f})"
+
+
+def _agreed() -> bool:
+    """Ask on stderr, so that stdout stays the result."""
+    import sys
+
+    if not sys.stdin.isatty():
+        return False
+    print("Upload it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,374 @@
+"""What competition.yaml may say: frozen sections with their checks. config_file.py reads it.
+
+Paths in the file are relative to the folder that holds it. Precedence, weakest first: the
+defaults below, a model file's DEFAULTS, the YAML's `train:`, its `models.<name>.train:`, `--set`,
+parameters that a search found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from kagglekit.errors import ConfigError, close_match
+
+
+def _from_root(path: Path, info: ValidationInfo) -> Path:
+    root: Path = (info.context or {}).get("root", Path())
+    return root / path.expanduser()
+
+
+FilePath = Annotated[Path, AfterValidator(_from_root)]
+"""Relative to the folder of the YAML file, which `config_file.load` gives as context."""
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of competition.yaml: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LocalHost(Section):
+    """A folder that stands in for Kaggle: same files, a solution, graded here."""
+
+    files: FilePath
+    """Folder with the competition's files."""
+    solution: FilePath
+    """CSV of id, label and, optionally, Usage (Public or Private)."""
+    daily_limit: Count = 10
+    """Submissions a day (UTC)."""
+    grading_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """Seconds between PENDING and COMPLETE."""
+    deadline: datetime | None = None
+    """No submission counts after it (UTC if it names no zone)."""
+
+
+class Competition(Section):
+    """Which competition, and where it lives."""
+
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """The last part of the competition's address."""
+    host: Literal["kaggle", "local"] = "kaggle"
+    """Where files come from and submissions go."""
+    local: LocalHost | None = None
+    """Needed when host is local."""
+    metric: Literal["accuracy"] = "accuracy"
+    """What the host scores."""
+
+    @model_validator(mode="after")
+    def _local_is_described(self) -> Competition:
+        if self.host == "local" and self.local is None:
+            raise ValueError("host is local, but there is no 'local' section with files and solution")
+        return self
+
+
+class LabelTable(Section):
+    """Labels that stand in a CSV inside the train archive instead of in folder names."""
+
+    file: str
+    """Path of the CSV inside the train archive."""
+    id: str
+    """Column with the clip's file name."""
+    label: str
+    """Column with the word."""
+    speaker: str | None = None
+    """Column with the speaker, if there is one."""
+
+
+class Data(Section):
+    """The host's files, and what in them is a clip. Patterns match whole path components."""
+
+    train_archive: str = "train.7z"
+    test_archive: str = "test.7z"
+    sample_submission: str = "sample_submission.7z"
+    """A CSV, or an archive with one CSV in it."""
+    train_clips: str = "train/audio/*/*.wav"
+    test_clips: str = "test/audio/*.wav"
+    noise_clips: str | None = "train/audio/_background_noise_/*.wav"
+    """Long recordings without speech; kept whole."""
+    label_table: LabelTable | None = None
+    """Where absent, the name of a clip's folder is its word."""
+    speaker_pattern: str | None = r"^(.+?)_nohash_"
+    """Regular expression on the file name; its first group is the speaker."""
+    validation_list: str | None = "train/validation_list.txt"
+    """The data set's own list of validation clips, used where the archive has it."""
+    testing_list: str | None = "train/testing_list.txt"
+    leave_out: tuple[Literal["empty", "truncated", "unreadable", "silent", "duplicate"], ...] = (
+        "empty",
+        "unreadable",
+        "duplicate",
+    )
+    """Train clips with these problems are listed but not trained on."""
+
+    @field_validator("speaker_pattern")
+    @classmethod
+    def _has_one_group(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                groups = re.compile(pattern).groups
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
+            if groups < 1:
+                raise ValueError("needs a group: the part in ( ) is the speaker")
+        return pattern
+
+
+class Audio(Section):
+    """What a clip is after decoding: mono int16 of fixed length."""
+
+    sample_rate: Annotated[int, Field(ge=1000, le=192_000)] = 16_000
+    """Hz. Clips of another rate are resampled."""
+    seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Longer clips are cut at the end, shorter ones padded with zeros."""
+
+    @property
+    def samples(self) -> int:
+        """Samples in a clip, 16,000 for one second at 16 kHz."""
+        return round(self.sample_rate * self.seconds)
+
+
+class Labels(Section):
+    """The competition's classes."""
+
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Words that are classes of their own."""
+    filler: str | None = "unknown"
+    """The class of every other word."""
+    silence: str | None = "silence"
+    """The class of clips without speech, cut from the noise recordings."""
+    silence_share: Share = 0.1
+    """Silence clips made for training, as a share of the spoken ones."""
+    keep_fillers: Annotated[float, Field(gt=0)] | Literal["all"] = "all"
+    """Filler clips trained on: all, a number (> 1), or a share (<= 1)."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Targets, then silence, then filler: the order of every logit in the workspace."""
+        return self.targets + tuple(x for x in (self.silence, self.filler) if x is not None)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Labels:
+        twice = sorted({c for c in self.classes if self.classes.count(c) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return self
+
+
+class Validation(Section):
+    """Folds, and the test prior that the CV score is weighted to."""
+
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    seed: int = 0
+    prior: Mapping[str, Share] = Field(default_factory=dict)
+    """Share of a class in the hidden test; classes not named divide the rest equally.
+    Empty: all classes weigh as they do in the training data."""
+    never_heard: Share = 0.5
+    """Share of the test's filler clips whose word no training clip contains."""
+
+    @model_validator(mode="after")
+    def _prior_is_a_share(self) -> Validation:
+        if sum(self.prior.values()) > 1 + 1e-9:
+            raise ValueError(f"the prior adds up to {sum(self.prior.values()):g}, more than 1")
+        return self
+
+
+class Features(Section):
+    """Log-mel spectrogram."""
+
+    n_mels: Annotated[int, Field(ge=8, le=256)] = 40
+    window_ms: Annotated[float, Field(ge=5, le=200)] = 30.0
+    hop_ms: Annotated[float, Field(ge=1, le=100)] = 10.0
+    fmin: Annotated[float, Field(ge=0)] = 20.0
+    """Hz, lower edge of the first mel filter."""
+    fmax: Positive = 7600.0
+    """Hz, upper edge of the last mel filter."""
+    dtype: Literal["float32", "float16"] = "float32"
+    """Of the cache; float16 halves the disk it takes, at +-0.004."""
+
+    @model_validator(mode="after")
+    def _band(self) -> Features:
+        if self.fmin >= self.fmax:
+            raise ValueError(f"fmin {self.fmin:g} Hz is not below fmax {self.fmax:g} Hz")
+        return self
+
+
+class Augment(Section):
+    """What happens to a training batch of cached log-mels. 0 switches a line off."""
+
+    shift_ms: Annotated[float, Field(ge=0, le=500)] = 100.0
+    """Time shift, uniform in +-shift_ms."""
+    gain_db: Annotated[float, Field(ge=0, le=40)] = 6.0
+    """Loudness, uniform in +-gain_db."""
+    noise: Share = 0.5
+    """Share of clips that get background noise, added in the power domain."""
+    noise_snr_db: tuple[float, float] = (0.0, 30.0)
+    """Signal-to-noise ratio, uniform between the two."""
+    time_mask: Annotated[int, Field(ge=0, le=100)] = 20
+    """SpecAugment: two masks of up to so many frames (arXiv:1904.08779)."""
+    freq_mask: Annotated[int, Field(ge=0, le=100)] = 5
+    """SpecAugment: two masks of up to so many mel bands."""
+    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """alpha of Beta(alpha, alpha) (arXiv:1710.09412)."""
+    double_words: Share = 0.15
+    """Share of a batch that becomes a filler made of the first part of one word and the second
+    part of another: the words that no training clip contains (4th place of the 2018 challenge)."""
+
+
+class Train(Section):
+    """One fold's training."""
+
+    epochs: Count = 40
+    batch_size: Count = 128
+    optimizer: Literal["adamw", "adam", "adamax", "sgd", "rmsprop"] = "adamw"
+    lr: Positive = 2e-3
+    """Peak learning rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.02
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """After warm-up: down to zero along a cosine, or level."""
+    warmup: Share = 0.1
+    """Share of the steps with a rising learning rate; 0.3 with cosine is one-cycle."""
+    loss: Literal["crossentropy", "mse"] = "crossentropy"
+    """mse is between probabilities and one-hot labels, as the report had it."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Largest gradient norm; 0 clips nothing."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay of the running mean of the weights that is evaluated and kept; 0: the weights themselves."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after so many epochs without a better CV score; 0 never stops early."""
+    labels: Literal["targets", "words"] = "words"
+    """What the head predicts: the classes, or every word, summed into the classes."""
+    bf16: bool = False
+    """Autocast to bfloat16."""
+    seed: int = 0
+    augment: Augment = Augment()
+
+
+class Search(Section):
+    """The Optuna study of `kagglekit tune`."""
+
+    trials: Count = 30
+    """Trials in the study, finished and pruned ones of earlier calls included."""
+    epochs: Count | None = None
+    """Epochs of a trial; by default train.epochs."""
+    folds: Count | None = None
+    """Folds of a trial; by default all."""
+    storage: str | None = None
+    """Optuna storage address; by default a journal file in the workspace."""
+    seed: int = 0
+
+
+class ModelSection(Section):
+    """What this competition changes about one architecture."""
+
+    checkpoint: str | None = None
+    """Hub name or folder of a pretrained model."""
+    model: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the architecture's Config."""
+    train: Train = Train()
+    """What is set here overrides the top-level `train:` for this architecture alone."""
+    features: Features = Features()
+    """What is set here overrides the top-level `features:` for this architecture alone."""
+
+
+def _known_model(name: str) -> str:
+    from kagglekit.models import MODELS  # here, because the models' own Configs are Sections
+
+    if name not in MODELS:
+        raise ValueError(f"no model '{name}'; {close_match(name, MODELS)}")
+    return name
+
+
+ModelName = Annotated[str, AfterValidator(_known_model)]
+
+
+class Ensemble(Section):
+    """Caruana selection on OOF predictions."""
+
+    rounds: Count = 50
+    """Models picked, with replacement."""
+    bags: Count = 20
+    """Selections on random halves of the runs that are averaged."""
+    seed: int = 0
+
+
+class Submission(Section):
+    """Columns of the submission CSV."""
+
+    id: str = "fname"
+    label: str = "label"
+
+
+class Config(Section):
+    """All of competition.yaml."""
+
+    competition: Competition
+    labels: Labels
+    data: Data = Data()
+    audio: Audio = Audio()
+    validation: Validation = Validation()
+    features: Features = Features()
+    train: Train = Train()
+    """What is set here overrides each architecture's own defaults."""
+    models: dict[ModelName, ModelSection] = Field(default_factory=dict)
+    search: Search = Search()
+    ensemble: Ensemble = Ensemble()
+    submission: Submission = Submission()
+    workspace: FilePath = Field(default=Path(".kagglekit"), validate_default=True)
+    """Everything that can be made again."""
+    submissions: FilePath = Field(default=Path("submissions"), validate_default=True)
+    """CSVs and the leaderboard log."""
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Config:
+        for name in self.validation.prior:
+            if name not in self.labels.classes:
+                hint = close_match(name, self.labels.classes)
+                raise ValueError(f"validation.prior names '{name}', which is not a class; {hint}")
+        if self.labels.silence and self.data.noise_clips is None:
+            raise ValueError("labels.silence is cut from noise, but data.noise_clips names none")
+        return self
+
+
+Settings = TypeVar("Settings", bound=Section)
+
+
+def overlay(base: Settings, *over: Section | Mapping[str, Any]) -> Settings:
+    """`base` with what is explicitly set in each of `over`, later ones stronger, sections merged.
+
+    Raises:
+        ConfigError: a mapping in `over` has an unknown key or an impossible value.
+    """
+    merged = base.model_dump()
+    for layer in over:
+        _merge(merged, layer.model_dump(exclude_unset=True) if isinstance(layer, Section) else layer)
+    try:
+        return type(base).model_validate(merged)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("; ".join(problems), hint="see the settings in README.md") from error
+
+
+def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value

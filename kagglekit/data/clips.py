@@ -1,0 +1,135 @@
+"""The clips table: one row a clip, with label, part and folds. Everything later is a view of it.
+
+Columns: clip_id · split (train, silence, test) · row (in its split's store) · word · label · part
+(keyword, silence, heard, never_heard) · speaker · fold (that validates it; -1: left out) ·
+heldout_fold (that never hears its word; -1: none) · official (validation, testing, train, or null
+where the data set has no lists) · samples · rms · peak · sha1 · problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from kagglekit.config import Config
+from kagglekit.data.folds import grouped_folds, word_folds
+from kagglekit.errors import ConfigError
+
+VERSION = 1  # part of the key: raise it when folds or parts change
+PARTS = ("keyword", "silence", "heard", "never_heard")
+COLUMNS = (
+    *("clip_id", "split", "row", "word", "label", "part", "speaker", "fold", "heldout_fold", "official"),
+    *("samples", "rms", "peak", "sha1", "problem"),
+)
+
+
+def label_of(word: str, config: Config) -> str | None:
+    """The class of a spoken word; None where it has none (no filler class)."""
+    return word if word in config.labels.targets else config.labels.filler
+
+
+def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str] | None) -> pl.DataFrame:
+    """Spoken training clips with labels and folds.
+
+    Args:
+        config: labels, validation and what to leave out.
+        facts: what ingesting the train archive found.
+        official: clip_id -> "validation" or "testing" by the data set's own lists; None: no lists.
+
+    Raises:
+        ConfigError: a target word has no clip, or folds are impossible.
+    """
+    words = facts["word"].to_list()
+    missing = sorted(set(config.labels.targets) - set(words))
+    if missing:
+        raise ConfigError(
+            f"no training clip for {', '.join(missing)}",
+            hint="check labels.targets and data.train_clips; words found: "
+            + ", ".join(sorted(set(words))[:12]),
+        )
+    labels = [label_of(word, config) for word in words]
+    used = np.array(
+        [
+            label is not None and problem not in config.data.leave_out
+            for label, problem in zip(labels, facts["problem"], strict=True)
+        ]
+    )
+    table = facts.with_columns(split=pl.lit("train"), label=pl.Series(labels, dtype=pl.String))
+    fold = np.full(len(facts), -1, dtype=np.int32)
+    kept = table.filter(pl.Series(used))
+    speakers = kept.select(pl.coalesce("speaker", "clip_id")).to_series().to_list()
+    fold[used] = grouped_folds(
+        speakers, kept["word"].to_list(), config.validation.folds, config.validation.seed
+    )
+    fillers = (
+        kept.filter(pl.col("label") == config.labels.filler)["word"].to_list() if config.labels.filler else []
+    )
+    heldout = word_folds(fillers, config.validation.folds)
+    table = table.with_columns(
+        fold=pl.Series(fold),
+        heldout_fold=pl.col("word").replace_strict(heldout, default=-1, return_dtype=pl.Int32),
+        official=_official(facts["clip_id"].to_list(), official),
+    )
+    return _with_part(table, config).select(COLUMNS)
+
+
+def _official(clip_ids: list[str], lists: Mapping[str, str] | None) -> pl.Series:
+    if lists is None:
+        return pl.Series([None] * len(clip_ids), dtype=pl.String)
+    return pl.Series([lists.get(clip_id, "train") for clip_id in clip_ids], dtype=pl.String)
+
+
+def _with_part(table: pl.DataFrame, config: Config) -> pl.DataFrame:
+    spoken = pl.when(pl.col("label") != pl.lit(config.labels.filler or "")).then(pl.lit("keyword"))
+    heard = pl.when(pl.col("fold") == pl.col("heldout_fold")).then(pl.lit("never_heard"))
+    return table.with_columns(part=spoken.otherwise(heard.otherwise(pl.lit("heard"))))
+
+
+def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int]) -> pl.DataFrame:
+    """Silence clips; their fold is their noise piece's."""
+    return facts.with_columns(
+        split=pl.lit("silence"),
+        label=pl.lit(config.labels.silence),
+        part=pl.lit("silence"),
+        fold=pl.col("speaker")
+        .str.strip_prefix("noise:")
+        .replace_strict(dict(fold_of), return_dtype=pl.Int32),
+        heldout_fold=pl.lit(-1, dtype=pl.Int32),
+        official=pl.lit(None, dtype=pl.String),
+    ).select(COLUMNS)
+
+
+def test_table(facts: pl.DataFrame) -> pl.DataFrame:
+    """Test clips: no label, no fold."""
+    return facts.with_columns(
+        split=pl.lit("test"),
+        word=pl.lit(None, dtype=pl.String),
+        speaker=pl.lit(None, dtype=pl.String),
+        label=pl.lit(None, dtype=pl.String),
+        part=pl.lit(None, dtype=pl.String),
+        fold=pl.lit(-1, dtype=pl.Int32),
+        heldout_fold=pl.lit(-1, dtype=pl.Int32),
+        official=pl.lit(None, dtype=pl.String),
+    ).select(COLUMNS)
+
+
+def training_rows(clips: pl.DataFrame, fold: int, config: Config, seed: int) -> pl.DataFrame:
+    """What the model of one fold learns from: other folds' clips, without this fold's filler words.
+
+    Filler clips are cut to labels.keep_fillers, the same ones for a seed.
+    """
+    rows = clips.filter((pl.col("fold") >= 0) & (pl.col("fold") != fold) & (pl.col("heldout_fold") != fold))
+    keep = config.labels.keep_fillers
+    if keep == "all" or config.labels.filler is None:
+        return rows
+    is_filler = pl.col("label") == config.labels.filler
+    fillers = rows.filter(is_filler)
+    count = round(keep * len(fillers)) if keep <= 1 else min(round(keep), len(fillers))
+    return pl.concat([rows.filter(~is_filler), fillers.sample(max(count, 1), seed=seed)])
+
+
+def validation_rows(clips: pl.DataFrame, fold: int) -> pl.DataFrame:
+    """The clips that one fold's model is judged on."""
+    return clips.filter(pl.col("fold") == fold)

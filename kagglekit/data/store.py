@@ -1,0 +1,216 @@
+"""Decoded audio as an Arrow file that Hugging Face `datasets.load_from_disk` opens, read without copying.
+
+A folder with data-00000-of-00001.arrow (the stream format), dataset_info.json and state.json, and the
+columns clip_id and audio: int16, of one length for clips, of any for recordings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kagglekit.errors import KagglekitError
+
+Int16 = npt.NDArray[np.int16]
+
+DATA_FILE = "data-00000-of-00001.arrow"
+BATCH_ROWS = 1024  # 32 MB of one-second clips at 16 kHz
+BATCH_SAMPLES = 2**24  # of recordings, 32 MB
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+class StoreWriter:
+    """Writes a store, batch by batch, so that memory does not grow with it.
+
+    Args:
+        folder: made if needed. The Arrow file gets its name only when the block ends well.
+        samples: length of every clip, or None for recordings of any length.
+    """
+
+    def __init__(self, folder: Path, samples: int | None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.samples = samples
+        self.features = _features(samples)
+        self._part = folder / f".{DATA_FILE}.part"
+        self._ids: list[str] = []
+        self._ends = [0]  # of the rows in the batch, in samples
+        # Rows are copied into one buffer: no list of arrays, nothing to join, pages touched when used.
+        self._batch = np.empty(BATCH_SAMPLES if samples is None else BATCH_ROWS * samples, np.int16)
+        self._digest = hashlib.sha1(usedforsecurity=False)
+        self._file = pa.OSFile(str(self._part), "wb")
+        self._stream = pa.ipc.new_stream(self._file, _schema(samples, self.features))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush()
+                self._stream.close()
+            self._file.close()
+            if kind is None:
+                self._describe()
+                os.replace(self._part, self.folder / DATA_FILE)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def add(self, clip_id: str, row: Int16) -> None:
+        """Append a copy of one clip or recording, (samples,)."""
+        assert row.dtype == np.int16 and (self.samples is None or row.shape == (self.samples,))
+        if len(self._ids) == BATCH_ROWS or self._ends[-1] + len(row) > len(self._batch):
+            self._flush()
+        if len(row) > len(self._batch):  # a recording of more than a quarter of an hour
+            self._batch = np.empty(len(row), np.int16)
+        start, end = self._ends[-1], self._ends[-1] + len(row)
+        self._batch[start:end] = row
+        self._ids.append(clip_id)
+        self._ends.append(end)
+
+    def _flush(self) -> None:
+        if not self._ids:
+            return
+        flat = self._batch[: self._ends[-1]]
+        values = pa.array(flat)
+        if self.samples is None:
+            audio: Any = pa.ListArray.from_arrays(pa.array(self._ends, pa.int32()), values)
+        else:
+            audio = pa.FixedSizeListArray.from_arrays(values, self.samples)
+        schema = _schema(self.samples, self.features)
+        self._stream.write_batch(pa.record_batch([pa.array(self._ids, pa.string()), audio], schema=schema))
+        self._digest.update("\n".join(self._ids).encode())
+        self._digest.update(flat.data)
+        self._ids, self._ends = [], [0]
+
+    def _describe(self) -> None:
+        """The two JSON files that `datasets` writes. It keys its caches by the fingerprint."""
+        info = {"citation": "", "description": "", "features": self.features, "homepage": "", "license": ""}
+        state: dict[str, Any] = {
+            "_data_files": [{"filename": DATA_FILE}],
+            "_fingerprint": self._digest.hexdigest()[:16],
+            "_format_columns": None,
+            "_format_kwargs": {},
+            "_format_type": None,
+            "_output_all_columns": False,
+            "_split": None,
+        }
+        (self.folder / "dataset_info.json").write_text(json.dumps(info, indent=2), encoding="utf-8")
+        (self.folder / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
+
+
+def _features(samples: int | None) -> dict[str, Any]:
+    """The columns as `datasets` describes them."""
+    audio: dict[str, Any] = {"feature": {"dtype": "int16", "_type": "Value"}}
+    if samples is not None:
+        audio["length"] = samples
+    return {"clip_id": {"dtype": "string", "_type": "Value"}, "audio": audio | {"_type": "List"}}
+
+
+def _schema(samples: int | None, features: dict[str, Any]) -> pa.Schema:
+    audio = pa.list_(pa.int16()) if samples is None else pa.list_(pa.int16(), samples)
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema([("clip_id", pa.string()), ("audio", audio)], metadata=metadata)
+
+
+class Store:
+    """Clips of one length, memory-mapped. Arrays it gives are read-only views unless said otherwise."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.samples: int = table.schema.field("audio").type.list_size
+        self.clip_ids: list[str] = table.column("clip_id").to_pylist()
+        chunks = table.column("audio").chunks
+        self._batches: list[Int16] = [
+            chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, self.samples) for chunk in chunks
+        ]
+        self._starts = np.cumsum([0, *map(len, self._batches)])
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def __getitem__(self, rows: slice) -> Int16:
+        """(n, samples); a view where the rows lie in one batch, else a copy."""
+        start, stop, step = rows.indices(len(self))
+        if step != 1:
+            raise ValueError("a store gives contiguous rows; use take for others")
+        parts = [
+            batch[max(start - at, 0) : stop - at]
+            for at, batch in zip(self._starts, self._batches, strict=False)
+            if at < stop and start < at + len(batch)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.empty((0, self.samples), np.int16)
+
+    def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
+        """A copy of the rows at `indices` (n,), in that order: (n, samples)."""
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f"row {indices.min()} or {indices.max()} is not in a store of {len(self)}")
+        out = np.empty((len(indices), self.samples), np.int16)
+        batch_of = np.searchsorted(self._starts, indices, side="right") - 1
+        for b in np.unique(batch_of):
+            here = np.flatnonzero(batch_of == b)
+            out[here] = self._batches[b][indices[here] - self._starts[b]]
+        return out
+
+    def batches(self) -> Iterator[tuple[int, Int16]]:
+        """First row and (n, samples) view of each record batch."""
+        yield from zip(map(int, self._starts), self._batches, strict=False)
+
+
+def open_store(folder: Path) -> Store:
+    """Open the clips in `folder`.
+
+    Raises:
+        KagglekitError: absent, damaged, or not a store of clips of one length.
+    """
+    table = _open_table(folder)
+    if not pa.types.is_fixed_size_list(table.schema.field("audio").type):
+        raise _damaged(folder, "its recordings have different lengths")
+    return Store(table)
+
+
+def open_recordings(folder: Path) -> dict[str, Int16]:
+    """Recordings of any length in `folder`, by id: (samples,) read-only views.
+
+    Raises:
+        KagglekitError: absent or damaged.
+    """
+    table = _open_table(folder)
+    ids = table.column("clip_id").to_pylist()
+    values = table.column("audio")
+    return {i: v.values.to_numpy(zero_copy_only=True) for i, v in zip(ids, values, strict=True)}
+
+
+def _open_table(folder: Path) -> pa.Table:
+    path = folder / DATA_FILE
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(_END_OF_STREAM), os.SEEK_END)
+            # Arrow takes a file cut between two batches for a whole one.
+            if file.read() != _END_OF_STREAM:
+                raise _damaged(folder, "its file is cut off")
+        table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+    except FileNotFoundError as error:
+        raise _damaged(folder, f"there is no {DATA_FILE}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(folder, str(error).splitlines()[0]) from error
+    if table.column_names != ["clip_id", "audio"]:
+        raise _damaged(folder, f"its columns are {', '.join(table.column_names)}")
+    return table
+
+
+def _damaged(folder: Path, what: str) -> KagglekitError:
+    hint = f"delete {folder.parent} and prepare again: kagglekit prepare"
+    return KagglekitError(f"the audio store {folder} cannot be read: {what}", hint=hint)

@@ -1,0 +1,123 @@
+"""Stored OOF and test logits of several runs -> one weighted mean, with an honest score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kagglekit.config import Config
+from kagglekit.data.prepare import Prepared
+from kagglekit.ensemble.selection import blend, nested, select
+from kagglekit.errors import KagglekitError
+from kagglekit.training.loop import OOF, predictions
+from kagglekit.training.run import TEST, Run, logits_of, rows_of, softmax
+from kagglekit.validation import Score, clip_weights, score
+from kagglekit.workspace import Workspace, locked, write_json
+
+WEIGHTS = "weights.json"
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A weighted mean of runs."""
+
+    name: str
+    runs: tuple[Run, ...]
+    weights: tuple[float, ...]
+    score: Score
+    """Of OOF predictions whose weights were chosen on the other folds."""
+    folder: Path
+
+    def predicted(self, classes: Sequence[str]) -> pl.DataFrame:
+        """clip_id and label of every test clip."""
+        table = pl.read_parquet(self.folder / TEST)
+        labels = np.asarray(classes)[logits_of(table).argmax(1)]
+        return table.select("clip_id").with_columns(label=pl.Series(labels, dtype=pl.String))
+
+
+def build(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
+    """Choose weights on OOF, blend OOF and test predictions, and keep all of it.
+
+    Args:
+        config, workspace, prepared: the competition.
+        runs: at least one finished run, each on the present clips and folds.
+
+    Raises:
+        KagglekitError: runs with other clips, folds or classes, or with logits that are not finite.
+    """
+    runs = sorted(runs, key=lambda run: (run.model, run.id))
+    _check(config, prepared, runs)
+    oof = [pl.read_parquet(run.folder / OOF).sort("clip_id") for run in runs]
+    test = [pl.read_parquet(run.folder / TEST).sort("clip_id") for run in runs]
+    _same_clips(runs, oof, "OOF")
+    _same_clips(runs, test, "test")
+    clips = rows_of(oof[0], prepared.clips)
+    probs = np.stack([softmax(logits_of(table)) for table in oof])
+    target = _class_index(clips["label"].to_list(), config)
+    weight, fold = clip_weights(clips, config), clips["fold"].to_numpy()
+    options = config.ensemble.model_dump()
+    weights = select(probs, target, weight, **options)
+    honest = nested(probs, target, weight, fold, **options) if len(runs) > 1 else probs[0]
+    result = score(_log(honest), clips, config)
+    name = "+".join(run.model for run in runs)
+    folder = workspace.ensembles / name
+    with locked(folder, name):
+        folder.mkdir(parents=True, exist_ok=True)
+        predictions(clips, _log(blend(probs, weights))).write_parquet(folder / OOF)
+        blended = blend(np.stack([softmax(logits_of(table)) for table in test]), weights)
+        predictions(test[0], _log(blended)).write_parquet(folder / TEST)
+        write_json(folder / WEIGHTS, _record(runs, weights, result))
+    return Ensemble(name, tuple(runs), tuple(float(w) for w in weights), result, folder)
+
+
+def _log(probs: NDArray[Any]) -> NDArray[np.float32]:
+    return np.log(probs + 1e-12).astype(np.float32)
+
+
+def _class_index(labels: list[str], config: Config) -> NDArray[np.int64]:
+    index = {name: i for i, name in enumerate(config.labels.classes)}
+    return np.array([index[label] for label in labels])
+
+
+def _record(runs: Sequence[Run], weights: NDArray[Any], result: Score) -> dict[str, Any]:
+    members = [
+        {"model": run.model, "run": run.id, "weight": float(w), "cv": run.score.cv}
+        for run, w in zip(runs, weights, strict=True)
+    ]
+    return {"members": members, **result.as_dict()}
+
+
+def _check(config: Config, prepared: Prepared, runs: Sequence[Run]) -> None:
+    for run in runs:
+        if run.metrics["clips_key"] != prepared.key:
+            raise KagglekitError(
+                f"run {run.model}/{run.id} was trained on other clips or folds than the present ones",
+                hint=f"train it on these: kagglekit train --model {run.model}",
+            )
+        if run.metrics["classes"] != list(config.labels.classes):
+            raise KagglekitError(
+                f"run {run.model}/{run.id} knows the classes {', '.join(run.metrics['classes'])}",
+                hint=f"train it on those of competition.yaml: kagglekit train --model {run.model}",
+            )
+
+
+def _same_clips(runs: Sequence[Run], tables: Sequence[pl.DataFrame], what: str) -> None:
+    first = tables[0]["clip_id"]
+    for run, table in zip(runs, tables, strict=True):
+        if not table["clip_id"].equals(first):
+            raise KagglekitError(
+                f"{what} predictions of {run.model}/{run.id} are of {len(table):,} clips, others' of {len(first):,}, "
+                "and not the same ones",
+                hint=f"remove {run.folder} and train it again: kagglekit train --model {run.model}",
+            )
+        if not np.isfinite(logits_of(table)).all():
+            raise KagglekitError(
+                f"{what} predictions of {run.model}/{run.id} hold NaN or infinity",
+                hint=f"remove {run.folder} and train it again with a lower train.lr",
+            )

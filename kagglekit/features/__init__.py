@@ -1,0 +1,1 @@
+"""Spectral features, batched in torch, and their cache."""

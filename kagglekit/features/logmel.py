@@ -1,0 +1,114 @@
+"""Log-mel spectrogram of many clips at once, in blocks that stay in the processor's cache.
+
+Triangular filters, evenly spaced on the HTK mel scale (Young et al., The HTK Book), of unit peak, on
+the power spectrum of a periodic Hann window in centred, reflect-padded frames: the definition of
+`librosa.feature.melspectrogram(htk=True, norm=None)`, then log(x + 1e-6) as in BC-ResNet
+(arXiv:2106.04140).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from kagglekit.config import Features
+from kagglekit.errors import AudioError
+
+VERSION = 1  # part of the cache key: raise it when a number below or the method changes
+FLOOR = 1e-6  # added to mel power; 20 dB above the quantisation noise of int16
+BLOCK = 64  # clips at a time: 64 x 101 frames x 512 float32 = 13 MB, measured fastest of 2 ... 250
+FULL_SCALE = 32768.0
+
+
+def n_fft(window: int) -> int:
+    """The power of two that holds a window of so many samples: 512 for 480."""
+    return 1 << (window - 1).bit_length()
+
+
+def geometry(spec: Features, sample_rate: int) -> tuple[int, int, int]:
+    """(window, hop, n_fft) in samples; 480, 160, 512 for 30/10 ms at 16 kHz."""
+    window = round(spec.window_ms * sample_rate / 1000)
+    return window, round(spec.hop_ms * sample_rate / 1000), n_fft(window)
+
+
+def frame_count(samples: int, spec: Features, sample_rate: int) -> int:
+    """Frames of a clip: 1 + samples // hop, 101 for a second with a hop of 10 ms."""
+    return 1 + samples // geometry(spec, sample_rate)[1]
+
+
+def mel_filters(spec: Features, sample_rate: int) -> Tensor:
+    """Triangular filters, float64 (n_fft // 2 + 1, n_mels).
+
+    Raises:
+        AudioError: fmax lies above half the sample rate, or a filter is narrower than a bin.
+    """
+    nyquist = sample_rate / 2
+    if spec.fmax > nyquist:
+        raise AudioError(
+            f"features.fmax is {spec.fmax:g} Hz, above {nyquist:g} Hz, half the sample rate",
+            hint=f"set features.fmax to at most {nyquist:g}",
+        )
+    size = n_fft(geometry(spec, sample_rate)[0])
+    bins = torch.arange(size // 2 + 1, dtype=torch.float64) * sample_rate / size
+    low, high = (2595 * math.log10(1 + f / 700) for f in (spec.fmin, spec.fmax))
+    edges = 700 * (10 ** (torch.linspace(low, high, spec.n_mels + 2, dtype=torch.float64) / 2595) - 1)
+    rising = (bins[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
+    filters = torch.minimum(rising, falling).clamp(min=0)
+    empty = int((filters.sum(0) == 0).sum())
+    if empty:
+        raise AudioError(
+            f"{empty} of {spec.n_mels} mel filters hold no frequency bin ({sample_rate / size:.0f} Hz apart)",
+            hint="set features.n_mels lower or features.window_ms higher",
+        )
+    return filters
+
+
+@lru_cache(maxsize=8)
+def _constants(spec: Features, sample_rate: int, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The window, centred in n_fft and scaled to full scale 1, and the filters."""
+    window, _, size = geometry(spec, sample_rate)
+    padded = torch.zeros(size, dtype=torch.float64)
+    start = (size - window) // 2
+    padded[start : start + window] = (
+        torch.hann_window(window, periodic=True, dtype=torch.float64) / FULL_SCALE
+    )
+    return padded.to(device, dtype), mel_filters(spec, sample_rate).to(device, dtype)
+
+
+def log_mel(waveform: Tensor, spec: Features, sample_rate: int) -> Tensor:
+    """Log-mel spectrogram.
+
+    Args:
+        waveform: (batch, samples), int16, or float on the scale of int16 (+-32768).
+        spec: window and hop in ms; fmin and fmax in Hz.
+        sample_rate: Hz.
+
+    Returns:
+        (batch, n_mels, frames), natural log of mel power (a full-scale sine is about 9), in float64
+        for float64 waveforms and float32 otherwise; frames = 1 + samples // hop.
+
+    Raises:
+        AudioError: the waveform is not 2-D or shorter than half a window, or spec does not fit the rate.
+    """
+    _, hop, size = geometry(spec, sample_rate)
+    if waveform.ndim != 2 or waveform.shape[1] <= size // 2:
+        raise AudioError(
+            f"waveform of shape {tuple(waveform.shape)}: needed is (batch, more than {size // 2} samples)",
+            hint="set audio.seconds higher or features.window_ms lower",
+        )
+    dtype = torch.float64 if waveform.dtype == torch.float64 else torch.float32
+    window, filters = _constants(spec, sample_rate, str(waveform.device), dtype)
+    frames = 1 + waveform.shape[1] // hop
+    out = torch.empty(len(waveform), spec.n_mels, frames, dtype=dtype, device=waveform.device)
+    for start in range(0, len(waveform), BLOCK):
+        block = waveform[start : start + BLOCK].to(dtype)
+        padded = torch.nn.functional.pad(block[:, None], (size // 2, size // 2), mode="reflect")[:, 0]
+        spectrum = torch.view_as_real(torch.fft.rfft(padded.unfold(1, size, hop) * window))
+        # real and imaginary parts squared: abs() would take a square root only to undo it
+        power = spectrum[..., 0].square() + spectrum[..., 1].square()  # (block, frames, bins)
+        out[start : start + BLOCK] = (power @ filters).add_(FLOOR).log_().transpose(1, 2)
+    return out

@@ -1,0 +1,199 @@
+"""ConvS2S: convolutional sequence to sequence learning, with a target sequence of one token.
+
+Paper: Gehring, Auli, Grangier, Yarats, Dauphin 2017, https://arxiv.org/abs/1705.03122.
+Reference code: facebookresearch/fairseq, fairseq/models/fconv.py.
+
+As in the paper: position embeddings, GLU blocks whose residuals are scaled by sqrt(0.5), attention in
+every decoder block over the encoder's outputs, weight normalisation and the initialisation of its
+appendix A, encoder gradients divided by the number of attentions.
+
+What we changed: the "words" of the source are frames of a log-mel spectrogram, `stack` of them joined
+and embedded by one linear layer. The target is a single token, the class: the decoder takes one step
+from a learned start token. A causal convolution over one token meets only padding but for its last
+tap, so the decoder's convolutions keep that tap alone and are linear layers. Encoder and decoder
+have the width of the embeddings, hence none of the paper's projections between them.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from kagglekit.config import Count, Section
+from kagglekit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
+
+DEFAULTS: dict[str, Any] = {}
+HALF = math.sqrt(0.5)  # keeps the variance of a sum of two (section 3.4)
+EMBEDDING_STD = 0.1  # appendix A; embedded frames start at the size of embedded words
+
+
+class Config(Section):
+    """Settings of ConvS2S."""
+
+    n_mels: Count = 40
+    """Mel bands of the input."""
+    max_frames: Count = 300
+    """Longest clip in spectrogram frames, 10 ms each by default: one position is learned for each step."""
+    stack: Annotated[int, Field(ge=1, le=8)] = 3
+    """Frames joined to one encoder step."""
+    channels: Annotated[int, Field(ge=8, le=1024)] = 128
+    """Width of the embeddings and of every block."""
+    blocks: Annotated[int, Field(ge=1, le=32)] = 4
+    """Encoder blocks."""
+    kernel: Annotated[int, Field(ge=1, le=31)] = 5
+    """Encoder steps that a block sees; odd."""
+    decoder_blocks: Annotated[int, Field(ge=1, le=8)] = 2
+    """Decoder blocks, each with an attention."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Of the embeddings, of every block's input and of the decoder's output."""
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
+            raise ValueError("must be odd, so that a block keeps the length")
+        return kernel
+
+
+class Encoder(nn.Module):
+    """Frames to one vector a step, and the embeddings that went in."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        c = config
+        self.config = c
+        self.normalise = nn.BatchNorm1d(c.n_mels)
+        # A convolution that steps by its own width is stacking plus a linear embedding.
+        self.embedding = _initialised(
+            nn.Conv1d(c.n_mels, c.channels, c.stack, stride=c.stack), gain=EMBEDDING_STD**2
+        )
+        self.position = nn.Parameter(torch.empty(c.channels, -(-c.max_frames // c.stack)))
+        convolution = partial(nn.Conv1d, c.channels, 2 * c.channels, c.kernel, padding=c.kernel // 2)
+        self.convolutions = nn.ModuleList(
+            weight_norm(_initialised(convolution(), gain=4 * (1 - c.dropout))) for _ in range(c.blocks)
+        )
+        nn.init.normal_(self.position, std=EMBEDDING_STD)
+
+    def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, n_mels, frames) to twice (batch, channels, steps): outputs z and embeddings e."""
+        frames = log_mel.shape[-1]
+        if frames > self.config.max_frames:
+            raise ConfigError(
+                f"a clip of {frames} frames is longer than max_frames={self.config.max_frames}",
+                hint=f"set models.convs2s.model.max_frames to {frames} and train again",
+            )
+        e = self.embedding(self.normalise(log_mel))
+        e = self._drop(e + self.position[:, : e.shape[-1]])
+        z = e
+        for convolution in self.convolutions:
+            z = (F.glu(convolution(self._drop(z)), dim=1) + z) * HALF
+        return z, e
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.config.dropout, self.training)
+
+
+class DecoderBlock(nn.Module):
+    """GLU, then attention over the encoder, for a single decoder step."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        width = config.channels
+        self.dropout = config.dropout
+        self.step = weight_norm(_initialised(nn.Linear(width, 2 * width), gain=4 * (1 - config.dropout)))
+        self.query = weight_norm(_initialised(nn.Linear(width, width)))
+        self.context = weight_norm(_initialised(nn.Linear(width, width)))
+
+    def forward(self, h: Tensor, target: Tensor, z: Tensor, values: Tensor) -> Tensor:
+        """h, target: (batch, channels); z, values: (batch, channels, steps). Returns the next h."""
+        out = F.glu(self.step(F.dropout(h, self.dropout, self.training)), dim=1)
+        query = (self.query(out) + target) * HALF
+        attention = torch.softmax(query.unsqueeze(1) @ z, dim=-1)  # (batch, 1, steps)
+        steps = z.shape[-1]
+        # A mean over `steps` loses variance: m * sqrt(1/m) gives it back (section 3.4).
+        context = (attention @ values.transpose(1, 2)).squeeze(1) * math.sqrt(steps)
+        out = (self.context(context) + out) * HALF
+        following: Tensor = (out + h) * HALF
+        return following
+
+
+class ConvS2S(nn.Module):
+    """Encoder, one decoder step, classes."""
+
+    def __init__(self, config: Config, num_classes: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        # The start token stands at the first position, always: both embeddings are this one vector.
+        self.start = nn.Parameter(torch.empty(config.channels))
+        self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.decoder_blocks))
+        self.head = _initialised(nn.Linear(config.channels, num_classes), gain=1 - config.dropout)
+        nn.init.normal_(self.start, std=EMBEDDING_STD)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Classify spectrograms.
+
+        Args:
+            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
+
+        Returns:
+            Logits (batch, num_classes).
+
+        Raises:
+            ConfigError: more frames than config.max_frames.
+        """
+        z, e = self.encoder(log_mel)
+        z = scale_gradient(z, 1 / (2 * len(self.decoder)))  # twice an attention: as keys and as values
+        values = (z + e) * HALF
+        target = self.start.expand(len(z), -1)
+        h = self._drop(target)
+        for block in self.decoder:
+            h = block(h, target, z, values)
+        logits: Tensor = self.head(self._drop(h))
+        return logits
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.config.dropout, self.training)
+
+
+def scale_gradient(x: Tensor, scale: float) -> Tensor:
+    """x itself, its gradient times `scale` (section 3.4)."""
+    return x * scale + x.detach() * (1 - scale)
+
+
+def _initialised(layer: Layer, gain: float = 1.0) -> Layer:
+    """Appendix A: weights of variance gain / inputs, where gain is 1 - dropout of dropped inputs, times
+    4 before a GLU, which lets a quarter of the variance through."""
+    nn.init.normal_(layer.weight, std=math.sqrt(gain / layer.weight[0].numel()))
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def build(config: Config, num_classes: int) -> ConvS2S:
+    """An untrained ConvS2S."""
+    return ConvS2S(config, num_classes)
+
+
+def search_space(trial: Trial) -> dict[str, Any]:
+    """Width, depth, reach, resolution in time and dropout."""
+    return {
+        "stack": trial.suggest_int("stack", 2, 4),
+        "channels": trial.suggest_categorical("channels", [64, 96, 128, 192]),
+        "blocks": trial.suggest_int("blocks", 3, 6),
+        "kernel": trial.suggest_categorical("kernel", [3, 5, 7]),
+        "decoder_blocks": trial.suggest_int("decoder_blocks", 1, 3),
+        "dropout": trial.suggest_float("dropout", 0.05, 0.4),
+    }

@@ -1,0 +1,18 @@
+"""Bidirectional GRU with attention pooling.
+
+Papers: Cho and others 2014, https://arxiv.org/abs/1406.1078; those in recurrent.py.
+Reference code: torch.nn.GRU. What we changed: nothing.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from kagglekit.models.recurrent import DEFAULTS, Config, RecurrentClassifier, search_space
+
+__all__ = ["DEFAULTS", "Config", "build", "search_space"]
+
+
+def build(config: Config, num_classes: int) -> RecurrentClassifier:
+    """An untrained GRU."""
+    return RecurrentClassifier(nn.GRU, config, num_classes)

@@ -1,0 +1,102 @@
+"""TC-ResNet: temporal convolutions, mel bands as channels.
+
+Paper: Choi, Seo, Shin, Byun, Kersner, Kim, Kim, Ha 2019, https://arxiv.org/abs/1904.03814.
+Reference code: hyperconnect/TC-ResNet, audio_nets/tc_resnet.py.
+What we changed: log-mel instead of MFCC input, normalised by a batch norm of its own.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from kagglekit.config import Count, Section
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+DEFAULTS: dict[str, Any] = {}
+CHANNELS = {8: (16, 24, 32, 48), 14: (16, 24, 24, 32, 32, 48, 48)}
+"""Of the first convolution and of each block, by depth."""
+
+
+class Config(Section):
+    """Settings of TC-ResNet."""
+
+    n_mels: Count = 40
+    """Mel bands of the input."""
+    depth: Literal[8, 14] = 14
+    """Layers: TC-ResNet8 or TC-ResNet14."""
+    width: Annotated[float, Field(ge=0.5, le=8)] = 1.0
+    """Factor on all channels; the paper's are 1 and 1.5."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Before the classes."""
+
+
+class Block(nn.Module):
+    """Two convolutions over nine frames and a shortcut; where the width changes, half the frames."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        stride = 1 if inputs == outputs else 2
+        self.first = _convolution(inputs, outputs, kernel=9, stride=stride)
+        self.second = _convolution(outputs, outputs, kernel=9)
+        self.shortcut = (
+            nn.Identity()
+            if inputs == outputs
+            else nn.Sequential(_convolution(inputs, outputs, kernel=1, stride=stride), nn.ReLU())
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, frames) to (batch, outputs, frames or half of them)."""
+        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
+
+
+class TCResNet(nn.Module):
+    """Convolution, blocks, mean over time, classes."""
+
+    def __init__(self, config: Config, num_classes: int) -> None:
+        super().__init__()
+        self.config = config
+        channels = [int(c * config.width) for c in CHANNELS[config.depth]]
+        self.normalise = nn.BatchNorm1d(config.n_mels)
+        self.first = _convolution(config.n_mels, channels[0], kernel=3)
+        self.blocks = nn.Sequential(*(Block(inputs, outputs) for inputs, outputs in pairwise(channels)))
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels[-1], num_classes))
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Classify spectrograms.
+
+        Args:
+            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
+
+        Returns:
+            Logits (batch, num_classes).
+        """
+        x = F.relu(self.first(self.normalise(log_mel)))
+        logits: Tensor = self.head(self.blocks(x).mean(dim=-1))
+        return logits
+
+
+def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int = 1) -> nn.Sequential:
+    # The batch norm that follows brings the bias.
+    convolution = nn.Conv1d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm1d(outputs))
+
+
+def build(config: Config, num_classes: int) -> TCResNet:
+    """An untrained TC-ResNet."""
+    return TCResNet(config, num_classes)
+
+
+def search_space(trial: Trial) -> dict[str, Any]:
+    """Depth, width and dropout."""
+    return {
+        "depth": trial.suggest_categorical("depth", [8, 14]),
+        "width": trial.suggest_categorical("width", [1.0, 1.5, 2.0, 3.0]),
+        "dropout": trial.suggest_float("dropout", 0.1, 0.6),
+    }

@@ -1,0 +1,102 @@
+"""All stages in a row, fitted into a time limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from kagglekit import console
+from kagglekit.config import Config
+from kagglekit.data.prepare import Prepared, prepare
+from kagglekit.errors import KagglekitError
+from kagglekit.training.loop import seconds_per_epoch
+from kagglekit.training.plan import Plan, resolve
+from kagglekit.training.run import Run, head_for, make_dataset, train_run
+from kagglekit.workspace import Workspace
+
+TRAINING_SHARE = 0.8  # of the time left; the rest is for evaluation, prediction and the ensemble
+LEAST_EPOCHS = 3  # a model trained for less is worth nothing
+
+
+class Clock:
+    """Time since the command began, and how much is left.
+
+    Args:
+        limit: seconds, or None for as long as it takes.
+    """
+
+    def __init__(self, limit: float | None) -> None:
+        self.limit = limit
+        self.started = time.monotonic()
+
+    def left(self) -> float | None:
+        """Seconds left, or None."""
+        return None if self.limit is None else max(self.limit - (time.monotonic() - self.started), 0.0)
+
+    def deadline(self, share: float) -> float | None:
+        """time.monotonic() after which a share of what is left is used up."""
+        left = self.left()
+        return None if left is None else time.monotonic() + share * left
+
+
+def train_models(
+    config: Config, workspace: Workspace, models: Sequence[str], clock: Clock, *, trials: int = 0
+) -> list[Run]:
+    """Prepare, then train each model; with a limit, for as many epochs as its share of the time allows.
+
+    Args:
+        config, workspace: the competition, fetched.
+        models: architectures, the most important first: a short limit leaves out the last.
+        clock: the time limit.
+        trials: search each model's parameters first, with so many trials.
+
+    Raises:
+        KagglekitError: the limit is too short for a single model.
+    """
+    plans = {model: resolve(config, model) for model in models}
+    prepared = prepare(config, workspace)
+    runs: list[Run] = []
+    for index, (model, recipe) in enumerate(plans.items()):
+        plan, source = recipe, "recipe"
+        share = 1 / (len(plans) - index)
+        if trials:
+            plan, source = _searched(config, workspace, prepared, model, trials, clock.deadline(share / 2))
+        fitted = _fit(config, workspace, prepared, plan, clock, share)
+        if fitted is None:
+            console.note(f"no time left for {model}")
+            continue
+        runs.append(train_run(config, workspace, prepared, fitted, source=source))
+    if not runs:
+        raise KagglekitError(
+            "the time limit is too short to train a model", hint="give more, e.g. --time-limit 30m"
+        )
+    return runs
+
+
+def _searched(
+    config: Config, workspace: Workspace, prepared: Prepared, model: str, trials: int, deadline: float | None
+) -> tuple[Plan, str]:
+    from kagglekit.search.study import best_plan, tune
+
+    found = tune(config, workspace, prepared, model, trials=trials, deadline=deadline)
+    return (
+        (resolve(config, model), "recipe")
+        if found.best is None
+        else best_plan(config, workspace, prepared, model)
+    )
+
+
+def _fit(
+    config: Config, workspace: Workspace, prepared: Prepared, plan: Plan, clock: Clock, share: float
+) -> Plan | None:
+    """The plan with no more epochs than its share of the time left allows; None: too little."""
+    left = clock.left()
+    if left is None:
+        return plan
+    dataset = make_dataset(config, workspace, prepared, plan)
+    cost = seconds_per_epoch(config, plan, dataset, head_for(config, prepared, plan))
+    epochs = int(TRAINING_SHARE * share * left / (cost * config.validation.folds))
+    if epochs < LEAST_EPOCHS:
+        return None
+    epochs = min(epochs, plan.train.epochs)
+    return Plan(plan.model, plan.params, plan.train.model_copy(update={"epochs": epochs}), plan.features)

@@ -1,0 +1,279 @@
+"""One Optuna study for each architecture, in a journal file that survives a kill at any moment."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import polars as pl
+from filelock import FileLock, Timeout
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from kagglekit import console
+from kagglekit.config import Config, Train
+from kagglekit.data.prepare import Prepared
+from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.search.space import recipe, suggest
+from kagglekit.training.loop import Fold, Report, train_fold
+from kagglekit.training.plan import VERSION, Plan, resolve
+from kagglekit.training.run import head_for, logits_of, make_dataset, rows_of
+from kagglekit.validation import Score, score
+from kagglekit.workspace import Workspace, key_of
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+STARTUP_TRIALS = 4  # trials that nothing is compared with before pruning starts
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a study stands."""
+
+    name: str
+    trials: int
+    pruned: int
+    failed: int
+    best: int | None
+    """Number of the best trial; None where none has finished."""
+    value: float
+    """Its CV score, NaN without one."""
+    params: dict[str, Any]
+
+
+class _KernelLock:
+    """A lock that the kernel lets go of when its process is killed; Optuna's own wait 30 s for that."""
+
+    def __init__(self, path: Path) -> None:
+        self.lock = FileLock(f"{path}.lock")
+
+    def acquire(self) -> bool:
+        self.lock.acquire()
+        return True
+
+    def release(self) -> None:
+        self.lock.release()
+
+
+def tune(
+    config: Config,
+    workspace: Workspace,
+    prepared: Prepared,
+    model: str,
+    *,
+    trials: int | None = None,
+    deadline: float | None = None,
+) -> Outcome:
+    """Search until the study has so many trials, or until the deadline.
+
+    The recipe itself is the first trial, so a search never ends below it. Run again after a kill, it
+    tries the interrupted trial's parameters again, from its last whole epoch, and goes on.
+
+    Args:
+        config, workspace, prepared: the competition; `config.search` sets trials, epochs and folds.
+        model: the architecture.
+        trials: trials in the study, those of earlier calls included.
+        deadline: time.monotonic() after which no epoch is begun.
+
+    Raises:
+        KagglekitError: the storage cannot be opened.
+    """
+    plan = _budgeted(resolve(config, model), config)
+    study = open_study(config, workspace, prepared, plan)
+    wanted = trials or config.search.trials
+    _recover(study, workspace, model)
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial(recipe(plan))
+    search = _Search(config, workspace, prepared, plan, study, deadline)
+    missing = wanted - _count(study)
+    bar = console.bar(f"tune {model}", wanted, "trials")
+    with bar as advance:
+        advance(min(_count(study), wanted))
+        while missing > 0 and (deadline is None or time.monotonic() < deadline):
+            study.optimize(search, n_trials=1, catch=(KagglekitError,))
+            missing -= 1
+            advance(1, text=_standing(study))
+    return outcome(study)
+
+
+def _budgeted(plan: Plan, config: Config) -> Plan:
+    """The plan with the epochs of a trial."""
+    epochs = config.search.epochs or plan.train.epochs
+    return Plan(plan.model, plan.params, plan.train.model_copy(update={"epochs": epochs}), plan.features)
+
+
+def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: Plan) -> optuna.Study:
+    """The architecture's study on these clips with this budget; other clips or budgets are other studies.
+
+    Raises:
+        KagglekitError: the storage cannot be opened.
+    """
+    budget = (plan.train.epochs, config.search.folds or config.validation.folds)
+    name = f"{plan.model}-{key_of(VERSION, prepared.key, budget, plan.train.labels)}"
+    try:
+        return optuna.create_study(
+            study_name=name,
+            storage=config.search.storage or _journal(workspace, plan.model),
+            load_if_exists=True,
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=config.search.seed, n_startup_trials=STARTUP_TRIALS),
+            # epochs before a third of a trial say little: the learning rate is still high
+            pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, n_warmup_steps=plan.train.epochs // 3),
+        )
+    except Exception as error:  # a storage's failures are its driver's: there is no common class
+        raise KagglekitError(
+            f"the study's storage cannot be opened: {error}",
+            hint="check search.storage, or move the .journal file in the workspace's studies folder away",
+        ) from error
+
+
+def _journal(workspace: Workspace, model: str) -> JournalStorage:
+    workspace.studies.mkdir(parents=True, exist_ok=True)
+    path = workspace.studies / f"{model}.journal"
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))
+
+
+def _trial_lock(workspace: Workspace, model: str, number: int) -> FileLock:
+    folder = workspace.studies / model
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"trial_{number}.lock")
+
+
+def _recover(study: optuna.Study, workspace: Workspace, model: str) -> None:
+    """Running trials whose process is dead: their parameters are tried again."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        lock = _trial_lock(workspace, model, trial.number)
+        try:
+            with lock.acquire(timeout=0):
+                study.tell(trial.number, state=TrialState.FAIL)
+        except Timeout:
+            continue  # another process is at it
+        console.note(f"trial {trial.number} was interrupted; its parameters are tried again")
+        if trial.params:
+            study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
+
+
+def _count(study: optuna.Study) -> int:
+    """Trials that count: finished, pruned, or failed by themselves."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(t.state in FINISHED or "reason" in t.user_attrs for t in trials)
+
+
+def _standing(study: optuna.Study) -> str:
+    now = outcome(study)
+    return f"best {now.value:.4f} (trial {now.best}), {now.pruned} pruned" if now.best is not None else ""
+
+
+def outcome(study: optuna.Study) -> Outcome:
+    """How a study stands."""
+    trials = study.get_trials(deepcopy=False)
+    whole = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+    best = max(whole, key=lambda t: t.value or -math.inf, default=None)
+    return Outcome(
+        name=study.study_name,
+        trials=_count(study),
+        pruned=sum(t.state == TrialState.PRUNED for t in trials),
+        failed=sum("reason" in t.user_attrs for t in trials),
+        best=None if best is None else best.number,
+        value=math.nan if best is None or best.value is None else best.value,
+        params={} if best is None else dict(best.params),
+    )
+
+
+def best_plan(config: Config, workspace: Workspace, prepared: Prepared, model: str) -> tuple[Plan, str]:
+    """The recipe with the parameters of the study's best trial, and where they come from.
+
+    Raises:
+        MissingError: no trial has finished.
+    """
+    plan = resolve(config, model)
+    found = outcome(open_study(config, workspace, prepared, _budgeted(plan, config)))
+    if found.best is None:
+        raise MissingError(
+            f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"
+        )
+    return resolve(config, model, found.params), f"study {found.name} trial {found.best}"
+
+
+class _Search:
+    """The objective."""
+
+    def __init__(
+        self,
+        config: Config,
+        workspace: Workspace,
+        prepared: Prepared,
+        plan: Plan,
+        study: optuna.Study,
+        deadline: float | None,
+    ) -> None:
+        self.config, self.workspace, self.prepared = config, workspace, prepared
+        self.plan, self.study, self.deadline = plan, study, deadline
+        self.folds = min(config.search.folds or config.validation.folds, config.validation.folds)
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        with _trial_lock(self.workspace, self.plan.model, trial.number).acquire(timeout=0):
+            params = suggest(trial, self.plan)
+            known = self._known(trial)
+            if known is not None:
+                return known
+            try:
+                return self._train(trial, params)
+            except KagglekitError as error:
+                trial.set_user_attr("reason", str(error))
+                console.note(f"trial {trial.number} failed: {error}")
+                raise
+
+    def _known(self, trial: optuna.Trial) -> float | None:
+        """The value of a finished trial with equal parameters."""
+        for other in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            if other.params == trial.params:
+                trial.set_user_attr("same_as", other.number)
+                return other.value
+        return None
+
+    def _train(self, trial: optuna.Trial, params: dict[str, Any]) -> float:
+        plan = _budgeted(resolve(self.config, self.plan.model, params), self.config)
+        dataset = make_dataset(self.config, self.workspace, self.prepared, plan)
+        head = head_for(self.config, self.prepared, plan)
+        # named by the parameters, so that an interrupted trial is gone on with where it was
+        folder = self.workspace.studies / self.plan.model / key_of(self.study.study_name, plan.as_dict())
+        parts: list[pl.DataFrame] = []
+        try:
+            for number in range(self.folds):
+                job = Fold(self.config, plan, dataset, head, number, folder / f"fold_{number}")
+                parts.append(train_fold(job, self._report(trial, plan.train) if number == 0 else None))
+                value = self._score(parts)
+                trial.report(value, plan.train.epochs + number)
+                if number + 1 < self.folds:
+                    self._stop_if_losing(trial)
+        except (optuna.TrialPruned, KagglekitError):
+            shutil.rmtree(folder, ignore_errors=True)  # a kill leaves it, to be gone on with
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        return value
+
+    def _stop_if_losing(self, trial: optuna.Trial) -> None:
+        if trial.should_prune() or self._late():
+            raise optuna.TrialPruned
+
+    def _report(self, trial: optuna.Trial, train: Train) -> Report:
+        def report(epoch: int, result: Score) -> None:
+            trial.report(result.cv, epoch)
+            if epoch + 1 < train.epochs:
+                self._stop_if_losing(trial)
+
+        return report
+
+    def _late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def _score(self, parts: list[pl.DataFrame]) -> float:
+        oof = pl.concat(parts)
+        return score(logits_of(oof), rows_of(oof, self.prepared.clips), self.config).cv

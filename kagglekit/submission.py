@@ -1,0 +1,222 @@
+"""A submission: built in the sample's order, checked before it can leave, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from kagglekit import archive
+from kagglekit.errors import MissingError, SubmissionError, close_match
+
+ARCHIVE_MAGIC = (b"PK\x03\x04", b"7z\xbc\xaf")  # what a zip and a 7z start with
+TOO_COMMON = 0.8  # share of one class above which a model has probably collapsed
+MAX_NAMES = 60  # characters that the models take in a file name
+COLUMNS_HINT = "competition.yaml names the columns: submission.id and submission.label"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the host expects: which ids, in which order, under which columns."""
+
+    ids: list[str]
+    id_column: str
+    label_column: str
+
+
+def read_sample(path: Path, id_column: str, label_column: str) -> Sample:
+    """The ids of a sample submission: a CSV, or an archive that holds exactly one CSV.
+
+    Raises:
+        MissingError: `path` is not there.
+        ArchiveError: the archive is damaged or unsafe.
+        SubmissionError: it is not one CSV with these two columns, or its ids are missing or repeated.
+    """
+    if not path.is_file():
+        raise MissingError(f"there is no sample submission {path}", hint="kagglekit fetch")
+    with path.open("rb") as file:
+        packed = file.read(4) in ARCHIVE_MAGIC
+    frame = _read_csv(_only_csv(path) if packed else path.read_bytes(), path)
+    if sorted(frame.columns) != sorted((id_column, label_column)):
+        raise SubmissionError(
+            f"{path.name} has the columns {_names(frame.columns)}, not {_names((id_column, label_column))}",
+            hint=COLUMNS_HINT,
+        )
+    ids = frame[id_column]
+    if ids.is_empty():
+        raise SubmissionError(f"{path.name} has no rows", hint="kagglekit fetch --force gets it again")
+    if ids.null_count() or ids.n_unique() != len(ids):
+        raise SubmissionError(
+            f"{path.name}: {_repeats(ids)} in the column '{id_column}'; ids must be unique", hint=COLUMNS_HINT
+        )
+    return Sample(ids.to_list(), id_column, label_column)
+
+
+def build(sample: Sample, predictions: pl.DataFrame) -> pl.DataFrame:
+    """The submission: the sample's ids in the sample's order, each with its predicted label.
+
+    Args:
+        sample: what the host expects.
+        predictions: columns clip_id and label, one row a clip, in any order.
+
+    Raises:
+        SubmissionError: the predictions are not of exactly the sample's clips.
+    """
+    ids = pl.Series("clip_id", sample.ids, pl.String)
+    predicted = predictions["clip_id"]
+    missing = ids.filter(~ids.is_in(predicted.implode()))
+    extra = predicted.filter(~predicted.is_in(ids.implode()))
+    problems = []
+    if len(missing):
+        problems.append(f"{len(missing):,} of its {len(ids):,} ids have no prediction ({_names(missing)})")
+    if len(extra):
+        problems.append(f"{len(extra):,} predictions are for ids it does not have ({_names(extra)})")
+    if predicted.n_unique() != len(predicted):
+        problems.append(f"clips are predicted twice: {_repeats(predicted)}")
+    if problems:
+        raise SubmissionError(
+            f"the predictions do not fit the sample submission: {'; '.join(problems)}",
+            hint="the sample and the test archive do not belong together: run kagglekit fetch, then prepare",
+        )
+    return (
+        ids.to_frame()
+        .join(predictions.select("clip_id", "label"), on="clip_id", how="left", maintain_order="left")
+        .rename({"clip_id": sample.id_column, "label": sample.label_column})
+    )
+
+
+def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[str]:
+    """Refuse a submission that the host would refuse or that cannot score.
+
+    Args:
+        frame: the submission.
+        sample: what the host expects.
+        classes: every label there is.
+
+    Returns:
+        Warnings: what is odd, and may still be right.
+
+    Raises:
+        SubmissionError: columns, rows, ids, order or labels are wrong, or there is one label only.
+    """
+    _check_ids(frame, sample)
+    labels = frame[sample.label_column]
+    if empty := labels.null_count() + (labels == "").sum():
+        raise SubmissionError(f"{empty:,} of {len(labels):,} rows have no label", hint="kagglekit predict")
+    unknown = labels.filter(~labels.is_in(list(classes))).unique(maintain_order=True)
+    if len(unknown):
+        raise SubmissionError(
+            f"labels that are no class: {_names(unknown)}",
+            hint=f"labels.targets in competition.yaml; {close_match(unknown[0], classes)}",
+        )
+    balance = class_balance(frame, classes)
+    warnings = [f"'{label}' is never predicted" for label, count, _ in balance if count == 0]
+    label, count, share = max(balance, key=lambda row: row[1])
+    if count == len(labels) and len(labels) > 1:
+        raise SubmissionError(
+            f"all {count:,} rows say '{label}'",
+            hint="a model has collapsed to one class: kagglekit train, or leave it out of the ensemble",
+        )
+    if share > TOO_COMMON:
+        warnings.append(f"'{label}' is {share:.0%} of the rows")
+    return warnings
+
+
+def class_balance(frame: pl.DataFrame, classes: Sequence[str]) -> list[tuple[str, int, float]]:
+    """(label, rows, share of the rows) of every class, for a frame of id and label."""
+    labels = frame.to_series(1)
+    counts = dict(labels.value_counts().iter_rows())
+    return [(label, counts.get(label, 0), counts.get(label, 0) / max(1, len(labels))) for label in classes]
+
+
+def write(frame: pl.DataFrame, path: Path) -> str:
+    """Write the CSV, whole or not at all, and return the SHA-256 of its bytes in hex."""
+    data = frame.write_csv(line_terminator="\n").encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    os.replace(part, path)
+    return hashlib.sha256(data).hexdigest()
+
+
+def file_name(time_utc: datetime, models: Sequence[str], cv: float | None) -> str:
+    """A name that sorts by time and works on every file system: 20261122-101500_convs2s+lstm_0.8712.csv."""
+    assert time_utc.tzinfo is not None, "a time without a zone is anybody's"
+    names = [re.sub(r"[^A-Za-z0-9.-]+", "-", model)[:MAX_NAMES] for model in models]
+    shown = len(names)
+    while shown > 1 and len("+".join(names[:shown])) > MAX_NAMES:
+        shown -= 1
+    more = [f"{len(names) - shown}-more"] if shown < len(names) else []
+    score = [] if cv is None else [f"{cv:.4f}"]
+    time = time_utc.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    return "_".join([time, "+".join(names[:shown] + more), *score]) + ".csv"
+
+
+def _check_ids(frame: pl.DataFrame, sample: Sample) -> None:
+    columns = [sample.id_column, sample.label_column]
+    if frame.columns != columns:
+        raise SubmissionError(
+            f"the submission has the columns {_names(frame.columns)}, not {_names(columns)}",
+            hint=COLUMNS_HINT,
+        )
+    ids = frame[sample.id_column]
+    if ids.to_list() == sample.ids:
+        return
+    expected = pl.Series(sample.ids, dtype=pl.String)
+    unknown = ids.filter(~ids.is_in(expected.implode()))
+    if len(frame) != len(sample.ids):
+        what = f"the submission has {len(frame):,} rows, the sample {len(sample.ids):,}"
+    elif ids.n_unique() != len(ids):
+        what = f"the submission repeats ids: {_repeats(ids)}"
+    elif len(unknown):
+        what = f"{len(unknown):,} ids are not in the sample: {_names(unknown)}"
+    else:
+        row = (ids != expected).arg_max() or 0
+        what = f"the ids are not in the sample's order: row {row + 1} is '{ids[row]}', not '{expected[row]}'"
+    raise SubmissionError(what, hint="write it with kagglekit submit, which starts from the sample")
+
+
+def _only_csv(path: Path) -> bytes:
+    csvs = [m.name for m in archive.members(path) if m.name.lower().endswith(".csv")]
+    if len(csvs) != 1:
+        raise SubmissionError(
+            f"{path.name} holds {len(csvs)} CSV files, not one{': ' * bool(csvs)}{_names(csvs)}",
+            hint="data.sample_submission in competition.yaml names the file",
+        )
+    found: list[bytes] = []
+    archive.stream(path, lambda member, data: found.append(data), lambda name: name == csvs[0])
+    return found[0]
+
+
+def _read_csv(data: bytes, path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_csv(io.BytesIO(data), infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise SubmissionError(
+            f"{path.name} is not a CSV: {str(error).strip().splitlines()[0]}",
+            hint="data.sample_submission in competition.yaml names the file",
+        ) from error
+
+
+def _repeats(ids: pl.Series) -> str:
+    """What is empty or there twice, for a message."""
+    parts = []
+    if nulls := ids.null_count():
+        parts.append(f"{nulls:,} empty")
+    twice = ids.drop_nulls().filter(ids.drop_nulls().is_duplicated()).unique(maintain_order=True)
+    if len(twice):
+        parts.append(f"{len(twice):,} repeated ({_names(twice)})")
+    return " and ".join(parts)
+
+
+def _names(names: Iterable[object]) -> str:
+    """The first three of them, quoted."""
+    quoted = [f"'{name}'" for name in names]
+    return ", ".join(quoted[:3]) + ", …" * (len(quoted) > 3)

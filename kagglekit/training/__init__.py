@@ -1,0 +1,1 @@
+"""From a plan and the clips table to fold models, OOF and test logits."""

@@ -1,0 +1,174 @@
+"""Augmentation of a whole batch at once, on cached log-mels or on waveforms.
+
+Both domains have time on the last axis; they differ in how loudness and sums are written: a log-mel
+adds gain, and adds sounds in the power domain; a waveform multiplies and adds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from kagglekit.config import Augment
+
+DB = math.log(10) / 10  # natural log of power in a decibel
+LEAST_POWER = 1e-9
+
+
+class Domain(Protocol):
+    """What loudness and sums mean."""
+
+    def power(self, x: Tensor) -> Tensor:
+        """(batch, ..., time) -> (batch, time)"""
+        ...
+
+    def louder(self, x: Tensor, db: Tensor) -> Tensor:
+        """x with a gain of db (batch,)."""
+        ...
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        """Both sounds at once."""
+        ...
+
+
+class LogMel:
+    """(batch, n_mels, frames), natural log of power."""
+
+    def power(self, x: Tensor) -> Tensor:
+        return x.exp().sum(1)
+
+    def louder(self, x: Tensor, db: Tensor) -> Tensor:
+        return x + (db * DB)[:, None, None]
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.logaddexp(x, y)
+
+
+class Waveform:
+    """(batch, samples) in [-1, 1]."""
+
+    def power(self, x: Tensor) -> Tensor:
+        return x.square()
+
+    def louder(self, x: Tensor, db: Tensor) -> Tensor:
+        return x * (db * DB / 2).exp()[:, None]
+
+    def add(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+DOMAINS: dict[str, Domain] = {"log_mel": LogMel(), "waveform": Waveform()}
+
+
+class Augmenter:
+    """Draws and applies what `Augment` asks for.
+
+    Args:
+        settings: what to do and how much.
+        domain: log-mel or waveform.
+        rate: frames or samples in a second.
+        noise: recordings, each (..., time), that training may hear.
+    """
+
+    def __init__(self, settings: Augment, domain: Domain, rate: float, noise: Sequence[Tensor]) -> None:
+        self.settings = settings
+        self.domain = domain
+        self.rate = rate
+        self.noise = noise
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """(batch, ..., time) -> the same shape: shifted, louder or softer, noisier, masked."""
+        s = self.settings
+        if s.shift_ms:
+            most = s.shift_ms / 1000 * self.rate
+            x = shift(x, _uniform(len(x), -most, most, generator).round().long())
+        if s.gain_db:
+            x = self.domain.louder(x, _uniform(len(x), -s.gain_db, s.gain_db, generator))
+        if s.noise and self.noise:
+            x = self._add_noise(x, generator)
+        if x.ndim == 3:
+            x = mask(x, s.time_mask, s.freq_mask, generator)
+        return x
+
+    def _add_noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Noise at a drawn SNR for a share of the batch."""
+        chosen = (torch.rand(len(x), generator=generator) < self.settings.noise).nonzero()[:, 0]
+        if len(chosen) == 0:
+            return x
+        speech = x[chosen]
+        sound = torch.stack([self._crop(x.shape[-1], generator) for _ in chosen])
+        level = 10 * torch.log10(self.domain.power(speech).mean(1).clamp(min=LEAST_POWER))
+        noise_level = 10 * torch.log10(self.domain.power(sound).mean(1).clamp(min=LEAST_POWER))
+        snr = _uniform(len(chosen), *self.settings.noise_snr_db, generator)
+        mixed = self.domain.add(speech, self.domain.louder(sound, level - noise_level - snr))
+        return x.index_copy(0, chosen, mixed)
+
+    def _crop(self, length: int, generator: torch.Generator) -> Tensor:
+        recording = self.noise[int(torch.randint(len(self.noise), (), generator=generator))]
+        start = int(torch.randint(recording.shape[-1] - length + 1, (), generator=generator))
+        return recording[..., start : start + length]
+
+
+def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(count, generator=generator)
+
+
+def _at(x: Tensor, index: Tensor) -> Tensor:
+    """x (batch, ..., time) read at index (batch, time)."""
+    if x.ndim == 3:
+        index = index[:, None, :].expand(-1, x.shape[1], -1)
+    return x.gather(-1, index)
+
+
+def shift(x: Tensor, offset: Tensor) -> Tensor:
+    """x (batch, ..., time) moved right by offset (batch,); what moves in repeats the edge."""
+    time = torch.arange(x.shape[-1])
+    return _at(x, (time - offset[:, None]).clamp(0, x.shape[-1] - 1))
+
+
+def energy_centre(power: Tensor) -> Tensor:
+    """Centre of energy above the background, (batch, time) -> (batch,) whole steps."""
+    above = (power - power.quantile(0.2, dim=1, keepdim=True)).clamp(min=0)
+    time = torch.arange(power.shape[1], dtype=power.dtype)
+    return ((above @ time) / above.sum(1).clamp(min=LEAST_POWER)).round().long()
+
+
+def join(x: Tensor, y: Tensor, domain: Domain) -> Tensor:
+    """The first part of each x and the second part of each y, met at their energy centres.
+
+    Args:
+        x, y: (batch, ..., time).
+        domain: says what power is.
+
+    Returns:
+        (batch, ..., time): words that nobody has said, at the loudness of x.
+    """
+    power_x, power_y = domain.power(x), domain.power(y)
+    centre_x, centre_y = energy_centre(power_x)[:, None], energy_centre(power_y)[:, None]
+    ratio = power_x.mean(1).clamp(min=LEAST_POWER) / power_y.mean(1).clamp(min=LEAST_POWER)
+    y = domain.louder(y, 10 * torch.log10(ratio))
+    last = x.shape[-1] - 1
+    time = torch.arange(x.shape[-1])
+    meet = (centre_x + centre_y) // 2
+    first = _at(x, (time - meet + centre_x).clamp(0, last))
+    second = _at(y, (time - meet + centre_y).clamp(0, last))
+    before = time < meet
+    return torch.where(before[:, None, :] if x.ndim == 3 else before, first, second)
+
+
+def mask(x: Tensor, time_mask: int, freq_mask: int, generator: torch.Generator) -> Tensor:
+    """SpecAugment (arXiv:1904.08779): two masks on each axis, filled with the clip's mean."""
+    hidden = torch.zeros(x.shape, dtype=torch.bool)
+    for axis, most in ((2, time_mask), (1, freq_mask)):
+        size = x.shape[axis]
+        for _ in range(2 if most else 0):
+            width = _uniform(len(x), 0, most + 1, generator).floor()
+            start = (torch.rand(len(x), generator=generator) * (size - width)).floor()
+            place = torch.arange(size)
+            inside = (place >= start[:, None]) & (place < (start + width)[:, None])
+            hidden |= inside[:, None, :] if axis == 2 else inside[:, :, None]
+    return torch.where(hidden, x.mean((1, 2), keepdim=True), x)

@@ -1,0 +1,93 @@
+"""Shuffled, augmented training batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kagglekit import models
+from kagglekit.config import Train
+from kagglekit.training.augment import DOMAINS, Augmenter, join
+from kagglekit.training.dataset import Dataset, Head
+
+
+class Batches:
+    """Shuffled, augmented training batches with soft targets.
+
+    Args:
+        model: name of the architecture, which says what it hears.
+        train: batch size, seed and augmentation.
+        dataset: inputs and noise.
+        head: what the outputs are.
+        clips: rows of the clips table to learn from.
+        fold: that must not be heard; it is part of the seed.
+    """
+
+    def __init__(
+        self, model: str, train: Train, dataset: Dataset, head: Head, clips: pl.DataFrame, fold: int
+    ) -> None:
+        self.train, self.dataset, self.head, self.fold = train, dataset, head, fold
+        self.domain = DOMAINS[models.info(model).input]
+        self.splits = clips["split"].to_numpy()
+        self.rows = clips["row"].to_numpy().astype(np.int64)
+        self.targets = head.targets(clips)
+        self.is_speech = torch.from_numpy((clips["part"] != "silence").to_numpy())
+        noise = dataset.noise_for(fold) if train.augment.noise else []
+        self.augmenter = Augmenter(train.augment, self.domain, dataset.rate, noise)
+
+    def __len__(self) -> int:
+        """Batches in an epoch; a last, smaller one is left out unless it is the only one."""
+        return max(len(self.rows) // self.train.batch_size, 1)
+
+    @property
+    def clips(self) -> int:
+        """Clips in an epoch."""
+        return min(len(self) * self.train.batch_size, len(self.rows))
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields x (batch, ...) and y (batch, outputs), rows of y adding up to 1."""
+        train = self.train
+        generator = torch.Generator().manual_seed((train.seed * 1000 + self.fold) * 10_000 + number)
+        order = torch.randperm(len(self.rows), generator=generator).numpy()
+        for batch in range(len(self)):
+            chosen = order[batch * train.batch_size : (batch + 1) * train.batch_size]
+            x = self.dataset.take(self.splits[chosen], self.rows[chosen])
+            index = self.targets[chosen]
+            x, index = self._double_words(x, index, self.is_speech[chosen], generator)
+            x = self.augmenter(x, generator)
+            y = functional.one_hot(index, len(self.head.outputs)).float()
+            yield self._mixup(x, y, generator)
+
+    def _double_words(
+        self, x: Tensor, index: Tensor, speech: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A share of the batch becomes half one word, half another: fillers that nobody has heard."""
+        share = self.train.augment.double_words
+        if not share or self.head.double is None:
+            return x, index
+        words = speech.nonzero()[:, 0]
+        words = words[torch.randperm(len(words), generator=generator)]
+        first = words[: round(share * len(x))]
+        second = words.roll(-len(first))[: len(first)]
+        differ = index[first] != index[second]  # two halves of one word are that word
+        first, second = first[differ], second[differ]
+        if len(first) == 0:
+            return x, index
+        joined = join(x[first], x[second], self.domain)
+        return x.index_copy(0, first, joined), index.index_fill(0, first, self.head.double)
+
+    def _mixup(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        alpha = self.train.augment.mixup
+        if not alpha:
+            return x, y
+        concentration = torch.full((len(x), 2), alpha)
+        gamma = torch._standard_gamma(concentration, generator=generator)
+        lam = (gamma[:, 0] / gamma.sum(1)).clamp(0, 1)
+        other = torch.randperm(len(x), generator=generator)
+        lam_x = lam.view(-1, *[1] * (x.ndim - 1))
+        return lam_x * x + (1 - lam_x) * x[other], lam[:, None] * y + (1 - lam[:, None]) * y[other]

@@ -1,0 +1,254 @@
+"""One fold's training, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kagglekit import console, models
+from kagglekit.config import Config, Train
+from kagglekit.data.clips import training_rows, validation_rows
+from kagglekit.training import checkpoint
+from kagglekit.training.batches import Batches
+from kagglekit.training.dataset import Dataset, Head
+from kagglekit.training.optimizers import (
+    Ema,
+    clip_gradients,
+    loss_of,
+    lr_factor,
+    make_optimizer,
+    stop_at_nonfinite,
+)
+from kagglekit.training.plan import Plan
+from kagglekit.validation import Score, score
+from kagglekit.workspace import write_json
+
+EVAL_BATCH = 256
+WEIGHTS, STATE, META = "model.safetensors", "last.safetensors", "meta.json"
+OOF = "oof.parquet"
+
+Report = Callable[[int, Score], None]
+"""Told (epoch, score) after each epoch; may raise to stop, as a pruner does."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold's job."""
+
+    config: Config
+    plan: Plan
+    dataset: Dataset
+    head: Head
+    number: int
+    folder: Path
+
+
+def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
+    """Train on the other folds, predict this one.
+
+    A killed training goes on after its last whole epoch, with the same result as one that was not
+    killed. meta.json is written last: with it the fold is done, and is not trained again.
+
+    Args:
+        job: what to train, and the folder for weights, history and predictions.
+        report: told the validation score after each epoch.
+
+    Returns:
+        OOF predictions: clip_id, fold, label, part, logits (classes).
+
+    Raises:
+        KagglekitError: the loss is no longer finite.
+    """
+    train = job.plan.train
+    if (job.folder / META).is_file():
+        return pl.read_parquet(job.folder / OOF)
+    job.folder.mkdir(parents=True, exist_ok=True)
+
+    # -- data ---------------------------------------------------------------------------------
+    learned = training_rows(job.dataset.clips, job.number, job.config, train.seed)
+    judged = validation_rows(job.dataset.clips, job.number)
+    batches = Batches(job.plan.model, train, job.dataset, job.head, learned, job.number)
+
+    # -- model, optimizer, running mean of the weights ----------------------------------------
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(train.seed * 1000 + job.number)
+    model = models.build(job.plan.model, job.plan.params, len(job.head.outputs)).to(device)
+    optimizer = make_optimizer(model, train)
+    steps = train.epochs * len(batches)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, steps, train))
+    ema = Ema(model, train.ema)
+    history = resume(job.folder / STATE, model, optimizer, scheduler, ema)
+
+    # -- epochs -------------------------------------------------------------------------------
+    bar = console.bar(f"{job.plan.model} fold {job.number}", train.epochs * len(batches), "batches")
+    with bar as advance:
+        advance(len(history) * len(batches))
+        for epoch in range(len(history), train.epochs):
+            started = time.perf_counter()
+            torch.manual_seed((train.seed * 1000 + job.number) * 10_000 + epoch)  # a resumed run is the same
+            model.train()
+            total = torch.zeros((), device=device)
+            for x, y in batches.epoch(epoch):
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.bf16):
+                    logits = model(x.to(device))
+                loss = loss_of(logits.float(), y.to(device), train)
+                optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss)
+                norm = clip_gradients(model, train.clip_norm)
+                stop_at_nonfinite(loss, norm, epoch, optimizer)
+                optimizer.step()
+                scheduler.step()
+                ema.update(model)
+                total += loss.detach()
+                advance(1)
+            seconds = time.perf_counter() - started
+            with ema.applied(model):
+                logits_val = predict(model, job.dataset, judged, job.head, device, train.bf16)
+            result = score(logits_val, judged, job.config)
+            history.append(
+                {
+                    "fold": job.number,
+                    "epoch": epoch,
+                    "loss": total.item() / len(batches),
+                    "lr": optimizer.param_groups[0]["lr"],
+                    "cv": result.cv,
+                    "plain": result.plain,
+                    "seconds": seconds,
+                    "clips_per_s": batches.clips / seconds,
+                }
+            )
+            advance(0, text=f"epoch {epoch + 1} loss {history[-1]['loss']:.3f} CV {result.cv:.3f}")
+            if is_best(history, train):
+                keep(job, ema, judged, logits_val)
+            checkpoint.save(job.folder / STATE, state_tensors(model, optimizer, ema), {"history": history})
+            if report is not None:
+                report(epoch, result)
+            if gave_up(history, train):
+                break
+
+    # -- done: the marker last -----------------------------------------------------------------
+    write_json(job.folder / META, describe(job, model, history))
+    (job.folder / STATE).unlink(missing_ok=True)
+    return pl.read_parquet(job.folder / OOF)
+
+
+def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, steps: int = 8) -> float:
+    """What an epoch of a fold costs on this machine, by a few steps that are thrown away."""
+    clips = training_rows(dataset.clips, 0, config, plan.train.seed)
+    batches = Batches(plan.model, plan.train, dataset, head, clips, 0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = models.build(plan.model, plan.params, len(head.outputs)).to(device).train()
+    started, done = time.perf_counter(), 0
+    for done, (x, y) in enumerate(batches.epoch(0)):  # the first step, slow by its allocations, is not timed
+        torch.autograd.backward(loss_of(model(x.to(device)).float(), y.to(device), plan.train))
+        if done == 0:
+            started = time.perf_counter()
+        if done == steps:
+            break
+    return (time.perf_counter() - started) / max(done, 1) * len(batches)
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    dataset: Dataset,
+    clips: pl.DataFrame,
+    head: Head,
+    device: torch.device,
+    bf16: bool = False,
+) -> NDArray[np.float32]:
+    """Logits of the competition's classes for each of `clips`: (clips, classes)."""
+    model.eval()
+    parts = []
+    for x in dataset.batches(clips, EVAL_BATCH):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+            logits = model(x.to(device))
+        parts.append(head.collapse(logits.float().cpu()).numpy())
+    return np.concatenate(parts) if parts else np.empty((0, len(head.classes)), np.float32)
+
+
+def predictions(clips: pl.DataFrame, logits: NDArray[np.float32]) -> pl.DataFrame:
+    """Rows of oof.parquet or test.parquet."""
+    kept = [c for c in ("clip_id", "fold", "label", "part") if c in clips.columns]
+    return clips.select(kept).with_columns(
+        logits=pl.Series(logits, dtype=pl.Array(pl.Float32, logits.shape[1]))
+    )
+
+
+def state_tensors(model: nn.Module, optimizer: torch.optim.Optimizer, ema: Ema) -> dict[str, Tensor]:
+    """Everything that the next epoch starts from."""
+    return {
+        **{f"model.{name}": value for name, value in model.state_dict().items()},
+        **{f"ema.{name}": value for name, value in ema.mean.items()},
+        "ema_steps": torch.tensor(ema.steps),
+        **checkpoint.optimizer_tensors(optimizer),
+    }
+
+
+def resume(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, scheduler: Any, ema: Ema
+) -> list[dict[str, Any]]:
+    """Put back the last whole epoch, if there is one; the history so far."""
+    if not path.is_file():
+        return []
+    tensors, state = checkpoint.load(path)
+    model.load_state_dict({n.removeprefix("model."): v for n, v in tensors.items() if n.startswith("model.")})
+    for name in ema.mean:
+        ema.mean[name].copy_(tensors[f"ema.{name}"])
+    ema.steps = int(tensors["ema_steps"])
+    checkpoint.restore_optimizer(optimizer, tensors)
+    history: list[dict[str, Any]] = state["history"]
+    console.note(f"going on after epoch {len(history)}")
+    scheduler.last_epoch = ema.steps  # every step of the loop is one of the EMA's
+    for group, base in zip(optimizer.param_groups, scheduler.base_lrs, strict=True):
+        group["lr"] = base * scheduler.lr_lambdas[0](ema.steps)
+    return history
+
+
+def is_best(history: list[dict[str, Any]], train: Train) -> bool:
+    """Whether the last epoch is the one to keep.
+
+    Without early stopping it always is: choosing the best epoch by the clips that the CV score is
+    computed on would make that score too good.
+    """
+    return not train.patience or history[-1]["cv"] >= max(h["cv"] for h in history)
+
+
+def gave_up(history: list[dict[str, Any]], train: Train) -> bool:
+    """Whether early stopping ends the training here."""
+    best = max(range(len(history)), key=lambda i: float(history[i]["cv"]))
+    return bool(train.patience) and len(history) - 1 - best >= train.patience
+
+
+def keep(job: Fold, ema: Ema, judged: pl.DataFrame, logits: NDArray[np.float32]) -> None:
+    """Weights and predictions of the epoch that counts so far."""
+    checkpoint.save(job.folder / WEIGHTS, ema.mean)
+    part = job.folder / f".{OOF}.part"
+    predictions(judged, logits).write_parquet(part)
+    part.replace(job.folder / OOF)
+
+
+def describe(job: Fold, model: nn.Module, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """meta.json: with it and the weights, the model can be rebuilt alone."""
+    return {
+        "model": job.plan.model,
+        "params": cast(Section, model.config).model_dump(mode="json"),
+        "outputs": job.head.outputs,
+        "class_of": job.head.class_of,
+        "classes": job.head.classes,
+        "words": job.head.words,
+        "audio": job.config.audio.model_dump(),
+        "features": job.plan.features.model_dump(),
+        "train": job.plan.train.model_dump(),
+        "fold": job.number,
+        "history": history,
+    }

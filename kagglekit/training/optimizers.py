@@ -1,0 +1,99 @@
+"""Optimizers, their schedule, and the running mean of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kagglekit.config import Train
+from kagglekit.errors import KagglekitError
+
+
+class Ema:
+    """Running mean of the weights (and a copy of the buffers); decay 0 follows the weights."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.mean = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take in the weights after a step; early on the mean is over the steps so far."""
+        self.steps += 1
+        decay = min(self.decay, self.steps / (self.steps + 10))
+        names = [n for n, v in self.mean.items() if v.is_floating_point()]
+        current = model.state_dict()
+        torch._foreach_lerp_([self.mean[n] for n in names], [current[n] for n in names], 1 - decay)
+        for name, value in current.items():
+            if not value.is_floating_point():
+                self.mean[name].copy_(value)
+
+    @contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """Within it the model has the mean's weights."""
+        saved = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(self.mean)
+        try:
+            yield
+        finally:
+            model.load_state_dict(saved)
+
+
+def make_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+    """The optimizer by name; biases and norms are not decayed."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": train.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if train.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True)
+    kinds: dict[str, Any] = {
+        "adamw": torch.optim.AdamW,
+        "adam": torch.optim.Adam,
+        "adamax": torch.optim.Adamax,
+        "rmsprop": torch.optim.RMSprop,
+    }
+    optimizer: torch.optim.Optimizer = kinds[train.optimizer](groups, lr=train.lr)
+    return optimizer
+
+
+def lr_factor(step: int, steps: int, train: Train) -> float:
+    """Share of the peak learning rate at a step: a linear rise, then the schedule."""
+    warmup = max(round(train.warmup * steps), 1)
+    if step < warmup:
+        return (step + 1) / warmup
+    if train.schedule == "constant":
+        return 1.0
+    progress = (step - warmup) / max(steps - warmup, 1)
+    return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def loss_of(logits: Tensor, y: Tensor, train: Train) -> Tensor:
+    """The loss between logits (batch, outputs) and soft targets y (batch, outputs)."""
+    if train.loss == "mse":  # between probabilities and one-hot labels, as the report had it
+        return functional.mse_loss(logits.softmax(1), y)
+    return functional.cross_entropy(logits, y, label_smoothing=train.label_smoothing)
+
+
+def clip_gradients(model: nn.Module, most: float) -> Tensor:
+    """Scale gradients to a norm of at most `most` (0: leave them); the norm before."""
+    return nn.utils.clip_grad_norm_(model.parameters(), most or math.inf)
+
+
+def stop_at_nonfinite(loss: Tensor, norm: Tensor, epoch: int, optimizer: torch.optim.Optimizer) -> None:
+    """Raise KagglekitError where the loss or its gradient is no longer finite."""
+    if not (torch.isfinite(loss) and torch.isfinite(norm)):
+        lr = optimizer.param_groups[0]["lr"]
+        raise KagglekitError(
+            f"the loss is {loss.item():g} (gradient norm {norm.item():g}) in epoch {epoch + 1} at learning rate {lr:.2g}",
+            hint=f"try a lower one: --set train.lr={lr / 3:.1g}",
+        )

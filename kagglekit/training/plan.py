@@ -1,0 +1,70 @@
+"""Everything that shapes a run, resolved: defaults, the architecture's, the YAML's, a search's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kagglekit import models
+from kagglekit.config import Config, Features, ModelSection, Train, overlay
+from kagglekit.errors import ConfigError, close_match
+
+VERSION = 1  # part of every run id: raise it when training itself changes its results
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One architecture with every setting."""
+
+    model: str
+    params: Mapping[str, Any]
+    """Fields of the architecture's Config."""
+    train: Train
+    features: Features
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, for run ids and config.yaml."""
+        return asdict(self) | {"train": self.train.model_dump(), "features": self.features.model_dump()}
+
+
+def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) -> Plan:
+    """The plan for an architecture.
+
+    Args:
+        config: the competition's settings.
+        model: a name in the registry.
+        found: dotted parameters of a search: `train.lr`, `features.n_mels`, `model.layers`.
+
+    Raises:
+        ConfigError: no such model, or a setting that the model does not have.
+    """
+    module = models.load(model)
+    section = config.models.get(model, ModelSection())
+    layers = _nested(found or {})
+    params: dict[str, Any] = {**section.model, **layers.get("model", {})}
+    if section.checkpoint is not None:
+        params["checkpoint"] = section.checkpoint
+    train = overlay(Train(), module.DEFAULTS, config.train, section.train, layers.get("train", {}))
+    features = overlay(config.features, section.features, layers.get("features", {}))
+    if models.MODELS[model].input == "log_mel":
+        params.setdefault("n_mels", features.n_mels)
+    return Plan(model, params, train, features)
+
+
+def _nested(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """{"train.augment.mixup": 0.2} -> {"train": {"augment": {"mixup": 0.2}}}"""
+    tree: dict[str, dict[str, Any]] = {}
+    for dotted, value in found.items():
+        section, _, rest = dotted.partition(".")
+        if section not in ("train", "features", "model") or not rest:
+            raise ConfigError(
+                f"parameter '{dotted}' is of no section",
+                hint=close_match(section, ("train", "features", "model")),
+            )
+        *parents, last = rest.split(".")
+        place: dict[str, Any] = tree.setdefault(section, {})
+        for name in parents:
+            place = place.setdefault(name, {})
+        place[last] = value
+    return tree

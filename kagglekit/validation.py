@@ -1,0 +1,134 @@
+"""The local score that predicts the leaderboard: accuracy on OOF, weighted as the hidden test is.
+
+A hidden test differs from training data in its class balance and in its words. So each OOF clip
+weighs as much as the test has of its kind: classes by the stated prior, filler clips by whether
+their word was heard in training. Words never heard are few and unlike each other, while the test
+holds others still; they are weighed as draws from all words (random effects, DerSimonian and Laird
+1986): a word with n clips weighs n / (n + 5), so that four common words do not speak for all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kagglekit.config import Config
+from kagglekit.data.clips import PARTS
+
+WORD_SHRINKAGE = 5.0  # p(1-p) / variance between words: about 0.15 / 0.03
+
+Floats = NDArray[np.float64]
+
+
+class Score(NamedTuple):
+    """How good OOF predictions are."""
+
+    cv: float
+    """Accuracy, weighted to the test prior: the number to compare with the leaderboard."""
+    low: float
+    """Lower end of its 95 % interval, clips counted as independent."""
+    high: float
+    plain: float
+    """Unweighted accuracy."""
+    official: float | None
+    """Accuracy on the data set's own validation list, where it has one."""
+    parts: dict[str, float]
+    """Accuracy by part; never_heard is weighed over words."""
+    constant: tuple[str, ...]
+    """Classes that are in the data but hardly ever predicted, or the one class predicted throughout."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in self._asdict().items()}
+
+
+def clip_weights(clips: pl.DataFrame, config: Config) -> Floats:
+    """Weight of each OOF clip; they add up to 1.
+
+    Args:
+        clips: rows of the clips table with label, part and word.
+        config: labels and the prior.
+    """
+    label = clips["label"].to_numpy()
+    part = clips["part"].to_numpy()
+    weight = np.zeros(len(clips))
+    for name, share in _class_shares(label, config).items():
+        of_class = label == name
+        unheard = of_class & (part == "never_heard")
+        heard = of_class & ~unheard
+        if name != config.labels.filler or not unheard.any() or not heard.any():
+            weight[of_class] = share / max(of_class.sum(), 1)
+            continue
+        never = config.validation.never_heard
+        weight[heard] = share * (1 - never) / heard.sum()
+        weight[unheard] = share * never * _word_weights(clips["word"].to_numpy()[unheard])
+    result: Floats = weight / max(weight.sum(), 1e-12)
+    return result
+
+
+def _class_shares(label: NDArray[Any], config: Config) -> dict[str, float]:
+    prior = config.validation.prior
+    present = [c for c in config.labels.classes if (label == c).any()]
+    if not prior:
+        return {c: float((label == c).mean()) for c in present}
+    rest = [c for c in present if c not in prior]
+    left = 1 - sum(prior.values())
+    return {c: prior[c] if c in prior else left / len(rest) for c in present}
+
+
+def _word_weights(words: NDArray[Any]) -> Floats:
+    _names, of, count = np.unique(words, return_inverse=True, return_counts=True)
+    per_word = count / (count + WORD_SHRINKAGE)
+    weight = (per_word / count)[of]
+    result: Floats = weight / weight.sum()
+    return result
+
+
+def score(logits: NDArray[np.float32], clips: pl.DataFrame, config: Config) -> Score:
+    """Judge OOF predictions.
+
+    Args:
+        logits: (clips, classes) in the order of config.labels.classes.
+        clips: the rows of the clips table that they belong to.
+        config: labels and prior.
+    """
+    classes = np.array(config.labels.classes)
+    predicted = classes[np.asarray(logits).argmax(1)]
+    label = clips["label"].to_numpy()
+    right = predicted == label
+    weight = clip_weights(clips, config)
+    cv = float(weight @ right)
+    margin = 1.96 * math.sqrt(float(np.square(weight) @ np.square(right - cv)))
+    part = clips["part"].to_numpy()
+    official = (clips["official"] == "validation").fill_null(False).to_numpy()
+    return Score(
+        cv=cv,
+        low=max(cv - margin, 0.0),
+        high=min(cv + margin, 1.0),
+        plain=float(right.mean()),
+        official=float(right[official].mean()) if official.any() else None,
+        parts={
+            p: float(weight[part == p] @ right[part == p] / weight[part == p].sum())
+            for p in PARTS
+            if weight[part == p].sum() > 0
+        },
+        constant=constant_classes(predicted, label, classes),
+    )
+
+
+def constant_classes(predicted: NDArray[Any], label: NDArray[Any], classes: NDArray[Any]) -> tuple[str, ...]:
+    """What a model that has stopped looking gives away: one class throughout, or a class hardly ever.
+
+    A class counts as hardly ever predicted below a tenth of its share of the labels.
+    """
+    share = {c: float((predicted == c).mean()) for c in classes}
+    only = [c for c, s in share.items() if s > 0.98]
+    if only and float((label == only[0]).mean()) < 0.9:
+        return (str(only[0]),)
+    return tuple(
+        str(c) for c in classes if (label == c).any() and share[c] < 0.1 * float((label == c).mean())
+    )

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+import torch.nn.functional as F
+from checkpoints import save_tiny_ast, save_tiny_wav2vec2
+from torch import Tensor, nn
+
+import kagglekit.models
+from kagglekit import models
+from kagglekit.config import Train
+from kagglekit.errors import ConfigError
+from kagglekit.models.convs2s import scale_gradient
+
+CLASSES = 8
+SMALL: dict[str, dict[str, Any]] = {
+    "convs2s": {"channels": 64, "blocks": 2},
+    "lstm": {"hidden": 32},
+    "gru": {"hidden": 32},
+    "tcresnet": {"depth": 8},
+}
+TINY = {"ast": save_tiny_ast, "wav2vec2": save_tiny_wav2vec2}
+every_model = pytest.mark.parametrize("name", list(models.MODELS))
+every_scratch_model = pytest.mark.parametrize("name", list(SMALL))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+def build(name: str, folder: Path) -> nn.Module:
+    if name in TINY:
+        labels = [f"word{i}" for i in range(CLASSES)]
+        return models.build(name, {"checkpoint": str(TINY[name](folder / name, labels))}, CLASSES)
+    return models.build(name, SMALL[name], CLASSES)
+
+
+def batch(name: str, seconds: float = 1.0) -> Tensor:
+    """Eight plausible inputs: a tone each, as waveform or as the log power of a few mel bands."""
+    time = torch.arange(round(16_000 * seconds)) / 16_000
+    if models.MODELS[name].input == "waveform":
+        pitch = 200.0 * torch.arange(1, CLASSES + 1).unsqueeze(1)
+        return 0.3 * torch.sin(2 * torch.pi * pitch * time) + 0.01 * torch.randn(CLASSES, len(time))
+    frames = 1 + len(time) // 160
+    log_mel = torch.randn(CLASSES, 40, frames) - 8
+    for clip in range(CLASSES):
+        log_mel[clip, 4 * clip : 4 * clip + 4, frames // 4 : frames // 2] += 10
+    return log_mel
+
+
+@every_model
+def test_learns_one_batch(name: str, tmp_path: Path) -> None:
+    model = build(name, tmp_path)
+    inputs, labels = batch(name), torch.arange(CLASSES)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        loss = F.cross_entropy(model(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] < 2 * math.log(CLASSES)  # the first guess is near to even
+    assert losses[-1] < 0.5 * losses[0]
+    assert (model.eval()(inputs).argmax(dim=1) == labels).all()
+
+
+@every_model
+def test_a_gradient_reaches_every_parameter(name: str, tmp_path: Path) -> None:
+    model = build(name, tmp_path)
+    logits = model(batch(name))
+    F.cross_entropy(logits, torch.arange(CLASSES)).backward()
+    assert logits.shape == (CLASSES, CLASSES)
+    assert logits.isfinite().all()
+    blind = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert blind == []
+
+
+@every_model
+def test_eval_is_deterministic_and_clip_by_clip(name: str, tmp_path: Path) -> None:
+    model = build(name, tmp_path).eval()
+    inputs = batch(name)
+    with torch.inference_mode():
+        logits = model(inputs)
+        assert torch.equal(model(inputs), logits)
+        assert torch.allclose(model(inputs[3:5]), logits[3:5], atol=1e-5)
+
+
+@every_model
+@pytest.mark.parametrize("seconds", [0.25, 1.7])
+def test_accepts_other_lengths(name: str, seconds: float, tmp_path: Path) -> None:
+    model = build(name, tmp_path).eval()
+    with torch.inference_mode():
+        assert model(batch(name, seconds)).shape == (CLASSES, CLASSES)
+
+
+@every_model
+def test_config_and_weights_rebuild_it(name: str, tmp_path: Path) -> None:
+    model, inputs = build(name, tmp_path).eval(), batch(name)
+    again = models.build(name, model.config.model_dump(mode="json"), CLASSES).eval()
+    again.load_state_dict(model.state_dict())
+    assert again.config == model.config
+    assert torch.allclose(again(inputs), model(inputs), atol=1e-5)
+
+
+@every_model
+def test_search_space_and_defaults_are_settings(name: str) -> None:
+    architecture = models.load(name)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(5):
+        models.configure(name, architecture.search_space(study.ask()))
+    Train(**architecture.DEFAULTS)
+
+
+@every_scratch_model
+def test_default_size(name: str) -> None:
+    model = models.build(name, {}, 12)
+    assert 100_000 < sum(p.numel() for p in model.parameters()) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "size"), [(8, 1.0, 65_836), (14, 1.0, 136_940), (14, 1.5, 304_620)]
+)
+def test_tcresnet_has_the_papers_size(depth: int, width: float, size: int) -> None:
+    # The paper says 66k, 137k and 305k. Its convolutions have no bias; four numbers are counted for each
+    # channel of a batch norm, running mean and variance included: TC-ResNet8 has 64,524 weights of
+    # convolutions and of the 12 classes, and 4 x (16 + 3 x 24 + 3 x 32 + 3 x 48). The input's is ours.
+    model = models.build("tcresnet", {"depth": depth, "width": width}, 12)
+    state = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    assert sum(v.numel() for k, v in state.items() if not k.startswith("normalise.")) == size
+
+
+def test_convs2s_refuses_clips_beyond_its_positions() -> None:
+    model = models.build("convs2s", SMALL["convs2s"] | {"max_frames": 100}, CLASSES)
+    with pytest.raises(ConfigError, match="a clip of 101 frames is longer than max_frames=100") as caught:
+        model(batch("convs2s"))
+    assert caught.value.hint == "set models.convs2s.model.max_frames to 101 and train again"
+
+
+def test_scaled_gradient_leaves_the_values() -> None:
+    z = torch.randn(2, 8, 5, requires_grad=True)
+    scaled = scale_gradient(z, 0.25)
+    scaled.sum().backward()
+    assert torch.allclose(scaled, z)
+    assert z.grad is not None
+    assert z.grad.unique().tolist() == [0.25]
+
+
+def test_only_positions_tell_convs2s_when() -> None:
+    model = models.build("convs2s", SMALL["convs2s"], CLASSES).eval()
+    early = torch.full((1, 40, 102), -8.0)
+    early[:, 10:20, 30:39] = 2.0
+    late = early.roll(30, dims=-1)  # whole steps of 3 frames
+    assert not torch.allclose(model(early), model(late), atol=1e-3)
+    torch.nn.init.zeros_(model.encoder.position)
+    assert torch.allclose(model(early), model(late), atol=1e-5)
+
+
+def test_unknown_model() -> None:
+    with pytest.raises(ConfigError, match="there is no model 'convs2'") as caught:
+        models.build("convs2", {}, CLASSES)
+    assert caught.value.hint == "did you mean 'convs2s'?"
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"chanels": 64}, "models.convs2s.model.chanels: no such parameter, did you mean 'channels'?"),
+        (
+            {"blocks": "many"},
+            "models.convs2s.model.blocks: input should be a valid integer, "
+            "unable to parse string as an integer, not 'many'",
+        ),
+        ({"kernel": 4}, "models.convs2s.model.kernel: must be odd, so that a block keeps the length, not 4"),
+        ({"dropout": 1.0}, "models.convs2s.model.dropout: input should be less than 1, not 1.0"),
+    ],
+)
+def test_wrong_parameters(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        models.build("convs2s", params, CLASSES)
+    assert str(caught.value) == message
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("parameters of convs2s: n_mels, max_frames, stack, channels")
+
+
+def test_all_wrong_parameters_are_told_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"tcresnet\.model\.depth: .*; models\.tcresnet\.model\.widht: "):
+        models.build("tcresnet", {"depth": 9, "widht": 2}, CLASSES)
+
+
+def test_every_module_imports() -> None:
+    names = [m.name for m in pkgutil.iter_modules(kagglekit.models.__path__)]
+    assert {"convs2s", "lstm", "gru", "tcresnet", "pretrained"} <= set(names)
+    for name in names:
+        importlib.import_module(f"kagglekit.models.{name}")
+
+
+def test_the_registry_is_light() -> None:
+    code = "import sys, kagglekit.models; print({'torch', 'transformers', 'optuna'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"

@@ -1,0 +1,222 @@
+"""One clip: every encoding comes out as int16 at one rate, and what is wrong with it has a name."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from kagglekit.config import Audio
+from kagglekit.data import wav
+
+AUDIO = Audio(sample_rate=16_000, seconds=1.0)
+
+
+def sine(rate: int = 16_000, samples: int | None = None, hz: float = 440, level: float = 0.5) -> wav.Float32:
+    t = np.arange(rate if samples is None else samples) / rate
+    return (level * np.sin(2 * np.pi * hz * t)).astype(np.float32)
+
+
+def encode(waveform: wav.Float32, rate: int = 16_000, kind: str = "WAV", subtype: str = "PCM_16") -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, waveform, rate, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
+def riff(pcm: bytes, fmt: bytes | None = None, before: bytes = b"", size: int | None = None) -> bytes:
+    fmt = fmt or struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16)
+    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + before
+    body += b"data" + struct.pack("<I", len(pcm) if size is None else size) + pcm
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def pcm16(samples: int = 16_000) -> wav.Int16:
+    return np.rint(sine(samples=samples) * 32_768).astype(np.int16)
+
+
+def test_plain_clip() -> None:
+    pcm = pcm16()
+    data = riff(pcm.tobytes())
+    clip = wav.decode(data, AUDIO)
+    assert clip.problem == ""
+    assert clip.samples == 16_000
+    assert clip.rows.dtype == np.int16
+    np.testing.assert_array_equal(clip.rows, pcm)
+    assert clip.rms == pytest.approx(0.5 / np.sqrt(2), rel=1e-4)
+    assert clip.peak == pytest.approx(0.5, rel=1e-3)
+    assert clip.sha1 == hashlib.sha1(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        riff(pcm16().tobytes(), before=b"LIST" + struct.pack("<I", 5) + b"INFOx\0"),  # odd, padded
+        riff(pcm16().tobytes(), before=b"fact" + struct.pack("<II", 4, 16_000)),
+        riff(pcm16().tobytes() + b"\x01"),  # half a sample
+        riff(pcm16().tobytes(), size=0xFFFF_FFFF),  # written to a pipe
+        riff(
+            pcm16().tobytes(),
+            fmt=struct.pack("<HHIIHHHHIH", 0xFFFE, 1, 16_000, 32_000, 2, 16, 22, 16, 4, 1)
+            + b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71",
+        ),
+    ],
+    ids=["list", "fact", "odd", "pipe", "extensible"],
+)
+def test_chunks_of_the_fast_path(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(wav, "_libsndfile")
+    clip = wav.decode(data, AUDIO)
+    assert clip.problem == ""
+    np.testing.assert_array_equal(clip.rows, pcm16())
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "tolerance"),
+    [
+        ("WAV", "PCM_U8", 256),
+        ("WAV", "PCM_24", 1),
+        ("WAV", "PCM_32", 1),
+        ("WAV", "FLOAT", 1),
+        ("WAV", "DOUBLE", 1),
+        ("WAV", "ULAW", 700),
+        ("FLAC", "PCM_16", 1),
+        ("AIFF", "PCM_16", 1),
+        ("OGG", "VORBIS", 3000),
+    ],
+)
+def test_other_encodings(kind: str, subtype: str, tolerance: int) -> None:
+    clip = wav.decode(encode(sine(), kind=kind, subtype=subtype), AUDIO)
+    assert clip.problem == "converted"
+    assert np.abs(clip.rows.astype(int) - pcm16()).max() <= tolerance
+
+
+def test_stereo_is_averaged() -> None:
+    both = np.stack([sine(), np.zeros(16_000, np.float32)], axis=1)
+    clip = wav.decode(encode(both), AUDIO)
+    assert clip.problem == "converted"
+    assert np.abs(clip.rows - pcm16() / 2).max() <= 1
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 48_000])
+def test_other_rates_are_resampled(rate: int) -> None:
+    clip = wav.decode(encode(sine(rate), rate), AUDIO)
+    assert clip.problem == "resampled"
+    assert abs(clip.samples - 16_000) <= 1
+    middle = slice(1000, 15_000)  # a sine that starts at once is not band-limited
+    assert np.abs(clip.rows[middle] - pcm16()[middle].astype(int)).max() <= 3
+
+
+def test_resampling_keeps_the_pass_band_and_removes_aliases() -> None:
+    middle = slice(1000, 15_000)
+    passed = wav.resample(sine(44_100, hz=6500), 44_100, 16_000)
+    assert np.abs(passed[middle] - sine(16_000, hz=6500)[middle]).max() < 1e-4
+    aliased = wav.resample(sine(44_100, hz=9000), 44_100, 16_000)
+    assert np.abs(aliased[middle]).max() < 1e-5  # -94 dB
+
+
+def test_resampling_equals_the_sinc_sum() -> None:
+    """Each output by the interpolation formula, one at a time."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(400).astype(np.float32)
+    y = wav.resample(x, 3000, 2000)
+    assert len(y) == 267
+    cutoff = 0.9475937167399596 * 2 / 3
+    for n in (0, 1, 100, 266):
+        t = (np.arange(400) - n * 1.5) * cutoff
+        inside = np.abs(t) <= 64
+        window = np.i0(14.769656459379492 * np.sqrt(np.where(inside, 1 - (t / 64) ** 2, 0)))
+        weights = cutoff * np.sinc(t) * window / np.i0(14.769656459379492) * inside
+        assert y[n] == pytest.approx(weights @ x, abs=1e-5)
+
+
+@pytest.mark.parametrize(("samples", "problem"), [(9000, "short"), (20_000, "long")])
+def test_other_lengths(samples: int, problem: str) -> None:
+    pcm = pcm16(samples)
+    clip = wav.decode(riff(pcm.tobytes()), AUDIO)
+    assert (clip.problem, clip.samples) == (problem, samples)
+    n = min(samples, 16_000)
+    np.testing.assert_array_equal(clip.rows[:n], pcm[:n])
+    assert not clip.rows[n:].any()
+    assert clip.rms == pytest.approx(np.sqrt(np.mean((pcm / 32_768) ** 2)), rel=1e-5)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_truncated_keeps_what_is_there(subtype: str) -> None:
+    data = encode(sine(), subtype=subtype)
+    clip = wav.decode(data[: 44 + (len(data) - 44) // 2], AUDIO)
+    assert clip.problem == "truncated"
+    assert abs(clip.samples - 8000) < 30
+    assert np.abs(clip.rows[:7900] - pcm16()[:7900].astype(int)).max() <= 1
+
+
+def test_truncated_flac() -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32)
+    data = encode(noise, kind="FLAC")
+    clip = wav.decode(data[: len(data) // 2], AUDIO)
+    assert clip.problem == "truncated"
+    assert 0 < clip.samples < 16_000
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "empty"),
+        (riff(b""), "empty"),
+        (riff(b"", size=32_000), "empty"),
+        (riff(pcm16().tobytes())[:20], "unreadable"),
+        (b"not audio at all" * 50, "unreadable"),
+        (b"RIFF", "unreadable"),
+        (riff(bytes(32_000), fmt=struct.pack("<HHIIHH", 1, 1, 7, 14, 2, 16)), "unreadable"),
+        (riff(bytes(32_000), fmt=struct.pack("<HHIIHH", 1, 99, 16_000, 14, 2, 16)), "unreadable"),
+        (b"fLaC" + bytes(100), "unreadable"),
+    ],
+)
+def test_damage_gives_zeros(data: bytes, problem: str) -> None:
+    clip = wav.decode(data, AUDIO)
+    assert (clip.problem, clip.samples, clip.rms, clip.peak) == (problem, 0, 0.0, 0.0)
+    assert clip.rows.shape == (16_000,)
+    assert not clip.rows.any()
+    assert len(wav.decode_whole(data, AUDIO)) == 0
+
+
+@pytest.mark.parametrize("level", [0, 7, -32_768])
+def test_silent(level: int) -> None:
+    clip = wav.decode(riff(np.full(16_000, level, np.int16).tobytes()), AUDIO)
+    assert clip.problem == "silent"
+    assert clip.peak == -min(level, -level) / 32_768
+
+
+def test_clipped() -> None:
+    loud = np.clip(np.rint(sine(level=2) * 32_768), -32_768, 32_767).astype(np.int16)
+    assert wav.decode(riff(loud.tobytes()), AUDIO).problem == "clipped"
+    once = pcm16().copy()
+    once[5] = 32_767
+    assert wav.decode(riff(once.tobytes()), AUDIO).problem == ""
+
+
+def test_float_with_nan_and_inf() -> None:
+    waveform = sine()
+    waveform[:3] = np.nan, np.inf, -np.inf
+    clip = wav.decode(encode(waveform, subtype="FLOAT"), AUDIO)
+    assert clip.problem == "converted"
+    assert clip.rows[:3].tolist() == [0, 32_767, -32_768]
+    assert np.isfinite(clip.rms)
+
+
+def test_random_bytes_never_raise() -> None:
+    rng = np.random.default_rng(0)
+    seeds = [encode(sine(samples=500), kind=k, subtype=s) for k, s in [("WAV", "PCM_24"), ("FLAC", "PCM_16")]]
+    for i in range(200):
+        data = bytearray(seeds[i % 2])
+        for at in rng.integers(len(data), size=8):
+            data[at] = rng.integers(256)
+        assert wav.decode(bytes(data), AUDIO).rows.shape == (16_000,)
+
+
+def test_decode_whole() -> None:
+    pcm = pcm16(50_000)
+    np.testing.assert_array_equal(wav.decode_whole(riff(pcm.tobytes()), AUDIO), pcm)
+    assert abs(len(wav.decode_whole(encode(sine(8000, 80_000), 8000), AUDIO)) - 160_000) <= 1
