@@ -35,7 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="kagglekit",
         description="From a Kaggle audio competition's archives to a submission you can trust.",
-        epilog="example:  kagglekit fetch && kagglekit tune --model convs2s && kagglekit submit --ensemble convs2s",
+        epilog="example:\n  kagglekit fetch\n  kagglekit tune --model gru\n  kagglekit submit --ensemble gru",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"kagglekit {__version__}")
@@ -68,9 +68,13 @@ def _add_common(parser: argparse.ArgumentParser, *, top_level: bool) -> None:
     )
     # two names, because an appended list after the verb would replace the one before it
     group.add_argument(
-        "--set", metavar="A.B=VALUE", action="append", default=[], dest="set_before" if top_level else "set_after",
+        "--set",
+        metavar="A.B=VALUE",
+        action="append",
+        default=[],
+        dest="set_before" if top_level else "set_after",
         help="override a setting, e.g. train.epochs=10",
-    )  # fmt: skip
+    )
     group.add_argument("--json", action="store_true", default=default(False), help="results as JSON")
     group.add_argument("--quiet", action="store_true", default=default(False), help="no bars, no notes")
     group.add_argument(

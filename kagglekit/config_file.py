@@ -25,7 +25,7 @@ class _Loader(yaml.SafeLoader):
     No aliases: nested ones blow up in memory ("billion laughs").
     """
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers = {  # noqa: RUF012  (as PyYAML has it)
         first: [(tag, regexp) for tag, regexp in resolvers if tag not in _TAGS_OF_1_1]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

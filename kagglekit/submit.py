@@ -76,7 +76,7 @@ def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
 
 
 def refuse_twice(written: Written, *, force: bool) -> None:
-    """Raise SubmissionError where these bytes were sent before (an upload that ended in ERROR may be sent again)."""
+    """Raise SubmissionError where these bytes were sent before; an upload that failed may be sent again."""
     entry = written.entry
     if entry.status in ("written", "ERROR") or force:
         return

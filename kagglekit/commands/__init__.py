@@ -55,12 +55,13 @@ def show_score(score: Score) -> list[str]:
     parts = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in score.parts.items())
     official = "" if score.official is None else f", official validation list {score.official:.4f}"
     lines = [
-        f"  CV {score.cv:.4f} (95 % {score.low:.4f} to {score.high:.4f}), plain accuracy {score.plain:.4f}{official}",
+        f"  CV {score.cv:.4f} (95 % {score.low:.4f} to {score.high:.4f}), plain {score.plain:.4f}{official}",
         f"  by part: {parts}",
     ]
     if score.constant:
+        classes = ", ".join(score.constant)
         lines.append(
-            f"  ALARM: hardly ever predicts, or always predicts: {', '.join(score.constant)}; do not submit this alone"
+            f"  ALARM: hardly ever predicts, or always predicts: {classes}; do not submit this alone"
         )
     return lines
 

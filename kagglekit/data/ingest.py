@@ -239,7 +239,7 @@ class _Ingest:
         if clip_id in ids:
             raise ArchiveError(
                 f"{self.job.archive.name}: two files are called {clip_id!r}",
-                hint=f"narrow data.{self.job.split}_clips in competition.yaml, so that it matches one of them",
+                hint=f"narrow data.{self.job.split}_clips in competition.yaml, so that it matches only one",
             )
         ids.add(clip_id)
 

@@ -1,4 +1,4 @@
-"""Archives -> decoded audio, silence, and the clips table. Done once for a key; then found in milliseconds."""
+"""Archives -> decoded audio, silence, and the clips table. Done once for a key, then found."""
 
 from __future__ import annotations
 

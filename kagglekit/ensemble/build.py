@@ -112,8 +112,8 @@ def _same_clips(runs: Sequence[Run], tables: Sequence[pl.DataFrame], what: str) 
     for run, table in zip(runs, tables, strict=True):
         if not table["clip_id"].equals(first):
             raise KagglekitError(
-                f"{what} predictions of {run.model}/{run.id} are of {len(table):,} clips, others' of {len(first):,}, "
-                "and not the same ones",
+                f"{what} predictions of {run.model}/{run.id} are of {len(table):,} clips, "
+                f"others' of {len(first):,}, and not the same ones",
                 hint=f"remove {run.folder} and train it again: kagglekit train --model {run.model}",
             )
         if not np.isfinite(logits_of(table)).all():

@@ -18,7 +18,7 @@ from kagglekit.config import Count, Section
 if TYPE_CHECKING:
     from optuna import Trial
 
-DEFAULTS: dict[str, Any] = {}
+DEFAULTS: dict[str, Any] = {"lr": 4e-3, "epochs": 28}  # 0.71 against 0.67 with 2e-3 after 6 epochs
 
 
 class Config(Section):
@@ -26,7 +26,7 @@ class Config(Section):
 
     n_mels: Count = 40
     """Mel bands of the input."""
-    stack: Annotated[int, Field(ge=1, le=8)] = 3
+    stack: Annotated[int, Field(ge=1, le=8)] = 4
     """Frames joined to one step."""
     hidden: Annotated[int, Field(ge=8, le=1024)] = 128
     """Units of a layer, in each direction."""

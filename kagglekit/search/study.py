@@ -136,7 +136,7 @@ def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: P
 def _journal(workspace: Workspace, model: str) -> JournalStorage:
     workspace.studies.mkdir(parents=True, exist_ok=True)
     path = workspace.studies / f"{model}.journal"
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))  # type: ignore[arg-type]
 
 
 def _trial_lock(workspace: Workspace, model: str, number: int) -> FileLock:

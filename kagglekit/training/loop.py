@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kagglekit import console, models
-from kagglekit.config import Config, Train
+from kagglekit.config import Config, Section, Train
 from kagglekit.data.clips import training_rows, validation_rows
 from kagglekit.training import checkpoint
 from kagglekit.training.batches import Batches

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,14 +55,11 @@ def make_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
     groups = [group for group in groups if group["params"]]
     if train.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True)
-    kinds: dict[str, Any] = {
-        "adamw": torch.optim.AdamW,
-        "adam": torch.optim.Adam,
-        "adamax": torch.optim.Adamax,
-        "rmsprop": torch.optim.RMSprop,
-    }
-    optimizer: torch.optim.Optimizer = kinds[train.optimizer](groups, lr=train.lr)
-    return optimizer
+    if train.optimizer in ("adamw", "adam"):
+        kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
+        return kind(groups, lr=train.lr, fused=True)
+    other = torch.optim.Adamax if train.optimizer == "adamax" else torch.optim.RMSprop
+    return other(groups, lr=train.lr)
 
 
 def lr_factor(step: int, steps: int, train: Train) -> float:
@@ -94,6 +90,7 @@ def stop_at_nonfinite(loss: Tensor, norm: Tensor, epoch: int, optimizer: torch.o
     if not (torch.isfinite(loss) and torch.isfinite(norm)):
         lr = optimizer.param_groups[0]["lr"]
         raise KagglekitError(
-            f"the loss is {loss.item():g} (gradient norm {norm.item():g}) in epoch {epoch + 1} at learning rate {lr:.2g}",
+            f"the loss is {loss.item():g} (gradient norm {norm.item():g}) in epoch {epoch + 1}, "
+            f"learning rate {lr:.2g}",
             hint=f"try a lower one: --set train.lr={lr / 3:.1g}",
         )

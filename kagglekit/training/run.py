@@ -260,7 +260,7 @@ def best_run(workspace: Workspace, model: str, clips_key: str) -> Run:
     fitting = [run for run in runs if run.metrics["clips_key"] == clips_key]
     if not fitting:
         raise MissingError(
-            f"the {len(runs)} runs of {model} were trained on other clips or folds than competition.yaml now names",
+            f"the {len(runs)} runs of {model} were trained on other clips or folds than the present",
             hint=f"train it on these: kagglekit train --model {model}",
         )
     return fitting[0]
