@@ -57,6 +57,12 @@ def result(data: Mapping[str, Any], lines: Sequence[object]) -> None:
     """What a verb made: `data` as one JSON line with --json, else the rich `lines`, on stdout."""
     if _Mode.json:
         print(json.dumps(data, default=str, ensure_ascii=False))
+    show(lines)
+
+
+def show(lines: Sequence[object]) -> None:
+    """Rich `lines` on stdout, before a verb's result; nothing with --json."""
+    if _Mode.json:
         return
     for line in lines:
         if isinstance(line, str):

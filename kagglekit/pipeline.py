@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from kagglekit import console
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
 from kagglekit.training.loop import seconds_per_epoch
-from kagglekit.training.plan import Plan, resolve
-from kagglekit.training.run import Run, head_for, make_dataset, train_run
-from kagglekit.workspace import Workspace
+from kagglekit.training.plan import Plan, resolve, with_epochs
+from kagglekit.training.run import Run, head_for, make_dataset, run_id, train_run
+from kagglekit.workspace import Workspace, key_of, write_json
 
 TRAINING_SHARE = 0.8  # of the time left; the rest is for evaluation, prediction and the ensemble
 LEAST_EPOCHS = 3  # a model trained for less is worth nothing
@@ -61,10 +63,15 @@ def train_models(
         share = 1 / (len(plans) - index)
         if trials:
             plan, source = _searched(config, workspace, prepared, model, trials, clock.deadline(share / 2))
-        fitted = _fit(config, workspace, prepared, plan, clock, share)
+        choice = _remembered(workspace, plan, run_id(config, prepared, plan), clock)
+        if choice.is_file():
+            fitted: Plan | None = with_epochs(plan, int(json.loads(choice.read_text(encoding="utf-8"))))
+        else:
+            fitted = _fit(config, workspace, prepared, plan, clock, share)
         if fitted is None:
             console.note(f"no time left for {model}")
             continue
+        write_json(choice, fitted.train.epochs)
         runs.append(train_run(config, workspace, prepared, fitted, source=source))
     if not runs:
         raise KagglekitError(
@@ -96,7 +103,9 @@ def _fit(
     dataset = make_dataset(config, workspace, prepared, plan)
     cost = seconds_per_epoch(config, plan, dataset, head_for(config, prepared, plan))
     epochs = int(TRAINING_SHARE * share * left / (cost * config.validation.folds))
-    if epochs < LEAST_EPOCHS:
-        return None
-    epochs = min(epochs, plan.train.epochs)
-    return Plan(plan.model, plan.params, plan.train.model_copy(update={"epochs": epochs}), plan.features)
+    return None if epochs < LEAST_EPOCHS else with_epochs(plan, min(epochs, plan.train.epochs))
+
+
+def _remembered(workspace: Workspace, plan: Plan, identity: str, clock: Clock) -> Path:
+    """Where it is kept how many epochs were chosen, so that the same command goes on with the same run."""
+    return workspace.runs / plan.model / f"epochs-{key_of(identity, clock.limit)}.json"

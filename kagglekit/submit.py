@@ -111,14 +111,14 @@ def wait(entry: Entry, host: Host, ledger: Ledger, sleep: Callable[[float], None
     """Ask, less and less often, until the host has scored it (or for half an hour); log what it says."""
     pause, waited = FIRST_WAIT, 0.0
     assert entry.ref is not None
-    with console.bar("waiting for the score", None, "s") as advance:
+    with console.bar("waiting for the score", None, "checks") as advance:
         while True:
             entry = updated(entry, host.submission(entry.ref), ledger)
             if entry.status != "PENDING" or waited > GIVE_UP:
                 return entry
             sleep(pause)
             waited += pause
-            advance(round(pause))
+            advance(1)
             pause = min(pause * 1.5, LONGEST_WAIT)
 
 

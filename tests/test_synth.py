@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import py7zr
 import pytest
-import yaml
 
 from kagglekit.config import Config
+from kagglekit.config_file import load
 from kagglekit.data import synth
 from kagglekit.errors import KagglekitError
 
@@ -120,18 +120,24 @@ def test_half_of_the_unknown_words_are_not_in_train(made: Made) -> None:
     assert not heard & set(synth.UNHEARD)
 
 
-def test_default_sizes_have_the_prior_of_the_yaml() -> None:
+def demo_config(folder: Path, files: str = "host") -> Config:
+    path = folder / "competition.yaml"
+    path.write_text(synth.demo_yaml(files), encoding="utf-8")
+    return load(path)
+
+
+def test_default_sizes_have_the_prior_of_the_yaml(tmp_path: Path) -> None:
     words = Counter(synth._test_words(500))
-    config = Config.model_validate(yaml.safe_load(synth.demo_yaml()))
+    config = demo_config(tmp_path)
     assert words["silence"] / 500 == config.validation.prior["silence"]
     assert [words[target] for target in synth.TARGETS] == [35] * 10
     assert 1 - (words["silence"] + 350) / 500 == pytest.approx(config.validation.prior["unknown"])
 
 
-def test_demo_yaml_is_a_competition() -> None:
-    config = Config.model_validate(yaml.safe_load(synth.demo_yaml("kaggle files")))
+def test_demo_yaml_is_a_competition(tmp_path: Path) -> None:
+    config = demo_config(tmp_path, "kaggle files")
     assert config.competition.local is not None
-    assert config.competition.local.solution == Path("kaggle files/solution.csv")
+    assert config.competition.local.solution == tmp_path / "kaggle files/solution.csv"
     assert config.labels.classes == (*synth.TARGETS, "silence", "unknown")
 
 

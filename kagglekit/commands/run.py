@@ -47,8 +47,7 @@ def run(args: argparse.Namespace) -> None:
     lines: list[object] = []
     for trained in runs:
         lines += [describe_run(trained), *show_score(trained.score)]
-    if not args.json:
-        console.result({}, lines)
+    console.show(lines)
     args.ensemble = [trained.model for trained in runs]
-    args.force, args.no_wait, args.message = False, False, None
+    args.force, args.no_wait, args.message, args.keep_sent = False, False, None, True
     submit_command.run(args)

@@ -17,7 +17,7 @@ EXAMPLE = """example:
   $ kagglekit submit --ensemble ast,wav2vec2 --upload
   submissions/20261122-101500_ast+wav2vec2_0.9312.csv: 158,538 rows, CV 0.9312
   Upload it? [y/N] y
-  public 0.92811, private not shown yet"""
+  sent as 51234567: public 0.92811, private not shown yet, CV 0.9312"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="even if the same bytes were sent before")
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the score")
     parser.add_argument("--message", default=None, help="the host keeps it with the submission")
+    parser.set_defaults(keep_sent=False)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -48,26 +49,38 @@ def run(args: argparse.Namespace) -> None:
     made = build(config, workspace, prepared, [best_run(workspace, name, prepared.key) for name in chosen])
     written = write(config, workspace, made)
     entry = written.entry
-    lines: list[object] = [
-        members_table(made),
-        f"{written.path}: {len(written.frame):,} rows, CV {made.score.cv:.4f}",
-        *show_score(made.score),
-        _balance(written, config.labels.classes),
-        *(f"  warning: {text}" for text in written.warnings),
-    ]
+    console.show(
+        [
+            members_table(made),
+            f"{written.path}: {len(written.frame):,} rows, CV {made.score.cv:.4f}",
+            *show_score(made.score),
+            _balance(written, config.labels.classes),
+            *(f"  warning: {text}" for text in written.warnings),
+        ]
+    )
+    entry, then = written.entry, f"submit --ensemble {','.join(chosen)} --upload"
+    lines: list[object] = []
     if args.upload:
-        shown = [] if args.json else lines
-        entry, said = _upload(
-            args, written, made, open_host(config, workspace.root), Ledger(workspace.ledger_path), shown
-        )
-        lines = [] if shown else lines
-        lines += [said, next_command(args, "leaderboard")]
-    else:
-        again = f"submit --ensemble {','.join(chosen)} --upload"
-        lines.append(next_command(args, again))
+        if args.keep_sent and entry.status in ("PENDING", "COMPLETE"):
+            lines.append(f"sent before as {entry.ref}: {_scores(entry)}")
+        else:
+            host, ledger = open_host(config, workspace.root), Ledger(workspace.ledger_path)
+            entry = _upload(args, written, made, host, ledger)
+            lines.append(f"sent as {entry.ref}: {_scores(entry)}")
+        then = "leaderboard"
     data = {"csv": written.path, "rows": len(written.frame), "cv": made.score.cv, "weights": weights_of(made)}
     scores = {"status": entry.status, "ref": entry.ref, "public": entry.public, "private": entry.private}
-    console.result({**data, **scores, "warnings": written.warnings}, lines)
+    console.result({**data, **scores, "warnings": written.warnings}, [*lines, next_command(args, then)])
+
+
+def _scores(entry: Entry) -> str:
+    """`public 0.92811, private not shown yet, CV 0.9312`"""
+    if entry.status != "COMPLETE":
+        return "not scored yet"
+    private = "not shown yet" if entry.private is None else f"{entry.private:.5f}"
+    public = "not shown yet" if entry.public is None else f"{entry.public:.5f}"
+    cv = "" if entry.cv_score is None else f", CV {entry.cv_score:.4f}"
+    return f"public {public}, private {private}{cv}"
 
 
 def _balance(written: Written, classes: tuple[str, ...]) -> str:
@@ -77,15 +90,8 @@ def _balance(written: Written, classes: tuple[str, ...]) -> str:
     return "  labels: " + ", ".join(f"{label} {count:,} ({share:.1%})" for label, count, share in balance)
 
 
-def _upload(
-    args: argparse.Namespace,
-    written: Written,
-    made: Ensemble,
-    host: Host,
-    ledger: Ledger,
-    lines: list[object],
-) -> tuple[Entry, str]:
-    """Show, ask, send, wait; the entry and a line about it."""
+def _upload(args: argparse.Namespace, written: Written, made: Ensemble, host: Host, ledger: Ledger) -> Entry:
+    """Ask, send, and wait for the score."""
     from kagglekit import console
     from kagglekit.errors import SubmissionError
     from kagglekit.submit import refuse_twice, upload, wait
@@ -93,27 +99,20 @@ def _upload(
     refuse_twice(written, force=args.force)
     limits = host.limits()
     left = "" if limits.allowed_now is None else f"; {limits.allowed_now} submissions left today"
-    lines.append(f"  sent today: {limits.today}{left}")
-    if lines and not args.json:
-        console.result({}, lines)
+    console.show([f"  sent today: {limits.today}{left}"])
     if limits.allowed_now == 0:
         raise SubmissionError(
             "no submissions are left today", hint=f"{written.path} is kept: send it tomorrow"
         )
     if not args.yes and not _agreed():
         raise SubmissionError("not uploaded", hint=f"{written.path} is kept; --yes uploads without asking")
-    message = args.message or f"{made.name} CV {made.score.cv:.4f}"
-    entry = upload(written, host, ledger, message)
+    entry = upload(written, host, ledger, args.message or f"{made.name} CV {made.score.cv:.4f}")
     if args.no_wait:
-        return entry, f"sent as {entry.ref}; not waiting for the score"
+        return entry
     entry = wait(entry, host, ledger)
     if entry.status == "ERROR":
         raise SubmissionError(f"the host did not accept it: {entry.error}", hint=f"look at {written.path}")
-    if entry.status == "PENDING":
-        return entry, f"sent as {entry.ref}; not scored yet"
-    private = "not shown yet" if entry.private is None else f"{entry.private:.5f}"
-    public = "not shown yet" if entry.public is None else f"{entry.public:.5f}"
-    return entry, f"public {public}, private {private} (CV {made.score.cv:.4f})"
+    return entry
 
 
 def _agreed() -> bool:

@@ -67,5 +67,6 @@ def run(args: argparse.Namespace) -> None:
             result["run"] = trained.metrics
             lines += [describe_run(trained), *show_score(trained.score)]
         results.append(result | {"params": found.params})
-    lines.append(next_command(args, f"submit --ensemble {','.join(args.model)}"))
+    then = "train --tuned --model" if args.no_train else "submit --ensemble"
+    lines.append(next_command(args, f"{then} {','.join(args.model)}"))
     console.result({"studies": results}, lines)

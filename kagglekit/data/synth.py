@@ -7,42 +7,32 @@ The same seed gives the same clips (the archives' bytes differ in their time sta
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import importlib
 import io
 import os
-import signal
 import wave
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import py7zr
 from numpy.typing import NDArray
 
 from kagglekit import console
-from kagglekit.data.wav import Float32, resample
-from kagglekit.errors import KagglekitError
+from kagglekit.data.espeak import SAMPLE_RATE, Say, Speaker, Utterance, find_library, voices
+from kagglekit.data.wav import Float32
 
 Waveform = NDArray[np.float64]
 """(samples,) at 16 kHz, full scale is 1."""
-Say = Callable[[Sequence["Utterance"]], Iterator[Float32]]
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-SAMPLE_RATE = 16_000
 TARGETS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 HEARD = _names("bed bird cat dog eight five four happy house nine one seven three zero")
 """Filler words of train and test."""
@@ -51,8 +41,6 @@ UNHEARD = _names("backward follow learn marvin sheila six tree two visual wow")
 
 SILENCE_SHARE, UNKNOWN_SHARE = 0.1, 0.2  # of the test; the ten targets divide the rest equally
 PUBLIC_SHARE = 0.3
-
-_INSTALL = "pip install 'kagglekit[demo]'"
 
 ACCENTS = ("en", "en-us", "en-029", "en-gb-x-rp")
 RATES = (20_500, 21_000, 21_500, 22_000, 22_500, 23_000, 23_500)  # 32 phases each to resample
@@ -75,34 +63,6 @@ class Synthesised:
     test_clips: int
 
 
-@dataclass(frozen=True)
-class Speaker:
-    """Somebody with a voice, a way of speaking and a microphone."""
-
-    name: str
-    """8 hex digits."""
-    voice: str
-    """eSpeak's language+variant."""
-    pitch: float
-    """0 to 100, eSpeak's scale."""
-    words_per_minute: float
-    rate: int
-    """Hz at which eSpeak's samples are played: below its 22,050, a longer vocal tract, and slower."""
-    tilt: float
-    """dB an octave that the microphone adds above 1 kHz and takes below."""
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """One word as one speaker says it this time."""
-
-    word: str
-    speaker: Speaker
-    pitch: int
-    words_per_minute: int
-    intonation: int
-
-
 def make_competition(
     folder: Path, *, seed: int = 0, train_clips_per_word: int = 75, test_clips: int = 500
 ) -> Synthesised:
@@ -117,10 +77,10 @@ def make_competition(
     Raises:
         KagglekitError: eSpeak NG is not installed or does not start.
     """
-    _espeak_loader()  # says what is missing before anything is written
+    find_library()  # says what is missing before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     train_rng, test_rng = (np.random.default_rng([seed, split]) for split in (0, 1))
-    with _voices() as say:
+    with voices() as say:
         speakers = _speakers(f"{seed}/train", TRAIN_VOICES, max(4, train_clips_per_word), train_rng)
         n_train = _write_train(folder / "train.7z", say, speakers, train_clips_per_word, train_rng)
         speakers = _speakers(f"{seed}/test", TEST_VOICES, max(4, test_clips // 12), test_rng)
@@ -139,10 +99,7 @@ def demo_yaml(files: str = "host") -> str:
         files: `make_competition`'s folder, relative to the YAML's.
     """
     return f"""\
-# Words spoken by eSpeak NG, hosted in a folder that stands in for Kaggle.
-#
-#   kagglekit run --time-limit 5m    from the archives to a graded submission
-#   kagglekit leaderboard            what was submitted, and its scores
+# Words spoken by eSpeak NG, hosted in a folder that stands in for Kaggle. `kagglekit demo` wrote this.
 
 competition:
   slug: demo-speech
@@ -151,17 +108,21 @@ competition:
     files: {files}
     solution: {files}/solution.csv
 
-labels: # quoted, since YAML reads a bare yes, no, on and off as true and false
-  targets: ["{'", "'.join(TARGETS)}"]
+labels:
+  targets: [{", ".join(TARGETS)}]
   filler: unknown # every other word
   silence: silence # cut from the background recordings
 
 validation:
+  folds: 3
   prior: {{silence: {SILENCE_SHARE}, unknown: {UNKNOWN_SHARE}}} # the test's; the ten targets share the rest
   never_heard: 0.5 # of the test's unknown clips, the share whose word is not in train
 
-# train:
-#   epochs: 40
+# Sized for minutes on two cores.
+models:
+  tcresnet: {{train: {{epochs: 40, batch_size: 64}}}}
+  convs2s: {{train: {{epochs: 16, batch_size: 64}}}}
+search: {{trials: 4, epochs: 6, folds: 1}}
 """
 
 
@@ -416,72 +377,3 @@ def _wind(n: int, rng: np.random.Generator) -> Waveform:
     gusts = 1 + np.sin(2 * np.pi * np.cumsum(rng.uniform(0.1, 0.8, size=n)) / SAMPLE_RATE)
     low, hiss = _coloured(n, rng, 1.6), _coloured(n, rng, 0.3)
     return _even(gusts * low / _rms(low) + 0.15 * gusts**3 * hiss / _rms(hiss))
-
-
-@contextmanager
-def _voices() -> Iterator[Say]:
-    """eSpeak NG in a process of its own.
-
-    The library keeps state from one word to the next that nothing resets, so only a fresh process
-    says the same thing twice.
-    """
-    ignore_ctrl_c = (signal.SIGINT, signal.SIG_IGN)  # this process handles it
-    with ProcessPoolExecutor(1, get_context("spawn"), signal.signal, ignore_ctrl_c) as pool:
-        yield lambda utterances: pool.map(_say, utterances, chunksize=32)
-
-
-def _say(utterance: Utterance) -> Float32:
-    """The word alone, at 16 kHz, without the quiet before and after it."""
-    speech = resample(_espeak().speak(utterance), utterance.speaker.rate, SAMPLE_RATE)
-    loud = np.flatnonzero(np.abs(speech) > 0.01 * np.abs(speech).max())
-    return speech[loud[0] : loud[-1] + 1]
-
-
-class _Espeak:
-    """The library, speaking one word at a time. Calls as in its header, speak_lib.h."""
-
-    RETRIEVAL, DONT_EXIT, UTF8 = 2, 0x8000, 1
-    SPEED, PITCH, INTONATION = 1, 3, 4
-
-    def __init__(self) -> None:
-        loader = _espeak_loader()
-        self.library = ctypes.CDLL(loader.get_library_path())
-        data = os.fsencode(loader.get_data_path())
-        if self.library.espeak_Initialize(self.RETRIEVAL, 0, data, self.DONT_EXIT) <= 0:
-            raise KagglekitError(f"eSpeak NG does not start with {loader.get_data_path()}", hint=_INSTALL)
-        self.library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # by default the time
-        self.pieces: list[NDArray[np.int16]] = []
-        signature = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-        )
-        self.callback = signature(self._take)  # kept: the library holds only its address
-        self.library.espeak_SetSynthCallback(self.callback)
-
-    def _take(self, samples: Any, count: int, _events: int) -> int:
-        if count > 0:
-            self.pieces.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
-        return 0  # go on
-
-    def speak(self, utterance: Utterance) -> Float32:
-        """The word as (samples,) at 22,050 Hz, full scale 1."""
-        if self.library.espeak_SetVoiceByName(utterance.speaker.voice.encode()) != 0:
-            raise KagglekitError(f"eSpeak NG has no voice '{utterance.speaker.voice}'", hint=_INSTALL)
-        self.library.espeak_SetParameter(self.SPEED, utterance.words_per_minute, 0)
-        self.library.espeak_SetParameter(self.PITCH, utterance.pitch, 0)
-        self.library.espeak_SetParameter(self.INTONATION, utterance.intonation, 0)
-        text = utterance.word.encode() + b"\0"
-        self.pieces.clear()
-        self.library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 0, 0, self.UTF8, None, None)
-        return np.concatenate(self.pieces).astype(np.float32) / np.float32(32768)
-
-
-@cache
-def _espeak() -> _Espeak:
-    return _Espeak()
-
-
-def _espeak_loader() -> ModuleType:
-    try:
-        return importlib.import_module("espeakng_loader")
-    except ImportError as error:
-        raise KagglekitError("the demo's speech needs eSpeak NG, which is not here", hint=_INSTALL) from error

@@ -22,10 +22,10 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.search.space import recipe, suggest
 from kagglekit.training.loop import Fold, Report, train_fold
-from kagglekit.training.plan import VERSION, Plan, resolve
+from kagglekit.training.plan import VERSION, Plan, resolve, with_epochs
 from kagglekit.training.run import head_for, logits_of, make_dataset, rows_of
 from kagglekit.validation import Score, score
-from kagglekit.workspace import Workspace, key_of
+from kagglekit.workspace import Workspace, key_of, locked
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 STARTUP_TRIALS = 4  # trials that nothing is compared with before pruning starts
@@ -88,24 +88,24 @@ def tune(
     study = open_study(config, workspace, prepared, plan)
     wanted = trials or config.search.trials
     _recover(study, workspace, model)
-    if not study.get_trials(deepcopy=False):
+    begun = len(study.get_trials(deepcopy=False))
+    if not begun:
         study.enqueue_trial(recipe(plan))
+    # with the same seed, a search that goes on would draw what it drew at its beginning
+    study.sampler = _sampler(config.search.seed + begun)
     search = _Search(config, workspace, prepared, plan, study, deadline)
-    missing = wanted - _count(study)
     bar = console.bar(f"tune {model}", wanted, "trials")
     with bar as advance:
         advance(min(_count(study), wanted))
-        while missing > 0 and (deadline is None or time.monotonic() < deadline):
+        while _count(study) < wanted and (deadline is None or time.monotonic() < deadline):
             study.optimize(search, n_trials=1, catch=(KagglekitError,))
-            missing -= 1
             advance(1, text=_standing(study))
     return outcome(study)
 
 
 def _budgeted(plan: Plan, config: Config) -> Plan:
     """The plan with the epochs of a trial."""
-    epochs = config.search.epochs or plan.train.epochs
-    return Plan(plan.model, plan.params, plan.train.model_copy(update={"epochs": epochs}), plan.features)
+    return with_epochs(plan, config.search.epochs or plan.train.epochs)
 
 
 def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: Plan) -> optuna.Study:
@@ -122,7 +122,7 @@ def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: P
             storage=config.search.storage or _journal(workspace, plan.model),
             load_if_exists=True,
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=config.search.seed, n_startup_trials=STARTUP_TRIALS),
+            sampler=_sampler(config.search.seed),
             # epochs before a third of a trial say little: the learning rate is still high
             pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, n_warmup_steps=plan.train.epochs // 3),
         )
@@ -131,6 +131,10 @@ def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: P
             f"the study's storage cannot be opened: {error}",
             hint="check search.storage, or move the .journal file in the workspace's studies folder away",
         ) from error
+
+
+def _sampler(seed: int) -> optuna.samplers.TPESampler:
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 
 
 def _journal(workspace: Workspace, model: str) -> JournalStorage:
@@ -146,17 +150,23 @@ def _trial_lock(workspace: Workspace, model: str, number: int) -> FileLock:
 
 
 def _recover(study: optuna.Study, workspace: Workspace, model: str) -> None:
-    """Running trials whose process is dead: their parameters are tried again."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        lock = _trial_lock(workspace, model, trial.number)
-        try:
-            with lock.acquire(timeout=0):
-                study.tell(trial.number, state=TrialState.FAIL)
-        except Timeout:
-            continue  # another process is at it
-        console.note(f"trial {trial.number} was interrupted; its parameters are tried again")
-        if trial.params:
-            study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
+    """Trials that a kill or Ctrl-C interrupted: their parameters are tried again, once."""
+    with locked(workspace.studies / model, f"the study of {model}"):
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            try:
+                with _trial_lock(workspace, model, trial.number).acquire(timeout=0):
+                    study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            except Timeout:
+                continue  # another process is at it
+        trials = study.get_trials(deepcopy=False)
+        again = {trial.user_attrs.get("again") for trial in trials}
+        for trial in trials:
+            if trial.state != TrialState.FAIL or "reason" in trial.user_attrs or trial.number in again:
+                continue
+            # killed before it drew all of them, an enqueued trial still has them here
+            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            console.note(f"trial {trial.number} was interrupted; its parameters are tried again")
+            study.enqueue_trial(params, user_attrs={"again": trial.number})
 
 
 def _count(study: optuna.Study) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kagglekit import models
@@ -50,6 +50,11 @@ def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) 
     if models.MODELS[model].input == "log_mel":
         params.setdefault("n_mels", features.n_mels)
     return Plan(model, params, train, features)
+
+
+def with_epochs(plan: Plan, epochs: int) -> Plan:
+    """The same plan, trained for so many epochs."""
+    return replace(plan, train=plan.train.model_copy(update={"epochs": epochs}))
 
 
 def _nested(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
