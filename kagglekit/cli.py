@@ -104,17 +104,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+_NO_SPACE = os.strerror(errno.ENOSPC)  # polars and safetensors pass on no more than the words
+
+
 def _explain(error: Exception) -> tuple[str, str | None]:
     """(what happened, what to do)."""
     if isinstance(error, KagglekitError):
         return str(error), error.hint
+    number = error.errno if isinstance(error, OSError) else None
+    where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
+    if number in (errno.ENOSPC, errno.EDQUOT) or _NO_SPACE in str(error):
+        return (
+            f"the disk is full{where}",
+            "free some space and run the same command again; nothing is lost",
+        )
     if isinstance(error, OSError):
-        where = f": {error.filename}" if error.filename else ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return (
-                f"the disk is full{where}",
-                "free some space and run the same command again; nothing is lost",
-            )
         return f"{error.strerror or error}{where}", "check the path and its permissions"
     if isinstance(error, MemoryError):
         return "out of memory", "close other programs, or set train.batch_size lower"

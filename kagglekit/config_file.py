@@ -98,19 +98,18 @@ def _read(path: Path) -> tuple[yaml.Node | None, dict[str, Any]]:
         raise ConfigError(f"there is no {path}", hint="go to its folder, or name the file: -C FILE") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint="name another: -C FILE") from error
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         _no_double_keys(node, path)
         raw = loader.construct_document(node) if node is not None else {}
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ConfigError(
-            f"{where} is not YAML: {getattr(error, 'problem', None) or error}", hint=f"edit {path}"
+            f"{where} is not YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
+            hint=f"edit {path}",
         ) from error
-    finally:
-        loader.dispose()
     if not isinstance(raw, dict):
         raise ConfigError(
             f"{path} holds a {type(raw).__name__}, not sections",
@@ -125,6 +124,8 @@ def _no_double_keys(node: yaml.Node | None, path: Path) -> None:
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{path}:{line} a key must be a word", hint=f"edit {path}")
             if key.value in seen:
                 raise ConfigError(
                     f"{path}:{line} '{key.value}' stands twice (first on line {seen[key.value]})",
@@ -142,7 +143,7 @@ def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
         )
     try:
         parsed = yaml.load(value, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(
             f"--set {text}: the value is not YAML", hint="quote it: --set 'a.b=value'"
         ) from error
@@ -193,6 +194,8 @@ def _describe(error: Any, lines: Lines) -> str:
         message = f"unknown key; {close_match(str(loc[-1]), _fields_at(loc[:-1]))}"
     elif error["type"] == "missing":
         message = "needed, but not there"
+    elif error["type"] == "model_type":
+        message = f"a section is needed, not {error['input']!r}"
     elif not isinstance(error["input"], dict | list) and error["type"] != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {error['input']!r}"
     return f"{lines(loc)} {dotted}: {message}" if dotted else f"{lines.name}: {message}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from kagglekit.hosts.base import Host, HostFile, pick_file
 from kagglekit.workspace import Workspace, locked, write_json
 
 FINGERPRINTS = "fingerprints.json"
+INCOMING = ".incoming"
+"""Where a file is until it is known to be whole, so that a bad one does not replace a good one."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,15 @@ def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool) -> Fetched
     if path.is_file() and not force and file.size in (None, path.stat().st_size):
         return Fetched(file.name, path.stat().st_size, new=False)
     with console.bar(f"fetch {file.name}", file.size, "B") as advance:
-        path = host.download(file.name, folder, advance)
-    if path.suffix in (".7z", ".zip"):
+        arrived = host.download(file.name, folder / INCOMING, advance)
+    if arrived.suffix in (".7z", ".zip"):
         try:
-            archive.members(path)
+            archive.members(arrived)
         except Exception:
-            path.unlink()  # so that the next fetch does not take it for whole
+            arrived.unlink()  # so that the next fetch does not take it for whole
             raise
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(arrived, path)
     fingerprint(path)
     return Fetched(file.name, path.stat().st_size, new=True)
 
@@ -111,6 +116,6 @@ def fingerprint(path: Path) -> str:
 def _read_notes(notes: Path) -> dict[str, list[object]]:
     try:
         data = json.loads(notes.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}

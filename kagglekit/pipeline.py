@@ -13,7 +13,8 @@ from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
 from kagglekit.training.loop import seconds_per_epoch
 from kagglekit.training.plan import Plan, resolve, with_epochs
-from kagglekit.training.run import Run, head_for, make_dataset, run_id, train_run
+from kagglekit.training.run import head_for, make_dataset, run_id, train_run
+from kagglekit.training.runs import Run
 from kagglekit.workspace import Workspace, key_of, write_json
 
 TRAINING_SHARE = 0.8  # of the time left; the rest is for evaluation, prediction and the ensemble

@@ -49,6 +49,8 @@ def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
     now = datetime.now(UTC)
     models = [run.model for run in ensemble.runs]
     path = workspace.submissions / submission.file_name(now, models, ensemble.score.cv)
+    while path.exists():  # written within the same second
+        path = path.with_stem(f"{path.stem}-2")
     digest = submission.write(frame, path)
     ledger = Ledger(workspace.ledger_path)
     known = ledger.find(digest)
@@ -78,13 +80,22 @@ def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
 def refuse_twice(written: Written, *, force: bool) -> None:
     """Raise SubmissionError where these bytes were sent before; an upload that failed may be sent again."""
     entry = written.entry
-    if entry.status in ("written", "ERROR") or force:
+    if entry.status in ("written", "sending", "ERROR") or force:  # sending: see after_kill
         return
     scored = "" if entry.public is None else f", public {entry.public:.5f}"
     raise SubmissionError(
         f"these predictions were sent before: {entry.csv} ({entry.status}{scored})",
         hint="kagglekit leaderboard shows it; --force sends the same bytes again",
     )
+
+
+def after_kill(entry: Entry, host: Host, ledger: Ledger) -> Entry | None:
+    """What became of an upload that was cut off while it was sent or scored; None where nothing was sent."""
+    if entry.status not in ("sending", "PENDING"):
+        return None
+    sync(host, ledger)
+    now = ledger.find(entry.sha256)
+    return None if now is None or now.status == "written" else now
 
 
 def upload(written: Written, host: Host, ledger: Ledger, message: str) -> Entry:

@@ -39,7 +39,7 @@ def done_key(target: Path) -> str | None:
     """The key that the folder `target` was completed with, or None where it is not complete."""
     try:
         key = json.loads((target / MARKER).read_text(encoding="utf-8"))["key"]
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
     return str(key)
 

@@ -87,7 +87,10 @@ def make(folder: Path, *, speakers: int = 8, test_clips: int = 24, seed: int = 0
             name = f"clip_{index:04d}.wav"
             answers[name] = label
             archive.writestr(f"test/audio/{name}", wav_bytes(clip))
-    rows = [f"{name},{label},{'Public' if i % 3 == 0 else 'Private'}" for i, (name, label) in enumerate(answers.items())]
+    rows = [
+        f"{name},{label},{'Public' if i % 3 == 0 else 'Private'}"
+        for i, (name, label) in enumerate(answers.items())
+    ]
     (host / "solution.csv").write_text("fname,label,Usage\n" + "\n".join(rows) + "\n")
     sample = "".join(f"{name},silence\n" for name in answers)
     (host / "sample_submission.csv").write_text("fname,label\n" + sample)

@@ -23,12 +23,14 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.commands import models_of, next_command, open_workspace, show_score
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import build
-    from kagglekit.training.run import best_run
+    from kagglekit.training.runs import best_run
 
     config, workspace = open_workspace(args)
     prepared = prepare(config, workspace)
     chosen = models_of(workspace, args.models)
-    made = build(config, workspace, prepared, [best_run(workspace, name, prepared.key) for name in chosen])
+    made = build(
+        config, workspace, prepared, [best_run(config, workspace, prepared, name) for name in chosen]
+    )
     console.result(
         {"name": made.name, "weights": weights_of(made), **made.score.as_dict(), "folder": made.folder},
         [

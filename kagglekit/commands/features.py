@@ -17,13 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit import console
+    from kagglekit import console, models
     from kagglekit.commands import next_command, open_workspace
     from kagglekit.config import ModelSection, overlay
     from kagglekit.data.prepare import prepare
     from kagglekit.features.cache import log_mel_cache
 
     config, workspace = open_workspace(args)
+    if args.model is not None:
+        models.info(args.model)  # a wrong name fails before work begins
     section = config.models.get(args.model, ModelSection())
     spec = overlay(config.features, section.features)
     prepared = prepare(config, workspace)

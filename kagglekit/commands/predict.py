@@ -22,13 +22,13 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.commands import next_command, open_workspace
     from kagglekit.data.prepare import prepare
     from kagglekit.errors import MissingError
-    from kagglekit.training.run import METRICS, TEST, best_run, load_run
+    from kagglekit.training.runs import METRICS, TEST, best_run, load_run
     from kagglekit.training.wavs import predict_wavs
 
     config, workspace = open_workspace(args)
     prepared = prepare(config, workspace)
     if args.run_name is None:
-        chosen = best_run(workspace, args.model, prepared.key)
+        chosen = best_run(config, workspace, prepared, args.model)
     else:
         folder = workspace.runs / args.model / args.run_name
         if Path(args.run_name).name != args.run_name or not (folder / METRICS).is_file():

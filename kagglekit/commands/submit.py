@@ -41,12 +41,14 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.hosts import open_host
     from kagglekit.ledger import Ledger
     from kagglekit.submit import write
-    from kagglekit.training.run import best_run
+    from kagglekit.training.runs import best_run
 
     config, workspace = open_workspace(args)
     prepared = prepare(config, workspace)
     chosen = models_of(workspace, args.ensemble)
-    made = build(config, workspace, prepared, [best_run(workspace, name, prepared.key) for name in chosen])
+    made = build(
+        config, workspace, prepared, [best_run(config, workspace, prepared, name) for name in chosen]
+    )
     written = write(config, workspace, made)
     entry = written.entry
     console.show(
@@ -91,10 +93,26 @@ def _balance(written: Written, classes: tuple[str, ...]) -> str:
 
 
 def _upload(args: argparse.Namespace, written: Written, made: Ensemble, host: Host, ledger: Ledger) -> Entry:
-    """Ask, send, and wait for the score."""
+    """Send, if that was not begun before, and wait for the score."""
+    from kagglekit.errors import SubmissionError
+    from kagglekit.submit import after_kill, wait
+
+    entry = None if args.force else after_kill(written.entry, host, ledger)
+    if entry is None:
+        entry = _send(args, written, made, host, ledger)
+    if args.no_wait:
+        return entry
+    entry = wait(entry, host, ledger)
+    if entry.status == "ERROR":
+        raise SubmissionError(f"the host did not accept it: {entry.error}", hint=f"look at {written.path}")
+    return entry
+
+
+def _send(args: argparse.Namespace, written: Written, made: Ensemble, host: Host, ledger: Ledger) -> Entry:
+    """Ask, and send."""
     from kagglekit import console
     from kagglekit.errors import SubmissionError
-    from kagglekit.submit import refuse_twice, upload, wait
+    from kagglekit.submit import refuse_twice, upload
 
     refuse_twice(written, force=args.force)
     limits = host.limits()
@@ -106,13 +124,7 @@ def _upload(args: argparse.Namespace, written: Written, made: Ensemble, host: Ho
         )
     if not args.yes and not _agreed():
         raise SubmissionError("not uploaded", hint=f"{written.path} is kept; --yes uploads without asking")
-    entry = upload(written, host, ledger, args.message or f"{made.name} CV {made.score.cv:.4f}")
-    if args.no_wait:
-        return entry
-    entry = wait(entry, host, ledger)
-    if entry.status == "ERROR":
-        raise SubmissionError(f"the host did not accept it: {entry.error}", hint=f"look at {written.path}")
-    return entry
+    return upload(written, host, ledger, args.message or f"{made.name} CV {made.score.cv:.4f}")
 
 
 def _agreed() -> bool:

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
 
 def describe_run(run: object) -> str:
     """What a run cost."""
-    from kagglekit.training.run import Run
+    from kagglekit.training.runs import Run
 
     assert isinstance(run, Run)
     m = run.metrics

@@ -42,13 +42,6 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
         ConfigError: a target word has no clip, or folds are impossible.
     """
     words = facts["word"].to_list()
-    missing = sorted(set(config.labels.targets) - set(words))
-    if missing:
-        raise ConfigError(
-            f"no training clip for {', '.join(missing)}",
-            hint="check labels.targets and data.train_clips; words found: "
-            + ", ".join(sorted(set(words))[:12]),
-        )
     labels = [label_of(word, config) for word in words]
     used = np.array(
         [
@@ -59,6 +52,13 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
     table = facts.with_columns(split=pl.lit("train"), label=pl.Series(labels, dtype=pl.String))
     fold = np.full(len(facts), -1, dtype=np.int32)
     kept = table.filter(pl.Series(used))
+    missing = sorted(set(config.labels.targets) - set(kept["word"]))
+    if missing:
+        found = sorted(set(kept["word"].drop_nulls()))
+        raise ConfigError(
+            f"no training clip for {', '.join(missing)}",
+            hint="check labels.targets and data.train_clips; words found: " + ", ".join(found[:12]),
+        )
     speakers = kept.select(pl.coalesce("speaker", "clip_id")).to_series().to_list()
     fold[used] = grouped_folds(
         speakers, kept["word"].to_list(), config.validation.folds, config.validation.seed

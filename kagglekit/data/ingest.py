@@ -19,7 +19,7 @@ from kagglekit import archive, console
 from kagglekit.config import Audio, Data, LabelTable
 from kagglekit.data import wav
 from kagglekit.data.store import StoreWriter
-from kagglekit.errors import ArchiveError, ConfigError, close_match
+from kagglekit.errors import ArchiveError, ConfigError, MissingError, close_match
 from kagglekit.workspace import building
 
 VERSION = 1  # part of the caller's key: raise it when the output changes
@@ -106,7 +106,14 @@ def ingest(job: Job, data: Data, audio: Audio, *, stop: threading.Event | None =
     with building(job.target, job.key) as folder:
         if folder is not None:
             return _Ingest(job, data, audio, folder, stop or threading.Event()).run()
-    return Ingested(**json.loads((job.target / _COUNTS_FILE).read_text(encoding="utf-8")))
+    counts = job.target / _COUNTS_FILE
+    try:
+        return Ingested(**json.loads(counts.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError) as error:
+        raise MissingError(
+            f"{counts} cannot be read: {error}",
+            hint=f"remove the folder {job.target} and run the same command again",
+        ) from error
 
 
 def ingest_all(jobs: Sequence[Job], data: Data, audio: Audio) -> list[Ingested]:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kagglekit import tables
 from kagglekit.config import Config
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
@@ -69,7 +70,7 @@ def prepare(config: Config, workspace: Workspace) -> Prepared:
         ),
     ]
     train, test = ingest.ingest_all(jobs, config.data, config.audio)
-    noise_fold = _make_silence(config, folders, keys) if "silence" in keys else {}
+    noise_fold = _make_silence(config, folders, keys, train.clips) if "silence" in keys else {}
     clips = _clips(config, workspace, folders, keys["clips"], noise_fold)
     problems = {"train": train.problems, "test": test.problems}
     return Prepared(clips, keys.pop("clips"), folders, keys, noise_fold, problems)
@@ -99,12 +100,13 @@ def _pieces(train_folder: Path, config: Config) -> silence.Pieces:
     return silence.pieces(recordings, config.validation.folds, config.audio.samples)
 
 
-def _make_silence(config: Config, folders: dict[str, Path], keys: dict[str, str]) -> dict[str, int]:
+def _make_silence(
+    config: Config, folders: dict[str, Path], keys: dict[str, str], spoken: int
+) -> dict[str, int]:
     pieces = _pieces(folders["train"], config)
     fold_of = silence.piece_folds(pieces, config.validation.folds)
     with building(folders["silence"], keys["silence"]) as folder:
         if folder is not None:
-            spoken = pl.scan_parquet(folders["train"] / ingest.FACTS_FILE).select(pl.len()).collect().item()
             count = max(round(config.labels.silence_share * spoken), config.validation.folds)
             facts = silence.cut(
                 pieces, fold_of, count, folder / ingest.STORE, config.audio.samples, config.validation.seed
@@ -120,23 +122,26 @@ def _clips(
     path, marker = workspace.clips_path, workspace.clips_path.with_suffix(".json")
     with locked(path, path.name):
         if not _has_key(marker, key) or not path.is_file():
-            facts = {split: pl.read_parquet(folder / ingest.FACTS_FILE) for split, folder in folders.items()}
-            tables = [clip_table.train_table(config, facts["train"], _official_lists(folders["train"]))]
+            facts = {
+                split: tables.read(
+                    folder / ingest.FACTS_FILE, f"remove the folder {folder} and run the same command again"
+                )
+                for split, folder in folders.items()
+            }
+            parts = [clip_table.train_table(config, facts["train"], _official_lists(folders["train"]))]
             if "silence" in facts:
-                tables.append(clip_table.silence_table(config, facts["silence"], noise_fold))
-            tables.append(clip_table.test_table(facts["test"]))
+                parts.append(clip_table.silence_table(config, facts["silence"], noise_fold))
+            parts.append(clip_table.test_table(facts["test"]))
             marker.unlink(missing_ok=True)
-            part = path.with_name(f".{path.name}.part")
-            pl.concat(tables, how="vertical_relaxed").write_parquet(part)
-            part.replace(path)
+            tables.write(pl.concat(parts, how="vertical_relaxed"), path)
             write_json(marker, {"key": key, "folders": {k: str(v) for k, v in folders.items()}})
-        return pl.read_parquet(path)
+        return tables.read(path, f"remove {path} and run the same command again")
 
 
 def _has_key(marker: Path, key: str) -> bool:
     try:
         return bool(json.loads(marker.read_text(encoding="utf-8"))["key"] == key)
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
 
 

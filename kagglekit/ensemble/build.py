@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kagglekit import tables
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.selection import blend, nested, select
 from kagglekit.errors import KagglekitError
 from kagglekit.training.loop import OOF, predictions
-from kagglekit.training.run import TEST, Run, logits_of, rows_of, softmax
+from kagglekit.training.runs import TEST, Run, logits_of, rows_of, softmax, train_again
 from kagglekit.validation import Score, clip_weights, score
 from kagglekit.workspace import Workspace, locked, write_json
 
@@ -53,10 +54,10 @@ def build(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequen
     """
     runs = sorted(runs, key=lambda run: (run.model, run.id))
     _check(config, prepared, runs)
-    oof = [pl.read_parquet(run.folder / OOF).sort("clip_id") for run in runs]
-    test = [pl.read_parquet(run.folder / TEST).sort("clip_id") for run in runs]
-    _same_clips(runs, oof, "OOF")
-    _same_clips(runs, test, "test")
+    oof = [tables.read(run.folder / OOF, train_again(run.folder)).sort("clip_id") for run in runs]
+    test = [tables.read(run.folder / TEST, train_again(run.folder)).sort("clip_id") for run in runs]
+    _same_clips(runs, oof, prepared.clips.filter(pl.col("fold") >= 0), "OOF")
+    _same_clips(runs, test, prepared.clips.filter(pl.col("split") == "test"), "test")
     clips = rows_of(oof[0], prepared.clips)
     probs = np.stack([softmax(logits_of(table)) for table in oof])
     target = _class_index(clips["label"].to_list(), config)
@@ -69,9 +70,9 @@ def build(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequen
     folder = workspace.ensembles / name
     with locked(folder, name):
         folder.mkdir(parents=True, exist_ok=True)
-        predictions(clips, _log(blend(probs, weights))).write_parquet(folder / OOF)
+        tables.write(predictions(clips, _log(blend(probs, weights))), folder / OOF)
         blended = blend(np.stack([softmax(logits_of(table)) for table in test]), weights)
-        predictions(test[0], _log(blended)).write_parquet(folder / TEST)
+        tables.write(predictions(test[0], _log(blended)), folder / TEST)
         write_json(folder / WEIGHTS, _record(runs, weights, result))
     return Ensemble(name, tuple(runs), tuple(float(w) for w in weights), result, folder)
 
@@ -107,13 +108,15 @@ def _check(config: Config, prepared: Prepared, runs: Sequence[Run]) -> None:
             )
 
 
-def _same_clips(runs: Sequence[Run], tables: Sequence[pl.DataFrame], what: str) -> None:
-    first = tables[0]["clip_id"]
-    for run, table in zip(runs, tables, strict=True):
-        if not table["clip_id"].equals(first):
+def _same_clips(
+    runs: Sequence[Run], predicted: Sequence[pl.DataFrame], clips: pl.DataFrame, what: str
+) -> None:
+    expected = clips["clip_id"].sort()
+    for run, table in zip(runs, predicted, strict=True):
+        if not table["clip_id"].equals(expected):
             raise KagglekitError(
                 f"{what} predictions of {run.model}/{run.id} are of {len(table):,} clips, "
-                f"others' of {len(first):,}, and not the same ones",
+                f"not of the {len(expected):,} there are",
                 hint=f"remove {run.folder} and train it again: kagglekit train --model {run.model}",
             )
         if not np.isfinite(logits_of(table)).all():

@@ -49,7 +49,7 @@ def log_mel_cache(
                 _write(file, store, spec, audio, name)
     try:
         array: np.ndarray[Any, Any] = np.load(target / FILE, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise MissingError(
             f"{target / FILE} cannot be read: {error}", hint=f"remove the folder {target} and run again"
         ) from error

@@ -17,9 +17,9 @@ from torch import Tensor
 from kagglekit.config import Features
 from kagglekit.errors import AudioError
 
-VERSION = 1  # part of the cache key: raise it when a number below or the method changes
+VERSION = 2  # part of the cache key: raise it when a number below or the method changes
 FLOOR = 1e-6  # added to mel power; 20 dB above the quantisation noise of int16
-BLOCK = 64  # clips at a time: 64 x 101 frames x 512 float32 = 13 MB, measured fastest of 2 ... 250
+BLOCK = 8  # clips at a time, so that frames and spectra stay in the processor's cache
 FULL_SCALE = 32768.0
 
 
@@ -88,8 +88,8 @@ def log_mel(waveform: Tensor, spec: Features, sample_rate: int) -> Tensor:
         sample_rate: Hz.
 
     Returns:
-        (batch, n_mels, frames), natural log of mel power (a full-scale sine is about 9), in float64
-        for float64 waveforms and float32 otherwise; frames = 1 + samples // hop.
+        (batch, n_mels, frames), natural log of mel power (a full-scale sine is about 9), float64 for
+        float64 waveforms, else float32; frames = 1 + samples // hop.
 
     Raises:
         AudioError: the waveform is not 2-D or shorter than half a window, or spec does not fit the rate.
@@ -100,15 +100,19 @@ def log_mel(waveform: Tensor, spec: Features, sample_rate: int) -> Tensor:
             f"waveform of shape {tuple(waveform.shape)}: needed is (batch, more than {size // 2} samples)",
             hint="set audio.seconds higher or features.window_ms lower",
         )
-    dtype = torch.float64 if waveform.dtype == torch.float64 else torch.float32
+    # A float32 transform rounds at 1e-7 of a frame's loudest bin: 7e-4 in the log of a quiet band beside it.
+    dtype = torch.float64 if waveform.device.type == "cpu" else torch.float32
     window, filters = _constants(spec, sample_rate, str(waveform.device), dtype)
     frames = 1 + waveform.shape[1] // hop
-    out = torch.empty(len(waveform), spec.n_mels, frames, dtype=dtype, device=waveform.device)
+    out_dtype = torch.float64 if waveform.dtype == torch.float64 else torch.float32
+    out = torch.empty(len(waveform), spec.n_mels, frames, dtype=out_dtype, device=waveform.device)
     for start in range(0, len(waveform), BLOCK):
         block = waveform[start : start + BLOCK].to(dtype)
         padded = torch.nn.functional.pad(block[:, None], (size // 2, size // 2), mode="reflect")[:, 0]
         spectrum = torch.view_as_real(torch.fft.rfft(padded.unfold(1, size, hop) * window))
         # real and imaginary parts squared: abs() would take a square root only to undo it
-        power = spectrum[..., 0].square() + spectrum[..., 1].square()  # (block, frames, bins)
+        power = (
+            spectrum[..., 0].square().addcmul_(spectrum[..., 1], spectrum[..., 1])
+        )  # (block, frames, bins)
         out[start : start + BLOCK] = (power @ filters).add_(FLOOR).log_().transpose(1, 2)
     return out

@@ -129,6 +129,7 @@ def check_space(folder: Path, needed: int, name: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:
         raise HostError(
-            f"no room for {name}: {needed / 1e6:,.0f} MB to come, {free / 1e6:,.0f} MB free in {folder}",
+            f"no room for {name}: {needed / 1e6:,.0f} MB to come, {free / 1e6:,.0f} MB free in {folder}, "
+            f"and {SPARE_BYTES / 1e6:.0f} MB are to stay free",
             hint="free some space, or point `workspace:` in competition.yaml at another disk",
         )

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+WAVEFORM_RATE = 16_000
+"""Hz, of the clips that pretrained models hear."""
+
+
 class ModelInfo(NamedTuple):
     """Where an architecture is, and what it hears."""
 

@@ -19,7 +19,7 @@ from kagglekit.config import Count, Section
 if TYPE_CHECKING:
     from optuna import Trial
 
-DEFAULTS: dict[str, Any] = {"epochs": 80}  # small and quick: it gains from twice the others' epochs
+DEFAULTS: dict[str, Any] = {"epochs": 64}  # small and quick: it gains from twice the others' epochs
 CHANNELS = {8: (16, 24, 32, 48), 14: (16, 24, 24, 32, 32, 48, 48)}
 """Of the first convolution and of each block, by depth."""
 

@@ -23,7 +23,8 @@ from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.search.space import recipe, suggest
 from kagglekit.training.loop import Fold, Report, train_fold
 from kagglekit.training.plan import VERSION, Plan, resolve, with_epochs
-from kagglekit.training.run import head_for, logits_of, make_dataset, rows_of
+from kagglekit.training.run import head_for, make_dataset
+from kagglekit.training.runs import logits_of, rows_of
 from kagglekit.validation import Score, score
 from kagglekit.workspace import Workspace, key_of, locked
 
@@ -116,20 +117,24 @@ def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: P
     """
     budget = (plan.train.epochs, config.search.folds or config.validation.folds)
     name = f"{plan.model}-{key_of(VERSION, prepared.key, budget, plan.train.labels)}"
+    path = workspace.studies / f"{plan.model}.journal"
     try:
         return optuna.create_study(
             study_name=name,
-            storage=config.search.storage or _journal(workspace, plan.model),
+            storage=config.search.storage or _journal(path),
             load_if_exists=True,
             direction="maximize",
             sampler=_sampler(config.search.seed),
             # epochs before a third of a trial say little: the learning rate is still high
             pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, n_warmup_steps=plan.train.epochs // 3),
         )
+    except OSError:  # a full disk
+        raise
     except Exception as error:  # a storage's failures are its driver's: there is no common class
+        shown = "search.storage" if config.search.storage else path  # an address can hold a password
         raise KagglekitError(
-            f"the study's storage cannot be opened: {error}",
-            hint="check search.storage, or move the .journal file in the workspace's studies folder away",
+            f"{shown} cannot be opened: {str(error).splitlines()[0]}",
+            hint="check search.storage" if config.search.storage else f"move {path} away and search again",
         ) from error
 
 
@@ -137,10 +142,13 @@ def _sampler(seed: int) -> optuna.samplers.TPESampler:
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 
 
-def _journal(workspace: Workspace, model: str) -> JournalStorage:
-    workspace.studies.mkdir(parents=True, exist_ok=True)
-    path = workspace.studies / f"{model}.journal"
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))  # type: ignore[arg-type]
+def _journal(path: Path) -> JournalStorage:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = _KernelLock(path)
+    with lock.lock, path.open("a+b") as file:  # what was half written: Optuna would append to it
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
 
 
 def _trial_lock(workspace: Workspace, model: str, number: int) -> FileLock:

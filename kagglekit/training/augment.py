@@ -167,7 +167,7 @@ def mask(x: Tensor, time_mask: int, freq_mask: int, generator: torch.Generator) 
         size = x.shape[axis]
         for _ in range(2 if most else 0):
             width = _uniform(len(x), 0, most + 1, generator).floor()
-            start = (torch.rand(len(x), generator=generator) * (size - width)).floor()
+            start = (torch.rand(len(x), generator=generator) * (size - width + 1).clamp(min=0)).floor()
             place = torch.arange(size)
             inside = (place >= start[:, None]) & (place < (start + width)[:, None])
             hidden |= inside[:, None, :] if axis == 2 else inside[:, :, None]

@@ -24,11 +24,11 @@ def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | N
     os.replace(part, path)
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(path: Path, hint: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save` wrote.
 
     Raises:
-        MissingError: absent or damaged.
+        MissingError: absent or damaged; `hint` says how to make it again.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -37,24 +37,22 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise MissingError(
             f"{path} cannot be read: {error}",
-            hint=f"remove the folder {path.parent} and run the same command again",
+            hint=hint or f"remove the folder {path.parent} and run the same command again",
         ) from error
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path, hint: str) -> None:
     """Fill a freshly built model.
 
     Raises:
-        MissingError: the file is damaged or belongs to another architecture.
+        MissingError: the file is damaged or belongs to another architecture; `hint` says what to do.
     """
-    tensors, _ = load(path)
+    tensors, _ = load(path, hint)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
-        raise MissingError(
-            f"{path} does not fit the model: {first}", hint=f"remove the folder {path.parent} and train again"
-        ) from error
+        raise MissingError(f"{path} does not fit the model: {first}", hint=hint) from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

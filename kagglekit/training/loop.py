@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kagglekit import console, models
+from kagglekit import console, models, tables
 from kagglekit.config import Config, Section, Train
 from kagglekit.data.clips import training_rows, validation_rows
 from kagglekit.training import checkpoint
@@ -52,6 +52,11 @@ class Fold:
     folder: Path
 
 
+def device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
     """Train on the other folds, predict this one.
 
@@ -69,8 +74,9 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
         KagglekitError: the loss is no longer finite.
     """
     train = job.plan.train
+    oof, again = job.folder / OOF, f"remove the folder {job.folder} and run the same command again"
     if (job.folder / META).is_file():
-        return pl.read_parquet(job.folder / OOF)
+        return tables.read(oof, again)
     job.folder.mkdir(parents=True, exist_ok=True)
 
     # -- data ---------------------------------------------------------------------------------
@@ -79,9 +85,9 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
     batches = Batches(job.plan.model, train, job.dataset, job.head, learned, job.number)
 
     # -- model, optimizer, running mean of the weights ----------------------------------------
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    on = device()
     torch.manual_seed(train.seed * 1000 + job.number)
-    model = models.build(job.plan.model, job.plan.params, len(job.head.outputs)).to(device)
+    model = models.build(job.plan.model, job.plan.params, len(job.head.outputs)).to(on)
     optimizer = make_optimizer(model, train)
     steps = train.epochs * len(batches)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, steps, train))
@@ -93,14 +99,16 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
     with bar as advance:
         advance(len(history) * len(batches))
         for epoch in range(len(history), train.epochs):
+            if history and gave_up(history, train):
+                break
             started = time.perf_counter()
             torch.manual_seed((train.seed * 1000 + job.number) * 10_000 + epoch)  # a resumed run is the same
             model.train()
-            total = torch.zeros((), device=device)
+            total = torch.zeros((), device=on)
             for x, y in batches.epoch(epoch):
-                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.bf16):
-                    logits = model(x.to(device))
-                loss = loss_of(logits.float(), y.to(device), train)
+                with torch.autocast(on.type, dtype=torch.bfloat16, enabled=train.bf16):
+                    logits = model(x.to(on))
+                loss = loss_of(logits.float(), y.to(on), train)
                 optimizer.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
                 norm = clip_gradients(model, train.clip_norm)
@@ -112,7 +120,7 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
                 advance(1)
             seconds = time.perf_counter() - started
             with ema.applied(model):
-                logits_val = predict(model, job.dataset, judged, job.head, device, train.bf16)
+                logits_val = predict(model, job.dataset, judged, job.head, train.bf16)
             result = score(logits_val, judged, job.config)
             history.append(
                 {
@@ -132,24 +140,22 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
             checkpoint.save(job.folder / STATE, state_tensors(model, optimizer, ema), {"history": history})
             if report is not None:
                 report(epoch, result)
-            if gave_up(history, train):
-                break
 
     # -- done: the marker last -----------------------------------------------------------------
     write_json(job.folder / META, describe(job, model, history))
     (job.folder / STATE).unlink(missing_ok=True)
-    return pl.read_parquet(job.folder / OOF)
+    return tables.read(oof, again)
 
 
 def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, steps: int = 8) -> float:
     """What an epoch of a fold costs on this machine, by a few steps that are thrown away."""
     clips = training_rows(dataset.clips, 0, config, plan.train.seed)
     batches = Batches(plan.model, plan.train, dataset, head, clips, 0)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = models.build(plan.model, plan.params, len(head.outputs)).to(device).train()
+    on = device()
+    model = models.build(plan.model, plan.params, len(head.outputs)).to(on).train()
     started, done = time.perf_counter(), 0
     for done, (x, y) in enumerate(batches.epoch(0)):  # the first step, slow by its allocations, is not timed
-        torch.autograd.backward(loss_of(model(x.to(device)).float(), y.to(device), plan.train))
+        torch.autograd.backward(loss_of(model(x.to(on)).float(), y.to(on), plan.train))
         if done == 0:
             started = time.perf_counter()
         if done == steps:
@@ -159,19 +165,15 @@ def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, 
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module,
-    dataset: Dataset,
-    clips: pl.DataFrame,
-    head: Head,
-    device: torch.device,
-    bf16: bool = False,
+    model: nn.Module, dataset: Dataset, clips: pl.DataFrame, head: Head, bf16: bool = False
 ) -> NDArray[np.float32]:
     """Logits of the competition's classes for each of `clips`: (clips, classes)."""
     model.eval()
+    on = next(model.parameters()).device
     parts = []
     for x in dataset.batches(clips, EVAL_BATCH):
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-            logits = model(x.to(device))
+        with torch.autocast(on.type, dtype=torch.bfloat16, enabled=bf16):
+            logits = model(x.to(on))
         parts.append(head.collapse(logits.float().cpu()).numpy())
     return np.concatenate(parts) if parts else np.empty((0, len(head.classes)), np.float32)
 
@@ -232,9 +234,7 @@ def gave_up(history: list[dict[str, Any]], train: Train) -> bool:
 def keep(job: Fold, ema: Ema, judged: pl.DataFrame, logits: NDArray[np.float32]) -> None:
     """Weights and predictions of the epoch that counts so far."""
     checkpoint.save(job.folder / WEIGHTS, ema.mean)
-    part = job.folder / f".{OOF}.part"
-    predictions(judged, logits).write_parquet(part)
-    part.replace(job.folder / OOF)
+    tables.write(predictions(judged, logits), job.folder / OOF)
 
 
 def describe(job: Fold, model: nn.Module, history: list[dict[str, Any]]) -> dict[str, Any]:

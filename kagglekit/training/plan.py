@@ -10,7 +10,7 @@ from kagglekit import models
 from kagglekit.config import Config, Features, ModelSection, Train, overlay
 from kagglekit.errors import ConfigError, close_match
 
-VERSION = 1  # part of every run id: raise it when training itself changes its results
+VERSION = 2  # part of every run id: raise it when training itself changes its results
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) 
     features = overlay(config.features, section.features, layers.get("features", {}))
     if models.MODELS[model].input == "log_mel":
         params.setdefault("n_mels", features.n_mels)
+    elif config.audio.sample_rate != models.WAVEFORM_RATE:
+        raise ConfigError(
+            f"{model} hears {models.WAVEFORM_RATE} Hz, audio.sample_rate is {config.audio.sample_rate}",
+            hint=f"set audio.sample_rate: {models.WAVEFORM_RATE}; clips of another rate are resampled",
+        )
+    models.configure(model, params)  # a wrong parameter fails here, before work begins
     return Plan(model, params, train, features)
 
 

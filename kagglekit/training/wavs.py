@@ -14,7 +14,7 @@ from kagglekit.data import wav
 from kagglekit.errors import AudioError
 from kagglekit.features.logmel import log_mel
 from kagglekit.training.dataset import FULL_SCALE
-from kagglekit.training.run import Run, load_fold, softmax
+from kagglekit.training.runs import Run, load_fold, softmax
 
 MAX_BYTES = 100_000_000
 
@@ -27,8 +27,8 @@ def predict_wavs(run: Run, paths: Sequence[Path]) -> dict[str, dict[str, float]]
         MissingError: the run's weights are gone.
     """
     probs: list[np.ndarray[tuple[int, int], np.dtype[np.float64]]] = []
-    for folder in sorted(run.folder.glob("fold_*")):
-        model, head, meta = load_fold(folder)
+    for number in range(len(run.metrics["folds"])):
+        model, head, meta = load_fold(run.folder / f"fold_{number}")
         audio = Audio(**meta["audio"])
         waveform = torch.from_numpy(np.stack([_read(path, audio) for path in paths]))
         if models.info(meta["model"]).input == "log_mel":

@@ -1,0 +1,32 @@
+"""Parquet tables of the workspace: written whole or not at all, and read with an explanation."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from kagglekit.errors import MissingError
+
+
+def write(table: pl.DataFrame, path: Path) -> None:
+    """Write `table` whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    table.write_parquet(part)
+    os.replace(part, path)
+
+
+def read(path: Path, hint: str) -> pl.DataFrame:
+    """Read what `write` wrote.
+
+    Raises:
+        MissingError: absent or damaged; `hint` says how to make it again.
+    """
+    try:
+        return pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise MissingError(f"{path} is not there", hint=hint) from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MissingError(f"{path} cannot be read: {reason}", hint=hint) from error

@@ -1,0 +1,465 @@
+"""Every verb on the tiny competition, as a person types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+import tiny
+
+from kagglekit.cli import main
+
+CLASSES = ["low", "mid", "silence", "unknown"]
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The one JSON line of --json."""
+        assert self.out.count("\n") == 1 and self.out.endswith("\n")
+        answer: dict[str, Any] = json.loads(self.out)
+        return answer
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*argv: str) -> Done:
+        capsys.readouterr()
+        code = main(argv)
+        return Done(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with runs of two models; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    yaml = str(tiny.make(folder))
+    for argv in (["fetch"], ["train", "--model", "tcresnet,gru"]):
+        assert main(["--quiet", "-C", yaml, *argv]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the trained workspace, which is the current folder."""
+    shutil.copytree(trained, tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A competition of which nothing is fetched; the current folder."""
+    tiny.make(tmp_path / "bare")
+    monkeypatch.chdir(tmp_path / "bare")
+    return tmp_path / "bare"
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    """Lines of the log."""
+    return [json.loads(line) for line in (folder / "submissions/leaderboard.jsonl").read_text().splitlines()]
+
+
+def hand_graded(csv: Path, usage: str) -> float:
+    """Accuracy by the solution."""
+    guess = dict(pl.read_csv(csv, infer_schema=False).rows())
+    rows = pl.read_csv(csv.parents[1] / "host/solution.csv", infer_schema=False).rows()
+    right = [guess[name] == label for name, label, use in rows if use == usage]
+    return round(sum(right) / len(right), 5)
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, line: str, terminal: bool = True) -> None:
+    """Someone at the keyboard."""
+
+    class Keyboard:
+        def isatty(self) -> bool:
+            return terminal
+
+        def readline(self) -> str:
+            return line
+
+    monkeypatch.setattr(sys, "stdin", Keyboard())
+
+
+# --- fetch ---
+
+
+def test_fetch(bare: Path, run: Run) -> None:
+    done = run("fetch")
+    assert done.code == 0
+    assert done.out.startswith("fetched train.zip (")
+    assert done.out.endswith("next: kagglekit tune --model convs2s\n")
+    for name in ("train.zip", "test.zip", "sample_submission.csv"):
+        assert (bare / ".kagglekit/raw" / name).read_bytes() == (bare / "host" / name).read_bytes()
+    assert not (bare / ".kagglekit/raw/solution.csv").exists()
+
+
+def test_fetch_again_leaves_the_files_alone(bare: Path, run: Run) -> None:
+    run("fetch")
+    path = bare / ".kagglekit/raw/train.zip"
+    os.utime(path, (1, 1))
+    assert run("fetch").out.startswith("there already: train.zip, test.zip, sample_submission.csv\n")
+    assert path.stat().st_mtime == 1
+    assert run("fetch", "--force", "train.zip").out.startswith("fetched train.zip (")
+    assert path.stat().st_mtime != 1
+
+
+def test_fetch_one_file(bare: Path, run: Run) -> None:
+    assert run("fetch", "sample_submission.csv").out.startswith("fetched sample_submission.csv (540 B)\n")
+    assert not (bare / ".kagglekit/raw/train.zip").exists()
+
+
+def test_fetch_list(bare: Path, run: Run) -> None:
+    lines = run("fetch", "--list").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["sample_submission.csv", "test.zip", "train.zip"]
+    assert not (bare / ".kagglekit/raw").exists()
+
+
+def test_the_next_command_keeps_the_config(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bare.parent)
+    done = run("-C", "bare/competition.yaml", "fetch")
+    assert done.out.endswith("next: kagglekit -C bare/competition.yaml tune --model convs2s\n")
+
+
+# --- prepare, features ---
+
+
+def test_prepare_lists_problems(bare: Path, run: Run) -> None:
+    spoken = (bare / "host/train.zip", "train/audio/low/00000003_nohash_0.wav")
+    with zipfile.ZipFile(spoken[0]) as archive:
+        content = archive.read(spoken[1])
+    with zipfile.ZipFile(spoken[0], "a") as archive:
+        archive.writestr("train/audio/low/0000000a_nohash_0.wav", b"")
+        archive.writestr("train/audio/mid/0000000b_nohash_0.wav", content)
+    run("fetch")
+    lines = run("prepare", "--problems").out.splitlines()
+    assert lines[0] == "42 train, 13 silence, 24 test clips; 2 folds by speaker"
+    assert lines[1] in ("train: 1 empty, 1 duplicate", "train: 1 duplicate, 1 empty")
+    assert lines[2] == "2 train clips are left out of training (data.leave_out)"
+    assert lines[3:5] == ["low/0000000a_nohash_0.wav  empty", "mid/0000000b_nohash_0.wav  duplicate"]
+
+
+def test_prepare_before_fetch(bare: Path, run: Run) -> None:
+    done = run("--quiet", "prepare")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.endswith("train.zip is not there\nhint:  fetch it: kagglekit fetch\n")
+
+
+def test_features(here: Path, run: Run) -> None:
+    done = run("features", "--set", "features.n_mels=12")
+    assert done.code == 0
+    assert done.out.startswith("log-mels of 76 clips, 12 bands x 32 frames\n")
+
+
+# --- train, tune, predict ---
+
+
+def test_train_again_does_nothing(here: Path, run: Run) -> None:
+    weights = sorted(here.glob(".kagglekit/runs/*/*/fold_*/model.safetensors"))
+    before = [path.stat().st_mtime_ns for path in weights]
+    done = run("train", "--model", "tcresnet,gru")
+    assert done.code == 0 and len(weights) == 4
+    assert [path.stat().st_mtime_ns for path in weights] == before
+    assert done.out.endswith("next: kagglekit submit --ensemble tcresnet,gru\n")
+
+
+def test_train_shows_the_score(here: Path, run: Run) -> None:
+    done = run("train", "--model", "gru")
+    (path,) = here.glob(".kagglekit/runs/gru/*/metrics.json")
+    metrics = json.loads(path.read_text())
+    assert f"gru/{path.parent.name}: 2 folds in " in done.out
+    assert f"CV {metrics['cv']:.4f} (95 % {metrics['low']:.4f} to {metrics['high']:.4f})" in done.out
+    oof = pl.read_parquet(path.parent / "oof.parquet")
+    right = np.array(CLASSES)[oof["logits"].to_numpy().argmax(1)] == oof["label"].to_numpy()
+    assert metrics["plain"] == pytest.approx(right.mean())
+
+
+def test_train_checks_names_before_work_begins(bare: Path, run: Run) -> None:
+    done = run("train", "--model", "tcresnet,grru")
+    assert done.code == 1
+    assert done.err == "error: there is no model 'grru'\nhint:  did you mean 'gru'?\n"
+
+
+def test_tune_then_train_the_best(here: Path, run: Run) -> None:
+    settings = ("--set", "search.epochs=1")
+    done = run("tune", "--model", "gru", "--trials", "2", "--no-train", *settings)
+    assert done.code == 0
+    assert done.out.startswith("gru: 2 trials, 0 pruned, best CV 0.")
+    assert done.out.endswith("next: kagglekit train --tuned --model gru\n")
+    assert len(list(here.glob(".kagglekit/runs/gru/*/metrics.json"))) == 1
+    (tuned,) = run("--json", "train", "--tuned", "--model", "gru", *settings).data["runs"]
+    assert tuned["source"].startswith("study gru-")
+    assert len(list(here.glob(".kagglekit/runs/gru/*/metrics.json"))) == 2
+
+
+def test_tune_trains_the_best(here: Path, run: Run) -> None:
+    (study,) = run("--json", "tune", "--model", "gru", "--trials", "1", "--set", "search.epochs=1").data[
+        "studies"
+    ]
+    assert study["run"]["source"] == f"study {study['study']} trial 0"
+    assert study["params"]["train.lr"] == 0.01  # the recipe is the first trial
+
+
+def test_tune_wants_a_trial(here: Path, run: Run) -> None:
+    done = run("tune", "--model", "gru", "--trials", "0")
+    assert done == (1, "", "error: --trials 0: needed is at least 1\nhint:  for example --trials 20\n")
+
+
+def test_predict_names_the_test_logits(here: Path, run: Run) -> None:
+    (path,) = here.glob(".kagglekit/runs/gru/*/test.parquet")
+    done = run("--json", "predict", "--model", "gru")
+    assert done.data == {"run": path.parent.name, "test": str(path)}
+
+
+def test_predict_wav_files(here: Path, run: Run) -> None:
+    rng = np.random.default_rng(7)
+    for word in ("low", "mid"):
+        (here / f"{word}.wav").write_bytes(tiny.wav_bytes(tiny.tone(tiny.WORDS[word], rng)))
+    probs = run("--json", "predict", "--model", "gru", "low.wav", "mid.wav").data["probs"]
+    assert {name: next(iter(p)) for name, p in probs.items()} == {"low.wav": "low", "mid.wav": "mid"}
+    assert sorted(probs["low.wav"]) == CLASSES
+    assert sum(probs["low.wav"].values()) == pytest.approx(1)
+    shown = run("predict", "--model", "gru", "low.wav").out
+    assert shown.startswith(f"low.wav  low {probs['low.wav']['low']:.2f}  ")
+
+
+def test_predict_hears_in_a_wav_what_it_hears_in_the_archive(here: Path, run: Run) -> None:
+    (path,) = here.glob(".kagglekit/runs/gru/*/test.parquet")
+    clip_id, logits = pl.read_parquet(path).select("clip_id", "logits").row(3)
+    with zipfile.ZipFile("host/test.zip") as archive:
+        (here / clip_id).write_bytes(archive.read(f"test/audio/{clip_id}"))
+    probs = run("--json", "predict", "--model", "gru", clip_id).data["probs"][clip_id]
+    assert [probs[c] for c in CLASSES] == pytest.approx(np.exp(logits), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--model", "gru", "no.wav"], "error: there is no file no.wav\n"),
+        (["--model", "gru", "competition.yaml"], "error: competition.yaml is unreadable\n"),
+        (["--model", "gru", "--run", "0123"], "error: no finished run gru/0123\n"),
+        (["--model", "gru", "--run", "../gru"], "error: no finished run gru/../gru\n"),
+        (["--model", "lstm"], "error: no trained run of lstm\n"),
+    ],
+)
+def test_predict_refuses(argv: list[str], message: str, here: Path, run: Run) -> None:
+    done = run("--quiet", "predict", *argv)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(message) and done.err.count("\nhint:  ") == 1
+
+
+# --- ensemble, submit, leaderboard ---
+
+
+def test_ensemble(here: Path, run: Run) -> None:
+    data = run("--json", "ensemble", "--models", "gru,tcresnet").data
+    assert data["name"] == "gru+tcresnet"
+    assert sum(data["weights"].values()) == pytest.approx(1)
+    shown = run("ensemble").out  # all trained models by default
+    assert f"CV {data['cv']:.4f}" in shown and f"{data['weights']['gru']:.4f}" in shown
+
+
+def test_ensemble_before_training(bare: Path, run: Run) -> None:
+    run("fetch")
+    done = run("--quiet", "ensemble")
+    assert done.err == (
+        "error: no model is trained yet\nhint:  train one: kagglekit train --model tcresnet\n"
+    )
+
+
+def test_submit_writes_and_sends_nothing(here: Path, run: Run) -> None:
+    data = run("--json", "submit", "--ensemble", "tcresnet,gru").data
+    csv = Path(data["csv"])
+    written = pl.read_csv(csv, infer_schema=False)
+    sample = pl.read_csv("host/sample_submission.csv", infer_schema=False)
+    blend = pl.read_parquet(".kagglekit/ensembles/gru+tcresnet/test.parquet")
+    labels = np.array(CLASSES)[blend["logits"].to_numpy().argmax(1)]
+    assert written["fname"].to_list() == sample["fname"].to_list()
+    assert dict(written.rows()) == dict(zip(blend["clip_id"], labels, strict=True))
+    assert [entry["status"] for entry in entries(here)] == ["written"]
+    assert not (here / ".kagglekit/host").exists()
+    assert csv.name.endswith(f"_gru+tcresnet_{data['cv']:.4f}.csv")
+
+
+def test_submit_the_same_twice_writes_one_file(here: Path, run: Run) -> None:
+    first, second = (run("--json", "submit", "--ensemble", "gru").data["csv"] for _ in range(2))
+    assert first == second
+    assert len(list(here.glob("submissions/*.csv"))) == 1
+    assert len(entries(here)) == 1
+
+
+def test_submit_upload(here: Path, run: Run) -> None:
+    done = run("submit", "--ensemble", "tcresnet,gru", "--upload", "--yes", "--message", "a try")
+    (csv,) = here.glob("submissions/*.csv")
+    public, private = hand_graded(csv, "Public"), hand_graded(csv, "Private")
+    assert done.code == 0
+    assert f"sent as 1: public {public:.5f}, private {private:.5f}, CV 0." in done.out
+    assert done.out.endswith("next: kagglekit leaderboard\n")
+    assert [entry["status"] for entry in entries(here)] == ["written", "sending", "PENDING", "COMPLETE"]
+    last = entries(here)[-1]
+    assert (last["public"], last["private"], last["message"]) == (public, private, "a try")
+    assert (here / ".kagglekit/host/tiny/1.csv").read_bytes() == csv.read_bytes()
+
+
+def test_submit_refuses_the_same_bytes(here: Path, run: Run) -> None:
+    command = ("submit", "--ensemble", "gru", "--upload", "--yes")
+    run(*command)
+    (csv,) = here.glob("submissions/*.csv")
+    again = run(*command)
+    assert again.code == 1
+    assert again.err.endswith(
+        f"error: these predictions were sent before: {csv.name} "
+        f"(COMPLETE, public {hand_graded(csv, 'Public'):.5f})\n"
+        "hint:  kagglekit leaderboard shows it; --force sends the same bytes again\n"
+    )
+    assert run(*command, "--force").code == 0
+    assert sorted(path.name for path in here.glob(".kagglekit/host/tiny/*.csv")) == ["1.csv", "2.csv"]
+
+
+@pytest.mark.parametrize(("line", "terminal"), [("n\n", True), ("", True), ("y\n", False)])
+def test_submit_declined(
+    line: str, terminal: bool, here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, line, terminal)
+    done = run("--quiet", "submit", "--ensemble", "gru", "--upload")
+    (csv,) = here.glob("submissions/*.csv")
+    question = "Upload it? [y/N] " if terminal else ""
+    assert done.code == 1
+    assert done.err == (
+        f"{question}error: not uploaded\nhint:  {csv} is kept; --yes uploads without asking\n"
+    )
+    assert entries(here)[-1]["status"] == "written"
+    assert not (here / ".kagglekit/host/tiny/1.csv").exists()
+
+
+def test_submit_agreed(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, "Y\n")
+    done = run("--quiet", "submit", "--ensemble", "gru", "--upload")
+    assert (done.code, done.err) == (0, "Upload it? [y/N] ")
+    assert "Upload it?" not in done.out and entries(here)[-1]["status"] == "COMPLETE"
+
+
+def test_submit_without_waiting_then_sync(here: Path, run: Run) -> None:
+    done = run("submit", "--ensemble", "gru", "--upload", "--yes", "--no-wait")
+    assert "sent as 1: not scored yet" in done.out
+    assert entries(here)[-1]["status"] == "PENDING"
+    (csv,) = here.glob("submissions/*.csv")
+    assert "1 entries changed" in run("leaderboard", "--sync").out
+    assert entries(here)[-1]["public"] == hand_graded(csv, "Public")
+    assert "0 entries changed" in run("leaderboard", "--sync").out
+
+
+def test_submit_goes_on_waiting(here: Path, run: Run) -> None:
+    command = ("submit", "--ensemble", "gru", "--upload", "--yes")
+    run(*command, "--no-wait")
+    done = run(*command)
+    assert done.code == 0 and "sent as 1: public " in done.out
+    assert [path.name for path in here.glob(".kagglekit/host/tiny/*.csv")] == ["1.csv"]
+
+
+def test_submit_at_the_daily_limit(here: Path, run: Run) -> None:
+    command = ("submit", "--upload", "--yes", "--set", "competition.local.daily_limit=1", "--ensemble")
+    assert run(*command, "gru").code == 0
+    done = run("--quiet", *command, "tcresnet")
+    csv = max(here.glob("submissions/*tcresnet*.csv"))
+    assert done.code == 1
+    assert done.err == f"error: no submissions are left today\nhint:  {csv} is kept: send it tomorrow\n"
+
+
+def test_leaderboard(here: Path, run: Run) -> None:
+    empty = run("leaderboard")
+    assert empty.out == "no submission yet\nnext: kagglekit submit --ensemble tcresnet\n"
+    run("submit", "--ensemble", "gru", "--upload", "--yes")
+    (csv,) = here.glob("submissions/*.csv")
+    (entry,) = run("--json", "leaderboard").data["entries"]
+    assert (entry["csv"], entry["public"]) == (csv.name, hand_graded(csv, "Public"))
+    shown = run("leaderboard").out
+    gap = f"{100 * (entry['cv_score'] - entry['public']):+.1f}"
+    assert all(word in shown for word in (csv.name, "COMPLETE", f"{entry['public']:.4f}", gap))
+
+
+def test_leaderboard_csv(here: Path, run: Run) -> None:
+    run("submit", "--ensemble", "gru")
+    assert run("leaderboard", "--csv", "log.csv").out.endswith("wrote log.csv\n")
+    (row,) = pl.read_csv("log.csv", infer_schema=False).to_dicts()
+    assert (row["models"], row["status"], row["public"]) == ("gru", "written", None)
+
+
+# --- run ---
+
+
+def test_run_does_all_of_it(bare: Path, run: Run) -> None:
+    done = run("run", "--models", "tcresnet,gru", "--upload", "--yes")
+    (csv,) = bare.glob("submissions/*.csv")
+    assert done.code == 0
+    assert f"sent as 1: public {hand_graded(csv, 'Public'):.5f}, " in done.out
+    assert len(list(bare.glob(".kagglekit/runs/*/*/metrics.json"))) == 2
+
+
+def test_run_within_a_time_limit(bare: Path, run: Run) -> None:
+    done = run("run", "--models", "tcresnet", "--time-limit", "8s", "--set", "train.epochs=100000")
+    (csv,) = bare.glob("submissions/*.csv")
+    (metrics,) = bare.glob(".kagglekit/runs/tcresnet/*/metrics.json")
+    assert done.code == 0
+    assert len(pl.read_csv(csv)) == 24
+    epochs = [len(json.loads(p.read_text())["history"]) for p in metrics.parent.glob("fold_*/meta.json")]
+    assert epochs[0] == epochs[1] and 3 <= epochs[0] < 100_000
+
+
+def test_run_without_time(bare: Path, run: Run) -> None:
+    done = run("--quiet", "run", "--time-limit", "0.01s")
+    assert done == (
+        1,
+        "",
+        "error: the time limit is too short to train a model\nhint:  give more, e.g. --time-limit 30m\n",
+    )
+
+
+# --- what is said where ---
+
+
+def test_json_is_one_line_and_quiet_is_quiet(here: Path, run: Run) -> None:
+    keys = {
+        "fetch": "files",
+        "prepare": "clips",
+        "features": "n_mels",
+        "train --model tcresnet": "runs",
+        "tune --model gru --trials 1 --set search.epochs=1": "studies",
+        "predict --model gru": "test",
+        "ensemble": "weights",
+        "submit": "csv",
+        "submit --upload --yes": "public",
+        "leaderboard --sync": "entries",
+        "run --models gru,lstm --set models.lstm.train.epochs=1 --upload --yes": "private",
+    }
+    for command, key in keys.items():
+        done = run("--quiet", "--json", *command.split())
+        assert (done.code, done.err) == (0, ""), command
+        assert key in done.data, command
+
+
+def test_notes_and_bars_are_on_stderr(bare: Path, run: Run) -> None:
+    run("fetch")
+    done = run("prepare")
+    assert "prepare train.zip: 42 clips in " in done.err
+    assert "42 clips in" not in done.out

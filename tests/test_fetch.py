@@ -1,0 +1,149 @@
+"""The host's files in raw/: each whole or not at all, none twice."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import py7zr
+import pytest
+from tiny import make
+
+from kagglekit import config_file
+from kagglekit.config import Config
+from kagglekit.errors import ArchiveError, HostError, MissingError
+from kagglekit.fetch import FINGERPRINTS, Fetched, fetch, fingerprint, raw_archive, wanted_files
+from kagglekit.hosts import open_host
+from kagglekit.hosts.base import Host
+from kagglekit.workspace import Workspace
+
+NAMES = ["train.zip", "test.zip", "sample_submission.csv"]
+
+
+class Counting:
+    """A host, and what was downloaded from it."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.downloaded: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.host, name)
+
+    def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Path:
+        self.downloaded.append(name)
+        return self.host.download(name, folder, advance)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return config_file.load(make(tmp_path, speakers=2, test_clips=6))
+
+
+@pytest.fixture
+def workspace(config: Config) -> Workspace:
+    return Workspace(config)
+
+
+@pytest.fixture
+def host(config: Config, workspace: Workspace) -> Counting:
+    return Counting(open_host(config, workspace.root))
+
+
+def test_fetch(config: Config, workspace: Workspace, host: Counting, tmp_path: Path) -> None:
+    found = fetch(config, workspace, host)  # type: ignore[arg-type]
+    sizes = [(tmp_path / "host" / name).stat().st_size for name in NAMES]
+    assert found == [Fetched(n, s, new=True) for n, s in zip(NAMES, sizes, strict=True)]
+    for name in NAMES:
+        assert (workspace.raw / name).read_bytes() == (tmp_path / "host" / name).read_bytes()
+    assert not (workspace.raw / "solution.csv").exists()
+
+
+def test_what_is_there_is_skipped(config: Config, workspace: Workspace, host: Counting) -> None:
+    fetch(config, workspace, host)  # type: ignore[arg-type]
+    host.downloaded.clear()
+    assert [f.new for f in fetch(config, workspace, host)] == [False] * 3  # type: ignore[arg-type]
+    assert host.downloaded == []
+    assert [f.new for f in fetch(config, workspace, host, ["test.zip"], force=True)] == [True]  # type: ignore[arg-type]
+    assert host.downloaded == ["test.zip"]
+
+
+def test_a_changed_size_is_fetched_again(config: Config, workspace: Workspace, host: Counting) -> None:
+    fetch(config, workspace, host)  # type: ignore[arg-type]
+    before = (workspace.raw / "test.zip").read_bytes()
+    (workspace.raw / "test.zip").write_bytes(before[:-1])
+    host.downloaded.clear()
+    assert [f.new for f in fetch(config, workspace, host)] == [False, True, False]  # type: ignore[arg-type]
+    assert host.downloaded == ["test.zip"]
+    assert (workspace.raw / "test.zip").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"<html>Please sign in</html>", b"", b"PK\x03\x04 cut"])
+def test_what_is_no_archive_is_removed(
+    content: bytes, config: Config, workspace: Workspace, host: Counting, tmp_path: Path
+) -> None:
+    good = (tmp_path / "host" / "test.zip").read_bytes()
+    (tmp_path / "host" / "test.zip").write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"test\.zip"):
+        fetch(config, workspace, host)  # type: ignore[arg-type]
+    assert not (workspace.raw / "test.zip").exists()
+    assert (workspace.raw / "train.zip").is_file()  # what came before is kept
+    (tmp_path / "host" / "test.zip").write_bytes(good)
+    assert [f.new for f in fetch(config, workspace, host)] == [False, True, True]  # type: ignore[arg-type]
+
+
+def test_a_name_that_the_host_lacks(config: Config, workspace: Workspace, host: Counting) -> None:
+    with pytest.raises(HostError, match=r"no file 'trian\.zip'") as caught:
+        fetch(config, workspace, host, ["trian.zip"])  # type: ignore[arg-type]
+    assert caught.value.hint == "did you mean 'train.zip'?"
+    assert host.downloaded == []
+
+
+def test_one_name_is_fetched_once(config: Config) -> None:
+    data = config.data.model_copy(update={"test_archive": "train.zip"})
+    assert wanted_files(config.model_copy(update={"data": data})) == ["train.zip", "sample_submission.csv"]
+
+
+def seven_zip(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(data, name)
+    return buffer.getvalue()
+
+
+def test_the_bundle(config: Config, workspace: Workspace, host: Counting, tmp_path: Path) -> None:
+    """Kaggle's "download all": <slug>.zip of 7z archives, unpacked when first wanted."""
+    folder = tmp_path / "host"
+    for name in NAMES:
+        (folder / name).unlink()
+    inner = {name: seven_zip({"a/b.wav": name.encode() * 9}) for name in ("train.7z", "test.7z")}
+    with zipfile.ZipFile(folder / "tiny.zip", "w") as bundle:
+        for name, data in inner.items():
+            bundle.writestr(name, data)
+    assert [f.name for f in fetch(config, workspace, host)] == ["tiny.zip"]  # type: ignore[arg-type]
+    assert not (workspace.raw / "train.7z").exists()
+    for name, data in inner.items():
+        assert raw_archive(config, workspace, name).read_bytes() == data
+    with pytest.raises(MissingError, match=r"absent\.7z is not there") as caught:
+        raw_archive(config, workspace, "absent.7z")
+    assert caught.value.hint == "fetch it: kagglekit fetch"
+
+
+def test_fingerprint_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"one")
+    digest = hashlib.sha256(b"one").hexdigest()
+    assert fingerprint(path) == digest
+    notes = tmp_path / FINGERPRINTS
+    known = json.loads(notes.read_text())
+    notes.write_text(json.dumps({"a.zip": [*known["a.zip"][:2], "remembered"]}))
+    assert fingerprint(path) == "remembered"  # not read again
+    path.write_bytes(b"other")
+    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+    notes.write_text("{ damaged")
+    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()

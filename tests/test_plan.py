@@ -1,0 +1,94 @@
+"""Settings of one architecture: who overrides whom."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import make
+
+from kagglekit import config_file, models
+from kagglekit.config import Config
+from kagglekit.errors import ConfigError
+from kagglekit.models import recurrent
+from kagglekit.training.plan import resolve
+
+LEAST = "competition: {slug: tiny}\nlabels: {targets: [a, b]}\n"
+
+
+def load(folder: Path, text: str) -> Config:
+    path = folder / "competition.yaml"
+    path.write_text(LEAST + text)
+    return config_file.load(path)
+
+
+def test_precedence(tmp_path: Path) -> None:
+    default = load(tmp_path, "")
+    assert resolve(default, "gru").train.lr == recurrent.DEFAULTS["lr"]  # over config.Train's
+    yaml = "train: {lr: 5.0e-4, batch_size: 7}\n"
+    assert resolve(load(tmp_path, yaml), "gru").train.lr == 5e-4  # over the architecture's
+    section = yaml + "models: {gru: {train: {lr: 6.0e-4}}}\n"
+    config = load(tmp_path, section)
+    assert resolve(config, "gru").train.lr == 6e-4  # over the top-level section's
+    assert resolve(config, "lstm").train.lr == 5e-4  # for that architecture alone
+    plan = resolve(config, "gru", {"train.lr": 7e-4, "train.augment.mixup": 0.3})
+    assert (plan.train.lr, plan.train.batch_size, plan.train.epochs) == (
+        7e-4,
+        7,
+        recurrent.DEFAULTS["epochs"],
+    )
+    assert (plan.train.augment.mixup, plan.train.augment.gain_db) == (0.3, 6.0)
+
+
+def test_a_value_equal_to_the_default_still_overrides(tmp_path: Path) -> None:
+    assert resolve(load(tmp_path, "train: {lr: 2.0e-3}\n"), "gru").train.lr == 2e-3
+
+
+def test_features_and_the_models_mel_bands(tmp_path: Path) -> None:
+    config = load(tmp_path, "features: {n_mels: 30}\nmodels: {lstm: {features: {n_mels: 50, hop_ms: 20}}}\n")
+    assert resolve(config, "gru").params["n_mels"] == 30
+    plan = resolve(config, "lstm", {"features.hop_ms": 12.5, "model.layers": 3})
+    assert (plan.params, plan.features.n_mels) == ({"layers": 3, "n_mels": 50}, 50)
+    assert (plan.features.hop_ms, plan.features.fmin) == (12.5, 20)
+    assert "n_mels" not in resolve(config, "ast").params  # it hears waveforms
+
+
+def test_model_parameters(tmp_path: Path) -> None:
+    config = load(
+        tmp_path, "models: {gru: {model: {hidden: 16, stack: 2}}, ast: {checkpoint: some/folder}}\n"
+    )
+    assert resolve(config, "gru", {"model.hidden": 24}).params == {"hidden": 24, "stack": 2, "n_mels": 40}
+    assert resolve(config, "ast").params == {"checkpoint": "some/folder"}
+
+
+@pytest.mark.parametrize("model", models.MODELS)
+def test_every_plan_is_json(model: str, tmp_path: Path) -> None:
+    config = config_file.load(make(tmp_path), ["audio.sample_rate=16000"])
+    plan = resolve(config, model)
+    data = json.loads(json.dumps(plan.as_dict()))
+    assert data["model"] == model and data["train"]["lr"] == 0.01 and data["features"]["n_mels"] == 20
+    assert resolve(config, model, {"train.seed": 1}).as_dict() != plan.as_dict()
+
+
+def test_pretrained_models_hear_16_khz(tmp_path: Path) -> None:
+    config = config_file.load(make(tmp_path))
+    with pytest.raises(ConfigError, match=r"ast hears 16000 Hz, audio\.sample_rate is 8000") as caught:
+        resolve(config, "ast")
+    assert "audio.sample_rate: 16000" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("model", "found", "message"),
+    [
+        ("tcresnt", {}, "there is no model 'tcresnt'"),
+        ("gru", {"trian.lr": 1}, "parameter 'trian.lr' is of no section"),
+        ("gru", {"lr": 1}, "parameter 'lr' is of no section"),
+        ("gru", {"train.lrr": 1}, "lrr"),
+        ("gru", {"train.epochs": 0}, "epochs"),
+    ],
+)
+def test_errors(model: str, found: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve(load(tmp_path, ""), model, found)
+    assert caught.value.hint

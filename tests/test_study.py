@@ -1,0 +1,356 @@
+"""Searches: what counts as a trial, what a kill leaves, what is not trained twice."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+import polars as pl
+import pytest
+import tiny
+from optuna.trial import FrozenTrial, TrialState
+
+from kagglekit import config_file
+from kagglekit.config import Config
+from kagglekit.data.clips import validation_rows
+from kagglekit.data.prepare import Prepared, prepare
+from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.fetch import fetch
+from kagglekit.hosts import open_host
+from kagglekit.search import study as search
+from kagglekit.search.space import recipe
+from kagglekit.training.loop import Fold, Report, predictions
+from kagglekit.training.plan import resolve
+from kagglekit.validation import Score
+from kagglekit.workspace import Workspace
+
+SHORT = ("search.epochs=1", "search.trials=2")
+
+
+class Place(NamedTuple):
+    """A prepared competition."""
+
+    config: Config
+    workspace: Workspace
+    prepared: Prepared
+
+    def tune(self, trials: int | None = None, **kwargs: Any) -> search.Outcome:
+        return search.tune(self.config, self.workspace, self.prepared, "gru", trials=trials, **kwargs)
+
+    def study(self) -> optuna.Study:
+        plan = search._budgeted(resolve(self.config, "gru"), self.config)
+        return search.open_study(self.config, self.workspace, self.prepared, plan)
+
+    def trials(self) -> list[FrozenTrial]:
+        return self.study().get_trials(deepcopy=False)
+
+
+def open_place(yaml: Path, *overrides: str) -> Place:
+    config = config_file.load(yaml, overrides)
+    workspace = Workspace(config)
+    fetch(config, workspace, open_host(config, workspace.root))
+    return Place(config, workspace, prepare(config, workspace))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fetched and prepared competition; to be copied, not changed."""
+    folder = tmp_path_factory.mktemp("made")
+    open_place(tiny.make(folder))
+    return folder
+
+
+@pytest.fixture
+def yaml(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "tiny")
+    return tmp_path / "tiny" / "competition.yaml"
+
+
+@pytest.fixture
+def place(yaml: Path) -> Place:
+    return open_place(yaml, *SHORT)
+
+
+class FakeTraining:
+    """Stands in for train_fold: CV scores to report, one list a fold; OOF predictions that are all right."""
+
+    def __init__(self, *cvs: float | KagglekitError) -> None:
+        self.cvs = list(cvs)
+        self.jobs: list[Fold] = []
+
+    def __call__(self, job: Fold, report: Report | None = None) -> pl.DataFrame:
+        self.jobs.append(job)
+        cv = self.cvs.pop(0)
+        if isinstance(cv, KagglekitError):
+            raise cv
+        if report is not None:
+            for epoch in range(job.plan.train.epochs):
+                report(epoch, Score(cv, 0, 1, cv, None, {}, ()))
+        rows = validation_rows(job.dataset.clips, job.number)
+        return predictions(rows, self._logits(rows, job.config, cv))
+
+    def _logits(self, rows: pl.DataFrame, config: Config, cv: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Right where cv is above a half, else all of the first class."""
+        index = {name: i for i, name in enumerate(config.labels.classes)}
+        chosen = [index[label] if cv > 0.5 else 0 for label in rows["label"]]
+        return np.eye(len(index), dtype=np.float32)[chosen]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeTraining]:
+    def install(*cvs: float | KagglekitError) -> FakeTraining:
+        training = FakeTraining(*cvs)
+        monkeypatch.setattr(search, "train_fold", training)
+        return training
+
+    return install
+
+
+# --- trials ---
+
+
+def test_the_recipe_is_the_first_trial(place: Place) -> None:
+    outcome = place.tune()
+    first, second = place.trials()
+    assert first.params == recipe(resolve(place.config, "gru"))
+    assert first.params["train.lr"] == 0.01
+    assert second.params != first.params
+    assert outcome.trials == 2 and outcome.best in (0, 1)
+    assert outcome.value == max(first.value or 0, second.value or 0)
+    assert outcome.params == place.trials()[outcome.best].params
+
+
+def test_trials_of_earlier_calls_count(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    training = fake(0.9, 0.9, 0.9)
+    assert [place.tune(n).trials for n in (1, 3, 3, 2)] == [1, 3, 3, 3]
+    assert len(training.jobs) == 3
+
+
+def test_a_search_that_goes_on_draws_anew(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(*[0.9] * 4)
+    for trials in (1, 2, 3, 4):
+        place.tune(trials)
+    assert len({trial.params["train.lr"] for trial in place.trials()}) == 4
+
+
+def test_equal_parameters_are_answered_from_the_log(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    training = fake(0.9)
+    place.tune(1)
+    place.study().enqueue_trial(place.trials()[0].params)
+    outcome = place.tune(2)
+    assert len(training.jobs) == 1 and outcome.trials == 2
+    assert place.trials()[1].value == place.trials()[0].value
+    assert place.trials()[1].user_attrs == {"same_as": 0}
+
+
+def test_a_failing_trial_is_recorded_with_its_reason(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(KagglekitError("the loss is NaN"), 0.9)
+    outcome = place.tune(2)
+    failed = place.trials()[0]
+    assert (failed.state, failed.user_attrs) == (TrialState.FAIL, {"reason": "the loss is NaN"})
+    assert (outcome.trials, outcome.failed, outcome.best) == (2, 1, 1)
+
+
+def test_a_failed_trial_is_not_tried_again(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(KagglekitError("the loss is NaN"), 0.9)
+    place.tune(1)
+    place.tune(2)
+    assert [trial.state for trial in place.trials()] == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_an_absurd_learning_rate_fails_its_trial_alone(place: Place, yaml: Path) -> None:
+    wild = open_place(yaml, "models.gru.train={lr: 1.0e+30, clip_norm: 0, ema: 0, optimizer: sgd}", *SHORT)
+    outcome = wild.tune(1)
+    (trial,) = wild.trials()
+    assert (outcome.trials, outcome.failed, outcome.best) == (1, 1, None)
+    assert math.isnan(outcome.value) and outcome.params == {}
+    assert "loss" in trial.user_attrs["reason"]
+    assert not list(wild.workspace.studies.glob("gru/*/"))  # its folder is gone
+
+
+def test_no_best_plan_without_a_finished_trial(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(KagglekitError("no"))
+    place.tune(1)
+    with pytest.raises(MissingError, match="no finished trial of gru") as caught:
+        search.best_plan(place.config, place.workspace, place.prepared, "gru")
+    assert caught.value.hint == "search first: kagglekit tune --model gru"
+
+
+def test_best_plan_is_the_best_trials(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(0.1, 0.9, 0.2)
+    outcome = place.tune(3)
+    plan, source = search.best_plan(place.config, place.workspace, place.prepared, "gru")
+    assert outcome.best == 1
+    assert source == f"study {outcome.name} trial 1"
+    assert plan.train.lr == outcome.params["train.lr"] != 0.01
+    assert plan.train.epochs == 12  # the recipe's, not a trial's
+    assert plan.params["hidden"] == outcome.params["model.hidden"]
+
+
+def test_another_budget_is_another_study(place: Place, yaml: Path, fake: Callable[..., FakeTraining]) -> None:
+    fake(0.9, 0.9)
+    name = place.tune(1).name
+    longer = open_place(yaml, "search.epochs=2")
+    assert longer.tune(1).name != name
+    assert [len(p.trials()) for p in (place, longer)] == [1, 1]
+
+
+# --- pruning and time ---
+
+
+def test_a_losing_trial_is_pruned(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
+    place = open_place(yaml, "search.epochs=6")
+    fake(0.8, 0.8, 0.8, 0.8, 0.3, 0.9)
+    outcome = place.tune(6)
+    states = [trial.state for trial in place.trials()]
+    assert states == [TrialState.COMPLETE] * 4 + [TrialState.PRUNED, TrialState.COMPLETE]
+    assert max(place.trials()[4].intermediate_values) == 2  # not before a third of the epochs
+    assert (outcome.trials, outcome.pruned) == (6, 1)
+
+
+def test_folds_after_a_losing_one_are_not_trained(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
+    place = open_place(yaml, "search.epochs=1", "search.folds=2")
+    training = fake(*[0.9] * 8, 0.1, 0.9, 0.9)
+    place.tune(6)
+    assert [job.number for job in training.jobs] == [0, 1] * 4 + [0] + [0, 1]
+    assert place.trials()[4].state == TrialState.PRUNED
+
+
+def test_no_trial_begins_after_the_deadline(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    training = fake(0.9)
+    outcome = place.tune(2, deadline=time.monotonic() - 1)
+    assert (outcome.trials, outcome.best, training.jobs) == (0, None, [])
+
+
+def test_a_trial_ends_at_the_deadline(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
+    place = open_place(yaml, "search.epochs=5")
+    fake(0.9)
+    later = iter([0.0, 0.0, 0.0])  # the loop, epoch 1, epoch 2; then it is over
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search.time, "monotonic", lambda: next(later, 10.0))
+        outcome = place.tune(3, deadline=5.0)
+    (trial,) = place.trials()
+    assert (outcome.trials, outcome.pruned) == (1, 1)
+    assert list(trial.intermediate_values) == [0, 1, 2]
+
+
+# --- kills ---
+
+
+def interrupted(place: Place) -> FrozenTrial:
+    """A trial as a dead process leaves it: running, with parameters."""
+    trial = place.study().ask()
+    search.suggest(trial, resolve(place.config, "gru"))
+    return place.trials()[trial.number]
+
+
+def test_an_interrupted_trial_is_tried_again(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(0.9, 0.9, 0.9)
+    place.tune(1)
+    dead = interrupted(place)
+    outcome = place.tune(3)
+    trials = place.trials()
+    assert (trials[1].state, trials[1].user_attrs) == (TrialState.FAIL, {})
+    assert trials[2].params == dead.params and trials[2].user_attrs == {"again": 1}
+    assert outcome.trials == 3 and len(trials) == 4
+    assert len({str(trial.params) for trial in trials}) == 3
+
+
+def test_it_is_tried_again_once(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(0.9, 0.9, 0.9)
+    place.tune(1)
+    interrupted(place)
+    place.tune(2)
+    place.tune(3)
+    assert [trial.user_attrs.get("again") for trial in place.trials()] == [None, None, 1, None]
+
+
+def test_ctrl_c_loses_no_parameters(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "train_fold", stop)
+        with pytest.raises(KeyboardInterrupt):
+            place.tune(1)
+    outcome = place.tune(1)
+    first, second = place.trials()
+    assert second.params == first.params == recipe(resolve(place.config, "gru"))
+    assert (outcome.trials, outcome.failed, outcome.best) == (1, 0, 1)
+
+
+def test_a_trial_killed_before_it_drew_keeps_what_it_was_given(
+    place: Place, fake: Callable[..., FakeTraining]
+) -> None:
+    fake(0.9)
+    given = recipe(resolve(place.config, "gru")) | {"train.lr": 0.005}
+    place.study().enqueue_trial(given)
+    place.study().ask()
+    place.tune(1)
+    assert place.trials()[1].params == given
+
+
+def test_a_trial_of_a_living_process_is_left_alone(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(0.9)
+    running = interrupted(place)
+    with search._trial_lock(place.workspace, "gru", running.number):
+        outcome = place.tune(1)
+    assert place.trials()[0].state == TrialState.RUNNING
+    assert len(place.trials()) == 2 and outcome.trials == 1
+
+
+def test_a_journal_that_was_cut_off_goes_on(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(0.9, 0.9, 0.9)
+    place.tune(1)
+    journal = place.workspace.studies / "gru.journal"
+    journal.write_bytes(journal.read_bytes() + b'{"op_code": 4, "worker')
+    assert place.tune(2).trials == 2
+    assert place.tune(3).trials == 3
+    assert b'"worker{' not in journal.read_bytes()
+
+
+def test_sigkill_in_the_middle_of_a_trial(yaml: Path) -> None:
+    settings = ("search.epochs=25", "search.trials=3")
+    folder = yaml.parent / ".kagglekit" / "studies"
+    options = [word for text in settings for word in ("--set", text)]
+    command = [sys.executable, "-m", "kagglekit", "-C", str(yaml), "tune", "--model", "gru", "--no-train"]
+    with subprocess.Popen(
+        [*command, *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as child:
+        # the second trial has begun and has finished an epoch
+        until(lambda: (folder / "gru/trial_1.lock").exists() and any(folder.glob("gru/*/*/last.safetensors")))
+        os.kill(child.pid, signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+
+    place = open_place(yaml, *settings)
+    killed = place.trials()[1]
+    assert killed.state == TrialState.RUNNING and len(place.trials()) == 2
+    epochs = max(killed.intermediate_values, default=-1)
+    outcome = place.tune()
+    trials = place.trials()
+    assert (trials[1].state, trials[2].user_attrs) == (TrialState.FAIL, {"again": 1})
+    assert trials[2].params == killed.params
+    # it went on where it was, and did not train those epochs again
+    assert min(trials[2].intermediate_values) >= epochs
+    assert (outcome.trials, len(trials)) == (3, 4)
+    assert len({str(trial.params) for trial in trials}) == 3
+    assert not list(folder.glob("gru/*/"))
+
+
+def until(happened: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.005)
