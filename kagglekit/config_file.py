@@ -54,7 +54,8 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
         ConfigError: the file is missing, is not YAML, or has problems (all are listed).
     """
     path = Path(DEFAULT_NAME) if path is None else path
-    node, raw = _read(path)
+    node, read = _read(path)
+    raw = {key: value for key, value in read.items() if value is not None}  # `train:` with nothing under it
     lines = Lines(path.name, node)
     for text in overrides:
         _override(raw, text, lines)

@@ -31,6 +31,13 @@ def problem(folder: Path, text: str, *overrides: str) -> list[str]:
     return [line.strip() for line in str(caught.value).replace(f"{folder}/", "").splitlines()]
 
 
+def test_a_section_without_content_has_its_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("competition: {slug: a}\nlabels: {targets: [b]}\ntrain:\n#  epochs: 3\nsearch:\n")
+    config = config_file.load(path, ["train.epochs=2"])
+    assert (config.train.epochs, config.search.trials) == (2, 30)
+
+
 def test_tiny_is_read(tmp_path: Path) -> None:
     config = config_file.load(make(tmp_path))
     assert config.labels.classes == ("low", "mid", "silence", "unknown")
