@@ -102,9 +102,6 @@ yaml_case(
     "ensemble: 3",
     "ensemble: a section is needed, not 3",
 )
-yaml_case(
-    "an empty section", "search: {trials: 3, epochs: 2, folds: 1}", "search:", "search: a section is needed"
-)
 yaml_case("a model that there is not", "  tcresnet:", "  tcresnett:", "did you mean 'tcresnet'?")
 yaml_case("a prior above 1", "unknown: 0.4", "unknown: 0.9", "the prior adds up to 1.1, more than 1")
 yaml_case("a prior for no class", "unknown: 0.4", "unknwon: 0.4", "did you mean 'unknown'?")

@@ -20,7 +20,7 @@ from kagglekit.models.pretrained import to_hf
 from kagglekit.training.runs import load_fold
 from kagglekit.workspace import Workspace
 
-LABELS = ["one", "two", "three"]  # of the checkpoint; the competition has four
+LABELS = ["one", "two", "three", "four"]  # of the checkpoint; the competition has three
 MODELS = """\
 models:
   ast: {checkpoint: checkpoints/ast, train: {batch_size: 16, labels: targets}}
@@ -33,8 +33,9 @@ def make_competition(folder: Path) -> Path:
     yaml = tiny.make(folder)
     text = yaml.read_text()
     text = text.replace("sample_rate: 8000, seconds: 0.5", "sample_rate: 16000, seconds: 1.0")
-    text = text.replace("silence_share: 0.3", "silence_share: 0.3, keep_fillers: 8")
-    text = text.replace("epochs: 12", "epochs: 25").replace("lr: 0.01", "lr: 0.003")
+    # without the class that would be most of the training, small random models do not say one class throughout
+    text = text.replace("filler: unknown", "filler: null").replace(", unknown: 0.4", "")
+    text = text.replace("epochs: 12", "epochs: 8").replace("lr: 0.01", "lr: 0.003")
     models = MODELS.replace("checkpoints/", f"{folder}/checkpoints/")
     yaml.write_text(text[: text.index("models:")] + models + text[text.index("search:") :])
     save_tiny_ast(folder / "checkpoints/ast", LABELS)
@@ -72,7 +73,7 @@ def test_logits_equal_the_pipelines(name: str, yaml: Path, tmp_path: Path) -> No
     workspace, clips = prepared(yaml)
     (fold,) = workspace.runs.glob(f"{name}/*/fold_0")
     model, head, meta = load_fold(fold)
-    assert list(head.outputs) == list(head.classes) == ["low", "mid", "silence", "unknown"]
+    assert list(head.outputs) == list(head.classes) == ["low", "mid", "silence"]
     to_hf(model, tmp_path / "mine")
     stored = pl.read_parquet(fold / "test.parquet")
     rows = stored.join(clips.clips.filter(split="test"), on="clip_id", how="left", maintain_order="left")[
@@ -87,18 +88,16 @@ def test_logits_equal_the_pipelines(name: str, yaml: Path, tmp_path: Path) -> No
 
 
 def test_submit_an_ensemble_of_both(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # an epoch may leave two random models that say one class throughout, which is rightly refused
     workspace, _ = prepared(yaml)
-    code = main(["--json", "-C", str(yaml), "submit", "--ensemble", "ast,wav2vec2", "--upload", "--yes"])
+    code = main(
+        ["--quiet", "--json", "-C", str(yaml), "submit", "--ensemble", "ast,wav2vec2", "--upload", "--yes"]
+    )
     out, err = capsys.readouterr()
     test = pl.read_parquet(workspace.ensembles / "ast+wav2vec2" / "test.parquet")
-    labels = np.array(["low", "mid", "silence", "unknown"])[test["logits"].to_numpy().argmax(1)]
-    assert len(test) == 24
-    if len(set(labels)) == 1:
-        assert code == 1 and f"all 24 rows say '{labels[0]}'" in err
-        return
+    labels = np.array(["low", "mid", "silence"])[test["logits"].to_numpy().argmax(1)]
+    assert (code, err) == (0, "")
     answer = json.loads(out)
-    assert code == 0 and answer["status"] == "COMPLETE" and set(answer["weights"]) == {"ast", "wav2vec2"}
+    assert answer["status"] == "COMPLETE" and set(answer["weights"]) == {"ast", "wav2vec2"}
     assert dict(pl.read_csv(answer["csv"]).rows()) == dict(zip(test["clip_id"], labels, strict=True))
 
 
