@@ -220,6 +220,14 @@ def test_tune_trains_the_best(here: Path, run: Run) -> None:
     assert study["params"]["train.lr"] == 0.01  # the recipe is the first trial
 
 
+def test_tune_without_a_finished_trial_says_so(here: Path, run: Run) -> None:
+    settings = ("train.lr=1e30", "train.optimizer=sgd", "train.clip_norm=0", "search.epochs=1")
+    options = [word for setting in settings for word in ("--set", setting)]
+    done = run("tune", "--model", "gru", "--trials", "2", *options)
+    assert (done.code, done.out) == (1, "")
+    assert "error: no trial of gru has finished: 2 trials, 2 failed\n" in done.err
+
+
 def test_tune_wants_a_trial(here: Path, run: Run) -> None:
     done = run("tune", "--model", "gru", "--trials", "0")
     assert done == (1, "", "error: --trials 0: needed is at least 1\nhint:  for example --trials 20\n")
@@ -416,6 +424,7 @@ def test_run_does_all_of_it(bare: Path, run: Run) -> None:
     assert len(list(bare.glob(".kagglekit/runs/*/*/metrics.json"))) == 2
 
 
+@pytest.mark.slow
 def test_run_within_a_time_limit(bare: Path, run: Run) -> None:
     done = run("run", "--models", "tcresnet", "--time-limit", "8s", "--set", "train.epochs=100000")
     (csv,) = bare.glob("submissions/*.csv")

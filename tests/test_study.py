@@ -276,7 +276,9 @@ def test_it_is_tried_again_once(place: Place, fake: Callable[..., FakeTraining])
     assert [trial.user_attrs.get("again") for trial in place.trials()] == [None, None, 1, None]
 
 
-def test_ctrl_c_loses_no_parameters(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_loses_no_parameters(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -284,6 +286,7 @@ def test_ctrl_c_loses_no_parameters(place: Place, monkeypatch: pytest.MonkeyPatc
         patch.setattr(search, "train_fold", stop)
         with pytest.raises(KeyboardInterrupt):
             place.tune(1)
+    assert caplog.text == ""  # Optuna would show a traceback
     outcome = place.tune(1)
     first, second = place.trials()
     assert second.params == first.params == recipe(resolve(place.config, "gru"))

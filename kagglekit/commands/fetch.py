@@ -63,7 +63,7 @@ def _checkpoints(config: object) -> dict[str, str]:
     assert isinstance(config, Config)
     paths = {}
     for name, section in config.models.items():
-        checkpoint = section.checkpoint or MODELS[name].checkpoint
-        if checkpoint is not None:
-            paths[name] = str(download(checkpoint))
+        if MODELS[name].checkpoint is not None:
+            named = section.checkpoint or section.model.get("checkpoint") or MODELS[name].checkpoint
+            paths[name] = str(download(str(named)))
     return paths

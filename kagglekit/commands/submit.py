@@ -50,7 +50,6 @@ def run(args: argparse.Namespace) -> None:
         config, workspace, prepared, [best_run(config, workspace, prepared, name) for name in chosen]
     )
     written = write(config, workspace, made)
-    entry = written.entry
     console.show(
         [
             members_table(made),

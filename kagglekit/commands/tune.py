@@ -22,14 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    import math
     import time
 
     from kagglekit import console
     from kagglekit.commands import next_command, open_workspace, show_score
     from kagglekit.commands.train import describe_run
     from kagglekit.data.prepare import prepare
-    from kagglekit.errors import ConfigError
+    from kagglekit.errors import ConfigError, MissingError
     from kagglekit.search.study import best_plan, tune
     from kagglekit.training.plan import resolve
     from kagglekit.training.run import train_run
@@ -44,24 +43,21 @@ def run(args: argparse.Namespace) -> None:
     results, lines = [], []
     for model in args.model:
         found = tune(config, workspace, prepared, model, trials=args.trials, deadline=deadline)
-        best = (
-            "no trial finished" if found.best is None else f"best CV {found.value:.4f} (trial {found.best})"
-        )
+        if found.best is None:
+            raise MissingError(
+                f"no trial of {model} has finished: {found.trials} trials, {found.failed} failed",
+                hint="give it more time or trials; the notes above say why trials failed",
+            )
         failed = f", {found.failed} failed" if found.failed else ""
+        best = f"best CV {found.value:.4f} (trial {found.best})"
         lines.append(f"{model}: {found.trials} trials, {found.pruned} pruned{failed}, {best}")
         lines += [
             f"  {name} = {value:.4g}" if isinstance(value, float) else f"  {name} = {value}"
             for name, value in found.params.items()
         ]
-        value = None if math.isnan(found.value) else found.value
-        result = {
-            "model": model,
-            "study": found.name,
-            "trials": found.trials,
-            "pruned": found.pruned,
-            "cv": value,
-        }
-        if found.best is not None and not args.no_train:
+        counts = {"trials": found.trials, "pruned": found.pruned, "failed": found.failed}
+        result = {"model": model, "study": found.name, **counts, "cv": found.value}
+        if not args.no_train:
             plan, source = best_plan(config, workspace, prepared, model)
             trained = train_run(config, workspace, prepared, plan, source=source)
             result["run"] = trained.metrics

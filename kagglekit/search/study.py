@@ -28,7 +28,7 @@ from kagglekit.training.runs import logits_of, rows_of
 from kagglekit.validation import Score, score
 from kagglekit.workspace import Workspace, key_of, locked
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails is told of in our words
 STARTUP_TRIALS = 4  # trials that nothing is compared with before pruning starts
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 

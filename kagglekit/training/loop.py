@@ -148,19 +148,28 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
 
 
 def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, steps: int = 8) -> float:
-    """What an epoch of a fold costs on this machine, by a few steps that are thrown away."""
-    clips = training_rows(dataset.clips, 0, config, plan.train.seed)
-    batches = Batches(plan.model, plan.train, dataset, head, clips, 0)
+    """What an epoch of a fold costs on this machine, validation included, by a few steps thrown away."""
+    learned, judged = (
+        training_rows(dataset.clips, 0, config, plan.train.seed),
+        validation_rows(dataset.clips, 0),
+    )
+    batches = Batches(plan.model, plan.train, dataset, head, learned, 0)
     on = device()
     model = models.build(plan.model, plan.params, len(head.outputs)).to(on).train()
+    optimizer = make_optimizer(model, plan.train)
     started, done = time.perf_counter(), 0
     for done, (x, y) in enumerate(batches.epoch(0)):  # the first step, slow by its allocations, is not timed
+        optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss_of(model(x.to(on)).float(), y.to(on), plan.train))
+        optimizer.step()
         if done == 0:
             started = time.perf_counter()
         if done == steps:
             break
-    return (time.perf_counter() - started) / max(done, 1) * len(batches)
+    training = (time.perf_counter() - started) / max(done, 1) * len(batches)
+    started, some = time.perf_counter(), judged.head(2 * EVAL_BATCH)
+    predict(model, dataset, some, head, plan.train.bf16)
+    return training + (time.perf_counter() - started) / len(some) * len(judged)
 
 
 @torch.inference_mode()
