@@ -1,6 +1,6 @@
 """Archives to a decoded store, against `7z x` of the same archives: time and peak memory.
 
-    python benchmarks/bench_prepare.py ../shared/data/speech-mini [--repeats 3]
+    python benchmarks/bench_prepare.py [../shared/data/speech-mini] [--repeats 3]
 
 Runs the two alternately, each in a new process, and prints the medians as text and as one JSON line.
 `7z x` takes one archive after the other; ours takes both at once, in threads of one process.
@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+SOURCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "speech-mini"
 OURS = """
 import sys
 from pathlib import Path
@@ -48,12 +49,12 @@ def run(commands: list[list[str]]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", type=Path, help="folder with train.7z and test.7z")
+    parser.add_argument("source", type=Path, nargs="?", default=SOURCE, help="with train.7z and test.7z")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     source = args.source.resolve()
-    if shutil.which("7z") is None or not (source / "train.7z").is_file():
-        print(f"skipped: 7z is not installed, or there is no {source / 'train.7z'}")
+    if shutil.which("7z") is None or not all((source / f"{s}.7z").is_file() for s in ("train", "test")):
+        print(f"skipped: 7z is not installed, or train.7z and test.7z are not in {source}")
         return
     results: dict[str, list[tuple[float, float]]] = {"7z": [], "ours": []}
     for _ in range(args.repeats):

@@ -1,7 +1,8 @@
 """Training clips/s through the real loop, data included: `make bench`.
 
-Runs a few hundred steps of each architecture on the prepared speech-mini workspace, batches read from
-the feature cache and augmented as in training. Prints the median of the rounds as text and JSON.
+Fetches and prepares speech-mini where that is not done yet, then runs a few hundred steps of each
+architecture, batches read from the feature cache and augmented as in training. Prints the median of
+the rounds as text and JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 from kagglekit.config_file import load
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import prepare
+from kagglekit.fetch import fetch
+from kagglekit.hosts import open_host
 from kagglekit.training.loop import seconds_per_epoch
 from kagglekit.training.plan import resolve
 from kagglekit.training.run import head_for, make_dataset
@@ -25,7 +28,12 @@ ROUNDS, STEPS = 5, 20
 def main(models: list[str]) -> None:
     """Measure each of `models`."""
     config = load(Path(__file__).with_name("speech_mini.yaml"))
+    assert config.competition.local is not None
+    if not config.competition.local.files.is_dir():
+        print(f"skipped: there is no {config.competition.local.files.resolve()}")
+        return
     workspace = Workspace(config)
+    fetch(config, workspace, open_host(config, workspace.root))
     prepared = prepare(config, workspace)
     rates = {}
     for name in models:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from kagglekit.archive_formats import MAX_MEMBER_BYTES, Member, open_archive, unsafe
 from kagglekit.errors import ArchiveError
 
-__all__ = ["Member", "extract", "members", "stream", "unpack_nested"]
+__all__ = ["Member", "members", "stream", "unpack_nested"]
 
 ARCHIVE_SUFFIXES = (".zip", ".7z")
 
@@ -50,51 +50,45 @@ def stream(
         archive.pump({m.name for m in chosen}, lambda member: _Memory(member, take))
 
 
-def extract(path: Path, folder: Path) -> list[Path]:
-    """Write all members under the new folder `folder`, whole or not at all.
-
-    Raises:
-        ArchiveError: as `stream`.
-        OSError: the disk is full, or `folder` exists and is not empty.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        part = Path(temporary, "part")
-        part.mkdir()
-        with open_archive(path) as archive:
-            files = archive.members
-            archive.pump({m.name for m in files}, lambda member: _File(part / member.name))
-        os.replace(part, folder)
-    return [folder / m.name for m in files]
-
-
-def unpack_nested(path: Path, folder: Path, *, depth: int = 2) -> list[Path]:
+def unpack_nested(path: Path, folder: Path, wanted: Collection[str] = (), *, depth: int = 2) -> list[Path]:
     """Write the archives inside an archive to `folder`, as for Kaggle's <slug>.zip of train.7z ...
 
     Those already there with the right size are left as they are.
 
+    Args:
+        path: a zip or 7z file.
+        folder: gets the archives inside, by their names without folders.
+        wanted: members to take as well, such as sample_submission.csv, under their whole names.
+        depth: how many archives may lie inside each other.
+
     Returns:
-        The innermost archives; none where `path` contains no archive.
+        The innermost archives and the wanted members; nothing where `path` contains neither.
 
     Raises:
         ArchiveError: as `stream`; or archives are nested deeper than `depth`.
     """
     with open_archive(path) as archive:
-        inner = [m for m in archive.members if m.name.lower().endswith(ARCHIVE_SUFFIXES)]
-        targets = {m.name: folder / Path(m.name).name for m in inner}
+        names = [m.name for m in archive.members]
+        inner = {n: folder / Path(n).name for n in names if n.lower().endswith(ARCHIVE_SUFFIXES)}
+        plain = {n: folder / n for n in names if n in wanted and n not in inner}
+        targets = inner | plain
         if len(set(targets.values())) < len(targets):
-            raise unsafe(path, "contains several archives of one name")
+            raise unsafe(path, "contains several files of one name")
         if inner and depth == 0:
             raise unsafe(path, "is the third archive inside another")
-        absent = {m.name for m in inner if not _has_size(targets[m.name], m.size)}
+        absent = {
+            m.name for m in archive.members if m.name in targets and not _has_size(targets[m.name], m.size)
+        }
         if absent:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".part.", dir=folder) as part:
-                archive.pump(absent, lambda member: _File(Path(part, targets[member.name].name)))
-                for name in absent:
-                    os.replace(Path(part, targets[name].name), targets[name])
-    leaves: list[Path] = []
-    for target in targets.values():
+            with tempfile.TemporaryDirectory(prefix=".part.", dir=folder) as temporary:
+                parts = {name: Path(temporary, str(i)) for i, name in enumerate(absent)}
+                archive.pump(absent, lambda member: _File(parts[member.name]))
+                for name, part in parts.items():
+                    targets[name].parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(part, targets[name])
+    leaves = list(plain.values())
+    for target in inner.values():
         leaves += unpack_nested(target, folder, depth=depth - 1) or [target]
     return leaves
 
@@ -124,7 +118,6 @@ class _File:
     """Writes a member to a file."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.file = path.open("xb")
 
     def write(self, data: bytes, /) -> None:

@@ -279,13 +279,19 @@ class ModelSection(Section):
     """What this competition changes about one architecture."""
 
     checkpoint: str | None = None
-    """Hub name or folder of a pretrained model."""
+    """Hub name of a pretrained model, or its folder, relative to the YAML file as all paths are."""
     model: dict[str, Any] = Field(default_factory=dict)
     """Fields of the architecture's Config."""
     train: Train = Train()
     """What is set here overrides the top-level `train:` for this architecture alone."""
     features: Features = Features()
     """What is set here overrides the top-level `features:` for this architecture alone."""
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _folder_from_root(cls, checkpoint: str | None, info: ValidationInfo) -> str | None:
+        folder = _from_root(Path(checkpoint or ""), info)
+        return str(folder) if checkpoint and folder.is_dir() else checkpoint
 
 
 def _known_model(name: str) -> str:

@@ -16,6 +16,7 @@ from kagglekit.hosts.base import Host, HostFile, pick_file
 from kagglekit.workspace import Workspace, locked, write_json
 
 FINGERPRINTS = "fingerprints.json"
+CHUNK_BYTES = 2**20
 INCOMING = ".incoming"
 """Where a file is until it is known to be whole, so that a bad one does not replace a good one."""
 
@@ -92,7 +93,7 @@ def raw_archive(config: Config, workspace: Workspace, name: str) -> Path:
         with locked(bundle, bundle.name):
             if not path.is_file():
                 console.note(f"unpacking {bundle.name}")
-                archive.unpack_nested(bundle, workspace.raw)
+                archive.unpack_nested(bundle, workspace.raw, wanted_files(config))
     if not path.is_file():
         raise MissingError(f"{path} is not there", hint="fetch it: kagglekit fetch")
     return path
@@ -106,8 +107,12 @@ def fingerprint(path: Path) -> str:
     entry = known.get(path.name)
     if entry is not None and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
         return str(entry[2])
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file, console.bar(f"check {path.name}", stat.st_size, "B") as advance:
+        while chunk := file.read(CHUNK_BYTES):
+            sha256.update(chunk)
+            advance(len(chunk))
+    digest = sha256.hexdigest()
     with locked(notes, FINGERPRINTS):
         write_json(notes, {**_read_notes(notes), path.name: [stat.st_size, stat.st_mtime_ns, digest]})
     return digest

@@ -13,11 +13,14 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kagglekit import console
 from kagglekit.errors import KagglekitError
 from kagglekit.workspace import locked
+
+if TYPE_CHECKING:
+    from kagglekit.config import Config
 
 Status = Literal["written", "sending", "PENDING", "COMPLETE", "ERROR"]
 
@@ -46,6 +49,7 @@ class Entry:
     git_commit: str | None = None
     config_key: str
     host: str
+    """As `host_name` has it."""
     ref: str | None = None
     """The host's name for it."""
     status: Status
@@ -78,10 +82,14 @@ class Ledger:
             folded[line["csv"], line["sha256"]] = number, earlier | line
         return [self._entry(number, line) for number, line in folded.values()]
 
-    def find(self, sha256: str) -> Entry | None:
-        """The last submission of these bytes; one that was sent before one that was only written."""
-        same = [entry for entry in self.entries() if entry.sha256 == sha256]
+    def find(self, sha256: str, host: str) -> Entry | None:
+        """The last submission of these bytes to `host`; one that was sent before one only written."""
+        same = [entry for entry in self.entries() if (entry.sha256, entry.host) == (sha256, host)]
         return max(reversed(same), key=lambda entry: entry.status != "written", default=None)
+
+    def refs(self, host: str) -> set[str]:
+        """All that `host` ever called a submission of ours, those sent again under another name included."""
+        return {line["ref"] for _, line in self._lines() if line.get("host") == host and line.get("ref")}
 
     def append(self, entry: Entry) -> None:
         """Add a submission, or the new state of one. It is on the disk when this returns.
@@ -131,6 +139,11 @@ class Ledger:
             f"{self.path}: line {number} is not a submission",
             hint=f"restore the file from git, or delete line {number}",
         )
+
+
+def host_name(config: Config) -> str:
+    """How the log tells hosts apart: a rehearsal on the local one is no submission to Kaggle."""
+    return f"{config.competition.host}:{config.competition.slug}"
 
 
 FIELDS = tuple(field.name for field in fields(Entry))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -16,10 +16,11 @@ from kagglekit.ensemble.build import Ensemble
 from kagglekit.errors import SubmissionError
 from kagglekit.fetch import raw_archive
 from kagglekit.hosts.base import Host, SubmissionState
-from kagglekit.ledger import Entry, Ledger, git_commit
+from kagglekit.ledger import Entry, Ledger, git_commit, host_name
 from kagglekit.workspace import Workspace, key_of
 
 FIRST_WAIT, LONGEST_WAIT, GIVE_UP = 0.5, 15.0, 1800.0  # seconds
+CLOCK_ERROR = timedelta(minutes=10)  # that this machine's clock may be ahead of the host's
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Written:
 def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
     """Write the ensemble's labels as a submission, checked against the sample, and log it.
 
-    Equal bytes are not written twice: the earlier file is found by its hash.
+    Equal bytes are not written twice for one host: the earlier file is found by its hash.
 
     Raises:
         SubmissionError: ids, labels or columns are not the sample's, or one class is predicted throughout.
@@ -53,7 +54,8 @@ def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
         path = path.with_stem(f"{path.stem}-2")
     digest = submission.write(frame, path)
     ledger = Ledger(workspace.ledger_path)
-    known = ledger.find(digest)
+    host = host_name(config)
+    known = ledger.find(digest, host)
     if known is not None and (workspace.submissions / known.csv).is_file():
         path.unlink()
         return Written(workspace.submissions / known.csv, frame, warnings, known)
@@ -70,7 +72,7 @@ def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
         plain=ensemble.score.plain,
         git_commit=git_commit(),
         config_key=key_of(config.model_dump(mode="json", exclude={"workspace", "submissions"})),
-        host=f"{config.competition.host}:{config.competition.slug}",
+        host=host,
         status="written",
     )
     ledger.append(entry)
@@ -90,11 +92,11 @@ def refuse_twice(written: Written, *, force: bool) -> None:
 
 
 def after_kill(entry: Entry, host: Host, ledger: Ledger) -> Entry | None:
-    """What became of an upload that was cut off while it was sent or scored; None where nothing was sent."""
+    """What became of an upload that was cut off, by a kill or a lost reply; None where nothing was sent."""
     if entry.status not in ("sending", "PENDING"):
         return None
-    sync(host, ledger)
-    now = ledger.find(entry.sha256)
+    sync(host, ledger, entry.host)
+    now = ledger.find(entry.sha256, entry.host)
     return None if now is None or now.status == "written" else now
 
 
@@ -102,7 +104,7 @@ def upload(written: Written, host: Host, ledger: Ledger, message: str) -> Entry:
     """Send the CSV. The log says "sending" before, so that a kill in between can be seen after.
 
     Raises:
-        HostError: refused or unreachable; the log says why.
+        HostError: refused, and the log says why; or no reply came, and the log still says "sending".
     """
     sending = replace(
         written.entry, status="sending", message=message, public=None, private=None, error="", ref=None
@@ -111,11 +113,20 @@ def upload(written: Written, host: Host, ledger: Ledger, message: str) -> Entry:
     try:
         ref = host.submit(written.path, message)
     except Exception as error:
-        ledger.append(replace(sending, status="ERROR", error=str(error)))
+        if not _may_have_arrived(error):
+            ledger.append(replace(sending, status="ERROR", error=str(error)))
         raise
     entry = replace(sending, status="PENDING", ref=ref)
     ledger.append(entry)
     return entry
+
+
+def _may_have_arrived(error: BaseException | None) -> bool:
+    """Whether the host may have taken it all the same: the connection broke, or its server did."""
+    while error is not None and not isinstance(error, OSError):  # requests' errors are OSErrors, too
+        error = error.__cause__
+    response = getattr(error, "response", None)
+    return error is not None and (response is None or response.status_code >= 500)
 
 
 def wait(entry: Entry, host: Host, ledger: Ledger, sleep: Callable[[float], None] = time.sleep) -> Entry:
@@ -148,26 +159,44 @@ def updated(entry: Entry, state: SubmissionState, ledger: Ledger) -> Entry:
     return new
 
 
-def sync(host: Host, ledger: Ledger) -> list[Entry]:
-    """Bring every sent entry up to date with the host; those that changed.
+def sync(host: Host, ledger: Ledger, name: str) -> list[Entry]:
+    """Bring every entry that was sent to this host up to date; those that changed.
 
-    An entry left at "sending" by a kill is looked for by its file name: found, it was sent; not found,
-    it was not.
+    An entry left at "sending" by a kill or a lost reply is looked for on the host: found, it was sent;
+    not found, it was not.
+
+    Args:
+        host: where the competition lives.
+        ledger: the log, also of other hosts.
+        name: what the log calls `host`.
     """
     states = host.submissions()
     by_ref = {state.ref: state for state in states}
-    by_name = {state.file_name: state for state in reversed(states)}
+    claimed = ledger.refs(name)
     changed = []
     for entry in ledger.entries():
-        state = by_ref.get(entry.ref or "")
-        if entry.status == "sending":
-            state = by_name.get(entry.csv)
-            if state is None:
-                new = replace(entry, status="written")
-                ledger.append(new)
-                changed.append(new)
+        if entry.host != name:
+            continue
+        sending = entry.status == "sending"
+        state = _arrived(entry, states, claimed) if sending else by_ref.get(entry.ref or "")
         if state is not None:
+            claimed.add(state.ref)
             new = updated(entry, state, ledger)
-            if new != entry:
-                changed.append(new)
+        elif sending:
+            new = replace(entry, status="written")
+            ledger.append(new)
+        else:
+            continue
+        if new != entry:
+            changed.append(new)
     return changed
+
+
+def _arrived(
+    entry: Entry, states: Iterable[SubmissionState], claimed: Collection[str]
+) -> SubmissionState | None:
+    """The newest state that can be this upload's: of its file, and of no other upload of that file."""
+    since = datetime.fromisoformat(entry.time) - CLOCK_ERROR
+    return next(
+        (s for s in states if s.file_name == entry.csv and s.ref not in claimed and s.date >= since), None
+    )

@@ -85,14 +85,6 @@ def test_empty_members_and_empty_archive(make: Make, tmp_path: Path) -> None:
 
 
 @both
-def test_extract(make: Make, tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    paths = archive.extract(make(tmp_path / "a", FILES), folder)
-    assert {str(p.relative_to(folder)): p.read_bytes() for p in paths} == FILES
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "out"]
-
-
-@both
 @pytest.mark.parametrize(
     "name", ["../x", "a/../../x", "/etc/x", "C:/x", "a\\b", "a//b", "./x", "a\nb", "..", "a\x00b"]
 )
@@ -101,7 +93,7 @@ def test_unsafe_names_are_refused(make: Make, name: str, tmp_path: Path) -> None
         pytest.skip("a 7z name ends at its NUL, and py7zr reads a backslash as /")
     path = make(tmp_path / "a", {name: b"x"})
     with pytest.raises(ArchiveError, match="unsafe path") as caught:
-        archive.extract(path, tmp_path / "out")
+        archive.unpack_nested(path, tmp_path / "out", [name])
     assert repr(name) in str(caught.value)
     assert caught.value.hint
     assert not (tmp_path / "out").exists()
@@ -233,14 +225,25 @@ def test_errors_of_the_taker_come_through(make: Make, tmp_path: Path) -> None:
 
 
 @both
-def test_failed_extraction_leaves_nothing(make: Make, tmp_path: Path) -> None:
-    path = make_zip(tmp_path / "a", FILES, zipfile.ZIP_STORED)
+def test_failed_unpacking_leaves_nothing(make: Make, tmp_path: Path) -> None:
+    files = {"train.7z": b"xxxx" * 2000, "sample.csv": b"y" * 5000}
+    path = make_zip(tmp_path / "a", files, zipfile.ZIP_STORED)
     if make is make_7z:
-        path = make_7z(tmp_path / "a", FILES, COPY)
-    path.write_bytes(path.read_bytes().replace(b"xxxx", b"xxx?", 1))
+        path = make_7z(tmp_path / "a", files, COPY)
+    path.write_bytes(path.read_bytes().replace(b"yyyy", b"yyy?", 1))
     with pytest.raises(ArchiveError, match="damaged"):
-        archive.extract(path, tmp_path / "out")
-    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+        archive.unpack_nested(path, tmp_path / "raw", ["sample.csv"])
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+@both
+def test_unpack_wanted_members_too(make: Make, tmp_path: Path) -> None:
+    train = make_7z(tmp_path / "train.7z", FILES).read_bytes()
+    path = make(tmp_path / "all.zip", {"train.7z": train, "d/sample.csv": b"id", "sample.csv": b"no"})
+    taken = archive.unpack_nested(path, tmp_path / "raw", ["d/sample.csv", "train.7z"])
+    assert taken == [tmp_path / "raw/d/sample.csv", tmp_path / "raw/train.7z"]
+    assert taken[0].read_bytes() == b"id" and taken[1].read_bytes() == train
+    assert not (tmp_path / "raw/sample.csv").exists()
 
 
 @both

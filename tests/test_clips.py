@@ -28,7 +28,7 @@ SPEAKERS = 12
 FOLDS = 3
 
 
-def facts(rows: list[tuple[str, str | None, str]]) -> pl.DataFrame:
+def facts(rows: list[tuple[str | None, str | None, str]]) -> pl.DataFrame:
     """(word, speaker, problem) -> what ingesting an archive finds."""
     return pl.DataFrame(
         {
@@ -163,6 +163,18 @@ def test_without_a_filler_class_other_words_have_no_fold(config: Config) -> None
     assert set(table.filter(pl.col("label").is_null())["fold"]) == {-1}
     assert set(table.filter(pl.col("fold") >= 0)["word"]) == {"low", "mid"}
     assert set(table["heldout_fold"]) == {-1}
+
+
+def test_a_clip_whose_word_nobody_knows_is_left_out(config: Config) -> None:
+    table = train_table(config, facts([*SPOKEN, (None, "s0", "")]), None)
+    assert table.select("word", "label", "fold", "heldout_fold").row(-1) == (None, None, -1, -1)
+    assert table["fold"][:-1].to_list() == train_table(config, facts(SPOKEN), None)["fold"].to_list()
+
+
+def test_no_filler_clip_to_keep(config: Config) -> None:
+    table = train_table(config, facts([row for row in SPOKEN if row[0] in ("low", "mid")]), None)
+    learned = training_rows(table, 0, changed(config, keep_fillers=10), seed=0)
+    assert set(learned["word"]) == {"low", "mid"}
 
 
 def test_clips_without_a_speaker_are_speakers_of_their_own(config: Config) -> None:

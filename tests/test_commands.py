@@ -141,6 +141,20 @@ def test_the_next_command_keeps_the_config(bare: Path, run: Run, monkeypatch: py
     assert done.out.endswith("next: kagglekit -C bare/competition.yaml tune --model convs2s\n")
 
 
+def test_the_next_command_keeps_the_settings(bare: Path, run: Run) -> None:
+    done = run("--set", "labels.targets=[low, mid]", "fetch", "--set", "train.epochs=3")
+    settings = "--set 'labels.targets=[low, mid]' --set train.epochs=3"
+    assert done.out.endswith(f"next: kagglekit {settings} tune --model convs2s\n")
+
+
+def test_fetch_takes_a_checkpoint_folder_as_it_is(bare: Path, run: Run) -> None:
+    (bare / "ast").mkdir()
+    data = run("--json", "fetch", "--checkpoints", "--set", "models.ast.checkpoint=ast").data
+    assert {model: Path(path).resolve() for model, path in data["checkpoints"].items()} == {
+        "ast": bare / "ast"
+    }
+
+
 # --- prepare, features ---
 
 
@@ -169,6 +183,7 @@ def test_features(here: Path, run: Run) -> None:
     done = run("features", "--set", "features.n_mels=12")
     assert done.code == 0
     assert done.out.startswith("log-mels of 76 clips, 12 bands x 32 frames\n")
+    assert run("features", "--model", "gru").out.endswith("next: kagglekit train --model gru\n")
 
 
 # --- train, tune, predict ---
@@ -205,7 +220,7 @@ def test_tune_then_train_the_best(here: Path, run: Run) -> None:
     done = run("tune", "--model", "gru", "--trials", "2", "--no-train", *settings)
     assert done.code == 0
     assert done.out.startswith("gru: 2 trials, 0 pruned, best CV 0.")
-    assert done.out.endswith("next: kagglekit train --tuned --model gru\n")
+    assert done.out.endswith("next: kagglekit --set search.epochs=1 train --tuned --model gru\n")
     assert len(list(here.glob(".kagglekit/runs/gru/*/metrics.json"))) == 1
     (tuned,) = run("--json", "train", "--tuned", "--model", "gru", *settings).data["runs"]
     assert tuned["source"].startswith("study gru-")
@@ -237,6 +252,17 @@ def test_predict_names_the_test_logits(here: Path, run: Run) -> None:
     (path,) = here.glob(".kagglekit/runs/gru/*/test.parquet")
     done = run("--json", "predict", "--model", "gru")
     assert done.data == {"run": path.parent.name, "test": str(path)}
+
+
+def test_predict_makes_the_test_logits_again(here: Path, run: Run) -> None:
+    (path,) = here.glob(".kagglekit/runs/gru/*/test.parquet")
+    before = pl.read_parquet(path)
+    for made in (path, *path.parent.glob("fold_*/test.parquet")):
+        made.unlink()
+    of_other_folds = ("predict", "--model", "gru", "--run", path.parent.name, "--set", "validation.folds=3")
+    assert "the run is of other clips or folds" in run(*of_other_folds).err and not path.exists()
+    assert run("--json", "predict", "--model", "gru").data["test"] == str(path)
+    assert pl.read_parquet(path).equals(before)
 
 
 def test_predict_wav_files(here: Path, run: Run) -> None:
@@ -285,6 +311,16 @@ def test_ensemble(here: Path, run: Run) -> None:
     assert sum(data["weights"].values()) == pytest.approx(1)
     shown = run("ensemble").out  # all trained models by default
     assert f"CV {data['cv']:.4f}" in shown and f"{data['weights']['gru']:.4f}" in shown
+
+
+def test_without_names_a_model_of_other_folds_is_left_out(here: Path, run: Run) -> None:
+    (path,) = here.glob(".kagglekit/runs/tcresnet/*/metrics.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"clips_key": "other"}))
+    done = run("--json", "ensemble")
+    assert (done.code, done.data["name"]) == (0, "gru")
+    assert "tcresnet is left out: it was trained on other clips or folds than the present\n" in done.err
+    named = run("--quiet", "submit", "--ensemble", "gru,tcresnet")
+    assert (named.code, "runs of tcresnet were trained on other" in named.err) == (1, True)
 
 
 def test_ensemble_before_training(bare: Path, run: Run) -> None:

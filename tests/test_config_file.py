@@ -220,3 +220,13 @@ def test_the_demo_loads(tmp_path: Path) -> None:
     assert config.competition.local is not None
     assert config.competition.local.files == tmp_path / "host"
     assert len(config.labels.classes) >= 4
+
+
+def test_a_checkpoint_is_a_folder_beside_the_file_or_a_hub_name(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "mine").mkdir(parents=True)
+    text = (
+        LEAST + "models: {ast: {checkpoint: ./mine}, wav2vec2: {checkpoint: facebook/wav2vec2-base}, gru: {}}"
+    )
+    sections = load(tmp_path / "deep", text).models
+    assert sections["ast"].checkpoint == str(tmp_path / "deep" / "mine")
+    assert (sections["wav2vec2"].checkpoint, sections["gru"].checkpoint) == ("facebook/wav2vec2-base", None)

@@ -17,16 +17,28 @@ DOCS = [
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
     if path.is_file()
 ]
+FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+LINKS = [
+    pytest.param(path.parent / link, id=f"{path.name}: {link}")
+    for path in DOCS
+    for link in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
+    if "://" not in link
+]
+TRANSCRIPT = ROOT / "docs/results/speech-mini.txt"
 
 
 def commands(text: str) -> list[str]:
-    """The `kagglekit ...` lines in the code blocks of a Markdown text, without prompt and comment."""
+    """Each `kagglekit ...` in code of a Markdown text: fenced, indented or in backticks; no prompt, no comment."""
+    text = text.replace("\\\n", " ")
+    prose = FENCED.sub("", text)
+    lines = [line for block in FENCED.findall(text) for line in block.splitlines()]
+    lines += [line for line in prose.splitlines() if line.startswith("    ")]
+    lines += re.findall(r"`([^`\n]+)`", prose)
     found = []
-    for block in re.findall(r"^```[^\n]*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            match = re.match(r"\s*(?:[$#] )?(?:\.venv/bin/)?(kagglekit .*)", line)
-            if match:
-                found += [part.strip() for part in re.split(r"&&|\||;", match[1]) if "kagglekit" in part]
+    for line in lines:
+        match = re.match(r"\s*(?:[$#] )?(?:\.venv/bin/)?(kagglekit .*)", line)
+        if match:
+            found += [part.strip() for part in re.split(r"&&|\||;", match[1]) if "kagglekit" in part]
     return found
 
 
@@ -48,6 +60,22 @@ def test_every_command_parses(path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert_parses(command, capsys)
 
 
+def test_the_readme_shows_the_three_commands() -> None:
+    verbs = [arguments(command)[0] for command in commands((ROOT / "README.md").read_text(encoding="utf-8"))]
+    assert verbs[:3] == ["fetch", "tune", "submit"] and "predict" in verbs  # a block, and a table
+
+
+@pytest.mark.parametrize("target", LINKS)
+def test_every_link_leads_to_a_file(target: Path) -> None:
+    if target == TRANSCRIPT and not target.exists():
+        pytest.skip("docs/results/speech-mini.txt is not made yet")
+    assert target.exists()
+
+
+def test_links_are_found() -> None:
+    assert {link.values[0] for link in LINKS} >= {TRANSCRIPT, ROOT / "docs/LOG.md"}
+
+
 @pytest.mark.parametrize("verb", list(VERBS))
 def test_every_example_parses(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     example = import_module(f"kagglekit.commands.{verb}").EXAMPLE
@@ -67,9 +95,14 @@ def test_the_readme_names_every_verb() -> None:
 
 
 def test_what_is_found() -> None:
-    text = "kagglekit no\n```bash\n$ kagglekit fetch  # files\nkagglekit run && kagglekit -C a leaderboard | head\nls\n```\n"
+    fenced = (
+        "```bash\n$ kagglekit fetch  # files\nkagglekit run && kagglekit -C a leaderboard | head\nls\n```\n"
+    )
+    text = (
+        f"kagglekit no\n{fenced}\n    kagglekit demo\n\n| send | `kagglekit submit`, `kagglekit/models/` |\n"
+    )
     found = [arguments(command) for command in commands(text)]
-    assert found == [["fetch"], ["run"], ["-C", "a", "leaderboard"]]
+    assert found == [["fetch"], ["run"], ["-C", "a", "leaderboard"], ["demo"], ["submit"]]
 
 
 def test_a_wrong_command_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:

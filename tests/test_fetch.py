@@ -6,7 +6,8 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import py7zr
@@ -125,10 +126,14 @@ def test_the_bundle(config: Config, workspace: Workspace, host: Counting, tmp_pa
     with zipfile.ZipFile(folder / "tiny.zip", "w") as bundle:
         for name, data in inner.items():
             bundle.writestr(name, data)
+        bundle.writestr("sample_submission.csv", b"fname,label\n")
+        bundle.writestr("notes.txt", b"not wanted")
     assert [f.name for f in fetch(config, workspace, host)] == ["tiny.zip"]  # type: ignore[arg-type]
     assert not (workspace.raw / "train.7z").exists()
     for name, data in inner.items():
         assert raw_archive(config, workspace, name).read_bytes() == data
+    assert raw_archive(config, workspace, "sample_submission.csv").read_bytes() == b"fname,label\n"
+    assert not (workspace.raw / "notes.txt").exists()
     with pytest.raises(MissingError, match=r"absent\.7z is not there") as caught:
         raw_archive(config, workspace, "absent.7z")
     assert caught.value.hint == "fetch it: kagglekit fetch"
@@ -147,3 +152,18 @@ def test_fingerprint_is_remembered_until_the_file_changes(tmp_path: Path) -> Non
     assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
     notes.write_text("{ damaged")
     assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+
+
+def test_fingerprint_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    @contextmanager
+    def bar(*about: object) -> Iterator[Callable[[int], None]]:
+        seen.append(about)
+        yield seen.append
+
+    monkeypatch.setattr("kagglekit.fetch.CHUNK_BYTES", 4)
+    monkeypatch.setattr("kagglekit.console.bar", bar)
+    (tmp_path / "a.zip").write_bytes(b"abcdef")
+    fingerprint(tmp_path / "a.zip")
+    assert seen == [("check a.zip", 6, "B"), 4, 2]

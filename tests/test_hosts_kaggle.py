@@ -182,8 +182,9 @@ def test_a_short_download_is_not_kept(host: KaggleHost, server: KaggleServer, tm
 
 def test_a_refused_download_leaves_nothing(host: KaggleHost, server: KaggleServer, tmp_path: Path) -> None:
     server.faults["storage"] = Fault(403, b"<Error>Expired</Error>", "application/xml")
-    with pytest.raises(HostError, match=r"could not download train\.7z: Kaggle says 403"):
+    with pytest.raises(HostError, match=r"could not download train\.7z: Kaggle says 403") as caught:
         host.download("train.7z", tmp_path / "raw", lambda _: None)
+    assert "storage" in str(caught.value.hint) and "rules" not in str(caught.value.hint)
     assert list((tmp_path / "raw").iterdir()) == []
 
 

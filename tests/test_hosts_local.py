@@ -269,3 +269,9 @@ def test_missing_pieces_are_named(make_host: MakeHost, tmp_path: Path) -> None:
     (tmp_path / "files").rename(tmp_path / "elsewhere")
     with pytest.raises(HostError, match=r"folder .* is not there"):
         host.files()
+
+
+def test_a_sample_that_is_none(make_host: MakeHost, tmp_path: Path) -> None:
+    (tmp_path / "files" / "sample.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(HostError, match=r"sample\.zip"):
+        _submit(make_host(), tmp_path, _csv(IDS, LABELS))

@@ -41,7 +41,7 @@ def notes(monkeypatch):
 
 
 def test_an_absent_log_is_empty(ledger):
-    assert ledger.entries() == [] and ledger.find("0" * 64) is None
+    assert ledger.entries() == [] and ledger.find("0" * 64, "local") is None
 
 
 def test_entries_come_back_as_they_went_in(ledger):
@@ -62,9 +62,18 @@ def test_find_prefers_what_was_sent(ledger):
     sent, again = replace(ENTRY, status="PENDING"), replace(ENTRY, csv="later.csv")
     ledger.append(sent)
     ledger.append(again)
-    assert ledger.find(ENTRY.sha256) == sent
+    assert ledger.find(ENTRY.sha256, "local") == sent
     ledger.append(replace(again, status="COMPLETE"))
-    assert ledger.find(ENTRY.sha256).csv == "later.csv"
+    assert ledger.find(ENTRY.sha256, "local").csv == "later.csv"
+
+
+def test_hosts_are_kept_apart(ledger):
+    on_kaggle = replace(ENTRY, csv="b.csv", host="kaggle:tiny", ref="1")
+    ledger.append(replace(ENTRY, status="COMPLETE", ref="1"))
+    ledger.append(replace(ENTRY, status="PENDING", ref="2"))  # sent again
+    ledger.append(on_kaggle)
+    assert ledger.find(ENTRY.sha256, "kaggle:tiny") == on_kaggle
+    assert (ledger.refs("local"), ledger.refs("kaggle:tiny")) == ({"1", "2"}, {"1"})
 
 
 def test_keys_of_a_newer_version_are_left_alone(ledger):

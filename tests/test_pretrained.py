@@ -213,7 +213,9 @@ def test_download_takes_no_pickles(
     if found:
         assert pretrained.download("some/model") == tmp_path / "safe"
     else:
-        with pytest.raises(KagglekitError, match="has no safetensors weights on the hub"):
+        with pytest.raises(
+            KagglekitError, match=r"has no config\.json and .* no model\.safetensors on the hub"
+        ):
             pretrained.download("some/model")
 
 
@@ -234,6 +236,48 @@ def test_a_cached_checkpoint_needs_no_network(tmp_path: Path, monkeypatch: pytes
     snapshot = tmp_path / "models--some--model" / "snapshots" / "0123abc"
     save_tiny_ast(snapshot, LABELS)
     assert pretrained.find("some/model") == snapshot
+
+
+def in_shards(folder: Path) -> None:
+    """As the hub keeps a large checkpoint."""
+    shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    (folder / "model.safetensors").rename(folder / shards[0])
+    (folder / shards[1]).touch()
+    index = {"weight_map": {"a.weight": shards[0], "a.bias": shards[0], "b.weight": shards[1]}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("shards", "lost"),
+    [
+        (False, "config.json"),
+        (False, "preprocessor_config.json"),
+        (False, "model.safetensors"),
+        (True, "model-00002-of-00002.safetensors"),
+    ],
+)
+def test_a_killed_download_goes_on(
+    shards: bool, lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(pretrained, "download", lambda name: Path("downloaded"))
+    snapshot = save_tiny_ast(tmp_path / "models--some--model" / "snapshots" / "0123abc", LABELS)
+    if shards:
+        in_shards(snapshot)
+    assert pretrained.find("some/model") == snapshot
+    (snapshot / lost).unlink()
+    assert pretrained.find("some/model") == Path("downloaded")
+
+
+@pytest.mark.parametrize(
+    "index",
+    ['{"weight_map": {"a": "../../w.safetensors"}}', '{"weight_map": {}}', '{"weight_map": [1]}', "["],
+)
+def test_an_index_that_is_none(index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    monkeypatch.setattr(pretrained, "snapshot_download", lambda *_, **__: tmp_path)
+    with pytest.raises(ConfigError, match=r"index\.json is no index of safetensors weights"):
+        pretrained.download("some/model")
 
 
 def test_without_a_checkpoint_the_registrys_is_taken() -> None:

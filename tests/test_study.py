@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +21,7 @@ import optuna
 import polars as pl
 import pytest
 import tiny
+from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from kagglekit import config_file
@@ -84,14 +88,14 @@ def place(yaml: Path) -> Place:
 class FakeTraining:
     """Stands in for train_fold: CV scores to report, one list a fold; OOF predictions that are all right."""
 
-    def __init__(self, *cvs: float | KagglekitError) -> None:
+    def __init__(self, *cvs: float | Exception) -> None:
         self.cvs = list(cvs)
         self.jobs: list[Fold] = []
 
     def __call__(self, job: Fold, report: Report | None = None) -> pl.DataFrame:
         self.jobs.append(job)
         cv = self.cvs.pop(0)
-        if isinstance(cv, KagglekitError):
+        if isinstance(cv, Exception):
             raise cv
         if report is not None:
             for epoch in range(job.plan.train.epochs):
@@ -108,7 +112,7 @@ class FakeTraining:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeTraining]:
-    def install(*cvs: float | KagglekitError) -> FakeTraining:
+    def install(*cvs: float | Exception) -> FakeTraining:
         training = FakeTraining(*cvs)
         monkeypatch.setattr(search, "train_fold", training)
         return training
@@ -168,6 +172,27 @@ def test_a_failed_trial_is_not_tried_again(place: Place, fake: Callable[..., Fak
     assert [trial.state for trial in place.trials()] == [TrialState.FAIL, TrialState.COMPLETE]
 
 
+def test_an_unexpected_failure_is_its_trials_alone(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(RuntimeError("out of memory\nTried to allocate 1 TiB"), 0.9)
+    outcome = place.tune(2)
+    assert place.trials()[0].user_attrs == {"reason": "RuntimeError: out of memory"}
+    assert (outcome.trials, outcome.failed, outcome.best) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "full", [OSError(errno.ENOSPC, "full"), RuntimeError(f"io: {os.strerror(errno.ENOSPC)} (os error 28)")]
+)
+def test_a_full_disk_is_no_trials_fault(
+    full: Exception, place: Place, fake: Callable[..., FakeTraining]
+) -> None:
+    fake(full, 0.9)
+    with pytest.raises(type(full)):
+        place.tune(1)
+    outcome = place.tune(1)
+    assert (outcome.trials, outcome.failed) == (1, 0)
+    assert place.trials()[1].params == place.trials()[0].params
+
+
 def test_an_absurd_learning_rate_fails_its_trial_alone(place: Place, yaml: Path) -> None:
     wild = open_place(yaml, "models.gru.train={lr: 1.0e+30, clip_norm: 0, ema: 0, optimizer: sgd}", *SHORT)
     outcome = wild.tune(1)
@@ -175,7 +200,7 @@ def test_an_absurd_learning_rate_fails_its_trial_alone(place: Place, yaml: Path)
     assert (outcome.trials, outcome.failed, outcome.best) == (1, 1, None)
     assert math.isnan(outcome.value) and outcome.params == {}
     assert "loss" in trial.user_attrs["reason"]
-    assert not list(wild.workspace.studies.glob("gru/*/"))  # its folder is gone
+    assert not list(wild.workspace.studies.glob("gru-*/*/"))  # its folder is gone
 
 
 def test_no_best_plan_without_a_finished_trial(place: Place, fake: Callable[..., FakeTraining]) -> None:
@@ -205,6 +230,32 @@ def test_another_budget_is_another_study(place: Place, yaml: Path, fake: Callabl
     assert [len(p.trials()) for p in (place, longer)] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.batch_size=7",
+        "features.n_mels=24",
+        "models.gru.model.layers=2",
+        "labels.keep_fillers=0.5",
+        "validation.never_heard=0.123",
+        "search.folds=2",
+    ],
+)
+def test_what_shapes_a_score_makes_another_study(override: str, place: Place, yaml: Path) -> None:
+    assert open_place(yaml, *SHORT, override).study().study_name != place.study().study_name
+
+
+def test_features_of_another_version_are_another_study(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = place.study().study_name
+    monkeypatch.setattr(search.logmel, "VERSION", 1000)
+    assert place.study().study_name != name
+
+
+def test_the_seed_and_the_number_of_trials_make_no_other_study(place: Place, yaml: Path) -> None:
+    other = open_place(yaml, *SHORT, "search.seed=5", "search.trials=9")
+    assert other.study().study_name == place.study().study_name
+
+
 # --- pruning and time ---
 
 
@@ -232,17 +283,32 @@ def test_no_trial_begins_after_the_deadline(place: Place, fake: Callable[..., Fa
     assert (outcome.trials, outcome.best, training.jobs) == (0, None, [])
 
 
-def test_a_trial_ends_at_the_deadline(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
-    place = open_place(yaml, "search.epochs=5")
-    fake(0.9)
-    later = iter([0.0, 0.0, 0.0])  # the loop, epoch 1, epoch 2; then it is over
+def test_a_trial_that_the_deadline_cuts_is_gone_on_with(yaml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = open_place(yaml, "search.epochs=3")
+    times = iter([0.0, 0.0, 0.0])  # the loop, before training, epoch 1; then it is over
+    with monkeypatch.context() as patch:
+        patch.setattr(search.time, "monotonic", lambda: next(times, 10.0))
+        cut = place.tune(2, deadline=5.0)
+    assert (cut.trials, cut.pruned, cut.failed, cut.best) == (0, 0, 0, None)
+    (first,) = place.trials()
+    assert (first.state, first.user_attrs) == (TrialState.FAIL, {})
+    assert list(first.intermediate_values) == [0, 1]
 
+    outcome = place.tune(1)
+    second = place.trials()[1]
+    assert (second.params, second.user_attrs) == (first.params, {"again": 0})
+    assert list(second.intermediate_values) == [2, 3]  # the third epoch, and the whole
+    assert (outcome.trials, outcome.best) == (1, 1)
+
+
+def test_the_deadline_cuts_later_folds_too(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
+    place = open_place(yaml, "search.epochs=2", "search.folds=2")
+    training = fake(0.9, 0.9)
+    times = iter([0.0] * 4)  # the loop, fold 0, its first epoch, fold 1; then it is over
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search.time, "monotonic", lambda: next(later, 10.0))
-        outcome = place.tune(3, deadline=5.0)
-    (trial,) = place.trials()
-    assert (outcome.trials, outcome.pruned) == (1, 1)
-    assert list(trial.intermediate_values) == [0, 1, 2]
+        patch.setattr(search.time, "monotonic", lambda: next(times, 10.0))
+        assert place.tune(1, deadline=5.0).trials == 0
+    assert [job.number for job in training.jobs] == [0, 1]
 
 
 # --- kills ---
@@ -307,10 +373,80 @@ def test_a_trial_killed_before_it_drew_keeps_what_it_was_given(
 def test_a_trial_of_a_living_process_is_left_alone(place: Place, fake: Callable[..., FakeTraining]) -> None:
     fake(0.9)
     running = interrupted(place)
-    with search._trial_lock(place.workspace, "gru", running.number):
+    with search._trial_lock(place.workspace, place.study(), running.number):
         outcome = place.tune(1)
     assert place.trials()[0].state == TrialState.RUNNING
     assert len(place.trials()) == 2 and outcome.trials == 1
+
+
+def test_a_trial_that_has_begun_is_never_taken_for_dead(
+    place: Place, fake: Callable[..., FakeTraining], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that starts at any moment of the trial finds it locked, or waits to look."""
+    fake(0.9)
+    moments: list[str] = []
+
+    def start_other(moment: str) -> None:
+        moments.append(moment)
+        study = place.study()
+        try:
+            with FileLock(place.workspace.studies / f"{study.study_name}.lock", timeout=0):
+                search._recover(study, place.workspace)
+        except Timeout:
+            return  # it would wait
+
+    for owner, name in ((optuna.Study, "ask"), (search, "suggest"), (search._Search, "_train")):
+        monkeypatch.setattr(owner, name, around(getattr(owner, name), lambda name=name: start_other(name)))
+    assert place.tune(1).trials == 1
+    assert moments == ["ask", "suggest", "_train"]
+    assert [trial.state for trial in place.trials()] == [TrialState.COMPLETE]
+
+
+def around(function: Callable[..., Any], after: Callable[[], object]) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        after()
+        return result
+
+    return wrapped
+
+
+def test_two_processes_at_once(
+    yaml: Path, fake: Callable[..., FakeTraining], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One recipe, no parameters twice, and each trial in a folder of its own."""
+    places = [open_place(yaml, *SHORT) for _ in range(2)]
+    together = threading.Barrier(2)
+    training = fake(*[0.9] * 8)
+    monkeypatch.setattr(search, "open_study", around(search.open_study, lambda: together.wait(10)))
+    with ThreadPoolExecutor() as pool:
+        outcomes = list(pool.map(lambda place: place.tune(6), places))
+    monkeypatch.undo()
+    trials = places[0].trials()
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    assert all(outcome.trials >= 6 for outcome in outcomes)
+    assert len({str(trial.params) for trial in trials}) == len(trials)
+    assert len({job.folder for job in training.jobs}) == len(trials)
+
+
+def test_equal_parameters_at_once_are_trained_once(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    training = fake(0.9)
+    given = recipe(resolve(place.config, "gru"))
+    for _ in range(2):
+        place.study().enqueue_trial(given)
+    running = (TrialState.RUNNING,)
+    logits, study = training._logits, place.study()
+
+    def slow(*args: Any) -> Any:  # the first trains until the second has begun
+        until(lambda: len(study.get_trials(deepcopy=False, states=running)) == 2, 10)
+        return logits(*args)
+
+    training._logits = slow  # type: ignore[method-assign]
+    others = [open_place(place.config.workspace.parent / "competition.yaml", *SHORT) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda other: other.tune(1), others))
+    assert len(training.jobs) == 1
+    assert sorted(len(trial.user_attrs) for trial in place.trials()) == [0, 1]
 
 
 def test_a_journal_that_was_cut_off_goes_on(place: Place, fake: Callable[..., FakeTraining]) -> None:
@@ -332,7 +468,9 @@ def test_sigkill_in_the_middle_of_a_trial(yaml: Path) -> None:
         [*command, *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as child:
         # the second trial has begun and has finished an epoch
-        until(lambda: (folder / "gru/trial_1.lock").exists() and any(folder.glob("gru/*/*/last.safetensors")))
+        until(
+            lambda: any(folder.glob("gru-*/trial_1.lock")) and any(folder.glob("gru-*/*/*/last.safetensors"))
+        )
         os.kill(child.pid, signal.SIGKILL)
     assert child.returncode == -signal.SIGKILL
 
@@ -348,7 +486,7 @@ def test_sigkill_in_the_middle_of_a_trial(yaml: Path) -> None:
     assert min(trials[2].intermediate_values) >= epochs
     assert (outcome.trials, len(trials)) == (3, 4)
     assert len({str(trial.params) for trial in trials}) == 3
-    assert not list(folder.glob("gru/*/"))
+    assert not list(folder.glob("gru-*/*/"))
 
 
 def until(happened: Callable[[], bool], seconds: float = 60) -> None:

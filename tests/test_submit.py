@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import requests
 import tiny
 
 from kagglekit import config_file
@@ -26,6 +27,8 @@ from kagglekit.training.runs import Run
 from kagglekit.validation import Score
 from kagglekit.workspace import Workspace
 
+HOST = "local:tiny"
+WHEN = datetime(2026, 11, 22, 10, 15, 30, tzinfo=UTC)
 ENTRY = Entry(
     time="2026-11-22T10:15:00Z",
     csv="a.csv",
@@ -35,26 +38,32 @@ ENTRY = Entry(
     weights=[1.0],
     cv_score=0.87,
     config_key="abc",
-    host="local:tiny",
+    host=HOST,
     status="written",
 )
 
 
 def state(ref: str, status: Status = "COMPLETE", *, name: str = "a.csv", error: str = "") -> SubmissionState:
     public = 0.9 if status == "COMPLETE" else None
-    return SubmissionState(ref, datetime(2026, 11, 22, tzinfo=UTC), name, status, public, None, error, "m")
+    return SubmissionState(ref, WHEN, name, status, public, None, error, "m")
+
+
+def http_error(status: int) -> requests.HTTPError:
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError(str(status), response=response)
 
 
 class FakeHost:
     """Answers `submission` with one state after another."""
 
-    def __init__(self, *states: SubmissionState, refuses: str = "") -> None:
-        self.states, self.refuses = list(states), refuses
+    def __init__(self, *states: SubmissionState, refuses: str = "", cause: Exception | None = None) -> None:
+        self.states, self.refuses, self.cause = list(states), refuses, cause
         self.sent: list[tuple[Path, str]] = []
 
     def submit(self, path: Path, message: str) -> str:
         if self.refuses:
-            raise HostError(self.refuses)
+            raise HostError(self.refuses) from self.cause
         self.sent.append((path, message))
         return "7"
 
@@ -100,10 +109,10 @@ def ensemble(tmp_path: Path) -> MakeEnsemble:
 
     def make(ids: list[str], first: int = 0) -> Ensemble:
         logits = np.eye(4, dtype=np.float32)[(np.arange(len(ids)) + first) % 4]
-        predictions(pl.DataFrame({"clip_id": ids}), logits).write_parquet(tmp_path / "test.parquet")
+        test = predictions(pl.DataFrame({"clip_id": ids}), logits)
         result = Score(0.8712, 0.8, 0.9, 0.85, None, {}, ())
         run = Run("gru", "0123456789ab", tmp_path, result, {})
-        return Ensemble("gru", (run,), (1.0,), result, tmp_path)
+        return Ensemble("gru", (run,), (1.0,), result, tmp_path, test)
 
     return make
 
@@ -137,6 +146,19 @@ def test_write_finds_equal_bytes(tiny_config: Config, ensemble: MakeEnsemble) ->
     second = write(tiny_config, workspace, ensemble(ids))
     assert second.path == first.path and first.path.is_file()
     assert len(list(workspace.submissions.glob("*.csv"))) == 1
+
+
+def test_a_rehearsal_does_not_block_the_same_bytes_elsewhere(
+    tiny_config: Config, ensemble: MakeEnsemble
+) -> None:
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    rehearsal = write(tiny_config, workspace, ensemble(ids))
+    Ledger(workspace.ledger_path).append(replace(rehearsal.entry, status="COMPLETE", ref="1", public=0.9))
+    competition = tiny_config.competition.model_copy(update={"host": "kaggle"})
+    made = write(tiny_config.model_copy(update={"competition": competition}), workspace, ensemble(ids))
+    refuse_twice(made, force=False)
+    assert (made.entry.host, made.entry.status) == ("kaggle:tiny", "written")
+    assert made.path != rehearsal.path and made.path.read_bytes() == rehearsal.path.read_bytes()
 
 
 def test_write_twice_in_a_second_keeps_both(tiny_config: Config, ensemble: MakeEnsemble) -> None:
@@ -174,6 +196,24 @@ def test_upload_that_fails_is_logged(ledger: Ledger, tmp_path: Path) -> None:
     (entry,) = ledger.entries()
     assert (entry.status, entry.error, entry.ref) == ("ERROR", "closed", None)
     refuse_twice(written(tmp_path, entry), force=False)  # it may be sent again
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"),
+    [
+        (requests.ConnectionError(), "sending"),
+        (requests.ReadTimeout(), "sending"),
+        (ConnectionResetError(), "sending"),
+        (http_error(502), "sending"),
+        (http_error(403), "ERROR"),
+        (ValueError(), "ERROR"),
+    ],
+)
+def test_a_lost_reply_is_no_refusal(cause: Exception, status: str, ledger: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(HostError):
+        upload(written(tmp_path), FakeHost(refuses="no", cause=cause), ledger, "a try")
+    (entry,) = ledger.entries()
+    assert entry.status == status
 
 
 def test_upload_again_forgets_the_earlier_score(ledger: Ledger, tmp_path: Path) -> None:
@@ -235,22 +275,47 @@ SENDING = replace(ENTRY, status="sending", message="a try")
 
 def test_sync_finds_what_was_sent(ledger: Ledger) -> None:
     ledger.append(SENDING)
-    (changed,) = sync(FakeHost(state("9", name="b.csv"), state("8")), ledger)
+    (changed,) = sync(FakeHost(state("9", name="b.csv"), state("8")), ledger, HOST)
     assert (changed.status, changed.ref, changed.public) == ("COMPLETE", "8", 0.9)
     assert ledger.entries() == [changed]
 
 
 def test_sync_sees_what_was_not_sent(ledger: Ledger, tmp_path: Path) -> None:
     ledger.append(SENDING)
-    (changed,) = sync(FakeHost(state("9", name="b.csv")), ledger)
+    (changed,) = sync(FakeHost(state("9", name="b.csv")), ledger, HOST)
     assert changed.status == "written"
     refuse_twice(written(tmp_path, changed), force=False)
+
+
+def test_sync_leaves_other_hosts_alone(ledger: Ledger) -> None:
+    ledger.append(replace(SENDING, host="kaggle:tiny"))
+    ledger.append(replace(PENDING, csv="b.csv", host="kaggle:tiny"))
+    assert sync(FakeHost(state("7")), ledger, HOST) == []
+    assert after_kill(SENDING, FakeHost(state("7")), ledger) is None
+
+
+def test_sync_takes_no_submission_for_another_of_the_same_file(ledger: Ledger) -> None:
+    ledger.append(replace(PENDING, status="COMPLETE", ref="7"))
+    ledger.append(SENDING)  # with --force, and its reply was lost
+    (found,) = sync(FakeHost(state("8"), state("7")), ledger, HOST)
+    ledger.append(SENDING)  # once more, and this time nothing arrived
+    (absent,) = sync(FakeHost(state("8"), state("7")), ledger, HOST)
+    assert (found.ref, absent.status) == ("8", "written")
+
+
+@pytest.mark.parametrize(
+    ("late", "status"), [(timedelta(minutes=-1), "COMPLETE"), (-timedelta(hours=1), "written")]
+)
+def test_sync_takes_no_submission_older_than_the_file(late: timedelta, status: str, ledger: Ledger) -> None:
+    ledger.append(SENDING)
+    (changed,) = sync(FakeHost(replace(state("7"), date=WHEN + late)), ledger, HOST)
+    assert changed.status == status
 
 
 def test_sync_leaves_the_rest_alone(ledger: Ledger) -> None:
     ledger.append(ENTRY)
     ledger.append(replace(ENTRY, csv="b.csv", sha256="1" * 64, status="COMPLETE", ref="9", public=0.9))
-    assert sync(FakeHost(state("9", name="b.csv")), ledger) == []
+    assert sync(FakeHost(state("9", name="b.csv")), ledger, HOST) == []
     assert len(ledger.path.read_text().splitlines()) == 2
 
 

@@ -197,6 +197,18 @@ def test_clipped() -> None:
     assert wav.decode(riff(once.tobytes()), AUDIO).problem == ""
 
 
+def test_an_absurd_rate_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(sine(), 655_350, "FLAC")
+    monkeypatch.delattr(soundfile.SoundFile, "read")
+    assert wav.decode(data, AUDIO).problem == "unreadable"
+
+
+@pytest.mark.parametrize(("frames", "problem"), [(8192, "unreadable"), (32_768, "converted")])
+def test_too_many_frames_are_not_kept(frames: int, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wav, "MAX_FRAMES", frames)
+    assert wav.decode(encode(sine(), kind="FLAC"), AUDIO).problem == problem
+
+
 def test_float_with_nan_and_inf() -> None:
     waveform = sine()
     waveform[:3] = np.nan, np.inf, -np.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from kagglekit.errors import KagglekitError
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
+    from kagglekit.data.prepare import Prepared
+    from kagglekit.training.runs import Run
     from kagglekit.validation import Score
     from kagglekit.workspace import Workspace
 
@@ -26,8 +29,9 @@ def open_workspace(args: argparse.Namespace) -> tuple[Config, Workspace]:
 
 def next_command(args: argparse.Namespace, command: str) -> str:
     """The line that says how to go on, with the options this call was given."""
-    options = f"-C {args.config} " if args.config else ""
-    return f"next: kagglekit {options}{command}"
+    options = ["-C", args.config] if args.config else []
+    options += [word for setting in args.set for word in ("--set", setting)]
+    return " ".join(["next: kagglekit", *map(shlex.quote, options), command])
 
 
 def names(text: str) -> list[str]:
@@ -66,18 +70,29 @@ def show_score(score: Score) -> list[str]:
     return lines
 
 
-def models_of(workspace: Workspace, chosen: list[str] | None) -> list[str]:
-    """The chosen models, or every model with a finished run.
+def best_runs(
+    config: Config, workspace: Workspace, prepared: Prepared, chosen: list[str] | None
+) -> list[Run]:
+    """The best run of each chosen model, or of every model with a run on the present clips and folds.
 
     Raises:
-        KagglekitError: none is trained.
+        KagglekitError: none is trained, or a chosen one is not.
     """
-    if chosen:
-        return list(dict.fromkeys(chosen))
-    trained = sorted({path.parent.parent.name for path in workspace.runs.glob("*/*/metrics.json")})
-    if not trained:
-        raise KagglekitError("no model is trained yet", hint="train one: kagglekit train --model tcresnet")
-    return trained
+    from kagglekit import console
+    from kagglekit.training.runs import best_run, load_run
+
+    if not chosen:
+        trained = [load_run(path.parent) for path in workspace.runs.glob("*/*/metrics.json")]
+        if not trained:
+            raise KagglekitError(
+                "no model is trained yet", hint="train one: kagglekit train --model tcresnet"
+            )
+        fitting = {run.model for run in trained if run.metrics["clips_key"] == prepared.key}
+        others = {run.model for run in trained} - fitting
+        for model in sorted(others) if fitting else ():
+            console.note(f"{model} is left out: it was trained on other clips or folds than the present")
+        chosen = sorted(fitting or others)  # where none fits, best_run says so
+    return [best_run(config, workspace, prepared, model) for model in dict.fromkeys(chosen)]
 
 
 def table(title: str, columns: list[str], rows: list[list[Any]]) -> Any:

@@ -20,17 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import console
-    from kagglekit.commands import models_of, next_command, open_workspace, show_score
+    from kagglekit.commands import best_runs, next_command, open_workspace, show_score
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import build
-    from kagglekit.training.runs import best_run
 
     config, workspace = open_workspace(args)
     prepared = prepare(config, workspace)
-    chosen = models_of(workspace, args.models)
-    made = build(
-        config, workspace, prepared, [best_run(config, workspace, prepared, name) for name in chosen]
-    )
+    runs = best_runs(config, workspace, prepared, args.models)
+    made = build(config, workspace, prepared, runs)
     console.result(
         {"name": made.name, "weights": weights_of(made), **made.score.as_dict(), "folder": made.folder},
         [
@@ -38,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
             f"{made.name}:",
             *show_score(made.score),
             f"in {made.folder}",
-            next_command(args, f"submit --ensemble {','.join(chosen)}"),
+            next_command(args, f"submit --ensemble {','.join(run.model for run in runs)}"),
         ],
     )
 

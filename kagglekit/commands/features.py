@@ -42,6 +42,6 @@ def run(args: argparse.Namespace) -> None:
         [
             f"log-mels of {clips:,} clips, {bands} bands x {frames} frames",
             f"in {workspace.features}",
-            next_command(args, "train --model tcresnet"),
+            next_command(args, f"train --model {args.model or 'tcresnet'}"),
         ],
     )

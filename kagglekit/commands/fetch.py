@@ -55,7 +55,9 @@ def _size(size: int | None) -> str:
 
 
 def _checkpoints(config: object) -> dict[str, str]:
-    """Download the pretrained weights of every model in `models:`."""
+    """The pretrained weights of every model in `models:`, downloaded where they are not a folder already."""
+    from pathlib import Path
+
     from kagglekit.config import Config
     from kagglekit.models import MODELS
     from kagglekit.models.pretrained import download
@@ -64,6 +66,6 @@ def _checkpoints(config: object) -> dict[str, str]:
     paths = {}
     for name, section in config.models.items():
         if MODELS[name].checkpoint is not None:
-            named = section.checkpoint or section.model.get("checkpoint") or MODELS[name].checkpoint
-            paths[name] = str(download(str(named)))
+            named = str(section.checkpoint or section.model.get("checkpoint") or MODELS[name].checkpoint)
+            paths[name] = named if Path(named).is_dir() else str(download(named))
     return paths

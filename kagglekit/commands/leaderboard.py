@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
 
     from kagglekit import console
     from kagglekit.commands import next_command, open_workspace, table
-    from kagglekit.ledger import Ledger, to_csv
+    from kagglekit.ledger import Ledger, host_name, to_csv
 
     config, workspace = open_workspace(args)
     ledger = Ledger(workspace.ledger_path)
@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> None:
         from kagglekit.hosts import open_host
         from kagglekit.submit import sync
 
-        lines.append(f"{len(sync(open_host(config, workspace.root), ledger))} entries changed")
+        changed = sync(open_host(config, workspace.root), ledger, host_name(config))
+        lines.append(f"{len(changed)} entries changed")
     entries = ledger.entries()
     if args.csv:
         to_csv(entries, Path(args.csv))

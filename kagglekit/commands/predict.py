@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kagglekit.config import Config
+    from kagglekit.data.prepare import Prepared
+    from kagglekit.training.runs import Run
+    from kagglekit.workspace import Workspace
 
 EXAMPLE = """example:
   $ kagglekit predict --model tcresnet hello.wav
@@ -37,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
             )
         chosen = load_run(folder)
     if not args.wavs:
+        if not (chosen.folder / TEST).is_file():
+            _predict_test(config, workspace, prepared, chosen)
         lines: list[object] = [
             f"test logits of {chosen.model}/{chosen.id}: {chosen.folder / TEST}",
             next_command(args, f"submit --ensemble {args.model}"),
@@ -49,3 +58,25 @@ def run(args: argparse.Namespace) -> None:
         for name, probs in predicted.items()
     ]
     console.result({"run": chosen.id, "probs": predicted}, lines)
+
+
+def _predict_test(config: Config, workspace: Workspace, prepared: Prepared, run: Run) -> None:
+    """Make a run's test logits again, from its folds' weights."""
+    from kagglekit import tables
+    from kagglekit.config import Features, Train
+    from kagglekit.errors import MissingError
+    from kagglekit.training.plan import Plan
+    from kagglekit.training.run import make_dataset, predict_test
+    from kagglekit.training.runs import TEST, read_meta, train_again
+    from kagglekit.workspace import locked
+
+    if run.metrics["clips_key"] != prepared.key:
+        raise MissingError(
+            f"{run.folder / TEST} is not there, and the run is of other clips or folds than the present",
+            hint=train_again(run.folder),
+        )
+    meta = read_meta(run.folder / "fold_0")
+    plan = Plan(run.model, meta["params"], Train(**meta["train"]), Features(**meta["features"]))
+    with locked(run.folder, f"run {run.model}/{run.id}"):
+        dataset = make_dataset(config, workspace, prepared, plan)
+        tables.write(predict_test(config, dataset, run.folder), run.folder / TEST)

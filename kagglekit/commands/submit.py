@@ -34,21 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import console
-    from kagglekit.commands import models_of, next_command, open_workspace, show_score
+    from kagglekit.commands import best_runs, next_command, open_workspace, show_score
     from kagglekit.commands.ensemble import members_table, weights_of
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import build
     from kagglekit.hosts import open_host
     from kagglekit.ledger import Ledger
     from kagglekit.submit import write
-    from kagglekit.training.runs import best_run
 
     config, workspace = open_workspace(args)
     prepared = prepare(config, workspace)
-    chosen = models_of(workspace, args.ensemble)
-    made = build(
-        config, workspace, prepared, [best_run(config, workspace, prepared, name) for name in chosen]
-    )
+    runs = best_runs(config, workspace, prepared, args.ensemble)
+    made = build(config, workspace, prepared, runs)
     written = write(config, workspace, made)
     console.show(
         [
@@ -59,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
             *(f"  warning: {text}" for text in written.warnings),
         ]
     )
-    entry, then = written.entry, f"submit --ensemble {','.join(chosen)} --upload"
+    entry, then = written.entry, f"submit --ensemble {','.join(run.model for run in runs)} --upload"
     lines: list[object] = []
     if args.upload:
         if args.keep_sent and entry.status in ("PENDING", "COMPLETE"):

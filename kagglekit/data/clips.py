@@ -25,8 +25,10 @@ COLUMNS = (
 )
 
 
-def label_of(word: str, config: Config) -> str | None:
-    """The class of a spoken word; None where it has none (no filler class)."""
+def label_of(word: str | None, config: Config) -> str | None:
+    """The class of a spoken word; None where it has none (no filler class, or nobody knows the word)."""
+    if word is None:  # the label table lacks the clip, and it may well be a keyword
+        return None
     return word if word in config.labels.targets else config.labels.filler
 
 
@@ -127,7 +129,7 @@ def training_rows(clips: pl.DataFrame, fold: int, config: Config, seed: int) -> 
     is_filler = pl.col("label") == config.labels.filler
     fillers = rows.filter(is_filler)
     count = round(keep * len(fillers)) if keep <= 1 else min(round(keep), len(fillers))
-    return pl.concat([rows.filter(~is_filler), fillers.sample(max(count, 1), seed=seed)])
+    return pl.concat([rows.filter(~is_filler), fillers.sample(min(max(count, 1), len(fillers)), seed=seed)])
 
 
 def validation_rows(clips: pl.DataFrame, fold: int) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Silence: clips cut from the noise recordings, so that silence is a word like any other.
 
-Whole recordings belong to one fold, so a fold validates on noise that its training never saw.
+Whole recordings belong to one fold, so a fold validates on noise that its training never saw. Where
+there are fewer recordings than folds, parts of them do: never trained on, but of recordings that were.
 """
 
 from __future__ import annotations

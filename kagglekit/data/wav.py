@@ -35,7 +35,9 @@ FULL_SCALE = 32768
 CLIPPED_SHARE = 0.001
 MIN_RATE, MAX_RATE = 1000, 192_000  # Hz
 MAX_CHANNELS = 16
-MAX_SECONDS = 3600  # a kilobyte of FLAC can claim hours
+# a kilobyte of FLAC can hold hours
+MAX_SECONDS = 3600
+MAX_FRAMES = 2**26  # 256 MB as float32; an hour at 16 kHz is less
 _UNKNOWN_BYTES = 0x7FFF_F000  # writers to a pipe put this or more where they do not know the size
 _BLOCK_FRAMES = 1024  # a quarter of a FLAC frame: what comes before damage is kept
 
@@ -188,9 +190,9 @@ def _libsndfile(data: bytes) -> _Raw:
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate, claimed = file.samplerate, file.frames
-            if file.channels > MAX_CHANNELS:
+            if file.channels > MAX_CHANNELS or not MIN_RATE <= rate <= MAX_RATE:
                 return _Raw(nothing, rate, "unreadable")
-            while len(blocks) * _BLOCK_FRAMES < MAX_SECONDS * rate:
+            while len(blocks) * _BLOCK_FRAMES < min(MAX_SECONDS * rate, MAX_FRAMES):
                 block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
                 blocks.append(block.mean(axis=1) if block.shape[1] > 1 else block[:, 0])
                 if len(block) < _BLOCK_FRAMES:

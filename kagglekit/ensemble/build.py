@@ -34,12 +34,13 @@ class Ensemble:
     score: Score
     """Of OOF predictions whose weights were chosen on the other folds."""
     folder: Path
+    test: pl.DataFrame
+    """clip_id and logits of every test clip: the folder's may by now be another process's."""
 
     def predicted(self, classes: Sequence[str]) -> pl.DataFrame:
         """clip_id and label of every test clip."""
-        table = pl.read_parquet(self.folder / TEST)
-        labels = np.asarray(classes)[logits_of(table).argmax(1)]
-        return table.select("clip_id").with_columns(label=pl.Series(labels, dtype=pl.String))
+        labels = np.asarray(classes)[logits_of(self.test).argmax(1)]
+        return self.test.select("clip_id").with_columns(label=pl.Series(labels, dtype=pl.String))
 
 
 def build(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
@@ -66,15 +67,16 @@ def build(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequen
     weights = select(probs, target, weight, **options)
     honest = nested(probs, target, weight, fold, **options) if len(runs) > 1 else probs[0]
     result = score(_log(honest), clips, config)
+    blended = blend(np.stack([softmax(logits_of(table)) for table in test]), weights)
+    test_table = predictions(test[0], _log(blended))
     name = "+".join(run.model for run in runs)
     folder = workspace.ensembles / name
     with locked(folder, name):
         folder.mkdir(parents=True, exist_ok=True)
         tables.write(predictions(clips, _log(blend(probs, weights))), folder / OOF)
-        blended = blend(np.stack([softmax(logits_of(table)) for table in test]), weights)
-        tables.write(predictions(test[0], _log(blended)), folder / TEST)
+        tables.write(test_table, folder / TEST)
         write_json(folder / WEIGHTS, _record(runs, weights, result))
-    return Ensemble(name, tuple(runs), tuple(float(w) for w in weights), result, folder)
+    return Ensemble(name, tuple(runs), tuple(float(w) for w in weights), result, folder, test_table)
 
 
 def _log(probs: NDArray[Any]) -> NDArray[np.float32]:

@@ -253,7 +253,11 @@ def _call(what: str, slug: str, action: Callable[[], T]) -> T:
 def _refusal(what: str, slug: str, error: requests.HTTPError) -> HostError:
     status, words = _server_words(error)
     hint = "run the same command again in some minutes"
-    if status == 400:
+    if status == 429:
+        hint = "Kaggle asks for a pause: " + _pause(error)
+    elif error.response is not None and error.response.history:  # Kaggle said yes, and sent us on to storage
+        hint = "Kaggle's storage says so, whose addresses expire: run the same command again"
+    elif status == 400:
         hint = "those are Kaggle's words; is a daily limit used up, or the deadline over?"
     elif status == 401:
         hint = f"Kaggle refuses the credentials: {SIGN_IN_HINT}"
@@ -261,8 +265,6 @@ def _refusal(what: str, slug: str, error: requests.HTTPError) -> HostError:
         hint = f"accept the rules at {_page(slug, 'rules')}, then run the same command again"
     elif status == 404 and slug:
         hint = f"is '{slug}' the last part of the competition's address? See competition.slug"
-    elif status == 429:
-        hint = "Kaggle asks for a pause: " + _pause(error)
     return HostError(f"could not {what}: Kaggle says {status} {words}".rstrip(), hint=hint)
 
 

@@ -19,9 +19,8 @@ from pathlib import Path
 import polars as pl
 from filelock import FileLock
 
-from kagglekit import archive
 from kagglekit.config import Config
-from kagglekit.errors import HostError
+from kagglekit.errors import HostError, KagglekitError
 from kagglekit.hosts.base import (
     Details,
     HostFile,
@@ -32,6 +31,7 @@ from kagglekit.hosts.base import (
     pick_file,
     target_path,
 )
+from kagglekit.submission import read_sample
 
 CHUNK_BYTES = 1024**2
 USAGES = ("Public", "Private", "Ignored")
@@ -223,14 +223,13 @@ class LocalHost:
     @cached_property
     def _valid_ids(self) -> pl.Series:
         """Ids of the sample submission: what a submission must hold."""
-        name, column = self._config.data.sample_submission, self._config.submission.id
+        name, columns = self._config.data.sample_submission, self._config.submission
         pick_file(self.files(), name)
-        table = _own_csv(_csv_bytes(self._local.files / name), name)
-        if column not in table.columns:
-            raise HostError(
-                f"{name} has no column '{column}'", hint=f"its columns: {', '.join(table.columns)}"
-            )
-        return table[column]
+        try:
+            sample = read_sample(self._local.files / name, columns.id, columns.label)
+        except KagglekitError as error:
+            raise HostError(str(error), hint=error.hint) from error
+        return pl.Series(sample.ids, dtype=pl.String)
 
     @cached_property
     def _solution(self) -> pl.DataFrame:
@@ -335,22 +334,6 @@ def _own_csv(data: bytes, name: str) -> pl.DataFrame:
         raise HostError(
             f"{name} is not a CSV: {_first_line(error)}", hint="see `competition.local`"
         ) from error
-
-
-def _csv_bytes(path: Path) -> bytes:
-    """A CSV, or the one CSV in an archive.
-
-    Raises:
-        HostError: the archive holds no CSV, or several.
-    """
-    if path.suffix.lower() == ".csv":
-        return path.read_bytes()
-    names = [m.name for m in archive.members(path) if m.name.lower().endswith(".csv")]
-    if len(names) != 1:
-        raise HostError(f"{path.name} holds {len(names)} CSV files", hint="a sample submission is one CSV")
-    found: list[bytes] = []
-    archive.stream(path, lambda member, data: found.append(data), lambda name: name == names[0])
-    return found[0]
 
 
 def _problem(table: pl.DataFrame, id_column: str, label_column: str, valid_ids: pl.Series) -> str:

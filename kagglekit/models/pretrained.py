@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -180,19 +181,19 @@ def find(checkpoint: str) -> Path:
         return Path(checkpoint)
     # Any revision will do: main, or the pull request that download() takes.
     snapshots = Path(HF_HUB_CACHE, f"models--{checkpoint.replace('/', '--')}", "snapshots")
-    cached = sorted(filter(_is_complete, snapshots.glob("*")), key=lambda f: f.stat().st_mtime)
-    return cached[-1] if cached else download(checkpoint)
+    cached = [folder for folder in snapshots.glob("*") if not _missing(folder)]
+    return max(cached, key=lambda f: f.stat().st_mtime) if cached else download(checkpoint)
 
 
 def download(checkpoint: str) -> Path:
     """Take a checkpoint's settings and weights from the hub into the Hugging Face cache.
 
     Raises:
-        KagglekitError: no such checkpoint, no network, or weights only as a pickle.
+        KagglekitError: no such checkpoint, no network, or not all files, such as weights only as a pickle.
     """
     try:
         folder = _snapshot(checkpoint)
-        if not _is_complete(folder):
+        if _missing(folder):
             # Old checkpoints hold pickles only; the hub's bot offers their safetensors as a pull request.
             offers = HfApi().get_repo_discussions(
                 checkpoint, author="SFconvertbot", discussion_type="pull_request", discussion_status="open"
@@ -205,9 +206,9 @@ def download(checkpoint: str) -> Path:
             f"checkpoint '{checkpoint}' is neither a folder {reason}",
             hint="run `kagglekit fetch --checkpoints` with a network, or name a local folder",
         ) from error
-    if not _is_complete(folder):
+    if missing := _missing(folder):
         raise KagglekitError(
-            f"checkpoint '{checkpoint}' has no safetensors weights on the hub",
+            f"checkpoint '{checkpoint}' has no {' and no '.join(missing)} on the hub",
             hint="choose another, or convert it and name the folder: kagglekit loads no pickles",
         )
     return folder
@@ -315,8 +316,31 @@ def _snapshot(checkpoint: str, revision: str | None = None) -> Path:
     return Path(snapshot_download(checkpoint, revision=revision, allow_patterns=list(FILES)))
 
 
-def _is_complete(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+def _missing(folder: Path) -> list[str]:
+    """The files that a checkpoint lacks, some of them where a download was killed."""
+    index = folder / "model.safetensors.index.json"
+    weights = _shards(index) if index.is_file() else ["model.safetensors"]
+    needed = ["config.json", "preprocessor_config.json", *weights]
+    return [name for name in needed if not (folder / name).is_file()]
+
+
+def _shards(index: Path) -> list[str]:
+    """The files that an index of weights names.
+
+    Raises:
+        ConfigError: it names none, or what is no file beside it.
+    """
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        sound = bool(names) and all(re.fullmatch(r"[\w.-]+\.safetensors", name) for name in names)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        sound = False
+    if not sound:
+        raise ConfigError(
+            f"{index} is no index of safetensors weights",
+            hint="choose another checkpoint, or remove the file",
+        )
+    return names
 
 
 @contextmanager

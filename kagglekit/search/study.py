@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import shutil
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +17,18 @@ import polars as pl
 from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from kagglekit import console
-from kagglekit.config import Config, Train
+from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.features import logmel
 from kagglekit.search.space import recipe, suggest
 from kagglekit.training.loop import Fold, Report, train_fold
 from kagglekit.training.plan import VERSION, Plan, resolve, with_epochs
 from kagglekit.training.run import head_for, make_dataset
-from kagglekit.training.runs import logits_of, rows_of
+from kagglekit.training.runs import logits_of, rows_of, score_key
 from kagglekit.validation import Score, score
 from kagglekit.workspace import Workspace, key_of, locked
 
@@ -74,7 +78,8 @@ def tune(
     """Search until the study has so many trials, or until the deadline.
 
     The recipe itself is the first trial, so a search never ends below it. Run again after a kill, it
-    tries the interrupted trial's parameters again, from its last whole epoch, and goes on.
+    tries the interrupted trial's parameters again, from its last whole epoch, and goes on; so it does
+    with a trial that the deadline cut off. Several processes can search the same study at once.
 
     Args:
         config, workspace, prepared: the competition; `config.search` sets trials, epochs and folds.
@@ -88,19 +93,19 @@ def tune(
     plan = _budgeted(resolve(config, model), config)
     study = open_study(config, workspace, prepared, plan)
     wanted = trials or config.search.trials
-    _recover(study, workspace, model)
-    begun = len(study.get_trials(deepcopy=False))
-    if not begun:
-        study.enqueue_trial(recipe(plan))
-    # with the same seed, a search that goes on would draw what it drew at its beginning
-    study.sampler = _sampler(config.search.seed + begun)
+    with _study_lock(workspace, study):
+        _recover(study, workspace)
+        if not study.get_trials(deepcopy=False):
+            study.enqueue_trial(recipe(plan))
     search = _Search(config, workspace, prepared, plan, study, deadline)
     bar = console.bar(f"tune {model}", wanted, "trials")
     with bar as advance:
-        advance(min(_count(study), wanted))
-        while _count(study) < wanted and (deadline is None or time.monotonic() < deadline):
-            study.optimize(search, n_trials=1, catch=(KagglekitError,))
-            advance(1, text=_standing(study))
+        done = _count(study)
+        advance(min(done, wanted))
+        while done < wanted and not search.late():
+            search.try_next()
+            before, done = done, _count(study)
+            advance(done - before, text=_standing(study))
     return outcome(study)
 
 
@@ -110,13 +115,14 @@ def _budgeted(plan: Plan, config: Config) -> Plan:
 
 
 def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: Plan) -> optuna.Study:
-    """The architecture's study on these clips with this budget; other clips or budgets are other studies.
+    """The architecture's study; with anything else that shapes a trial's score, it is another one.
 
     Raises:
         KagglekitError: the storage cannot be opened.
     """
-    budget = (plan.train.epochs, config.search.folds or config.validation.folds)
-    name = f"{plan.model}-{key_of(VERSION, prepared.key, budget, plan.train.labels)}"
+    folds = config.search.folds or config.validation.folds
+    shaping = (plan.as_dict(), prepared.key, folds, config.labels.keep_fillers, score_key(config))
+    name = f"{plan.model}-{key_of(VERSION, logmel.VERSION, shaping)}"
     path = workspace.studies / f"{plan.model}.journal"
     try:
         return optuna.create_study(
@@ -124,7 +130,6 @@ def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: P
             storage=config.search.storage or _journal(path),
             load_if_exists=True,
             direction="maximize",
-            sampler=_sampler(config.search.seed),
             # epochs before a third of a trial say little: the learning rate is still high
             pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, n_warmup_steps=plan.train.epochs // 3),
         )
@@ -151,30 +156,35 @@ def _journal(path: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
 
 
-def _trial_lock(workspace: Workspace, model: str, number: int) -> FileLock:
-    folder = workspace.studies / model
+def _study_lock(workspace: Workspace, study: optuna.Study) -> AbstractContextManager[None]:
+    """Held while trials begin or are given up for dead."""
+    return locked(workspace.studies / study.study_name, f"the study {study.study_name}")
+
+
+def _trial_lock(workspace: Workspace, study: optuna.Study, number: int) -> FileLock:
+    """Held by a living process for as long as its trial runs."""
+    folder = workspace.studies / study.study_name
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"trial_{number}.lock")
 
 
-def _recover(study: optuna.Study, workspace: Workspace, model: str) -> None:
-    """Trials that a kill or Ctrl-C interrupted: their parameters are tried again, once."""
-    with locked(workspace.studies / model, f"the study of {model}"):
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            try:
-                with _trial_lock(workspace, model, trial.number).acquire(timeout=0):
-                    study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-            except Timeout:
-                continue  # another process is at it
-        trials = study.get_trials(deepcopy=False)
-        again = {trial.user_attrs.get("again") for trial in trials}
-        for trial in trials:
-            if trial.state != TrialState.FAIL or "reason" in trial.user_attrs or trial.number in again:
-                continue
-            # killed before it drew all of them, an enqueued trial still has them here
-            params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-            console.note(f"trial {trial.number} was interrupted; its parameters are tried again")
-            study.enqueue_trial(params, user_attrs={"again": trial.number})
+def _recover(study: optuna.Study, workspace: Workspace) -> None:
+    """Trials that a kill, Ctrl-C or the deadline interrupted: their parameters are tried again, once."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        try:
+            with _trial_lock(workspace, study, trial.number).acquire(timeout=0):
+                study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        except Timeout:
+            continue  # another process is at it
+    trials = study.get_trials(deepcopy=False)
+    again = {trial.user_attrs.get("again") for trial in trials}
+    for trial in trials:
+        if trial.state != TrialState.FAIL or "reason" in trial.user_attrs or trial.number in again:
+            continue
+        # killed before it drew all of them, an enqueued trial still has them here
+        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        console.note(f"trial {trial.number} was interrupted; its parameters are tried again")
+        study.enqueue_trial(params, user_attrs={"again": trial.number})
 
 
 def _count(study: optuna.Study) -> int:
@@ -219,8 +229,24 @@ def best_plan(config: Config, workspace: Workspace, prepared: Prepared, model: s
     return resolve(config, model, found.params), f"study {found.name} trial {found.best}"
 
 
+class _OutOfTime(Exception):
+    """The deadline came in the middle of a trial."""
+
+
+def _from_outside(error: Exception) -> bool:
+    """Whether the disk or the network failed, for which no parameters are to blame."""
+    # of a full disk, polars and safetensors pass on no more than the words
+    return isinstance(error, OSError) or os.strerror(errno.ENOSPC) in str(error)
+
+
+def _reason(error: Exception) -> str:
+    """Why a trial failed, in one line."""
+    first = next(iter(str(error).splitlines()), "")
+    return first if isinstance(error, KagglekitError) else f"{type(error).__name__}: {first}"
+
+
 class _Search:
-    """The objective."""
+    """Tries one set of parameters after the other."""
 
     def __init__(
         self,
@@ -235,62 +261,91 @@ class _Search:
         self.plan, self.study, self.deadline = plan, study, deadline
         self.folds = min(config.search.folds or config.validation.folds, config.validation.folds)
 
-    def __call__(self, trial: optuna.Trial) -> float:
-        with _trial_lock(self.workspace, self.plan.model, trial.number).acquire(timeout=0):
+    def late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def try_next(self) -> None:
+        """Begin a trial, and tell the study what came of it."""
+        with _study_lock(self.workspace, self.study):  # or another process takes it for dead before its lock
+            trial = self.study.ask()
+            held = _trial_lock(self.workspace, self.study, trial.number).acquire()
+        with held:
+            # seeded by the number, so that no other process and no later call draws the same
+            self.study.sampler = _sampler(self.config.search.seed + trial.number)
             params = suggest(trial, self.plan)
-            known = self._known(trial)
-            if known is not None:
-                return known
-            try:
-                return self._train(trial, params)
-            except KagglekitError as error:
-                trial.set_user_attr("reason", str(error))
-                console.note(f"trial {trial.number} failed: {error}")
+            # named by the parameters, so that an interrupted trial is gone on with where it was
+            folder = self.workspace.studies / self.study.study_name / key_of(params)
+            with locked(folder, f"the parameters of trial {trial.number}"):
+                self._try(trial, params, folder)
+
+    def _try(self, trial: optuna.Trial, params: dict[str, Any], folder: Path) -> None:
+        value, state = None, TrialState.COMPLETE
+        try:
+            value = self._value(trial, params, folder)
+        except optuna.TrialPruned:
+            state = TrialState.PRUNED
+        except _OutOfTime:  # without a reason and with its folder, as after a kill
+            console.note(f"trial {trial.number} is out of time; the next search goes on with it")
+            self.study.tell(trial, state=TrialState.FAIL)
+            return
+        except Exception as error:
+            if _from_outside(error):
                 raise
+            state = TrialState.FAIL
+            trial.set_user_attr("reason", _reason(error))
+            console.note(f"trial {trial.number} failed: {_reason(error)}")
+        self.study.tell(trial, value, state)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def _known(self, trial: optuna.Trial) -> float | None:
-        """The value of a finished trial with equal parameters."""
-        for other in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            if other.params == trial.params:
-                trial.set_user_attr("same_as", other.number)
-                return other.value
-        return None
+    def _value(self, trial: optuna.Trial, params: dict[str, Any], folder: Path) -> float:
+        """CV score of the parameters, from the log where they have been tried."""
+        known = self._known(trial)
+        if known is None:
+            return self._train(trial, params, folder)
+        trial.set_user_attr("same_as", known.number)
+        if known.value is None or known.state == TrialState.PRUNED:
+            raise optuna.TrialPruned
+        return known.value
 
-    def _train(self, trial: optuna.Trial, params: dict[str, Any]) -> float:
+    def _known(self, trial: optuna.Trial) -> FrozenTrial | None:
+        """The finished trial with equal parameters."""
+        finished = self.study.get_trials(deepcopy=False, states=FINISHED)
+        return next((other for other in finished if other.params == trial.params), None)
+
+    def _train(self, trial: optuna.Trial, params: dict[str, Any], folder: Path) -> float:
         plan = _budgeted(resolve(self.config, self.plan.model, params), self.config)
         dataset = make_dataset(self.config, self.workspace, self.prepared, plan)
         head = head_for(self.config, self.prepared, plan)
-        # named by the parameters, so that an interrupted trial is gone on with where it was
-        folder = self.workspace.studies / self.plan.model / key_of(self.study.study_name, plan.as_dict())
         parts: list[pl.DataFrame] = []
-        try:
-            for number in range(self.folds):
-                job = Fold(self.config, plan, dataset, head, number, folder / f"fold_{number}")
-                parts.append(train_fold(job, self._report(trial, plan.train) if number == 0 else None))
-                value = self._score(parts)
-                trial.report(value, plan.train.epochs + number)
-                if number + 1 < self.folds:
-                    self._stop_if_losing(trial)
-        except (optuna.TrialPruned, KagglekitError):
-            shutil.rmtree(folder, ignore_errors=True)  # a kill leaves it, to be gone on with
-            raise
-        shutil.rmtree(folder, ignore_errors=True)
+        value = math.nan
+        for number in range(self.folds):
+            self._stop_if_late()
+            job = Fold(self.config, plan, dataset, head, number, folder / f"fold_{number}")
+            parts.append(train_fold(job, self._report(trial, job)))
+            value = self._score(parts)
+            trial.report(value, plan.train.epochs + number)
+            if number + 1 < self.folds and trial.should_prune():
+                raise optuna.TrialPruned
         return value
 
-    def _stop_if_losing(self, trial: optuna.Trial) -> None:
-        if trial.should_prune() or self._late():
-            raise optuna.TrialPruned
+    def _report(self, trial: optuna.Trial, job: Fold) -> Report:
+        """Prunes by the epochs of the first fold, and stops at the deadline in all of them."""
 
-    def _report(self, trial: optuna.Trial, train: Train) -> Report:
         def report(epoch: int, result: Score) -> None:
-            trial.report(result.cv, epoch)
-            if epoch + 1 < train.epochs:
-                self._stop_if_losing(trial)
+            if job.number == 0:
+                trial.report(result.cv, epoch)
+            if epoch + 1 == job.plan.train.epochs:
+                return
+            if job.number == 0 and trial.should_prune():
+                raise optuna.TrialPruned
+            self._stop_if_late()
 
         return report
 
-    def _late(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
+    def _stop_if_late(self) -> None:
+        if self.late():
+            raise _OutOfTime
 
     def _score(self, parts: list[pl.DataFrame]) -> float:
         oof = pl.concat(parts)

@@ -106,17 +106,8 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
             model.train()
             total = torch.zeros((), device=on)
             for x, y in batches.epoch(epoch):
-                with torch.autocast(on.type, dtype=torch.bfloat16, enabled=train.bf16):
-                    logits = model(x.to(on))
-                loss = loss_of(logits.float(), y.to(on), train)
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                norm = clip_gradients(model, train.clip_norm)
-                stop_at_nonfinite(loss, norm, epoch, optimizer)
-                optimizer.step()
+                total += train_step(model, optimizer, ema, x.to(on), y.to(on), train, epoch)
                 scheduler.step()
-                ema.update(model)
-                total += loss.detach()
                 advance(1)
             seconds = time.perf_counter() - started
             with ema.applied(model):
@@ -147,6 +138,39 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
     return tables.read(oof, again)
 
 
+def train_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    ema: Ema,
+    x: Tensor,
+    y: Tensor,
+    train: Train,
+    epoch: int,
+) -> Tensor:
+    """One batch: forward, backward, update; its loss.
+
+    Args:
+        model, optimizer, ema: what is updated.
+        x: (batch, ...) inputs on the model's device.
+        y: (batch, outputs) soft targets.
+        train: loss, clipping and precision.
+        epoch: for the message.
+
+    Raises:
+        KagglekitError: the loss or its gradient is not finite.
+    """
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=train.bf16):
+        logits = model(x)
+    loss = loss_of(logits.float(), y, train)
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    norm = clip_gradients(model, train.clip_norm)
+    stop_at_nonfinite(loss, norm, epoch, optimizer)
+    optimizer.step()
+    ema.update(model)
+    return loss.detach()
+
+
 def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, steps: int = 8) -> float:
     """What an epoch of a fold costs on this machine, validation included, by a few steps thrown away."""
     learned, judged = (
@@ -156,12 +180,10 @@ def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, 
     batches = Batches(plan.model, plan.train, dataset, head, learned, 0)
     on = device()
     model = models.build(plan.model, plan.params, len(head.outputs)).to(on).train()
-    optimizer = make_optimizer(model, plan.train)
+    optimizer, ema = make_optimizer(model, plan.train), Ema(model, plan.train.ema)
     started, done = time.perf_counter(), 0
     for done, (x, y) in enumerate(batches.epoch(0)):  # the first step, slow by its allocations, is not timed
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss_of(model(x.to(on)).float(), y.to(on), plan.train))
-        optimizer.step()
+        train_step(model, optimizer, ema, x.to(on), y.to(on), plan.train, 0)
         if done == 0:
             started = time.perf_counter()
         if done == steps:
@@ -174,7 +196,12 @@ def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, 
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, dataset: Dataset, clips: pl.DataFrame, head: Head, bf16: bool = False
+    model: nn.Module,
+    dataset: Dataset,
+    clips: pl.DataFrame,
+    head: Head,
+    bf16: bool = False,
+    advance: console.Advance = lambda clips: None,
 ) -> NDArray[np.float32]:
     """Logits of the competition's classes for each of `clips`: (clips, classes)."""
     model.eval()
@@ -184,6 +211,7 @@ def predict(
         with torch.autocast(on.type, dtype=torch.bfloat16, enabled=bf16):
             logits = model(x.to(on))
         parts.append(head.collapse(logits.float().cpu()).numpy())
+        advance(len(x))
     return np.concatenate(parts) if parts else np.empty((0, len(head.classes)), np.float32)
 
 

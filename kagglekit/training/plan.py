@@ -48,14 +48,21 @@ def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) 
     train = overlay(Train(), module.DEFAULTS, config.train, section.train, layers.get("train", {}))
     features = overlay(config.features, section.features, layers.get("features", {}))
     if models.MODELS[model].input == "log_mel":
-        params.setdefault("n_mels", features.n_mels)
-    elif config.audio.sample_rate != models.WAVEFORM_RATE:
-        raise ConfigError(
-            f"{model} hears {models.WAVEFORM_RATE} Hz, audio.sample_rate is {config.audio.sample_rate}",
-            hint=f"set audio.sample_rate: {models.WAVEFORM_RATE}; clips of another rate are resampled",
-        )
-    models.configure(model, params)  # a wrong parameter fails here, before work begins
-    return Plan(model, params, train, features)
+        if params.setdefault("n_mels", features.n_mels) != features.n_mels:
+            raise ConfigError(
+                f"models.{model}.model.n_mels is {params['n_mels']}, features.n_mels is {features.n_mels}",
+                hint="set features.n_mels, and leave the model's out",
+            )
+    else:
+        if config.audio.sample_rate != models.WAVEFORM_RATE:
+            raise ConfigError(
+                f"{model} hears {models.WAVEFORM_RATE} Hz, audio.sample_rate is {config.audio.sample_rate}",
+                hint=f"set audio.sample_rate: {models.WAVEFORM_RATE}; clips of another rate are resampled",
+            )
+        features = Features()  # not used, and so not part of the run's id
+    # with its defaults, so that a run's id changes when one of them does; a wrong parameter fails here
+    configured = models.configure(model, params).model_dump(mode="json")
+    return Plan(model, configured, train, features)
 
 
 def with_epochs(plan: Plan, epochs: int) -> Plan:

@@ -29,6 +29,7 @@ from kagglekit.training.runs import (
     logits_of,
     measure,
     read_meta,
+    score_key,
     scored,
     softmax,
     train_again,
@@ -67,8 +68,18 @@ def head_for(config: Config, prepared: Prepared, plan: Plan) -> Head:
 
 def run_id(config: Config, prepared: Prepared, plan: Plan) -> str:
     """Changes with everything that shapes the run's logits."""
-    shaping = (config.labels.keep_fillers, config.audio.model_dump())
-    return key_of(VERSION, logmel.VERSION, plan.as_dict(), prepared.key, shaping)
+    shaping: list[Any] = [
+        VERSION,
+        plan.as_dict(),
+        prepared.key,
+        config.labels.keep_fillers,
+        config.audio.model_dump(),
+    ]
+    if models.info(plan.model).input == "log_mel":
+        shaping.append(logmel.VERSION)
+    if plan.train.patience:
+        shaping.append(score_key(config))  # the score says which epoch is kept
+    return key_of(*shaping)
 
 
 def train_run(
@@ -143,9 +154,9 @@ def predict_test(config: Config, dataset: Dataset, folder: Path) -> pl.DataFrame
             path = folder / f"fold_{number}" / TEST
             if not path.is_file():
                 model, head, meta = load_fold(path.parent)
-                logits = predict(model.to(device()), dataset, clips, head, meta["train"]["bf16"])
+                logits = predict(model.to(device()), dataset, clips, head, meta["train"]["bf16"], advance)
                 tables.write(predictions(clips, logits), path)
-            logits = logits_of(tables.read(path, train_again(folder)))
-            probs += softmax(logits)
-            advance(len(clips))
+            else:
+                advance(len(clips))
+            probs += softmax(logits_of(tables.read(path, train_again(folder))))
     return predictions(clips, np.log(probs / len(folds) + 1e-12).astype(np.float32))
