@@ -18,6 +18,7 @@ import pytest
 from kagglekit.config import Config
 from kagglekit.config_file import load
 from kagglekit.data import synth
+from kagglekit.data.espeak import Speaker, Utterance, voices
 from kagglekit.errors import KagglekitError
 
 pytest.importorskip("espeakng_loader", reason="eSpeak NG is not installed (kagglekit[demo])")
@@ -164,9 +165,9 @@ def test_speech_is_as_loud_as_speech(made: Made) -> None:
 
 
 def test_words_differ_in_spectrum() -> None:
-    speaker = synth.Speaker("0" * 8, "en-us+m3", 50, 160, 22_000, 0)
-    with synth._voices() as say:
-        words = [synth.Utterance(word, speaker, 50, 160, 50) for word in synth.TARGETS + synth.HEARD]
+    speaker = Speaker("0" * 8, "en-us+m3", 50, 160, 22_000, 0)
+    with voices() as say:
+        words = [Utterance(word, speaker, 50, 160, 50) for word in synth.TARGETS + synth.HEARD]
         spectra = [np.abs(np.fft.rfft(speech, 32_000)) for speech in say(words)]
     likeness = np.corrcoef([np.log(s[:16_000].reshape(80, -1).mean(axis=1)) for s in spectra])
     assert len(likeness) == 24
