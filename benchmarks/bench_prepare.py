@@ -1,9 +1,10 @@
-"""Archives to a decoded store, against `7z x` of the same archives: time and peak memory.
+"""`kagglekit fetch` and `prepare` against `7z x` of the same archives: time and peak memory.
 
     python benchmarks/bench_prepare.py [../shared/data/speech-mini] [--repeats 3]
 
 Runs the two alternately, each in a new process, and prints the medians as text and as one JSON line.
-`7z x` takes one archive after the other; ours takes both at once, in threads of one process.
+`7z x` takes one archive after the other; `prepare` takes both at once, in threads of one process, and
+ends with the audio store, the silence clips and the clips table.
 """
 
 from __future__ import annotations
@@ -20,17 +21,14 @@ import time
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "speech-mini"
-OURS = """
-import sys
-from pathlib import Path
-from kagglekit import console
-from kagglekit.config import Audio, Data
-from kagglekit.data.ingest import Job, ingest_all
-console.configure(quiet=True)
-source, target = map(Path, sys.argv[1:])
-jobs = [Job(source / f"{split}.7z", target / split, split, "bench") for split in ("train", "test")]
-print(sum(made.clips for made in ingest_all(jobs, Data(), Audio())))
-"""
+YAML = Path(__file__).with_name("speech_mini.yaml")
+
+
+def ours(source: Path, workspace: Path) -> list[list[str]]:
+    """The two commands as a user types them, on archives in `source`."""
+    common = [sys.executable, "-m", "kagglekit", "-C", str(YAML), "--quiet"]
+    common += ["--set", f"workspace={workspace}", "--set", f"competition.local.files={source}"]
+    return [[*common, "fetch"], [*common, "prepare"]]
 
 
 def run(commands: list[list[str]]) -> tuple[float, float]:
@@ -62,7 +60,7 @@ def main() -> None:
             unpack = [["7z", "x", "-y", f"-o{scratch}", str(source / f"{s}.7z")] for s in ("train", "test")]
             results["7z"].append(run(unpack))
         with tempfile.TemporaryDirectory() as scratch:
-            results["ours"].append(run([[sys.executable, "-c", OURS, str(source), scratch]]))
+            results["ours"].append(run(ours(source, Path(scratch))))
     seconds = {name: statistics.median(s for s, _ in runs) for name, runs in results.items()}
     summary = {
         "seven_zip_s": round(seconds["7z"], 2),
