@@ -18,6 +18,7 @@ from kagglekit.training.runs import Run
 from kagglekit.workspace import Workspace, key_of, write_json
 
 TRAINING_SHARE = 0.8  # of the time left; the rest is for evaluation, prediction and the ensemble
+SEARCH_SHARE = 0.25  # of a model's share of the time; the rest trains what the search found
 LEAST_EPOCHS = 3  # a model trained for less is worth nothing
 
 
@@ -63,7 +64,9 @@ def train_models(
         plan, source = recipe, "recipe"
         share = 1 / (len(plans) - index)
         if trials:
-            plan, source = _searched(config, workspace, prepared, model, trials, clock.deadline(share / 2))
+            plan, source = _searched(
+                config, workspace, prepared, model, trials, clock.deadline(SEARCH_SHARE * share)
+            )
         choice = _remembered(workspace, plan, run_id(config, prepared, plan), clock)
         if choice.is_file():
             fitted: Plan | None = with_epochs(plan, int(json.loads(choice.read_text(encoding="utf-8"))))
