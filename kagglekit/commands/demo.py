@@ -34,6 +34,6 @@ def run(args: argparse.Namespace) -> None:
     if not config.is_file():
         config.write_text(demo_yaml("host"), encoding="utf-8")
     args.config = str(config)
-    args.models, args.trials, args.time_limit = MODELS, 4, SECONDS
+    args.models, args.trials, args.time_limit = MODELS, 2, SECONDS
     args.upload, args.yes = True, True
     run_command.run(args)

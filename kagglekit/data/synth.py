@@ -122,7 +122,7 @@ validation:
 models:
   tcresnet: {{train: {{epochs: 40, batch_size: 64}}}}
   convs2s: {{train: {{epochs: 16, batch_size: 64}}}}
-search: {{trials: 4, epochs: 6, folds: 1}}
+search: {{trials: 2, epochs: 6, folds: 1}}
 """
 
 
