@@ -152,7 +152,8 @@ class Labels(Section):
     filler: str | None = "unknown"
     """The class of every other word."""
     silence: str | None = "silence"
-    """The class of clips without speech, cut from the noise recordings."""
+    """The class of clips without speech, cut from the noise recordings. null: no such class, and no noise is
+    added in training either."""
     silence_share: Share = 0.1
     """Silence clips made for training, as a share of the spoken ones."""
     keep_fillers: Annotated[float, Field(gt=0)] | Literal["all"] = "all"
