@@ -4,4 +4,5 @@ import sys
 
 from kagglekit.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # the processes of processes.py import this file as well
+    sys.exit(main())

@@ -373,6 +373,9 @@ class Config(Section):
     search: Search = Search()
     ensemble: Ensemble = Ensemble()
     submission: Submission = Submission()
+    jobs: Count | Literal["auto"] = "auto"
+    """Folds trained at once, each on its share of the cores; auto: on a CPU as many as there are cores, for
+    trainings that are long enough for it."""
     workspace: FilePath = Field(default=Path(".kagglekit"), validate_default=True)
     """Everything that can be made again."""
     submissions: FilePath = Field(default=Path("submissions"), validate_default=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,8 @@ class _Mode:
 
     quiet = False
     json = False
+    send: Callable[[Any], None] | None = None
+    """In a process of processes.py: bars and notes are messages to the parent, which shows them."""
 
 
 def configure(*, quiet: bool = False, json_output: bool = False) -> None:
@@ -49,7 +52,9 @@ def out() -> Console:
 
 def note(text: str) -> None:
     """One line on stderr; silent with --quiet."""
-    if not _Mode.quiet:
+    if _Mode.send:
+        _Mode.send(("note", text))
+    elif not _Mode.quiet:
         err().print(text, markup=False, soft_wrap=True)
 
 
@@ -94,6 +99,10 @@ def bar(description: str, total: int | None, unit: str = "") -> Iterator[SetBar]
         total: units in all, or None where nobody knows.
         unit: "clips", "B" (shown as kB, MB), "batches" ...
     """
+    if _Mode.send:
+        with _sent_bar(_Mode.send, description, total, unit) as sent:
+            yield sent
+        return
     if _Mode.quiet:
         yield lambda n=1, /, text="": None
         return
@@ -119,6 +128,42 @@ def bar(description: str, total: int | None, unit: str = "") -> Iterator[SetBar]
             if _Bars.open == 0:
                 progress.stop()
                 _Bars.progress = None
+
+
+@contextmanager
+def _sent_bar(
+    send: Callable[[Any], None], description: str, total: int | None, unit: str
+) -> Iterator[SetBar]:
+    """A bar that the parent process shows."""
+    name = uuid.uuid4().hex
+    send(("bar", name, description, total, unit))
+    try:
+        yield lambda n=1, /, text="": send(("advance", name, n, text))
+    finally:
+        send(("end", name))
+
+
+def send_to(send: Callable[[Any], None]) -> None:
+    """From now on this process shows nothing itself: `relay` in another one does."""
+    _Mode.send = send
+
+
+def relay(receive: Callable[[], Any]) -> None:
+    """Show what processes send, until None comes."""
+    bars: dict[str, tuple[ExitStack, SetBar]] = {}
+    while (message := receive()) is not None:
+        match message:
+            case "note", text:
+                note(text)
+            case "bar", name, description, total, unit:
+                stack = ExitStack()
+                bars[name] = stack, stack.enter_context(bar(description, total, unit))
+            case "advance", name, n, text:
+                bars[name][1](n, text=text)
+            case "end", name:
+                bars.pop(name)[0].close()
+    for stack, _ in bars.values():
+        stack.close()
 
 
 def _print_finished(progress: Progress, task_id: Any) -> None:

@@ -49,7 +49,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
 
 
 def cached(store: Store, folder: Path, params: dict[str, Any]) -> np.ndarray[Any, Any]:
-    return embedding_cache(folder / "features", store, "k", params, CPU, "train")
+    return embedding_cache(folder / "features", store, "k", "pretrained", params, CPU, "train")
 
 
 @pytest.mark.parametrize("every", [True, False])
@@ -63,7 +63,9 @@ def test_equal_to_direct(every: bool, store: Store, params: dict[str, Any], tmp_
     layers = network.network.wav2vec2(network.preprocess(waveform), output_hidden_states=True).hidden_states
     expected = torch.stack([layer.mean(1) for layer in layers], 1).detach()
     np.testing.assert_allclose(found, expected if every else expected[:, -1:], atol=1e-5)
-    np.testing.assert_allclose(embeddings.embed(waveform[:5], params, CPU), found[:5], atol=1e-5)
+    np.testing.assert_allclose(
+        embeddings.embed(waveform[:5], "pretrained", params, CPU), found[:5], atol=1e-5
+    )
 
 
 def test_computed_once(
@@ -87,16 +89,16 @@ def test_other_embeddings_have_another_key(
 
 def test_other_weights_have_another_key(params: dict[str, Any], tmp_path: Path) -> None:
     config = pretrained.Config(**params)
-    key = embeddings.embedding_key("k", config)
+    key = pretrained.embeds(config)
     moved = (tmp_path / "checkpoint").rename(tmp_path / "elsewhere")
-    assert embeddings.embedding_key("k", config.model_copy(update={"checkpoint": str(moved)})) == key
+    assert pretrained.embeds(config.model_copy(update={"checkpoint": str(moved)})) == key
     weights = moved / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    assert embeddings.embedding_key("k", config.model_copy(update={"checkpoint": str(moved)})) != key
+    assert pretrained.embeds(config.model_copy(update={"checkpoint": str(moved)})) != key
     with pytest.raises(KagglekitError, match="is neither a folder"):
-        embeddings.embedding_key("k", config.model_copy(update={"checkpoint": "./no/such"}))
+        pretrained.embeds(config.model_copy(update={"checkpoint": "./no/such"}))
 
 
 def test_too_large_for_float16(

@@ -5,6 +5,7 @@ An architecture is one file with
     build(config, num_classes)  a torch module with `.config`; logits (batch, num_classes) from its input
     search_space(trial)         the fields of Config that a search tries
     DEFAULTS                    what it changes of config.Train
+    FEATURES                    log-mels that its weights need, whatever the config says; left out: any
 and one line in MODELS.
 """
 
@@ -59,6 +60,7 @@ MODELS: dict[str, ModelInfo] = {
     "bcresnet": ModelInfo("kagglekit.models.bcresnet", "log_mel", "arXiv:2106.04140"),
     "kwt": ModelInfo("kagglekit.models.kwt", "log_mel", "arXiv:2104.00769"),
     "resnet": ModelInfo("kagglekit.models.resnet", "log_mel", "arXiv:1512.03385"),
+    "speech_embedding": ModelInfo("kagglekit.models.speech_embedding", "log_mel", "arXiv:2002.01322"),
     "ast": ModelInfo(
         "kagglekit.models.pretrained",
         "waveform",
@@ -119,6 +121,11 @@ def defaults(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """What a model with these parameters changes of config.Train."""
     frozen = hears(name, params) == "embedding"
     return load(name).DEFAULTS | (FROZEN if frozen else {})
+
+
+def needed_features(name: str) -> dict[str, Any]:
+    """Fields of config.Features that the architecture's pretrained weights dictate."""
+    return dict(getattr(load(name), "FEATURES", {}))
 
 
 def load(name: str) -> Architecture:

@@ -34,8 +34,8 @@ from transformers.utils import logging as transformers_logging
 
 from kagglekit.config import Count, Section
 from kagglekit.errors import ConfigError
+from kagglekit.models import hub
 from kagglekit.models.extractors import INPUTS, input_of
-from kagglekit.models.hub import find
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -169,13 +169,30 @@ def whole(config: Config, num_classes: int) -> Pretrained:
     """`build` of the whole network, frozen or not."""
     name = config.checkpoint or "(no name)"
     if config.hf_config is None:
-        network, preprocessor = _read(find(name), name, config, num_classes)
+        network, preprocessor = _read(hub.find(name), name, config, num_classes)
         hf_config = json.loads(network.config.to_json_string(use_diff=False))
         config = config.model_copy(update={"hf_config": hf_config, "preprocessor": preprocessor})
     else:
         network = _unfilled(config.hf_config, num_classes)
     assert config.preprocessor is not None
     return Pretrained(network, input_of(config.preprocessor, name), config)
+
+
+def embedder(config: Config) -> Pretrained:
+    """The checkpoint's network; its head, for which the number of classes is, is not used."""
+    return whole(config.model_copy(update={"hf_config": None, "preprocessor": None}), num_classes=2)
+
+
+def embeds(config: Config) -> Any:
+    """What shapes embeddings: the checkpoint's files, and the layers that are kept.
+
+    Raises:
+        KagglekitError: there is no such checkpoint.
+    """
+    assert config.checkpoint is not None
+    return hub.fingerprint(hub.find(config.checkpoint)), config.model_dump(
+        include={"layer_weights", "context_s"}
+    )
 
 
 def search_space(trial: Trial) -> dict[str, Any]:

@@ -64,8 +64,10 @@ def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) 
     if train.bf16 == "auto":  # as it turns out here, because it shapes the logits
         train = train.model_copy(update={"bf16": bf16_is_native()})
     model, train = _scheme(config, model, train)
-    features = overlay(config.features, section.features, layers.get("features", {}))
-    if models.info(model).input == "log_mel":
+    features = overlay(
+        config.features, section.features, layers.get("features", {}), models.needed_features(model)
+    )
+    if models.hears(model, params) == "log_mel":
         if params.setdefault("n_mels", features.n_mels) != features.n_mels:
             raise ConfigError(
                 f"models.{model}.model.n_mels is {params['n_mels']}, features.n_mels is {features.n_mels}",

@@ -16,12 +16,13 @@ import yaml
 
 from kagglekit import __version__, console, models, tables
 from kagglekit.config import Config, Train
-from kagglekit.data.prepare import Prepared
+from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
-from kagglekit.features import logmel
+from kagglekit.features import embeddings, logmel
 from kagglekit.features.cache import log_mel_cache
+from kagglekit.processes import cores, run_all
 from kagglekit.training.dataset import Dataset, Head, make_head, training_view
-from kagglekit.training.loop import STATE, Fold, device, predict, predictions, train_fold
+from kagglekit.training.loop import META, STATE, Fold, device, predict, predictions, train_fold
 from kagglekit.training.plan import VERSION, Plan
 from kagglekit.training.runs import (
     HISTORY,
@@ -42,6 +43,7 @@ from kagglekit.training.zero_shot import link, predict_fold, zero_shot_head
 from kagglekit.workspace import Workspace, key_of, locked
 
 LEAST_BATCH = 8  # clips; in fewer, batch normalisation learns nothing
+WORTH_A_PROCESS = 1500  # steps, of all folds: to start processes takes as long as some hundred
 
 
 def make_dataset(config: Config, workspace: Workspace, prepared: Prepared, plan: Plan) -> Dataset:
@@ -53,9 +55,9 @@ def make_dataset(config: Config, workspace: Workspace, prepared: Prepared, plan:
         if hears == "log_mel":
             features = log_mel_cache(workspace.features, store, key, plan.features, config.audio, split)
         elif hears == "embedding":
-            from kagglekit.features.embeddings import embedding_cache  # here, because it imports transformers
-
-            features = embedding_cache(workspace.features, store, key, plan.params, device(), split)
+            features = embeddings.embedding_cache(
+                workspace.features, store, key, plan.model, plan.params, device(), split
+            )
         inputs[split] = store if hears == "waveform" else features
     return Dataset(
         clips=training_view(prepared.clips, plan.train, config.labels.silence),
@@ -101,14 +103,15 @@ def run_id(config: Config, prepared: Prepared, plan: Plan) -> str:
 def _pretrained(plan: Plan) -> list[Any]:
     """What a run starts from besides the name of a checkpoint: its files, where it is a folder, which may
     hold others tomorrow; and how a frozen network's embeddings are made."""
+    found: list[Any] = []
     name = plan.params.get("checkpoint")
-    if name is None:
-        return []
-    from kagglekit.features import embeddings  # here, because it imports transformers
-    from kagglekit.models.hub import fingerprint
+    if name is not None and Path(name).is_dir():
+        from kagglekit.models.hub import fingerprint  # here, because it imports transformers
 
-    files = [fingerprint(Path(name))] if Path(name).is_dir() else []
-    return files + ([embeddings.VERSION] if models.hears(plan.model, plan.params) == "embedding" else [])
+        found.append(fingerprint(Path(name)))
+    if models.hears(plan.model, plan.params) == "embedding":
+        found.append(embeddings.VERSION)
+    return found
 
 
 def train_run(
@@ -139,13 +142,50 @@ def train_run(
         dataset = make_dataset(config, workspace, prepared, plan)
         head = head_for(config, prepared, plan)
         warn_of_rare(dataset.clips, plan.train.only or config.labels.classes)
-        for number in range(config.validation.folds):
-            plan = train_within_memory(
-                Fold(config, plan, dataset, head, number, folder / f"fold_{number}")
-            ).plan
+        folds = [
+            Fold(config, plan, dataset, head, number, folder / f"fold_{number}")
+            for number in range(config.validation.folds)
+        ]
+        train_folds(folds)
         assemble(config, prepared, folder)
         tables.write(predict_test(config, dataset, folder), folder / TEST)
         return measure(config, prepared, folder, _facts(config, prepared, plan, folder, source))
+
+
+def train_folds(jobs: Sequence[Fold]) -> None:
+    """Train the folds of a run that are not trained yet, side by side where that is faster."""
+    left = [job for job in jobs if not (job.folder / META).is_file()]
+    processes = processes_for(left)
+    if processes > 1:
+        run_all(_train_apart, [(job.config, job.plan, job.number, job.folder) for job in left], processes)
+        return
+    plan = jobs[0].plan
+    for job in left:  # what had to be halved for want of memory stays so
+        plan = train_within_memory(replace(job, plan=plan)).plan
+
+
+def processes_for(jobs: Sequence[Fold]) -> int:
+    """How many of these trainings to run at once, as Config.jobs says."""
+    if not jobs:
+        return 1
+    job = jobs[0]
+    if job.config.jobs != "auto":
+        return min(job.config.jobs, len(jobs))
+    steps = job.plan.train.epochs * len(job.dataset.clips) // job.plan.train.batch_size
+    short = steps * len(jobs) < WORTH_A_PROCESS or job.plan.train.labels == "zero_shot"
+    if short or job.dataset.hears_waveforms or device().type != "cpu":  # waveforms: for memory's sake
+        return 1
+    return min(cores(), len(jobs))
+
+
+def _train_apart(job: tuple[Config, Plan, int, Path]) -> None:
+    """`train_within_memory` in a process that was handed no more than names."""
+    config, plan, number, folder = job
+    workspace = Workspace(config)
+    prepared = prepare(config, workspace)
+    dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
+    with locked(folder, f"fold {number}"):  # a process whose parent was just killed may have a moment left
+        train_within_memory(Fold(config, plan, dataset, head, number, folder))
 
 
 def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from kagglekit import models
 from kagglekit.config import Audio, Features, Train
 from kagglekit.data import wav
 from kagglekit.errors import AudioError
+from kagglekit.features.embeddings import embed
 from kagglekit.features.logmel import FULL_SCALE, geometry, log_mel
 from kagglekit.training.loop import classify, device
 from kagglekit.training.runs import Run, load_fold, read_meta, softmax
@@ -51,9 +52,7 @@ def _heard(meta: Mapping[str, Any], paths: Sequence[Path]) -> tuple[torch.Tensor
         return log_mel(waveform, features, audio.sample_rate), rate
     x = waveform.float() / FULL_SCALE
     if hears == "embedding":
-        from kagglekit.features.embeddings import embed  # here, because it imports transformers
-
-        x = embed(x, meta["params"], device())
+        x = embed(x, meta["model"], meta["params"], device())
     return x, float(audio.sample_rate)
 
 
