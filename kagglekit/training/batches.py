@@ -12,8 +12,12 @@ from torch.nn import functional
 
 from kagglekit import models
 from kagglekit.config import Train
-from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join
+from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join, uniform
 from kagglekit.training.dataset import Dataset, Head
+
+CUT = 0.25, 0.75
+"""Share of a word that is over where a double word goes on with another. Cut in the middle alone, "one" was
+heard as "on" more often (docs/LOG.md)."""
 
 
 class Batches:
@@ -108,7 +112,7 @@ class Batches:
         first, second = first[differ], second[differ]
         if len(first) == 0:
             return x, index
-        joined = join(x[first], x[second], self.domain)
+        joined = join(x[first], x[second], uniform(len(first), *CUT, generator), self.domain)
         return x.index_copy(0, first, joined), index.index_fill(0, first, self.head.double)
 
     def _mixup(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from kagglekit.config import Augment, Config, Features, ModelSection, Train, ove
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.training.precision import bf16_is_native
 
-VERSION = 3  # part of every run id: raise it when training itself changes its results
-ADDED = ("thresholds", "only")  # fields of Train since that version; runs that do not use them keep their ids
+VERSION = 4  # part of every run id: raise it when training itself changes its results
+ADDED = ("thresholds", "only")  # fields of Train that runs which do not use them do not have in their ids
 
 NEEDS_BOTH = ("words_threshold", "cascade", "zero_shot")
 """Label schemes that give out silence and filler in ways of their own."""
