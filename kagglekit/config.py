@@ -8,7 +8,7 @@ parameters that a search found.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -340,11 +340,37 @@ def _known_model(name: str) -> str:
 ModelName = Annotated[str, AfterValidator(_known_model)]
 
 
-class Ensemble(Section):
-    """Caruana selection on OOF predictions."""
+def _known_method(name: str) -> str:
+    from kagglekit.ensemble.methods import METHODS  # here, because they take this section
 
-    rounds: Count = 50
-    """Models picked, with replacement."""
+    return _known(name, METHODS, "ensemble method")
+
+
+def _known_decision(name: str) -> str:
+    from kagglekit.ensemble.unknown import DECISIONS
+
+    return _known(name, DECISIONS, "decision")
+
+
+def _known(name: str, names: Iterable[str], what: str) -> str:
+    if name not in (AUTO, *names):
+        raise ValueError(f"no {what} '{name}'; {close_match(name, (AUTO, *names))}")
+    return name
+
+
+AUTO = "auto"
+"""What `kagglekit ensemble` chooses by nested CV."""
+
+
+class Ensemble(Section):
+    """How runs are blended, and how the blend decides."""
+
+    method: Annotated[str, AfterValidator(_known_method)] = "caruana"
+    """A method of `kagglekit ensemble`'s table; auto: the one that it chooses."""
+    decision: Annotated[str, AfterValidator(_known_decision)] = AUTO
+    """A decision of its second table, none for the largest probability; auto: the one that it chooses."""
+    rounds: Count = 25
+    """Models that a selection picks, with replacement."""
     bags: Count = 20
     """Selections on random halves of the runs that are averaged."""
     seed: int = 0
