@@ -290,6 +290,9 @@ class Train(Section):
     below which it is silence; fit: those with the best CV score."""
     only: tuple[str, ...] = ()
     """Classes to train and score on, for a look at a part of the problem; empty: all."""
+    teaching: Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")] = ""
+    """Key of test clips and soft targets to learn from, which `pseudo` and `distill` make; empty: the labels
+    alone."""
     bf16: bool | Literal["auto"] = "auto"
     """Autocast to bfloat16; auto: where the hardware multiplies it natively."""
     seed: int = 0
