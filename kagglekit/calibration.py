@@ -76,7 +76,12 @@ def prior_by_em(probs: NDArray[Any], known: NDArray[Any], share: NDArray[Any]) -
 
 
 def conditional_logit(
-    planes: NDArray[Any], target: NDArray[Any], share: NDArray[Any], start: NDArray[Any]
+    planes: NDArray[Any],
+    target: NDArray[Any],
+    share: NDArray[Any],
+    start: NDArray[Any],
+    *,
+    with_bias: bool = True,
 ) -> tuple[Floats, Floats]:
     """Fit softmax(sum of slope * plane, plus a bias a class) by the least weighted log-loss.
 
@@ -88,12 +93,14 @@ def conditional_logit(
         target: (clips,), index of the true class.
         share: (clips,), summing to 1: what a clip counts.
         start: (planes,), the slopes to begin with.
+        with_bias: whether there are biases at all; else they are 0.
 
     Returns:
         Slopes (planes,) and biases (classes,).
     """
     count, rows = len(planes), np.arange(len(target))
     start = np.r_[start, np.zeros(planes.shape[2])]
+    fitted = len(start) if with_bias else count
 
     def scores(theta: Floats) -> Floats:
         z: Floats = np.tensordot(theta[:count].astype(planes.dtype), planes, axes=1) + theta[count:]
@@ -111,7 +118,10 @@ def conditional_logit(
         odds /= odds.sum(1, keepdims=True)
         gradient, hessian = _slopes(odds, planes, target, share)
         gradient += RIDGE * (theta - start)
-        step = np.linalg.solve(hessian + RIDGE * np.eye(len(theta)), gradient)
+        step = np.zeros(len(theta))
+        step[:fitted] = np.linalg.solve(
+            (hessian + RIDGE * np.eye(len(theta)))[:fitted, :fitted], gradient[:fitted]
+        )
         tried = (theta - length * step for length in 0.5 ** np.arange(20))
         theta = next((nearer for nearer in tried if loss(nearer) < best), theta)
         before, best = best, loss(theta)

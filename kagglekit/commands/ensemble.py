@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> None:
             "weights": weights_of(made),
             "method": made.method,
             "decision": made.decision,
-            "methods": _rows(made.tables[0]),
-            "decisions": _rows(made.tables[1]),
+            "methods": _rows(made.tables[0], made.by_part[0]),
+            "decisions": _rows(made.tables[1], made.by_part[1]),
             **made.score.as_dict(),
             "folder": made.folder,
         },
@@ -131,27 +131,28 @@ def members_table(made: Ensemble) -> object:
 def lab_tables(made: Ensemble) -> list[object]:
     """What was judged, and why what is taken was taken."""
     from kagglekit.commands import table
-    from kagglekit.ensemble.methods import METHODS
 
     lines: list[object] = []
-    for judged, what in zip(made.tables, ("method", "decision"), strict=True):
-        about = {name: one.about for name, one in METHODS.items()} if what == "method" else {}
+    for judged, by_part, what in zip(made.tables, made.by_part, ("method", "decision"), strict=True):
+        parts = list(next(iter(by_part.values())))
         rows = [
             [
                 one.name + " <" * (one.name == judged.chosen),
                 one.accuracy,
                 f"{one.low:.4f} to {one.high:.4f}",
                 "" if one.name == judged.plain else f"{100 * one.gain:+.2f} ± {100 * one.error:.2f}",
-                about.get(one.name, ""),
+                *(f"{by_part[one.name][part]:.3f}" for part in parts),
             ]
             for one in judged.judged
         ]
-        columns = [what, "OOF", "95 %", f"over {judged.plain}", "what it is" if about else ""]
+        columns = [what, "OOF", "95 %", f"over {judged.plain}", *(part.replace("_", " ") for part in parts)]
         lines += [table(f"{what}s, nested by fold", columns, rows), f"chosen: {judged.chosen}, {judged.why}"]
     return lines
 
 
-def _rows(judged: Table) -> list[dict[str, Any]]:
+def _rows(judged: Table, by_part: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
     """For JSON."""
     kept = ("name", "accuracy", "low", "high", "gain", "error")
-    return [{name: getattr(one, name) for name in kept} for one in judged.judged]
+    return [
+        {**{name: getattr(one, name) for name in kept}, "parts": by_part[one.name]} for one in judged.judged
+    ]

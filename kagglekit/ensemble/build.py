@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kagglekit import tables
 from kagglekit.calibration import Answers
 from kagglekit.config import AUTO, Config
+from kagglekit.data.clips import PARTS
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble import methods, unknown
 from kagglekit.ensemble.blends import Blend, Floats, log_of, softmax_of
@@ -42,6 +43,8 @@ class Ensemble:
     decision: str
     tables: tuple[Table, ...]
     """What was judged on the way: methods, then decisions; those that were named are judged alone."""
+    by_part: tuple[dict[str, dict[str, float]], ...]
+    """For each of `tables`: accuracy by name and part of the clips."""
     score: Score
     """Of OOF predictions by what was chosen and fitted on the other folds."""
     folder: Path
@@ -127,7 +130,10 @@ def build(
         tables.write(test, folder / TEST)
         write_json(folder / WEIGHTS, _record(runs, blend, chosen, result))
     weights = tuple(float(w) for w in blend.weights)
-    return Ensemble(name, tuple(runs), weights, chosen[0], chosen[1], tuple(judged), result, folder, test)
+    by_part = tuple(_by_part(table, library) for table in judged)
+    return Ensemble(
+        name, tuple(runs), weights, chosen[0], chosen[1], tuple(judged), by_part, result, folder, test
+    )
 
 
 def load(config: Config, prepared: Prepared, runs: Sequence[Run]) -> Library:
@@ -159,12 +165,28 @@ def judge(config: Config, library: Library, method: str | None, decision: str | 
     filler = len(config.labels.classes) - 1
     names = tuple(METHODS) if method == AUTO else (method,)
     first = compare_methods(library.oof, library.speaker, settings, names)
-    first = first if method == AUTO else first._replace(chosen=method, why="as asked")
+    why = "as there is one run" if len(library.oof.probs) == 1 else "as asked"
+    first = first if method == AUTO else first._replace(chosen=method, why=why)
     names = tuple(unknown.DECISIONS) if decision == AUTO else (decision,)
     second = compare_decisions(
         library.oof, library.signs, filler, library.speaker, settings, first.chosen, names
     )
     return [first, second if decision == AUTO else second._replace(chosen=decision, why="as asked")]
+
+
+def _by_part(table: Table, library: Library) -> dict[str, dict[str, float]]:
+    """Weighted accuracy of each method or decision, by part of the clips."""
+    part, weight, target = library.clips["part"].to_numpy(), library.oof.weight, library.oof.target
+    found = {}
+    for judged in table.judged:
+        right = judged.honest.argmax(1) == target
+        of_part = {name: part == name for name in PARTS}
+        found[judged.name] = {
+            name: float(weight[of] @ right[of] / weight[of].sum())
+            for name, of in of_part.items()
+            if weight[of].sum() > 0
+        }
+    return found
 
 
 def fit(config: Config, library: Library, method: str, decision: str) -> tuple[Blend, Decision]:

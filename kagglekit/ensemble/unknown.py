@@ -2,9 +2,10 @@
 
 The parts, each fitted on OOF, which holds words that the models never heard:
 
-bias        sharpness and a bias a class, by the least log-loss
+filler      sharpness and one bias, for filler, by the least log-loss
+bias        sharpness and a bias a class, likewise
 thresholds  for each class how much likelier than filler it must be, by the most clips right
-gate        beside the bias, signs of words never heard speak for filler, with fitted slopes
+gate        beside the one bias, signs of words never heard speak for filler, with fitted slopes
 prior       the test's shares of the classes, told by EM from its predictions (Saerens et al. 2002)
 
 The signs: energy, the mean log-sum-exp of the runs' logits (Liu et al. 2020, arXiv:2010.03759); max_logit
@@ -38,8 +39,9 @@ class Parts(NamedTuple):
     """Which parts a decision has."""
 
     bias: bool = False
+    filler: bool = False
     signs: tuple[str, ...] = ()
-    """Of the gate, which brings the bias along."""
+    """Of the gate, which brings filler's bias along."""
     thresholds: bool = False
     prior: bool = False
 
@@ -49,13 +51,15 @@ PLAIN = "none"
 
 DECISIONS: dict[str, Parts] = {
     PLAIN: Parts(),
+    "filler": Parts(filler=True),
     "bias": Parts(bias=True),
     "thresholds": Parts(thresholds=True),
     "prior": Parts(bias=True, prior=True),
-    **{f"gate_{sign}": Parts(bias=True, signs=(sign,)) for sign in SIGNS},
-    "gate": Parts(bias=True, signs=SIGNS),
-    "gate_thresholds": Parts(bias=True, signs=SIGNS, thresholds=True),
-    "gate_prior": Parts(bias=True, signs=SIGNS, prior=True),
+    **{f"gate_{sign}": Parts(filler=True, signs=(sign,)) for sign in SIGNS},
+    "gate": Parts(filler=True, signs=SIGNS),
+    "gate_bias": Parts(bias=True, signs=SIGNS),
+    "gate_thresholds": Parts(filler=True, signs=SIGNS, thresholds=True),
+    "gate_prior": Parts(filler=True, signs=SIGNS, prior=True),
 }
 
 
@@ -185,11 +189,15 @@ def fit(name: str, oof: Answers, signs: Floats, filler: int) -> Decision:
         scale = np.where(spread > SMALLEST, spread, 1.0)  # a sign that is always alike says nothing
         chosen = (chosen - centre) / scale
     slopes, bias = np.r_[1.0, np.zeros(count)], np.zeros(classes)
-    if parts.bias:
-        planes = np.zeros((1 + count, *log.shape))
+    if parts.bias or parts.filler:
+        planes = np.zeros((2 + count, *log.shape))
         planes[0] = log
-        planes[1:, :, filler] = chosen.T
-        slopes, bias = conditional_logit(planes, target, share, start=slopes)
+        planes[1:-1, :, filler] = chosen.T
+        planes[-1, :, filler] = 1
+        start = np.r_[slopes, 0.0]
+        slopes, bias = conditional_logit(planes, target, share, start, with_bias=parts.bias)
+        bias[filler] += slopes[-1]
+        slopes = slopes[:-1]
     scores = slopes[0] * log + bias
     scores[:, filler] += chosen @ slopes[1:]
     known: Floats = np.bincount(target, share, classes).astype(np.float64)
