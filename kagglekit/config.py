@@ -8,7 +8,7 @@ parameters that a search found.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -290,6 +290,9 @@ class Train(Section):
     below which it is silence; fit: those with the best CV score."""
     only: tuple[str, ...] = ()
     """Classes to train and score on, for a look at a part of the problem; empty: all."""
+    teaching: Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")] = ""
+    """Key of test clips and soft targets to learn from, which `pseudo` and `distill` make; empty: the labels
+    alone."""
     bf16: bool | Literal["auto"] = "auto"
     """Autocast to bfloat16; auto: where the hardware multiplies it natively."""
     seed: int = 0
@@ -340,11 +343,37 @@ def _known_model(name: str) -> str:
 ModelName = Annotated[str, AfterValidator(_known_model)]
 
 
-class Ensemble(Section):
-    """Caruana selection on OOF predictions."""
+def _known_method(name: str) -> str:
+    from kagglekit.ensemble.methods import METHODS  # here, because they take this section
 
-    rounds: Count = 50
-    """Models picked, with replacement."""
+    return _known(name, METHODS, "ensemble method")
+
+
+def _known_decision(name: str) -> str:
+    from kagglekit.ensemble.unknown import DECISIONS
+
+    return _known(name, DECISIONS, "decision")
+
+
+def _known(name: str, names: Iterable[str], what: str) -> str:
+    if name not in (AUTO, *names):
+        raise ValueError(f"no {what} '{name}'; {close_match(name, (AUTO, *names))}")
+    return name
+
+
+AUTO = "auto"
+"""What `kagglekit ensemble` chooses by nested CV."""
+
+
+class Ensemble(Section):
+    """How runs are blended, and how the blend decides."""
+
+    method: Annotated[str, AfterValidator(_known_method)] = "caruana"
+    """A method of `kagglekit ensemble`'s table; auto: the one that it chooses."""
+    decision: Annotated[str, AfterValidator(_known_decision)] = AUTO
+    """A decision of its second table, none for the largest probability; auto: the one that it chooses."""
+    rounds: Count = 25
+    """Models that a selection picks, with replacement."""
     bags: Count = 20
     """Selections on random halves of the runs that are averaged."""
     seed: int = 0

@@ -9,13 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit.calibration import Answers, Floats, calibrate, log_probs
+from kagglekit.bootstrap import standard_error
+from kagglekit.calibration import Answers, Floats, calibrate, log_probs, prior_by_em
 from kagglekit.config import Config
 from kagglekit.data.clips import PARTS
 from kagglekit.validation import Score, clip_weights, score
-
-STEPS = 500  # of EM, at most; some 30 are common
-RESAMPLES = 1000  # of the bootstrap: a standard error to 2 %
 
 
 class Part(NamedTuple):
@@ -107,29 +105,19 @@ def decision_bias(oof: Answers, fold: NDArray[Any], speaker: pl.Series, classes:
     for number in np.unique(fold):
         rest = Answers(*(column[fold != number] for column in oof))
         moved[fold == number] = calibrate(rest)(oof.log[fold == number]).argmax(1)
-    change = oof.weight * (1.0 * (moved == oof.target) - (plain == oof.target))
+    change = 1.0 * (moved == oof.target) - (plain == oof.target)
     bias = calibrate(oof).bias
     return Bias(
         by_class=dict(zip(classes, (bias - bias.mean()).tolist(), strict=True)),
-        gain=float(change.sum() / oof.weight.sum()),
-        error=_bootstrap_error(change, oof.weight, speaker),
+        gain=float(oof.weight @ change / oof.weight.sum()),
+        error=standard_error(change, oof.weight, speaker.to_numpy()),
     )
-
-
-def _bootstrap_error(change: Floats, weight: Floats, speaker: pl.Series) -> float:
-    """Standard error of sum(change) / sum(weight) over clips, where speakers are drawn."""
-    group = np.unique(speaker.to_numpy(), return_inverse=True)[1]
-    sums = np.stack([np.bincount(group, change), np.bincount(group, weight)], axis=1)
-    draws = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), RESAMPLES)
-    drawn = (draws @ sums).T
-    return float(np.std(drawn[0] / np.maximum(drawn[1], 1e-12)))
 
 
 def estimate_prior(oof: Answers, test: Sequence[NDArray[np.floating[Any]]]) -> Floats:
     """Share of each class among the test clips, from their predictions: EM of Saerens et al. 2002.
 
-    (https://doi.org/10.1162/089976602753284446) It supposes that a class is in the test as it is in OOF, so
-    weighted, and calibrated probabilities (Alexandari et al. 2020, arXiv:1901.06852), which OOF gives.
+    It supposes that a class is in the test as it is in OOF, so weighted.
 
     Args:
         test: each fold's probabilities of the test clips (clips, classes).
@@ -137,11 +125,4 @@ def estimate_prior(oof: Answers, test: Sequence[NDArray[np.floating[Any]]]) -> F
     calibrated = calibrate(oof)
     probs = np.concatenate([calibrated(log_probs(np.log(member + 1e-12))) for member in test])
     known = np.bincount(oof.target, oof.weight, probs.shape[1]) / oof.weight.sum()
-    prior: Floats = known
-    for _ in range(STEPS):
-        ratio = np.divide(prior, known, out=np.zeros_like(known), where=known > 0)
-        before, prior = prior, ratio * (probs.T @ (1 / np.maximum(probs @ ratio, 1e-12))) / len(probs)
-        if np.abs(prior - before).max() < 1e-6:
-            break
-    prior /= prior.sum()
-    return prior
+    return prior_by_em(probs, known, np.full(len(probs), 1 / len(probs)))

@@ -56,9 +56,7 @@ def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
     Raises:
         SubmissionError: ids, labels or columns are not the sample's, or one class is predicted throughout.
     """
-    sample = _sample(config, workspace)
-    frame = submission.build(sample, ensemble.predicted(config.labels.classes))
-    warnings = submission.check(frame, sample, config.labels.classes)
+    frame, warnings = draft(config, workspace, ensemble)
     models = [run.model for run in ensemble.runs]
     made = {
         "models": models,
@@ -71,6 +69,17 @@ def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
     }
     path, entry = _keep(config, workspace, submission.to_csv(frame), models, made)
     return Written(path, frame, warnings, entry)
+
+
+def draft(config: Config, workspace: Workspace, ensemble: Ensemble) -> tuple[pl.DataFrame, list[str]]:
+    """The ensemble's labels as a submission, checked against the sample, and what is odd about it.
+
+    Raises:
+        SubmissionError: as `write`.
+    """
+    sample = _sample(config, workspace)
+    frame = submission.build(sample, ensemble.predicted(config.labels.classes))
+    return frame, submission.check(frame, sample, config.labels.classes)
 
 
 def take(config: Config, workspace: Workspace, path: Path) -> Written:

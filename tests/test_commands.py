@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -313,6 +314,65 @@ def test_ensemble(here: Path, run: Run) -> None:
     assert sum(data["weights"].values()) == pytest.approx(1)
     shown = run("ensemble").out  # all trained models by default
     assert f"CV {data['cv']:.4f}" in shown and f"{data['weights']['gru']:.4f}" in shown
+
+
+def test_ensemble_shows_every_method_and_decision(here: Path, run: Run) -> None:
+    from kagglekit.ensemble.methods import METHODS
+    from kagglekit.ensemble.unknown import DECISIONS
+
+    data = run("--json", "ensemble", "--models", "runs").data
+    assert {row["name"] for row in data["methods"]} == set(METHODS)
+    assert {row["name"] for row in data["decisions"]} == set(DECISIONS)
+    shown = run("ensemble", "--models", "all").out
+    assert "chosen: " in shown and f"--method {data['method']} --decision {data['decision']}\n" in shown
+    named = run("--json", "ensemble", "--method", "rank", "--decision", "bias").data
+    assert (named["method"], named["decision"]) == ("rank", "bias")
+    assert [row["name"] for row in named["methods"] if row["name"] != "mean"] == ["rank"]
+
+
+def test_ensemble_of_runs_by_name(here: Path, run: Run) -> None:
+    (folder,) = here.glob(".kagglekit/runs/gru/*/")
+    data = run("--json", "ensemble", "--models", f"gru/{folder.name},tcresnet").data
+    assert set(data["weights"]) == {"gru", "tcresnet"}
+    done = run("--quiet", "ensemble", "--models", "gru/0123")
+    assert (done.code, done.err) == (
+        1,
+        f"error: there is no finished run gru/0123\nhint:  known: {folder.name}\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("ensemble --method carauna", "there is no method 'carauna'\nhint:  did you mean 'caruana'?"),
+        ("submit --decision gates", "there is no decision 'gates'\nhint:  did you mean 'gate'?"),
+        ("submit --best --method mean", "--best chooses method and decision itself\nhint:  name them"),
+        ("submit --file a.csv --method mean", "--method, --decision and --dry-run are about blending"),
+        ("submit --dry-run --upload", "--dry-run sends nothing\nhint:  leave --dry-run or --upload out"),
+        (
+            "submit --set ensemble.method=best",
+            "ensemble.method: no ensemble method 'best'; known: auto, caruana",
+        ),
+    ],
+)
+def test_choices_that_cannot_be(argv: str, message: str, bare: Path, run: Run) -> None:
+    done = run("--quiet", *argv.split())
+    assert (done.code, done.out) == (1, "") and message in done.err, done.err
+
+
+def test_submit_dry_run_writes_nothing(here: Path, run: Run) -> None:
+    done = run("submit", "--best", "--dry-run")
+    assert done.code == 0 and "nothing was written (--dry-run)\n" in done.out
+    assert "expected public score 0." in done.out and "rank 1 of 1" not in done.out
+    assert not list(here.glob("submissions/*.csv")) and not (here / "submissions/leaderboard.jsonl").exists()
+
+
+def test_submit_best_tells_what_changed(here: Path, run: Run) -> None:
+    best = run("--json", "submit", "--best").data
+    assert {"method", "decision", "expected"} <= best.keys() and "change" not in best
+    assert run("submit", "--ensemble", "gru", "--upload", "--yes").code == 0
+    shown = run("submit", "--ensemble", "tcresnet").out
+    assert re.search(r"  \d+ rows differ from \S+_gru_\S+\.csv", shown)
 
 
 def test_without_names_a_model_of_other_folds_is_left_out(here: Path, run: Run) -> None:

@@ -77,7 +77,7 @@ def probs(path: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
 
 def test_the_blend_is_the_weighted_mean(competition: Competition, make_run: MakeRun) -> None:
     runs = [make_run("gru", seed=1), make_run("lstm", seed=2), make_run("tcresnet", skill=0.5, seed=3)]
-    made = build(*competition, runs)
+    made = build(*competition, runs, decision="none")
     assert made.name == "gru+lstm+tcresnet"
     assert sum(made.weights) == pytest.approx(1) and min(made.weights) >= 0
     for name in ("test.parquet", "oof.parquet"):
@@ -88,7 +88,7 @@ def test_the_blend_is_the_weighted_mean(competition: Competition, make_run: Make
 
 
 def test_predicted_labels_are_the_blends_argmax(competition: Competition, make_run: MakeRun) -> None:
-    made = build(*competition, [make_run("gru", seed=1), make_run("lstm", seed=2)])
+    made = build(*competition, [make_run("gru", seed=1), make_run("lstm", seed=2)], decision="none")
     classes = competition[0].labels.classes
     members = [probs(run.folder / "test.parquet") for run in made.runs]
     expected = {
@@ -119,7 +119,7 @@ def test_weights_json(competition: Competition, make_run: MakeRun) -> None:
 def test_a_single_model_is_itself(competition: Competition, make_run: MakeRun) -> None:
     config, workspace, prepared = competition
     run = make_run("gru", seed=1)
-    made = build(config, workspace, prepared, [run])
+    made = build(config, workspace, prepared, [run], decision="none")
     assert (made.name, made.weights) == ("gru", (1.0,))
     oof = pl.read_parquet(run.folder / "oof.parquet")
     clips = oof.select("clip_id").join(prepared.clips, on="clip_id", how="left", maintain_order="left")

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kagglekit.ensemble.selection import blend, nested, select
+from kagglekit.ensemble.blends import Mean
+from kagglekit.ensemble.selection import greedy, select
 from kagglekit.errors import KagglekitError
 
 SETTINGS = {"rounds": 20, "bags": 4, "seed": 0}
@@ -30,7 +31,7 @@ def score(probs, target, weight, picks):
     return round(accuracy(mean, target, weight), 9), -log_loss
 
 
-def plain_selection(probs, target, weight, rounds):
+def plain_selection(probs, target, weight, rounds, initial=5):
     """The algorithm by definition: no sums kept, no clips left out. For at most five models."""
 
     def best_prefix(picks):
@@ -40,7 +41,7 @@ def plain_selection(probs, target, weight, rounds):
 
     models = list(range(len(probs)))
     ranked = sorted(models, key=lambda m: score(probs, target, weight, [m]), reverse=True)
-    picks = best_prefix(ranked)
+    picks = best_prefix(ranked) if initial else []
     while len(picks) < rounds:
         picks = [*picks, max(models, key=lambda m: score(probs, target, weight, [*picks, m]))]
     return np.bincount(best_prefix(picks), minlength=len(models)) / len(best_prefix(picks))
@@ -63,7 +64,7 @@ def test_weights_are_shares_and_never_worse_than_the_best_model(models):
     weights = select(probs, target, weight, **SETTINGS)
     best = max(accuracy(p, target, weight) for p in probs)
     assert (weights >= 0).all() and weights.sum() == pytest.approx(1)
-    assert accuracy(blend(probs, weights), target, weight) >= best
+    assert accuracy(Mean(weights)(probs), target, weight) >= best
 
 
 def test_a_mean_of_bags_that_is_worse_than_the_best_model_is_not_used(monkeypatch):
@@ -72,7 +73,7 @@ def test_a_mean_of_bags_that_is_worse_than_the_best_model_is_not_used(monkeypatc
     worst = np.eye(6)[0]
     monkeypatch.setattr("kagglekit.ensemble.selection._bagged", lambda *args: worst)
     weights = select(probs, target, weight, **SETTINGS)
-    assert accuracy(blend(probs, weights), target, weight) >= max(accuracy(p, target, weight) for p in probs)
+    assert accuracy(Mean(weights)(probs), target, weight) >= max(accuracy(p, target, weight) for p in probs)
 
 
 def test_a_useless_model_gets_no_weight():
@@ -120,22 +121,13 @@ def test_clips_without_any_weight_are_refused():
         select(probs, target, 0 * weight, **SETTINGS)
 
 
-def test_nested_uses_no_clip_for_its_own_prediction():
-    probs, target, weight = predictions(models=4)
-    fold = np.arange(600) % 3
-    honest = nested(probs, target, weight, fold, **SETTINGS)
-    wrong = np.where(fold == 1, (target + 1) % 5, target)
-    other = nested(probs, wrong, weight, fold, **SETTINGS)
-    assert honest.shape == (600, 5) and np.allclose(honest.sum(axis=1), 1, atol=1e-5)
-    assert (honest[fold == 1] == other[fold == 1]).all()
-
-
-def test_nested_blends_as_told():
-    probs, target, weight = predictions(models=2)
-    first = nested(probs, target, weight, np.arange(600) % 2, **SETTINGS, blend=lambda p, w: p[0])
-    assert (first == probs[0]).all()
+@pytest.mark.parametrize("seed", range(4))
+def test_greedy_starts_from_nothing(seed):
+    probs, target, weight = predictions(models=3 + seed, seed=seed)
+    weights = greedy(probs, target, weight, rounds=12)
+    assert np.allclose(weights, plain_selection(probs, target, weight, rounds=12, initial=0))
 
 
 def test_blend_is_the_weighted_mean():
     probs, _, _ = predictions(models=2)
-    assert np.allclose(blend(probs, np.array([0.25, 0.75])), 0.25 * probs[0] + 0.75 * probs[1], atol=1e-6)
+    assert np.allclose(Mean(np.array([0.25, 0.75]))(probs), 0.25 * probs[0] + 0.75 * probs[1], atol=1e-6)

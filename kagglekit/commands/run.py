@@ -50,4 +50,5 @@ def run(args: argparse.Namespace) -> None:
     console.show(lines)
     args.ensemble = [trained.model for trained in runs]
     args.force, args.no_wait, args.message, args.keep_sent, args.file = False, False, None, True, None
+    args.method, args.decision, args.best, args.dry_run = None, None, False, False
     submit_command.run(args)

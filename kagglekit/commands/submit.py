@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
 
 from kagglekit.commands import names
+from kagglekit.commands.ensemble import add_choices
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from kagglekit.config import Config
     from kagglekit.ensemble.build import Ensemble
     from kagglekit.hosts.base import Host
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from kagglekit.submit import Written
     from kagglekit.workspace import Workspace
 
+MOVES = 6  # kinds of change that are named
 EXAMPLE = """example:
   $ kagglekit submit --ensemble ast,wav2vec2 --upload
   submissions/20261122-101500_ast+wav2vec2_0.9312.csv: 158,538 rows, CV 0.9312
@@ -25,9 +30,16 @@ EXAMPLE = """example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--ensemble", type=names, default=None, metavar="A,B", help="models; all trained ones by default"
+        "--ensemble",
+        type=names,
+        default=None,
+        metavar="A,B",
+        help="models, or runs as model/id; all trained models by default",
     )
+    source.add_argument("--best", action="store_true", help="the best by nested CV of all that is trained")
     source.add_argument("--file", default=None, metavar="CSV", help="one made elsewhere, checked as ours are")
+    add_choices(parser, None)
+    parser.add_argument("--dry-run", action="store_true", help="write nothing, send nothing: only show it")
     parser.add_argument("--upload", action="store_true", help="send it to the host")
     parser.add_argument("--yes", action="store_true", help="without asking")
     parser.add_argument("--force", action="store_true", help="even if the same bytes were sent before")
@@ -41,21 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    import shlex
     from pathlib import Path
 
     from kagglekit import console
     from kagglekit.commands import next_command, open_workspace
-    from kagglekit.commands.ensemble import weights_of
     from kagglekit.submit import take, write
 
     config, workspace = open_workspace(args)
-    file = args.file
-    made = None if file else _blend(args, config, workspace)
-    written = write(config, workspace, made) if made else take(config, workspace, Path(file or ""))
-    console.show(_described(written, made, config))
+    _check_options(args)
+    made = None if args.file else _blend(args, config, workspace)
+    if args.dry_run and made:
+        return _rehearse(args, config, workspace, made)
+    written = write(config, workspace, made) if made else take(config, workspace, Path(args.file or ""))
+    what = ["--file", shlex.quote(args.file)] if args.file else _same_again(made)
+    outlook = _outlook(args, config, workspace, made, written.frame)
+    console.show([*_described(written.frame, written.warnings, made, config, written), *outlook.lines])
     entry = written.entry
-    what = ["--ensemble", ",".join(run.model for run in made.runs)] if made else ["--file", file or ""]
     lines: list[object] = []
     if args.upload:
         if args.keep_sent and entry.status in ("PENDING", "COMPLETE"):
@@ -63,38 +76,155 @@ def run(args: argparse.Namespace) -> None:
         else:
             entry = _upload(args, written, config, workspace)
             lines.append(f"sent as {entry.ref}: {_scores(entry)}")
-    then = "leaderboard" if args.upload else f"submit {shlex.join(what)} --upload"
-    lines.append(next_command(args, then))
-    data = {"csv": written.path, "rows": len(written.frame), "cv": entry.cv_score}
-    weights = {} if made is None else weights_of(made)
+    lines.append(next_command(args, "leaderboard" if args.upload else f"submit {' '.join(what)} --upload"))
+    data = {"csv": written.path, "rows": len(written.frame), "cv": entry.cv_score, **_facts(made)}
     scores = {"status": entry.status, "ref": entry.ref, "public": entry.public, "private": entry.private}
-    console.result({**data, "weights": weights, **scores, "warnings": written.warnings}, lines)
+    console.result({**data, **outlook.data, **scores, "warnings": written.warnings}, lines)
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse what cannot be together.
+
+    Raises:
+        ConfigError: a blend's option with --file, or nothing to rehearse.
+    """
+    from kagglekit.commands.ensemble import check_choices
+    from kagglekit.errors import ConfigError
+
+    check_choices(args)
+    if args.file and (args.method or args.decision or args.dry_run):
+        raise ConfigError(
+            "--method, --decision and --dry-run are about blending, and --file is not blended",
+            hint="leave them out: without --upload, --file sends nothing either",
+        )
+    if args.best and (args.method or args.decision):
+        raise ConfigError(
+            "--best chooses method and decision itself", hint="name them with --ensemble instead"
+        )
+    if args.dry_run and args.upload:
+        raise ConfigError("--dry-run sends nothing", hint="leave --dry-run or --upload out")
 
 
 def _blend(args: argparse.Namespace, config: Config, workspace: Workspace) -> Ensemble:
     from kagglekit.commands import best_runs
     from kagglekit.data.prepare import prepare
-    from kagglekit.ensemble.build import build
+    from kagglekit.ensemble.build import best, build
 
     prepared = prepare(config, workspace)
-    return build(config, workspace, prepared, best_runs(config, workspace, prepared, args.ensemble))
+    if args.best:
+        return best(config, workspace, prepared, best_runs(config, workspace, prepared, ["runs"]))
+    runs = best_runs(config, workspace, prepared, args.ensemble)
+    return build(config, workspace, prepared, runs, args.method, args.decision)
 
 
-def _described(written: Written, made: Ensemble | None, config: Config) -> list[object]:
+def _rehearse(args: argparse.Namespace, config: Config, workspace: Workspace, made: Ensemble) -> None:
+    """Show all that --upload would show before it asks."""
+    from kagglekit import console
+    from kagglekit.commands import next_command
+    from kagglekit.submit import draft
+
+    frame, warnings = draft(config, workspace, made)
+    outlook = _outlook(args, config, workspace, made, frame)
+    console.result(
+        {
+            "csv": None,
+            "rows": len(frame),
+            "cv": made.score.cv,
+            **_facts(made),
+            **outlook.data,
+            "warnings": warnings,
+        },
+        [
+            *_described(frame, warnings, made, config, None),
+            *outlook.lines,
+            "nothing was written (--dry-run)",
+            next_command(args, f"submit {' '.join(_same_again(made))} --upload"),
+        ],
+    )
+
+
+def _same_again(made: Ensemble | None) -> list[str]:
+    """The options that mean this ensemble, whatever is trained by then."""
+    from kagglekit.commands.ensemble import choices_of, members_of
+
+    return [] if made is None else ["--ensemble", members_of(made.runs), *choices_of(made).split()]
+
+
+def _facts(made: Ensemble | None) -> dict[str, object]:
+    """For JSON."""
+    from kagglekit.commands.ensemble import weights_of
+
+    if made is None:
+        return {"weights": {}}
+    return {"weights": weights_of(made), "method": made.method, "decision": made.decision}
+
+
+def _described(
+    frame: pl.DataFrame, warnings: list[str], made: Ensemble | None, config: Config, written: Written | None
+) -> list[object]:
     """What is about to be sent, and how good it may be."""
     from kagglekit.commands import show_score
     from kagglekit.commands.ensemble import members_table
     from kagglekit.submission import class_balance
 
-    cv = "" if written.entry.cv_score is None else f", CV {written.entry.cv_score:.4f}"
-    balance = class_balance(written.frame, config.labels.classes)
-    return [
-        *([] if made is None else [members_table(made)]),
-        f"{written.path}: {len(written.frame):,} rows{cv}",
-        *([] if made is None else show_score(made.score)),
-        "  labels: " + ", ".join(f"{label} {count:,} ({share:.1%})" for label, count, share in balance),
-        *(f"  warning: {text}" for text in written.warnings),
-    ]
+    lines: list[object] = []
+    if made is not None:
+        lines += [members_table(made), f"{made.name}: {made.method}, decision {made.decision}"]
+        lines += show_score(made.score)
+    if written is not None:
+        cv = "" if written.entry.cv_score is None else f", CV {written.entry.cv_score:.4f}"
+        lines.append(f"{written.path}: {len(frame):,} rows{cv}")
+    balance = class_balance(frame, config.labels.classes)
+    lines.append(
+        "  labels: " + ", ".join(f"{label} {count:,} ({share:.1%})" for label, count, share in balance)
+    )
+    return lines + [f"  warning: {text}" for text in warnings]
+
+
+class _Outlook(NamedTuple):
+    """What to expect, for people and for JSON."""
+
+    lines: list[object]
+    data: dict[str, object]
+
+
+def _outlook(
+    args: argparse.Namespace, config: Config, workspace: Workspace, made: Ensemble | None, frame: pl.DataFrame
+) -> _Outlook:
+    """What changed since the last submission, and the score to come; the host is asked only where it would
+    be asked anyway, or for a rehearsal."""
+    from kagglekit import console, outlook
+    from kagglekit.errors import KagglekitError
+    from kagglekit.hosts import open_host
+    from kagglekit.ledger import Ledger, host_name
+
+    out = _Outlook([], {})
+    ledger = Ledger(workspace.ledger_path)
+    changed = outlook.change(frame, ledger, host_name(config), workspace.submissions)
+    if changed is not None:
+        moves = ", ".join(f"{before} to {after} {count:,}" for before, after, count in changed.moves[:MOVES])
+        more = ", ..." * (len(changed.moves) > MOVES)
+        out.lines.append(
+            f"  {changed.rows:,} rows differ from {changed.csv}{': ' * bool(moves)}{moves}{more}"
+        )
+        out.data["change"] = changed._asdict()
+    if made is None:
+        return out
+    hope = outlook.expected(made.score, len(frame))
+    out.data["expected"] = hope._asdict()
+    text = f"  expected public score {hope.score:.4f} (95 % {hope.low:.4f} to {hope.high:.4f})"
+    if args.upload or args.dry_run:
+        try:
+            place = outlook.standing(open_host(config, workspace.root), hope)
+        except KagglekitError as error:  # no ranks: the rest counts for more
+            console.note(f"no ranks: {error}")
+            place = None
+        if place is not None:
+            medal = f", {place.zone}" if place.zone else ""
+            text += f", rank {place.rank} of {place.teams} ({place.best} to {place.worst}){medal}"
+            out.data["standing"] = place._asdict()
+    out.lines.append(text)
+    return out
 
 
 def _scores(entry: Entry) -> str:

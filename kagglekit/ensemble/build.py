@@ -1,38 +1,52 @@
-"""Stored OOF and test logits of several runs -> one weighted mean, with an honest score."""
+"""Stored OOF and test logits of several runs -> one blend and its decision, with an honest score."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit import tables
-from kagglekit.config import Config
+from kagglekit.calibration import Answers
+from kagglekit.config import AUTO, Config
+from kagglekit.data.clips import PARTS
 from kagglekit.data.prepare import Prepared
-from kagglekit.ensemble.selection import blend, nested, select
+from kagglekit.ensemble import methods, unknown
+from kagglekit.ensemble.blends import Blend, Floats, log_of, softmax_of
+from kagglekit.ensemble.lab import Table, compare_decisions, compare_methods
+from kagglekit.ensemble.methods import METHODS, Oof
+from kagglekit.ensemble.unknown import Decision, measure_signs
 from kagglekit.errors import KagglekitError
 from kagglekit.training.loop import OOF, predictions
-from kagglekit.training.runs import TEST, Run, fold_probs, logits_of, rows_of, softmax, train_again
+from kagglekit.training.runs import TEST, Run, fold_logits, logits_of, rows_of, train_again
 from kagglekit.validation import Score, clip_weights, score
-from kagglekit.workspace import Workspace, locked, write_json
+from kagglekit.workspace import Workspace, key_of, locked, write_json
 
 WEIGHTS = "weights.json"
+MAX_NAME = 60  # characters of a folder's name
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A weighted mean of runs."""
+    """Blended runs."""
 
     name: str
     runs: tuple[Run, ...]
     weights: tuple[float, ...]
+    """Each run's part in the blend; they add up to 1."""
+    method: str
+    decision: str
+    tables: tuple[Table, ...]
+    """What was judged on the way: methods, then decisions; those that were named are judged alone."""
+    by_part: tuple[dict[str, dict[str, float]], ...]
+    """For each of `tables`: accuracy by name and part of the clips."""
     score: Score
-    """Of OOF predictions whose weights were chosen on the other folds."""
+    """Of OOF predictions by what was chosen and fitted on the other folds."""
     folder: Path
     test: pl.DataFrame
     """clip_id and logits of every test clip: the folder's may by now be another process's."""
@@ -43,53 +57,152 @@ class Ensemble:
         return self.test.select("clip_id").with_columns(label=pl.Series(labels, dtype=pl.String))
 
 
-def build(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
-    """Choose weights on OOF, blend OOF and test predictions, and keep all of it.
+def best(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
+    """The best by nested CV: of every run blended, of each model's best run blended, and of any single run.
+
+    Arguments and errors as those of `build`.
+    """
+    best_of = {run.model: run for run in sorted(runs, key=lambda run: run.score.oof)}
+    sets = [list(best_of.values()), list(runs)] if len(best_of) < len(runs) else [list(runs)]
+    built = [build(config, workspace, prepared, chosen, AUTO, AUTO) for chosen in sets]
+    top = max(built, key=lambda one: one.score.oof)  # of equals the one of fewer runs
+    single = max(runs, key=lambda run: run.score.oof)
+    if len(runs) > 1 and single.score.oof > top.score.oof:
+        return build(config, workspace, prepared, [single], AUTO, AUTO)
+    return top
+
+
+class Library(NamedTuple):
+    """What the runs predicted, checked and in one order."""
+
+    oof: Oof
+    signs: Floats
+    """(clips, 3), of the OOF logits: what tells words never heard."""
+    clips: pl.DataFrame
+    """Rows of the clips table, one for each OOF clip."""
+    test_clips: pl.DataFrame
+    """clip_id of each test clip."""
+
+    @property
+    def speaker(self) -> NDArray[Any]:
+        """(clips,), who the bootstrap draws; a clip without a speaker is one of its own."""
+        return self.clips.select(pl.coalesce("speaker", "clip_id")).to_series().to_numpy()
+
+
+def build(
+    config: Config,
+    workspace: Workspace,
+    prepared: Prepared,
+    runs: Sequence[Run],
+    method: str | None = None,
+    decision: str | None = None,
+) -> Ensemble:
+    """Choose, fit and judge a blend on OOF, blend OOF and test predictions, and keep all of it.
 
     Args:
         config, workspace, prepared: the competition.
         runs: at least one finished run, each on the present clips and folds.
+        method: how to blend, "auto" for what nested CV says; by default config.ensemble's.
+        decision: what to do to the blend; likewise.
 
     Raises:
         KagglekitError: runs with other clips, folds or classes, or with logits that are not finite.
     """
     runs = sorted(runs, key=lambda run: (run.model, run.id))
+    library = load(config, prepared, runs)
+    judged = judge(config, library, method, decision)
+    chosen = [table.chosen for table in judged]
+    blend, decide = fit(config, library, *chosen)
+    share = np.full(len(library.test_clips), 1 / len(library.test_clips))
+    folds = []
+    for number in range(config.validation.folds):
+        logits = np.stack([fold_logits(run.folder, number) for run in runs])
+        folds.append(decide(blend(softmax_of(logits)), measure_signs(logits), share))
+    result = score(log_of(judged[1].of(chosen[1]).honest), library.clips, config, folds)
+    test = predictions(library.test_clips, log_of(np.mean(folds, axis=0)).astype(np.float32))
+    name = _name(runs)
+    folder = workspace.ensembles / name
+    oof, weight = library.oof, library.oof.weight / library.oof.weight.sum()
+    blended = log_of(decide(blend(oof.probs), library.signs, weight)).astype(np.float32)
+    with locked(folder, name):
+        folder.mkdir(parents=True, exist_ok=True)
+        tables.write(predictions(library.clips, blended), folder / OOF)
+        tables.write(test, folder / TEST)
+        write_json(folder / WEIGHTS, _record(runs, blend, chosen, result))
+    weights = tuple(float(w) for w in blend.weights)
+    by_part = tuple(_by_part(table, library) for table in judged)
+    return Ensemble(
+        name, tuple(runs), weights, chosen[0], chosen[1], tuple(judged), by_part, result, folder, test
+    )
+
+
+def load(config: Config, prepared: Prepared, runs: Sequence[Run]) -> Library:
+    """Read the OOF predictions of runs, in the order given.
+
+    Raises:
+        KagglekitError: as `build`.
+    """
     _check(config, prepared, runs)
     oof = [tables.read(run.folder / OOF, train_again(run.folder)).sort("clip_id") for run in runs]
     test = [tables.read(run.folder / TEST, train_again(run.folder)).sort("clip_id") for run in runs]
     _same_clips(runs, oof, prepared.clips.filter(pl.col("fold") >= 0), "OOF")
     _same_clips(runs, test, prepared.clips.filter(pl.col("split") == "test"), "test")
     clips = rows_of(oof[0], prepared.clips)
-    probs = np.stack([softmax(logits_of(table)) for table in oof])
+    logits = np.stack([logits_of(table) for table in oof])
     target = _class_index(clips["label"].to_list(), config)
-    weight, fold = clip_weights(clips, config), clips["fold"].to_numpy()
-    options = config.ensemble.model_dump()
-    weights = select(probs, target, weight, **options)
-    honest = nested(probs, target, weight, fold, **options) if len(runs) > 1 else probs[0]
-    folds = _fold_blends(runs, weights, config.validation.folds)
-    result = score(_log(honest), clips, config, folds)
-    test_table = predictions(test[0], _log(np.mean(folds, axis=0)))
-    name = "+".join(run.model for run in runs)
-    folder = workspace.ensembles / name
-    with locked(folder, name):
-        folder.mkdir(parents=True, exist_ok=True)
-        tables.write(predictions(clips, _log(blend(probs, weights))), folder / OOF)
-        tables.write(test_table, folder / TEST)
-        write_json(folder / WEIGHTS, _record(runs, weights, result))
-    return Ensemble(name, tuple(runs), tuple(float(w) for w in weights), result, folder, test_table)
+    predicted = Oof(softmax_of(logits), target, clip_weights(clips, config), clips["fold"].to_numpy())
+    return Library(predicted, measure_signs(logits), clips, test[0].select("clip_id"))
 
 
-def _fold_blends(runs: Sequence[Run], weights: NDArray[Any], folds: int) -> list[NDArray[np.float64]]:
-    """Each fold's models blended: probabilities of the test clips, by clip_id; their mean is submitted."""
-    blends = []
-    for fold in range(folds):
-        members = [w * fold_probs(run.folder, fold) for run, w in zip(runs, weights, strict=True) if w > 0]
-        blends.append(np.sum(members, axis=0))
-    return blends
+def judge(config: Config, library: Library, method: str | None, decision: str | None) -> list[Table]:
+    """Tables of methods and of decisions, each with what is taken: what was asked for, or what is chosen."""
+    settings = config.ensemble
+    method, decision = method or settings.method, decision or settings.decision
+    if len(library.oof.probs) == 1:
+        method = methods.PLAIN  # there is nothing to blend
+    if config.labels.filler is None:
+        decision = unknown.PLAIN
+    filler = len(config.labels.classes) - 1
+    names = tuple(METHODS) if method == AUTO else (method,)
+    first = compare_methods(library.oof, library.speaker, settings, names)
+    why = "as there is one run" if len(library.oof.probs) == 1 else "as asked"
+    first = first if method == AUTO else first._replace(chosen=method, why=why)
+    names = tuple(unknown.DECISIONS) if decision == AUTO else (decision,)
+    second = compare_decisions(
+        library.oof, library.signs, filler, library.speaker, settings, first.chosen, names
+    )
+    return [first, second if decision == AUTO else second._replace(chosen=decision, why="as asked")]
 
 
-def _log(probs: NDArray[Any]) -> NDArray[np.float32]:
-    return np.log(probs + 1e-12).astype(np.float32)
+def _by_part(table: Table, library: Library) -> dict[str, dict[str, float]]:
+    """Weighted accuracy of each method or decision, by part of the clips."""
+    part, weight, target = library.clips["part"].to_numpy(), library.oof.weight, library.oof.target
+    found = {}
+    for judged in table.judged:
+        right = judged.honest.argmax(1) == target
+        of_part = {name: part == name for name in PARTS}
+        found[judged.name] = {
+            name: float(weight[of] @ right[of] / weight[of].sum())
+            for name, of in of_part.items()
+            if weight[of].sum() > 0
+        }
+    return found
+
+
+def fit(config: Config, library: Library, method: str, decision: str) -> tuple[Blend, Decision]:
+    """The blend and the decision that the test clips get, fitted on every fold."""
+    oof = library.oof
+    blend = METHODS[method].fit(oof, config.ensemble)
+    answers = Answers(log_of(blend(oof.probs)), oof.target, oof.weight)
+    return blend, unknown.fit(decision, answers, library.signs, len(config.labels.classes) - 1)
+
+
+def _name(runs: Sequence[Run]) -> str:
+    """`gru+2xtcresnet`, short enough for a file system."""
+    models = [run.model for run in runs]
+    counted = [f"{models.count(m)}x{m}" if models.count(m) > 1 else m for m in dict.fromkeys(models)]
+    name = "+".join(counted)
+    return name if len(name) <= MAX_NAME else f"{len(runs)}-runs-{key_of([run.id for run in runs])}"
 
 
 def _class_index(labels: list[str], config: Config) -> NDArray[np.int64]:
@@ -97,12 +210,12 @@ def _class_index(labels: list[str], config: Config) -> NDArray[np.int64]:
     return np.array([index[label] for label in labels])
 
 
-def _record(runs: Sequence[Run], weights: NDArray[Any], result: Score) -> dict[str, Any]:
+def _record(runs: Sequence[Run], blend: Blend, chosen: Sequence[str], result: Score) -> dict[str, Any]:
     members = [
         {"model": run.model, "run": run.id, "weight": float(w), "cv": run.score.cv}
-        for run, w in zip(runs, weights, strict=True)
+        for run, w in zip(runs, blend.weights, strict=True)
     ]
-    return {"members": members, **result.as_dict()}
+    return {"members": members, "method": chosen[0], "decision": chosen[1], **result.as_dict()}
 
 
 def _check(config: Config, prepared: Prepared, runs: Sequence[Run]) -> None:

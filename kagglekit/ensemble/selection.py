@@ -10,36 +10,20 @@ one. What every model agrees on is decided for any blend and is left out beforeh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kagglekit.ensemble.blends import SMALLEST, Floats, Mean
 from kagglekit.errors import KagglekitError
 
-Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.integer[Any]]
-Blend = Callable[[Floats, Floats], Floats]
 
 SMALLEST_BAG = 5  # simulated, 10 seeds: bags of 2 of 4 models end 0.4 to 0.8 points below all 4
 MAX_INITIAL = 5  # the paper starts from its best 5 to 25 of 2,000 models; our libraries hold tens
 BLOCK = 1024  # clips at once: 10 candidates x ~4 rivals x 1,024 float32 = 164 kB, within a core's L2
 SAME = 1e-9  # accuracies closer than this are equal: far less than a clip, far more than rounding
-SMALLEST = 1e-7  # a probability's lower bound inside the logarithm
-
-
-def blend(probs: Floats, weights: Floats) -> Floats:
-    """Weighted arithmetic mean of probabilities.
-
-    Args:
-        probs: (models, clips, classes).
-        weights: (models,), summing to 1.
-
-    Returns:
-        (clips, classes).
-    """
-    return np.tensordot(weights.astype(probs.dtype), probs, axes=1)
 
 
 def select(probs: Floats, target: Ints, weight: Floats, *, rounds: int, bags: int, seed: int) -> Floats:
@@ -75,7 +59,7 @@ def select(probs: Floats, target: Ints, weight: Floats, *, rounds: int, bags: in
     share = weight / weight.sum()
 
     def accuracy(weights: Floats) -> float:
-        right: NDArray[np.bool_] = blend(probs, weights).argmax(axis=1) == target
+        right: NDArray[np.bool_] = Mean(weights)(probs).argmax(axis=1) == target
         return float(right @ share)
 
     ranked = _library(probs, target, share)
@@ -89,41 +73,13 @@ def select(probs: Floats, target: Ints, weight: Floats, *, rounds: int, bags: in
     return weights if accuracy(weights) >= floor else single
 
 
-def nested(
-    probs: Floats,
-    target: Ints,
-    weight: Floats,
-    fold: Ints,
-    *,
-    rounds: int,
-    bags: int,
-    seed: int,
-    blend: Blend = blend,
-) -> Floats:
-    """Blended predictions of clips that had no say in the weights: what the ensemble is honestly worth.
+def greedy(probs: Floats, target: Ints, weight: Floats, *, rounds: int) -> Floats:
+    """One selection from nothing, without bags: AutoGluon's EnsembleSelection, ties decided by log-loss.
 
-    Args:
-        probs: (models, clips, classes), out-of-fold class probabilities.
-        target: (clips,), index of the true class.
-        weight: (clips,), >= 0: what a clip counts.
-        fold: (clips,), fold of a clip; two folds or more.
-        rounds: as for `select`.
-        bags: as for `select`.
-        seed: as for `select`.
-        blend: how probabilities (models, clips, classes) and weights (models,) make (clips, classes).
-
-    Returns:
-        (clips, classes): each fold's clips blended with the weights that the other folds chose.
-
-    Raises:
-        KagglekitError: as `select`, or a fold leaves no clip that counts.
+    Arguments and result as those of `select`.
     """
-    held_out = np.empty(probs.shape[1:], probs.dtype)
-    for k in np.unique(fold):
-        here, rest = fold == k, fold != k
-        weights = select(probs[:, rest], target[rest], weight[rest], rounds=rounds, bags=bags, seed=seed)
-        held_out[here] = blend(probs[:, here], weights)
-    return held_out
+    library = _library(probs, target, weight / weight.sum())
+    return _shares(_grow(library, rounds, initial=0), len(probs))
 
 
 class _Library(NamedTuple):
@@ -205,16 +161,17 @@ def _shares(picks: Ints, models: int) -> Floats:
     return np.bincount(picks, minlength=models) / len(picks)
 
 
-def _grow(library: _Library, rounds: int) -> Ints:
-    """One greedy selection with replacement: the caller's places of the models picked, its best prefix."""
+def _grow(library: _Library, rounds: int, initial: int = MAX_INITIAL) -> Ints:
+    """One greedy selection with replacement, started from the `initial` best models: the caller's places of
+    the models picked, its best prefix."""
     selection = _Selection(library)
-    for place in range(min(MAX_INITIAL, len(library.order), rounds)):
+    for place in range(min(initial, len(library.order), rounds)):
         selection.pick_from(slice(place, place + 1))
-    selection.keep_best_prefix()
+    if initial:
+        selection.keep_best_prefix()
     while len(selection.picks) < rounds:
         selection.pick_from(slice(None))
-    selection.keep_best_prefix()
-    return library.order[selection.picks]
+    return library.order[selection.picks[: selection.best_prefix()]]
 
 
 class _Selection:
@@ -240,9 +197,13 @@ class _Selection:
         self.margins += self.library.margins[place]
         self.hits += self.library.hits[place]
 
+    def best_prefix(self) -> int:
+        """How many picks there were at the best score, the first of equals."""
+        return self.scores.index(max(self.scores)) + 1
+
     def keep_best_prefix(self) -> None:
-        """Forget the picks after the best score, the first of equals."""
-        best = self.scores.index(max(self.scores)) + 1
+        """Forget the picks after the best score."""
+        best = self.best_prefix()
         del self.picks[best:], self.scores[best:]
         self.margins = self.library.margins[self.picks].sum(axis=0)
         self.hits = self.library.hits[self.picks].sum(axis=0)

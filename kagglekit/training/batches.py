@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,6 +15,7 @@ from kagglekit import models
 from kagglekit.config import Train
 from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join, uniform
 from kagglekit.training.dataset import Dataset, Head
+from kagglekit.training.teaching import Lesson
 
 CUT = 0.25, 0.75
 """Share of a word that is over where a double word goes on with another. Cut in the middle alone, "one" was
@@ -28,18 +30,19 @@ class Batches:
         train: batch size, seed and augmentation.
         dataset: inputs and noise.
         head: what the outputs are.
-        clips: rows of the clips table to learn from.
+        lesson: clips to learn from, and soft targets where there are any.
         fold: that must not be heard; it is part of the seed.
     """
 
     def __init__(
-        self, model: str, train: Train, dataset: Dataset, head: Head, clips: pl.DataFrame, fold: int
+        self, model: str, train: Train, dataset: Dataset, head: Head, lesson: Lesson, fold: int
     ) -> None:
+        clips, self.soft = lesson
         self.train, self.dataset, self.head, self.fold = train, dataset, head, fold
         self.domain = DOMAINS[models.info(model).input]
         self.splits = clips["split"].to_numpy()
         self.rows = clips["row"].to_numpy().astype(np.int64)
-        self.targets = head.targets(clips)
+        self.targets = head.targets(clips) if self.soft is None else self.soft.argmax(1)
         self.is_speech = torch.from_numpy((clips["part"] != "silence").to_numpy())
         self.chance = class_chance(clips, train.balance) if train.balance else None
         noise = dataset.noise_for(fold) if train.augment.noise else []
@@ -68,8 +71,15 @@ class Batches:
             x, index = self._reversed_words(x, index, speech, generator)
             x, index = self._double_words(x, index, speech, generator)
             x = self.augmenter(x, generator)
-            y = functional.one_hot(index, len(self.head.outputs)).float()
+            y = self._soft(chosen, index)
             yield self._mixup(x, y, generator)
+
+    def _soft(self, chosen: NDArray[np.int64], index: Tensor) -> Tensor:
+        """(batch, outputs): one-hot, or a teacher's where the clip has stayed the word that it was."""
+        y = functional.one_hot(index, len(self.head.outputs)).float()
+        if self.soft is None:
+            return y
+        return torch.where((index == self.targets[chosen])[:, None], self.soft[chosen], y)
 
     def _order(self, generator: torch.Generator) -> Tensor:
         """Clips of an epoch: each once, or drawn so that classes come evenly."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Dataset:
     audio: Audio
     features: Features | None
     """None: the model hears waveforms."""
+    teaching: Path | None = None
+    """Folder of what is learnt besides labels; None: nothing is."""
 
     @property
     def hears_waveforms(self) -> bool:

@@ -30,6 +30,7 @@ from kagglekit.training.optimizers import (
     stop_at_nonfinite,
 )
 from kagglekit.training.plan import Plan
+from kagglekit.training.teaching import lesson
 from kagglekit.validation import Score, score
 from kagglekit.workspace import write_json
 
@@ -83,7 +84,8 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
     # -- data ---------------------------------------------------------------------------------
     learned = training_rows(job.dataset.clips, job.number, job.config, train.seed)
     judged = validation_rows(job.dataset.clips, job.number)
-    batches = Batches(job.plan.model, train, job.dataset, job.head, learned, job.number)
+    taught = lesson(job.dataset.teaching, job.number, learned, job.head)
+    batches = Batches(job.plan.model, train, job.dataset, job.head, taught, job.number)
 
     # -- model, optimizer, running mean of the weights ----------------------------------------
     on = device()
@@ -186,7 +188,8 @@ def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, 
         training_rows(dataset.clips, 0, config, plan.train.seed),
         validation_rows(dataset.clips, 0),
     )
-    batches = Batches(plan.model, plan.train, dataset, head, learned, 0)
+    taught = lesson(dataset.teaching, 0, learned, head)
+    batches = Batches(plan.model, plan.train, dataset, head, taught, 0)
     on = device()
     model = models.build(plan.model, plan.params, len(head.outputs)).to(on).train()
     optimizer, ema = make_optimizer(model, plan.train), Ema(model, plan.train.ema)

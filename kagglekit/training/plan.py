@@ -12,7 +12,8 @@ from kagglekit.errors import ConfigError, close_match
 from kagglekit.training.precision import bf16_is_native
 
 VERSION = 4  # part of every run id: raise it when training itself changes its results
-ADDED = ("thresholds", "only")  # fields of Train that runs which do not use them do not have in their ids
+# Fields of Train that a run which does not use them does not have in its id.
+ADDED = ("thresholds", "only", "teaching")
 
 NEEDS_BOTH = ("words_threshold", "cascade", "zero_shot")
 """Label schemes that give out silence and filler in ways of their own."""
@@ -111,6 +112,11 @@ def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
         raise ConfigError(
             f"train.only: {', '.join(train.only)} with train.labels: {train.labels} cannot be",
             hint="name two classes or more, and set train.labels to targets or words",
+        )
+    if train.teaching and train.labels not in ("targets", "words"):
+        raise ConfigError(
+            f"train.labels {train.labels} cannot learn from a teaching",
+            hint="set train.labels to targets or words",
         )
     if train.only:  # in whatever order they are named, they are the same run
         train = train.model_copy(update={"only": tuple(name for name in classes if name in train.only)})

@@ -21,6 +21,7 @@ from kagglekit.errors import KagglekitError
 from kagglekit.features import embeddings, logmel
 from kagglekit.features.cache import log_mel_cache
 from kagglekit.processes import cores, run_all
+from kagglekit.training import teaching
 from kagglekit.training.dataset import Dataset, Head, make_head, training_view
 from kagglekit.training.loop import META, STATE, Fold, device, predict, predictions, train_fold
 from kagglekit.training.plan import VERSION, Plan
@@ -66,6 +67,7 @@ def make_dataset(config: Config, workspace: Workspace, prepared: Prepared, plan:
         noise_fold=prepared.noise_fold,
         audio=config.audio,
         features=plan.features if hears == "log_mel" else None,
+        teaching=teaching.find(workspace, plan.train.teaching),
     )
 
 

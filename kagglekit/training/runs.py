@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kagglekit import models, tables
 from kagglekit.config import Config, Train
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.errors import KagglekitError, MissingError, close_match
 from kagglekit.training import checkpoint
 from kagglekit.training.dataset import Head
 from kagglekit.training.decision import Rule, Thresholds, apply_by_fold, fit_by_fold, rule_for
@@ -115,14 +115,19 @@ def score_key(config: Config) -> str:
     return key_of(SCORE_VERSION, config.validation.prior, config.validation.never_heard)
 
 
-def fold_probs(run: Path, fold: int) -> NDArray[np.float64]:
-    """One fold's probabilities of the test clips, (clips, classes), by clip_id."""
+def fold_logits(run: Path, fold: int) -> NDArray[np.float32]:
+    """One fold's logits of the test clips, (clips, classes), by clip_id, or the scores of its rule."""
     table = tables.read(run / f"fold_{fold}" / TEST, train_again(run))
     logits = logits_of(table.sort("clip_id"))
     if decision := read_decision(run):
         rule, thresholds = decision
         logits = rule.apply(logits, thresholds)
-    return softmax(logits)
+    return logits
+
+
+def fold_probs(run: Path, fold: int) -> NDArray[np.float64]:
+    """One fold's probabilities of the test clips, (clips, classes), by clip_id."""
+    return softmax(fold_logits(run, fold))
 
 
 def mean_test(config: Config, run: Path) -> pl.DataFrame:
@@ -244,3 +249,18 @@ def best_run(config: Config, workspace: Workspace, prepared: Prepared, model: st
             hint=f"train it on these: kagglekit train --model {model}",
         )
     return max((scored(config, prepared, run) for run in fitting), key=lambda run: run.score.cv)
+
+
+def named_run(config: Config, workspace: Workspace, prepared: Prepared, name: str) -> Run:
+    """The run `model/id`, scored for the present prior.
+
+    Raises:
+        ConfigError: no such model.
+        MissingError: there is no such run.
+    """
+    model, _, identity = name.partition("/")
+    models.info(model)
+    known = {path.parent.name: path.parent for path in workspace.runs.glob(f"{model}/*/{METRICS}")}
+    if identity not in known:
+        raise MissingError(f"there is no finished run {name}", hint=close_match(identity, known))
+    return scored(config, prepared, load_run(known[identity]))

@@ -1,0 +1,101 @@
+"""What to expect of a submission before it is sent: its score, where that would stand, what changed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from kagglekit import submission
+from kagglekit.errors import KagglekitError
+from kagglekit.hosts.base import Host
+from kagglekit.ledger import Entry, Ledger
+from kagglekit.medals import rank_of, zone
+from kagglekit.validation import Score
+
+PUBLIC_SHARE = 0.3  # of the rows behind the public score: the challenge's, and most others'
+
+
+class Expected(NamedTuple):
+    """A public score to come."""
+
+    score: float
+    low: float
+    """Lower end of its 95 % interval: the CV score's own error, and which rows are the public ones."""
+    high: float
+
+
+class Standing(NamedTuple):
+    """Where a score would stand on the host's public leaderboard of today."""
+
+    rank: int
+    best: int
+    """Rank at the upper end of the interval."""
+    worst: int
+    teams: int
+    zone: str
+    """Of the medals, by public rank; the private one decides."""
+
+
+class Change(NamedTuple):
+    """How a submission differs from an earlier one."""
+
+    csv: str
+    """The earlier one's file name."""
+    rows: int
+    moves: list[tuple[str, str, int]]
+    """(from, to, rows), the most common first."""
+
+
+def expected(score: Score, rows: int) -> Expected:
+    """The public score that a CV score says, for a test of so many rows."""
+    error = (score.high - score.low) / (2 * 1.96)
+    draw = math.sqrt(score.cv * (1 - score.cv) / max(PUBLIC_SHARE * rows, 1))
+    margin = 1.96 * math.hypot(error, draw)
+    return Expected(score.cv, max(score.cv - margin, 0.0), min(score.cv + margin, 1.0))
+
+
+def standing(host: Host, hope: Expected) -> Standing | None:
+    """Where it would stand; None where nobody has a score yet.
+
+    Raises:
+        HostError: the host does not show its leaderboard.
+    """
+    details, rows = host.details(), host.leaderboard()
+    others = [row.score for row in rows if row.score is not None and row.rank != details.rank]
+    if not others:
+        return None
+    teams = max(details.teams or 0, len(rows))
+    rank, best, worst = (rank_of(score, others) for score in (hope.score, hope.high, hope.low))
+    return Standing(rank, best, worst, teams, zone(rank, teams))
+
+
+def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Change | None:
+    """What is other than in the last submission sent to this host; None where its CSV is not here.
+
+    Args:
+        frame: id and label of every row.
+        ledger: the log.
+        host: as the log has it.
+        folder: where the CSVs lie.
+    """
+    for entry in sorted(ledger.entries(), key=_sent, reverse=True):
+        if entry.host == host and entry.sent and not entry.foreign and (folder / entry.csv).is_file():
+            break
+    else:
+        return None
+    try:
+        earlier = submission.parse((folder / entry.csv).read_bytes(), entry.csv, hint="")
+        pair = frame.join(earlier, on=frame.columns[0], how="inner", suffix="_before")
+        before, now = pl.col(f"{frame.columns[1]}_before"), pl.col(frame.columns[1])
+        moved = pair.filter(before != now).group_by(before.alias("from"), now.alias("to")).len()
+    except (KagglekitError, pl.exceptions.PolarsError):  # somebody has changed the file: nothing to compare
+        return None
+    moves = moved.sort(["len", "from", "to"], descending=[True, False, False]).rows()
+    return Change(entry.csv, sum(count for *_, count in moves), moves)
+
+
+def _sent(entry: Entry) -> str:
+    return entry.sent or ""
