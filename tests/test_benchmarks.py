@@ -11,7 +11,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
-@pytest.mark.parametrize("name", ["bench_prepare.py", "bench_training.py"])
+@pytest.mark.parametrize("name", ["bench_jobs.py", "bench_prepare.py", "bench_training.py"])
 def test_no_data_no_benchmark(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

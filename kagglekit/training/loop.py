@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from kagglekit import console, models, tables
 from kagglekit.config import Config, Section, Train
 from kagglekit.data.clips import training_rows, validation_rows
+from kagglekit.processes import cores
 from kagglekit.training import checkpoint
 from kagglekit.training.augment import shift
 from kagglekit.training.batches import Batches
@@ -55,7 +56,8 @@ class Fold:
 
 
 def device() -> torch.device:
-    """A GPU where there is one."""
+    """A GPU where there is one; on a CPU, no more threads than a container's quota has cores for."""
+    torch.set_num_threads(min(torch.get_num_threads(), cores()))
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
