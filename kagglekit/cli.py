@@ -28,6 +28,7 @@ VERBS = {
     "ensemble": "blend trained models",
     "submit": "write, check and, with --upload, send a submission",
     "leaderboard": "show the log of submissions",
+    "report": "write an HTML report to look at and listen to",
     "run": "do all of it, within a time limit",
     "demo": "make a small spoken competition and do all of it",
 }

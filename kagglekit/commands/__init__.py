@@ -27,11 +27,16 @@ def open_workspace(args: argparse.Namespace) -> tuple[Config, Workspace]:
     return config, Workspace(config)
 
 
-def next_command(args: argparse.Namespace, command: str) -> str:
-    """The line that says how to go on, with the options this call was given."""
+def command_line(args: argparse.Namespace, command: str = "") -> str:
+    """`kagglekit ...` with the options this call was given."""
     options = ["-C", args.config] if args.config else []
     options += [word for setting in args.set for word in ("--set", setting)]
-    return " ".join(["next: kagglekit", *map(shlex.quote, options), command])
+    return " ".join(["kagglekit", *map(shlex.quote, options), command]).rstrip()
+
+
+def next_command(args: argparse.Namespace, command: str) -> str:
+    """The line that says how to go on."""
+    return f"next: {command_line(args, command)}"
 
 
 def names(text: str) -> list[str]:
