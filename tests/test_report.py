@@ -8,11 +8,15 @@ import http.client
 import io
 import json
 import re
+import struct
+import sys
 import threading
+import types
 import wave
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import polars as pl
@@ -20,9 +24,11 @@ import pytest
 import simulated
 import tiny
 
+from kagglekit.charts.png import to_png
 from kagglekit.cli import main
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.report import build, data, ensembles, listening, overview, runs, source, studies
+from kagglekit.report.pictures import pictures
 from kagglekit.report.serve import make_server
 from kagglekit.report.source import Source
 from kagglekit.training.loop import OOF
@@ -357,3 +363,52 @@ def test_a_port_in_use_is_said(found: Source) -> None:
     with pytest.raises(KagglekitError, match=f"port {taken.server_port} cannot be used"):
         make_server("", found, taken.server_port)
     taken.server_close()
+
+
+# --- pictures by themselves ---
+
+
+def test_pictures_are_written_as_svg_and_png(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("resvg_py", reason="resvg-py is missing: pip install -e '.[dev]'")
+    assert main(["-C", str(trained), "report", "--svg", "svg", "--png", "png", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["files"]
+    names = ["calibration", "confusion-percent", "confusion", "cv", "loss"]
+    for kind in ("svg", "png"):
+        written = sorted(path.name for path in (tmp_path / kind).iterdir())
+        assert written == [f"tcresnet-{name}.{kind}" for name in names]
+        assert {Path(path).name for path in told} >= set(written)
+    for path in (tmp_path / "svg").iterdir():
+        root = ElementTree.parse(path).getroot()
+        width, height = (float(root.attrib[side]) for side in ("width", "height"))
+        content = (tmp_path / "png" / f"{path.stem}.png").read_bytes()
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+        assert struct.unpack(">II", content[16:24]) == pytest.approx((2 * width, 2 * height), abs=1)
+        assert "var(" not in path.read_text()  # a file of its own has its colours
+
+
+def test_cv_against_public_is_among_the_pictures(found: Source) -> None:
+    drawn = dict(pictures(found))
+    assert next(iter(drawn)) == "cv-public" and "lstm-confusion" in drawn
+    assert drawn["cv-public"].body.count("<circle") == 3
+
+
+def test_pictures_of_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    yaml = str(tiny.make(tmp_path))
+    main(["--quiet", "-C", yaml, "fetch"])
+    assert main(["-C", yaml, "report", "--svg", "out"]) == 1
+    assert "error: nothing to draw yet\nhint:  train a model first" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_png_without_resvg_or_fonts_says_so(found: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = next(iter(pictures(found)))[1]
+    fake = types.ModuleType("resvg_py")
+    fake.svg_to_bytes = lambda **_: b"blank"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "resvg_py", fake)
+    with pytest.raises(MissingError, match="no font"):
+        to_png(picture)
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(MissingError, match="need resvg-py"):
+        to_png(picture)

@@ -22,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--serve", action="store_true", help="show it at a local address instead, with every miss to hear"
     )
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"for --serve; {PORT} by default")
+    parser.add_argument(
+        "--svg", metavar="FOLDER", default=None, help="write its main charts there instead, a file each"
+    )
+    parser.add_argument("--png", metavar="FOLDER", default=None, help="the same as PNG")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,6 +39,8 @@ def run(args: argparse.Namespace) -> None:
     config, workspace = open_workspace(args)
     prepared = prepare(config, workspace)
     found = source.read(config, workspace, prepared, command_line(args))
+    if args.svg or args.png:
+        return _draw(found, args.svg, args.png)
     html = build.render(found, served=args.serve)
     if args.serve:
         return _serve(html, found, args.port)
@@ -48,6 +54,33 @@ def run(args: argparse.Namespace) -> None:
             f"next: open {path} in a browser",
         ],
     )
+
+
+def _draw(found: Source, svg_folder: str | None, png_folder: str | None) -> None:
+    """Write the main charts.
+
+    Raises:
+        MissingError: there is nothing to draw, or what draws a PNG.
+    """
+    from pathlib import Path
+
+    from kagglekit import console
+    from kagglekit.charts import png, svg
+    from kagglekit.errors import MissingError
+    from kagglekit.report.pictures import pictures
+
+    written = []
+    for name, picture in pictures(found):
+        for folder, kind in ((svg_folder, svg), (png_folder, png)):
+            if folder is not None:
+                path = Path(folder) / f"{name}.{kind.__name__.rpartition('.')[2]}"
+                kind.save(picture, path)
+                written.append(path)
+    if not written:
+        raise MissingError(
+            "nothing to draw yet", hint="train a model first: kagglekit train --model tcresnet"
+        )
+    console.result({"files": written}, [f"wrote {path}" for path in written])
 
 
 def _serve(html: str, found: Source, port: int) -> None:

@@ -105,11 +105,11 @@ def _accuracy_bars(
     return bars(rows, title=title, high=1.0) if rows else None
 
 
-def learning_curves(judged: Judged) -> list[Picture]:
-    """Loss and CV by epoch, a line a fold; nothing where nothing was learnt."""
+def learning_curves(judged: Judged) -> dict[str, Picture]:
+    """Loss and CV by epoch, a line a fold, by their names; nothing where nothing was learnt."""
     folder = judged.run.folder
     history = tables.read(folder / HISTORY, train_again(folder))
-    pictures = []
+    pictures = {}
     for column, title in (("loss", "Training loss"), ("cv", "OOF score by epoch (CV before shift and gain)")):
         drawn = [
             Series(f"fold {fold}", [e + 1 for e in of["epoch"]], of[column].to_list())
@@ -118,7 +118,7 @@ def learning_curves(judged: Judged) -> list[Picture]:
             )
         ]
         if drawn:
-            pictures.append(curves(drawn, title=title, x_name="epoch", y_name=column))
+            pictures[column] = curves(drawn, title=title, x_name="epoch", y_name=column)
     return pictures
 
 
