@@ -30,6 +30,7 @@ VERBS = {
     "leaderboard": "show the log of submissions",
     "report": "write an HTML report to look at and listen to",
     "run": "do all of it, within a time limit",
+    "completion": "print a shell's completion script",
     "demo": "make a small spoken competition and do all of it",
 }
 

@@ -13,6 +13,7 @@ from kagglekit.errors import KagglekitError
 if TYPE_CHECKING:
     from kagglekit.config import Config
     from kagglekit.data.prepare import Prepared
+    from kagglekit.grid import Grid
     from kagglekit.training.runs import Run
     from kagglekit.validation import Score
     from kagglekit.workspace import Workspace
@@ -106,17 +107,8 @@ def best_runs(
     return [best_run(config, workspace, prepared, model) for model in dict.fromkeys(chosen)]
 
 
-def table(title: str, columns: list[str], rows: list[list[Any]]) -> Any:
-    """A rich table; numbers to the right."""
-    from rich.box import SIMPLE
-    from rich.table import Table
+def table(title: str, columns: list[str], rows: list[list[Any]]) -> Grid:
+    """A table for `console.result`; see `Grid`."""
+    from kagglekit.grid import Grid
 
-    made = Table(title=title, title_justify="left", box=SIMPLE, title_style="bold", pad_edge=False)
-    for index, name in enumerate(columns):
-        numbers = any(isinstance(row[index], int | float) for row in rows)
-        made.add_column(name, justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        made.add_row(
-            *("" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row)
-        )
-    return made
+    return Grid(title, columns, rows)
