@@ -31,7 +31,9 @@ VERBS = {
     "export": "write a trained model as ONNX",
     "submit": "write, check and, with --upload, send a submission",
     "leaderboard": "show the log of submissions",
+    "report": "write an HTML report to look at and listen to",
     "run": "do all of it, within a time limit",
+    "completion": "print a shell's completion script",
     "demo": "make a small spoken competition and do all of it",
 }
 

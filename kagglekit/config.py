@@ -127,6 +127,8 @@ class Data(Section):
         "duplicate",
     )
     """Train clips with these problems are listed but not trained on."""
+    leave_out_clips: FilePath | None = None
+    """CSV with a column clip_id: more clips not to train on, as the report's listening page exports them."""
 
     @field_validator("speaker_pattern")
     @classmethod

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+    from rich.table import Table
+
+HEARTBEAT_S = 60.0  # in a log, a bar that goes on says so this often
+NARROW = 100  # columns of a window, below which bars are short and say less
 
 Advance = Callable[[int], None]
 """Say that so many more units are done."""
@@ -76,12 +81,33 @@ def show(lines: Sequence[object]) -> None:
             out().print(line)
 
 
+class _Board(NamedTuple):
+    """A table above the bars, whose rows change."""
+
+    title: str
+    columns: Sequence[str]
+    rows: dict[str, Sequence[str]]
+
+    def table(self) -> Table:
+        """As rich shows it."""
+        from rich.box import SIMPLE
+        from rich.table import Table
+
+        made = Table(title=self.title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
+        for name in self.columns:
+            made.add_column(name, justify="right", no_wrap=True)
+        for key, cells in list(self.rows.items()):
+            made.add_row(key, *cells)
+        return made
+
+
 class _Bars:
-    """One rich Progress that all open bars share, since a terminal holds only one live display."""
+    """One rich Progress that all open bars and the board share: a terminal holds only one live display."""
 
     lock = threading.Lock()
     progress: Progress | None = None
     open = 0
+    board: _Board | None = None
 
 
 class SetBar(Protocol):
@@ -90,9 +116,16 @@ class SetBar(Protocol):
     def __call__(self, n: int = 1, /, text: str = "") -> None: ...
 
 
+def is_live() -> bool:
+    """Whether stderr is a terminal that can redraw lines: no log, no pipe, no notebook."""
+    return err().is_terminal and not err().is_dumb_terminal
+
+
 @contextmanager
 def bar(description: str, total: int | None, unit: str = "") -> Iterator[SetBar]:
     """A progress bar with rate and time left, on stderr. Safe to advance from threads.
+
+    Where there is no live terminal it is a line at its end, and one a minute until then.
 
     Args:
         description: what is being done.
@@ -106,25 +139,74 @@ def bar(description: str, total: int | None, unit: str = "") -> Iterator[SetBar]
     if _Mode.quiet:
         yield lambda n=1, /, text="": None
         return
+    with _display() as progress:
+        task = progress.add_task(description, total=total, unit=unit, text="")
+        said = time.monotonic()
+
+        def advance(n: int = 1, /, text: str = "") -> None:
+            nonlocal said
+            fields = {"text": text} if text else {}
+            progress.update(task, advance=n, **fields)  # type: ignore[arg-type]
+            if not is_live() and time.monotonic() - said >= HEARTBEAT_S:
+                said = time.monotonic()
+                _print_line(progress, task, at_end=False)
+
+        try:
+            yield advance
+        finally:
+            with _Bars.lock:
+                if not progress.live.is_started or not is_live():
+                    _print_line(progress, task, at_end=True)
+                    progress.remove_task(task)
+                elif _Bars.board is not None:  # whose row says what came of it
+                    progress.remove_task(task)
+
+
+@contextmanager
+def board(title: str, columns: Sequence[str]) -> Iterator[None]:
+    """A table above the bars, filled by `row`; it stays when the block ends. Only on a live terminal.
+
+    Args:
+        title: above it.
+        columns: their names; the first is the rows'.
+    """
+    if _Mode.quiet or not is_live():
+        yield
+        return
+    made = _Board(title, columns, {})
+    with _display() as progress:
+        _Bars.board = made
+        try:
+            yield
+        finally:
+            _Bars.board = None
+            progress.refresh()
+    if made.rows:
+        err().print(made.table())
+
+
+def row(key: str, cells: Sequence[str]) -> None:
+    """Set a row of the open board, where there is one."""
+    if _Mode.send:
+        _Mode.send(("row", key, cells))
+    elif _Bars.board is not None:
+        _Bars.board.rows[key] = cells
+
+
+@contextmanager
+def _display() -> Iterator[Progress]:
+    """The shared Progress; it starts with the first user and stops with the last."""
     with _Bars.lock:
         if _Bars.progress is None:
             _Bars.progress = _make_progress()
             _Bars.progress.start()
         progress = _Bars.progress
         _Bars.open += 1
-        task = progress.add_task(description, total=total, unit=unit, text="")
-
-    def advance(n: int = 1, /, text: str = "") -> None:
-        fields = {"text": text} if text else {}
-        progress.update(task, advance=n, **fields)  # type: ignore[arg-type]
-
     try:
-        yield advance
+        yield progress
     finally:
         with _Bars.lock:
             _Bars.open -= 1
-            if not progress.live.is_started or not err().is_terminal:
-                _print_finished(progress, task)
             if _Bars.open == 0:
                 progress.stop()
                 _Bars.progress = None
@@ -160,25 +242,26 @@ def relay(receive: Callable[[], Any]) -> None:
                 bars[name] = stack, stack.enter_context(bar(description, total, unit))
             case "advance", name, n, text:
                 bars[name][1](n, text=text)
+            case "row", key, cells:
+                row(key, cells)
             case "end", name:
                 bars.pop(name)[0].close()
     for stack, _ in bars.values():
         stack.close()
 
 
-def _print_finished(progress: Progress, task_id: Any) -> None:
-    """In a log there is no live bar: one line when the bar ends."""
+def _print_line(progress: Progress, task_id: Any, *, at_end: bool) -> None:
+    """How far a bar is, in a line of a log."""
     task = next(t for t in progress.tasks if t.id == task_id)
-    seconds = task.elapsed or 0.0
+    unit, seconds = task.fields["unit"], task.elapsed or 0.0
     rate = task.completed / seconds if seconds > 0 else 0.0
-    amount = _amount(task.completed, task.fields["unit"])
-    speed = _amount(rate, task.fields["unit"])
-    err().print(
-        f"{task.description}: {amount} in {seconds:.1f} s ({speed}/s) {task.fields['text']}".rstrip(),
-        markup=False,
-        soft_wrap=True,
-    )
-    progress.remove_task(task_id)
+    done, left = _amount(task.completed, unit), ""
+    if task.total and not at_end:
+        done = f"{_amount(task.completed, unit if unit == 'B' else '')} of {_amount(task.total, unit)}"
+        left = f", {(task.total - task.completed) / rate:,.0f} s left" if rate > 0 else ""
+    speed = f"({_amount(rate, unit)}/s)"
+    line = f"{task.description}: {done} in {seconds:.1f} s {speed}{left} {task.fields['text']}"
+    err().print(line.rstrip(), markup=False, soft_wrap=True)
 
 
 def _amount(value: float, unit: str) -> str:
@@ -192,27 +275,58 @@ def _amount(value: float, unit: str) -> str:
 
 
 def _make_progress() -> Progress:
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TimeRemainingColumn
     from rich.text import Text
 
+    width = err().width
+    narrow = width < NARROW
+
+    class Name(ProgressColumn):
+        """What is being done, cut where the window is narrow: a bar is one line."""
+
+        def render(self, task: Any) -> Text:
+            most = max(width - 45, 8) if narrow else width // 3
+            return Text(task.description, no_wrap=True, overflow="ellipsis", end="")[:most]
+
     class Done(ProgressColumn):
-        """`1,024/6,152 clips  812 clips/s`"""
+        """`1,024/6,152 clips  812/s`"""
 
         def render(self, task: Any) -> Text:
             unit = task.fields["unit"]
-            done = _amount(task.completed, "" if task.total and unit != "B" else unit)
-            total = f"/{_amount(task.total, unit)}" if task.total else ""
+            shown = unit if unit == "B" or not narrow else ""
+            total = f"/{_amount(task.total, shown)}" if task.total else ""
+            done = _amount(task.completed, "" if total and unit != "B" else shown)
             speed = task.finished_speed or task.speed
-            return Text(f"{done}{total}  {_amount(speed, unit)}/s" if speed else f"{done}{total}")
+            return Text(
+                f"{done}{total}" + (f" {_amount(speed, unit if unit == 'B' else '')}/s" if speed else ""),
+                no_wrap=True,
+            )
 
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+    class Behind(ProgressColumn):
+        """The last word of what is being done, where there is room for it and no board to say it."""
+
+        def render(self, task: Any) -> Text:
+            return Text("" if _Bars.board else task.fields["text"], no_wrap=True, overflow="ellipsis")
+
+    class Shared(Progress):
+        """Bars, and the board above them."""
+
+        def get_renderables(self) -> Iterator[Any]:
+            if (board := _Bars.board) is not None and board.rows:
+                yield board.table()
+            yield self.make_tasks_table(self.tasks)
+
+    columns = [
+        Name(),
+        BarColumn(bar_width=10 if narrow else 24),
         Done(),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        TextColumn("{task.fields[text]}", markup=False),
+    ]
+    return Shared(
+        *columns,
+        *([] if width < 90 else [Behind()]),
         console=err(),
         refresh_per_second=5,
-        disable=not err().is_terminal,
+        disable=not is_live(),
         transient=False,
     )

@@ -8,14 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kagglekit.charts import LINE, Point, save, scatter
+from kagglekit.charts.scatter import Point, scatter
+from kagglekit.charts.svg import LINE, Picture, save
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(points: list[Point], band: float = 0.015) -> ElementTree.Element:
     return ElementTree.fromstring(
-        scatter(points, title="t", note="n", x_name="CV", y_name="public", band=band)
+        scatter(points, title="t", note="n", x_name="CV", y_name="public", band=band).standalone()
     )
 
 
@@ -84,6 +85,7 @@ def test_all_dots_lie_in_the_plot(points: list[Point]) -> None:
 
 
 def test_save(tmp_path: Path) -> None:
-    save("<svg/>", tmp_path / "new" / "cv.svg")
+    picture = Picture(10, 20, "<&", "")
+    save(picture, tmp_path / "new" / "cv.svg")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["cv.svg"]
-    assert (tmp_path / "new" / "cv.svg").read_text() == "<svg/>"
+    assert (tmp_path / "new" / "cv.svg").read_text() == picture.standalone()

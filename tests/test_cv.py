@@ -14,9 +14,10 @@ import pytest
 import tiny
 
 from kagglekit import config_file
+from kagglekit.agreement import agreement
 from kagglekit.calibration import Answers, calibrate, log_probs
 from kagglekit.cli import main
-from kagglekit.commands.cv import agreement, word_interval
+from kagglekit.commands.cv import word_interval
 from kagglekit.config import Config
 from kagglekit.explain import decision_bias, estimate_prior, explain
 from kagglekit.ledger import Entry, Ledger

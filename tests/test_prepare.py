@@ -98,6 +98,21 @@ def test_a_changed_setting_remakes_what_depends_on_it(override: str, parts: set[
     assert kept.items() <= times(workspace).items()  # the first stays for its own settings
 
 
+def test_listed_clips_are_left_out_and_the_others_stay_where_they_are(yaml: Path) -> None:
+    first, _, workspace = run(yaml)
+    before = times(workspace)
+    listed = ["low/00000002_nohash_0.wav", first.clips.filter(split="silence")["clip_id"][0]]
+    (yaml.parent / "flagged.csv").write_text("\n".join(["clip_id", *listed]))
+    other, _, _ = run(yaml, "data.leave_out_clips=flagged.csv")
+    assert remade(workspace, before) == {"clips"} and other.key != first.key
+    assert other.clips.filter(pl.col("clip_id").is_in(listed))["fold"].to_list() == [-1, -1]
+    rest = ~pl.col("clip_id").is_in(listed)
+    assert other.clips.filter(rest).equals(first.clips.filter(rest))
+    (yaml.parent / "flagged.csv").write_text(f"clip_id\n{listed[0]}\n")
+    fewer, _, _ = run(yaml, "data.leave_out_clips=flagged.csv")
+    assert fewer.key not in (first.key, other.key)  # what the file says counts, not its name
+
+
 def test_another_seed_is_another_table(yaml: Path) -> None:
     first, second = (run(yaml, f"validation.seed={seed}")[0] for seed in (0, 1))
     spoken = [p.clips.filter(split="train") for p in (first, second)]

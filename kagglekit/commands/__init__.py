@@ -13,6 +13,7 @@ from kagglekit.errors import KagglekitError
 if TYPE_CHECKING:
     from kagglekit.config import Config
     from kagglekit.data.prepare import Prepared
+    from kagglekit.grid import Grid
     from kagglekit.training.runs import Run
     from kagglekit.validation import Score
     from kagglekit.workspace import Workspace
@@ -27,11 +28,16 @@ def open_workspace(args: argparse.Namespace) -> tuple[Config, Workspace]:
     return config, Workspace(config)
 
 
-def next_command(args: argparse.Namespace, command: str) -> str:
-    """The line that says how to go on, with the options this call was given."""
+def command_line(args: argparse.Namespace, command: str = "") -> str:
+    """`kagglekit ...` with the options this call was given."""
     options = ["-C", args.config] if args.config else []
     options += [word for setting in args.set for word in ("--set", setting)]
-    return " ".join(["next: kagglekit", *map(shlex.quote, options), command])
+    return " ".join(["kagglekit", *map(shlex.quote, options), command]).rstrip()
+
+
+def next_command(args: argparse.Namespace, command: str) -> str:
+    """The line that says how to go on."""
+    return f"next: {command_line(args, command)}"
 
 
 def names(text: str) -> list[str]:
@@ -110,17 +116,8 @@ def best_runs(
     return [best_run(config, workspace, prepared, model) for model in models]
 
 
-def table(title: str, columns: list[str], rows: list[list[Any]]) -> Any:
-    """A rich table; numbers to the right."""
-    from rich.box import SIMPLE
-    from rich.table import Table
+def table(title: str, columns: list[str], rows: list[list[Any]]) -> Grid:
+    """A table for `console.result`; see `Grid`."""
+    from kagglekit.grid import Grid
 
-    made = Table(title=title, title_justify="left", box=SIMPLE, title_style="bold", pad_edge=False)
-    for index, name in enumerate(columns):
-        numbers = any(isinstance(row[index], int | float) for row in rows)
-        made.add_column(name, justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        made.add_row(
-            *("" if cell is None else f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row)
-        )
-    return made
+    return Grid(title, columns, rows)

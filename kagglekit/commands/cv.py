@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kagglekit.commands import names
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from kagglekit.config import Config
     from kagglekit.data.prepare import Prepared
     from kagglekit.explain import Explanation
@@ -24,27 +22,12 @@ EXAMPLE = """example:
   tcresnet/1b107403f218    0.8857   0.8622   +0.0375   0.8997   0.8821 to 0.9172
   4 submissions: mean |CV - public| 1.1 points, rank correlation 0.80"""
 
-BAND = 0.015
-"""Half the width of the band in the scatter: how far CV may be from public."""
-
 
 class Explained(NamedTuple):
     """A run with what its score is made of."""
 
     run: Run
     why: Explanation
-
-
-class Agreement(NamedTuple):
-    """How well CV scores foretold the public ones."""
-
-    pairs: int
-    mean_abs: float
-    """Mean of |CV - public|."""
-    mean: float
-    """Mean of CV - public."""
-    rank: float | None
-    """Spearman's rank correlation; None for fewer than three pairs, or where all of one side are equal."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,13 +55,15 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from kagglekit import console
+    from kagglekit.agreement import comparable, picture
+    from kagglekit.charts.svg import save
     from kagglekit.commands import open_workspace
     from kagglekit.data.prepare import prepare
 
     config, workspace = open_workspace(args)
-    sent = _sent(config, workspace)
+    sent = comparable(config, workspace)
     if args.scatter:
-        _draw(sent, Path(args.scatter))
+        save(picture(sent), Path(args.scatter))
     prepared = prepare(config, workspace)
     runs = _chosen(config, workspace, prepared, args.models, args.run_names)
     explained = [_explain(config, prepared, run, args.prior == "estimated") for run in runs]
@@ -106,14 +91,12 @@ def _chosen(
     from kagglekit import console
     from kagglekit.errors import MissingError, close_match
     from kagglekit.models import info
-    from kagglekit.training.runs import METRICS, load_run
+    from kagglekit.training.runs import present_runs
 
     for model in models or ():
         info(model)
-    there = [load_run(path.parent) for path in sorted(workspace.runs.glob(f"*/*/{METRICS}"))]
-    present = (prepared.key, list(config.labels.classes))
-    fitting = [run for run in there if (run.metrics["clips_key"], run.metrics["classes"]) == present]
-    if others := len(there) - len(fitting):
+    fitting, others = present_runs(config, workspace, prepared)
+    if others:
         console.note(f"{others} runs are left out: of other clips, folds or classes than the present")
     for name in run_names or ():
         if name not in {run.id for run in fitting}:
@@ -265,95 +248,29 @@ def _details(one: Explained) -> list[Any]:
     ]
 
 
-def _sent(config: Config, workspace: Workspace) -> list[Entry]:
-    """Submissions to this host with a CV and a public score, oldest first."""
-    from kagglekit.ledger import Ledger, host_name
-
-    entries = sorted(Ledger(workspace.ledger_path).entries(), key=lambda entry: entry.time)
-    here = [entry for entry in entries if entry.host == host_name(config)]
-    return [entry for entry in here if entry.cv_score is not None and entry.public is not None]
-
-
-def _scores(sent: Sequence[Entry]) -> list[tuple[float, float]]:
-    return [(e.cv_score, e.public) for e in sent if e.cv_score is not None and e.public is not None]
-
-
-def agreement(scores: Sequence[tuple[float, float]]) -> Agreement:
-    """How far CV was from public, over at least one (CV, public), and whether it ranked alike."""
-    differences = [cv - public for cv, public in scores]
-    ranks = [_ranks(side) for side in zip(*scores, strict=True)]
-    middle = (len(scores) + 1) / 2
-    across, up = ([rank - middle for rank in side] for side in ranks)
-    spread = sum(a * a for a in across) * sum(b * b for b in up)
-    together = sum(a * b for a, b in zip(across, up, strict=True))
-    return Agreement(
-        pairs=len(scores),
-        mean_abs=sum(map(abs, differences)) / len(scores),
-        mean=sum(differences) / len(scores),
-        rank=together / spread**0.5 if len(scores) >= 3 and spread > 0 else None,
-    )
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    return [sum(v < value for v in values) + (values.count(value) + 1) / 2 for value in values]
-
-
-def _told(found: Agreement) -> str:
-    rank = "too few to rank" if found.rank is None else f"rank correlation {found.rank:.2f}"
-    return f"{found.pairs} submissions: mean |CV - public| {100 * found.mean_abs:.1f} points, {rank}"
-
-
 def _against(sent: Sequence[Entry]) -> list[Any]:
     """CV beside public, for every submission."""
+    from kagglekit.agreement import agreement, scores_of, told
     from kagglekit.commands import table
 
     if not sent:
         return ["no submission has both a CV and a public score yet"]
-    scores = _scores(sent)
+    scores = scores_of(sent)
     rows = [
         ["+".join(entry.models) or entry.csv, cv, public, f"{100 * (cv - public):+.1f}"]
         for entry, (cv, public) in zip(sent, scores, strict=True)
     ]
     return [
         table("CV as submitted, against public", ["models", "CV", "public", "CV-public"], rows),
-        _told(agreement(scores)),
+        told(agreement(scores)),
     ]
-
-
-def _draw(sent: Sequence[Entry], path: Path) -> None:
-    """The scatter of CV against public.
-
-    Raises:
-        KagglekitError: nothing to draw.
-    """
-    from kagglekit import charts
-    from kagglekit.errors import KagglekitError
-
-    if not sent:
-        raise KagglekitError(
-            "no submission has both a CV and a public score, so there is nothing to draw",
-            hint="send one (kagglekit submit --upload), or fetch late scores: kagglekit leaderboard --sync",
-        )
-    scores = _scores(sent)
-    points = [
-        charts.Point(cv, public, "+".join(entry.models) or entry.csv)
-        for entry, (cv, public) in zip(sent, scores, strict=True)
-    ]
-    svg = charts.scatter(
-        points,
-        title="CV against public score",
-        note=_told(agreement(scores)),
-        x_name="CV",
-        y_name=f"public (band: CV ± {100 * BAND:g} points)",
-        band=BAND,
-    )
-    charts.save(svg, path)
 
 
 def _data(explained: Sequence[Explained], prior: str, sent: Sequence[Entry]) -> dict[str, Any]:
     """For JSON."""
-    scores = _scores(sent)
+    from kagglekit.agreement import agreement, scores_of
+
+    scores = scores_of(sent)
     runs = [
         {
             "model": run.model,

@@ -9,13 +9,14 @@ where the data set has no lists) · samples · rms · peak · sha1 · problem.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from kagglekit.config import Config
 from kagglekit.data.folds import grouped_folds, word_folds
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, close_match
 
 VERSION = 1  # part of the key: raise it when folds or parts change
 PARTS = ("keyword", "silence", "heard", "never_heard")
@@ -115,6 +116,50 @@ def test_table(facts: pl.DataFrame) -> pl.DataFrame:
         heldout_fold=pl.lit(-1, dtype=pl.Int32),
         official=pl.lit(None, dtype=pl.String),
     ).select(COLUMNS)
+
+
+def listed_clips(path: Path) -> set[str]:
+    """Clip ids in a CSV such as the report exports.
+
+    Raises:
+        ConfigError: there is no such file, or no column clip_id in it.
+    """
+    try:
+        table = pl.read_csv(path, infer_schema=False)
+    except FileNotFoundError as error:
+        hint = "export it from the listening page of kagglekit report, or take the setting out"
+        raise ConfigError(f"data.leave_out_clips: {path} is not there", hint=hint) from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"data.leave_out_clips: {path} is not a CSV: {reason}", hint="look at it"
+        ) from error
+    if "clip_id" not in table.columns:
+        raise ConfigError(
+            f"data.leave_out_clips: {path} has no column 'clip_id'",
+            hint=close_match("clip_id", table.columns),
+        )
+    return set(table["clip_id"].drop_nulls())
+
+
+def without(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """The table with the listed clips left out of training. The others stay in their folds.
+
+    Raises:
+        ConfigError: no such list, or it names a clip that is not there to be trained on.
+    """
+    listed = listed_clips(path)
+    ours = pl.col("split") != "test"
+    unknown = sorted(listed - set(table.filter(ours)["clip_id"]))
+    if unknown:
+        examples = ", ".join(f"'{clip_id}'" for clip_id in table.filter(ours)["clip_id"][:2])
+        raise ConfigError(
+            f"data.leave_out_clips: {len(unknown):,} of its {len(listed):,} clips are no train clips, "
+            f"for example '{unknown[0]}'",
+            hint=f"ids look like {examples}",
+        )
+    chosen = ours & pl.col("clip_id").is_in(sorted(listed))
+    return table.with_columns(fold=pl.when(chosen).then(pl.lit(-1, dtype=pl.Int32)).otherwise(pl.col("fold")))
 
 
 def training_rows(clips: pl.DataFrame, fold: int, config: Config, seed: int) -> pl.DataFrame:

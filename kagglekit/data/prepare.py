@@ -79,7 +79,7 @@ def prepare(config: Config, workspace: Workspace) -> Prepared:
 def _keys(config: Config, workspace: Workspace) -> dict[str, str]:
     """One for each split and one for the table."""
     settings = config.data.model_dump(
-        exclude={"train_archive", "test_archive", "sample_submission", "leave_out"}
+        exclude={"train_archive", "test_archive", "sample_submission", "leave_out", "leave_out_clips"}
     )
     keys = {}
     for split, name in (("train", config.data.train_archive), ("test", config.data.test_archive)):
@@ -91,7 +91,10 @@ def _keys(config: Config, workspace: Workspace) -> dict[str, str]:
             "silence", silence.VERSION, keys["train"], folds, config.labels.silence_share
         )
     labels = config.labels.model_dump(exclude={"keep_fillers"})
-    keys["clips"] = key_of("clips", clip_table.VERSION, keys, folds, labels, config.data.leave_out)
+    left_out: list[object] = [config.data.leave_out]
+    if config.data.leave_out_clips is not None:
+        left_out.append(sorted(clip_table.listed_clips(config.data.leave_out_clips)))
+    keys["clips"] = key_of("clips", clip_table.VERSION, keys, folds, labels, *left_out)
     return keys
 
 
@@ -133,7 +136,10 @@ def _clips(
                 parts.append(clip_table.silence_table(config, facts["silence"], noise_fold))
             parts.append(clip_table.test_table(facts["test"]))
             marker.unlink(missing_ok=True)
-            tables.write(pl.concat(parts, how="vertical_relaxed"), path)
+            table = pl.concat(parts, how="vertical_relaxed")
+            if config.data.leave_out_clips is not None:
+                table = clip_table.without(table, config.data.leave_out_clips)
+            tables.write(table, path)
             write_json(marker, {"key": key, "folders": {k: str(v) for k, v in folders.items()}})
         return tables.read(path, f"remove {path} and run the same command again")
 

@@ -149,6 +149,30 @@ def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: P
         ) from error
 
 
+def studies(config: Config, workspace: Workspace) -> list[optuna.Study]:
+    """Every study of this competition, to look at.
+
+    Raises:
+        KagglekitError: a journal or the storage cannot be read.
+    """
+    found: list[optuna.Study] = []
+    places: list[Any] = [config.search.storage] if config.search.storage else []
+    for place in [*places, *sorted(workspace.studies.glob("*.journal"))]:
+        try:
+            storage = JournalStorage(JournalFileBackend(str(place))) if isinstance(place, Path) else place
+            found += [
+                optuna.load_study(study_name=summary.study_name, storage=storage)
+                for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
+            ]
+        except Exception as error:  # as in open_study
+            shown = place if isinstance(place, Path) else "search.storage"  # an address can hold a password
+            raise KagglekitError(
+                f"{shown} cannot be read: {next(iter(str(error).splitlines()), '')}",
+                hint="move it away, or search again: kagglekit tune",
+            ) from error
+    return found
+
+
 def _sampler(seed: int) -> optuna.samplers.TPESampler:
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -132,6 +132,7 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
                 }
             )
             advance(0, text=f"epoch {epoch + 1} loss {history[-1]['loss']:.3f} CV {result.cv:.3f}")
+            show_epoch(history, train.epochs)
             if is_best(history, train):
                 keep(job, ema, judged, logits_val)
             state = {"history": history, "batch_size": train.batch_size}
@@ -143,6 +144,17 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
     write_json(job.folder / META, describe(job, model, history))
     (job.folder / STATE).unlink(missing_ok=True)
     return tables.read(oof, again)
+
+
+EPOCH_COLUMNS = ("fold", "epoch", "loss", "CV", "plain", "clips/s")
+
+
+def show_epoch(history: Sequence[Mapping[str, Any]], epochs: int) -> None:
+    """Set the fold's row of the live table, where there is one."""
+    last = history[-1]
+    scores = (f"{last[name]:.3f}" for name in ("loss", "cv", "plain"))
+    done, speed = f"{len(history)}/{epochs}", f"{last['clips_per_s']:,.0f}"
+    console.row(str(last["fold"]), [done, *scores, speed])
 
 
 def seed_all(seed: int) -> None:

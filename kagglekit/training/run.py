@@ -23,7 +23,17 @@ from kagglekit.features.cache import log_mel_cache
 from kagglekit.processes import cores, run_all
 from kagglekit.training import teaching
 from kagglekit.training.dataset import Dataset, Head, make_head, training_view
-from kagglekit.training.loop import META, STATE, Fold, device, predict, predictions, train_fold
+from kagglekit.training.loop import (
+    EPOCH_COLUMNS,
+    META,
+    STATE,
+    Fold,
+    device,
+    predict,
+    predictions,
+    show_epoch,
+    train_fold,
+)
 from kagglekit.training.plan import VERSION, Plan
 from kagglekit.training.runs import (
     HISTORY,
@@ -148,7 +158,8 @@ def train_run(
             Fold(config, plan, dataset, head, number, folder / f"fold_{number}")
             for number in range(config.validation.folds)
         ]
-        train_folds(folds)
+        with console.board(f"{plan.model}/{identity}", EPOCH_COLUMNS):
+            train_folds(folds)
         assemble(config, prepared, folder)
         tables.write(predict_test(config, dataset, folder), folder / TEST)
         return measure(config, prepared, folder, _facts(config, prepared, plan, folder, source))
@@ -157,6 +168,9 @@ def train_run(
 def train_folds(jobs: Sequence[Fold]) -> None:
     """Train the folds of a run that are not trained yet, side by side where that is faster."""
     left = [job for job in jobs if not (job.folder / META).is_file()]
+    for job in jobs:
+        if job not in left and (history := read_meta(job.folder)["history"]):
+            show_epoch(history, job.plan.train.epochs)
     processes = processes_for(left)
     if processes > 1:
         run_all(_train_apart, [(job.config, job.plan, job.number, job.folder) for job in left], processes)

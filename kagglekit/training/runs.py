@@ -231,6 +231,14 @@ def scored(config: Config, prepared: Prepared, run: Run) -> Run:
     return measure(config, prepared, run.folder, run.metrics)
 
 
+def present_runs(config: Config, workspace: Workspace, prepared: Prepared) -> tuple[list[Run], int]:
+    """Finished runs on the present clips, folds and classes; and how many others there are."""
+    there = [load_run(path.parent) for path in sorted(workspace.runs.glob(f"*/*/{METRICS}"))]
+    present = (prepared.key, list(config.labels.classes))
+    fitting = [run for run in there if (run.metrics["clips_key"], run.metrics["classes"]) == present]
+    return fitting, len(there) - len(fitting)
+
+
 def best_run(config: Config, workspace: Workspace, prepared: Prepared, model: str) -> Run:
     """The model's run with the best CV score on the present clips, folds and prior.
 

@@ -1,0 +1,89 @@
+"""Tables of numbers as shaded cells: confusion matrices, correlations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kagglekit.charts.svg import LETTER, Picture, rect, shortened, text, upright
+
+CELL, CELL_OF_MANY = 38, 24  # px; the latter from MANY classes on
+MANY = 20
+LONGEST = 16  # letters of a name beside the matrix
+TOP = 58  # px above
+PALE = 0.06  # opacity of the least cell that holds anything: a single clip must not look like none
+
+
+def confusion(counts: NDArray[np.int64], classes: Sequence[str], *, percent: bool, title: str) -> Picture:
+    """A confusion matrix: right answers blue, wrong ones orange, the darker the larger a row's share.
+
+    Args:
+        counts: (classes, classes) clips; a row is what a clip is, a column what was predicted.
+        classes: their names.
+        percent: write each row's percentages instead of counts.
+        title: above.
+    """
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = CELL if len(classes) < MANY else CELL_OF_MANY
+    left = 48 + LETTER * min(max(map(len, classes)), LONGEST)
+    body = [text(left, 24, title, "title"), text(left, 44, "predicted", "muted")]
+    body += _names(classes, left, size)
+    for row, true in enumerate(classes):
+        for column, predicted in enumerate(classes):
+            number, part = int(counts[row, column]), float(share[row, column])
+            shown = f"{100 * part:.0f}" if percent else f"{number:,}"
+            tip = f"{true} → {predicted}: {number:,} of {int(counts[row].sum()):,} clips, {100 * part:.1f} %"
+            kind = "cell" if row == column else "cell off"
+            where = (left + column * size, TOP + row * size, size)
+            body += _cell(where, part if number else 0.0, shown if number else "", kind, tip)
+    height = TOP + size * len(classes) + _slant(classes) + 12
+    body.append(upright(18, TOP + size * len(classes) / 2, "true"))
+    width = left + max(size * len(classes), 9 * len(title)) + 24
+    return Picture(width, height, title, "\n".join(body))
+
+
+def heatmap(values: NDArray[np.float64], names: Sequence[str], *, title: str) -> Picture:
+    """A symmetric matrix of correlations in [-1, 1], the darker the higher; NaN is left empty."""
+    size = CELL + 8
+    left = 24 + LETTER * min(max(map(len, names)), LONGEST)
+    body = [text(left, 24, title, "title"), *_names(names, left, size)]
+    for row, one in enumerate(names):
+        for column, other in enumerate(names):
+            value = float(values[row, column])
+            known = bool(np.isfinite(value))
+            tip = f"{one} and {other}: {value:.3f}" if known else f"{one} and {other}: not defined"
+            where = (left + column * size, TOP + row * size, size)
+            body += _cell(
+                where, max(value, 0.0) if known else 0.0, f"{value:.2f}" if known else "", "cell", tip
+            )
+    height = TOP + size * len(names) + _slant(names) + 12
+    width = left + max(size * len(names), 9 * len(title)) + 24
+    return Picture(width, height, title, "\n".join(body))
+
+
+def _cell(where: tuple[float, float, float], depth: float, shown: str, kind: str, tip: str) -> list[str]:
+    x, y, size = where
+    opacity = PALE + (1 - PALE) * min(depth, 1.0) if shown else 0.0
+    box = rect(x, y, size, size, kind, tip, f'fill-opacity="{opacity:.2f}"')
+    ink = ("num strong" if opacity > 0.55 else "num") + (" small" if size > CELL_OF_MANY else " tiny")
+    label = text(x + size / 2, y + size / 2 + 4, shown, ink, "middle")
+    return [box, label] if shown else [box]
+
+
+def _names(names: Sequence[str], left: float, size: float) -> list[str]:
+    """Beside the rows, and slanting below the columns."""
+    drawn = []
+    bottom = TOP + size * len(names)
+    for k, name in enumerate(names):
+        short = shortened(name, LONGEST)
+        drawn.append(text(left - 8, TOP + (k + 0.5) * size + 4, short, anchor="end"))
+        at = f"translate({left + (k + 0.5) * size + 4:.1f} {bottom + 14:.1f}) rotate(-45)"
+        drawn.append(f'<g transform="{at}">{text(0, 0, short, anchor="end")}</g>')
+    return drawn
+
+
+def _slant(names: Sequence[str]) -> float:
+    """px that slanting names reach down."""
+    return 16 + 0.71 * LETTER * min(max(map(len, names)), LONGEST)

@@ -1,0 +1,84 @@
+"""Two scores of the same things against each other, on equal axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kagglekit.charts.svg import LETTER, LINE, Picture, Scale, axes, dot, line, shortened, text
+
+SIDE = 480  # px of the square plot
+LEFT, TOP, RIGHT, BOTTOM = 72, 64, 24, 56  # px around it
+LONGEST = 30  # letters of a label; the whole of it shows under the mouse
+
+
+class Point(NamedTuple):
+    """A dot with its name."""
+
+    x: float
+    y: float
+    name: str
+
+
+def scatter(
+    points: Sequence[Point], *, title: str, note: str, x_name: str, y_name: str, band: float
+) -> Picture:
+    """Two scores of the same things against each other.
+
+    Args:
+        points: at least one; finite.
+        title, note: the two lines above.
+        x_name, y_name: along the axes.
+        band: half the width of the band about the diagonal, in units of a score.
+    """
+    values = [value for point in points for value in (point.x, point.y)]
+    spare = max(0.1 * (max(values) - min(values)), 0.005)
+    low, high = min(values) - spare, max(values) + spare
+    x, y = Scale(low, high, LEFT, LEFT + SIDE), Scale(low, high, TOP + SIDE, TOP)
+    body = [
+        text(LEFT, 26, title, "title"),
+        text(LEFT, 46, note),
+        *axes(x, y, x_name, y_name),
+        *_diagonal(x, y, band),
+        *_dots(x, y, list(dict.fromkeys(points))),
+    ]
+    return Picture(LEFT + SIDE + RIGHT, TOP + SIDE + BOTTOM, f"{title}: {note}", "\n".join(body))
+
+
+def _diagonal(x: Scale, y: Scale, band: float) -> list[str]:
+    """Where the two scores are equal, and the band about it, cut off at the plot's edge."""
+    low, high = x.low, x.high
+    band = min(band, high - low)
+    corners = [
+        (low, low),
+        (low, low + band),
+        (high - band, high),
+        (high, high),
+        (high, high - band),
+        (low + band, low),
+    ]
+    outline = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in corners)
+    start, end = ((x(value), y(value)) for value in (low, high))
+    return [f'<polygon class="band" points="{outline}"/>', line(start, end, "equal")]
+
+
+def _dots(x: Scale, y: Scale, points: Sequence[Point]) -> list[str]:
+    """Dots, and names beside them that make way for each other downwards."""
+    placed: list[tuple[float, float, float]] = []  # left, right and baseline of each name
+    names, dots = [], []
+    for point in sorted(points, key=lambda point: -point.y):
+        across, up = x(point.x), y(point.y)
+        short = shortened(point.name, LONGEST)
+        before = across < LEFT + SIDE / 2
+        left = across + 8 if before else across - 8 - LETTER * len(short)
+        right, baseline = left + LETTER * len(short), up + 4
+        for other_left, other_right, other in sorted(placed, key=lambda name: name[2]):
+            if left < other_right and other_left < right and abs(baseline - other) < LINE:
+                baseline = other + LINE
+        placed.append((left, right, baseline))
+        edge = left if before else right
+        if baseline - up - 4 > LINE / 2:
+            names.append(line((across, up), (edge, baseline - 4), "leader"))
+        names.append(text(edge, baseline, short, anchor="start" if before else "end"))
+        dots.append(dot(across, up, "s1", f"{point.name}: {point.x:.4f}, {point.y:.4f}"))
+    return [*names, *dots]

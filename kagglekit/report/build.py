@@ -1,0 +1,155 @@
+"""The pages joined into one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from kagglekit import __version__
+from kagglekit.charts.svg import DARK, LIGHT, STYLE, Picture
+from kagglekit.report import data, ensembles, leaderboard, listening, overview, runs, studies
+from kagglekit.report.source import Source
+
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("pages.js", "charts.js", "sound.js", "listening.js")
+LARGEST = 15_000_000  # bytes of the file
+MOST_SOUND = 9_000_000  # bytes of it that embedded clips may take
+
+PAGES = {
+    "overview": "Overview",
+    "leaderboard": "Leaderboard",
+    "runs": "Runs",
+    "studies": "Searches",
+    "ensembles": "Ensembles",
+    "data": "Data",
+    "listening": "Listening",
+}
+
+
+def render(source: Source, *, served: bool = False) -> str:
+    """The report as HTML.
+
+    Args:
+        source: the competition.
+        served: leave the sounds to `kagglekit.report.serve`; by default the worst misses' are embedded.
+    """
+    searches = studies.read(source)
+    pages: dict[str, dict[str, Any]] = {
+        "overview": overview.page(source, searches),
+        "leaderboard": leaderboard.page(source),
+        "runs": runs.page(source),
+        "studies": studies.page(searches),
+        "ensembles": ensembles.page(source),
+        "data": data.page(source),
+    }
+    environment = _environment()
+    bodies = {name: _body(environment, name, source, page) for name, page in pages.items()}
+    left = LARGEST - sum(len(body.encode()) for body in bodies.values()) - 500_000  # for all that is around
+    heard = listening.page(source, None if served else max(min(MOST_SOUND, left), 0))
+    bodies["listening"] = _body(environment, "listening", source, heard)
+    style, script = _style(), _script()
+    return environment.get_template("report.html").render(
+        title=source.config.competition.slug,
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=__version__,
+        names=PAGES,
+        bodies={name: Markup(bodies[name]) for name in PAGES},
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script, served=served),
+        data=_json({**heard["data"], "served": served}),
+    )
+
+
+def write(html: str, path: Path) -> None:
+    """Write the report whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(html, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,  # clip ids, words and the host's messages are somebody else's
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["chart"] = _chart
+    environment.filters["points"] = _points
+    return environment
+
+
+def _chart(picture: Picture) -> Markup:
+    return Markup(picture.inline())  # its texts are escaped where they are drawn
+
+
+def _points(difference: float) -> str:
+    """Of two scores, in points: `+0.6`, and no `-0.0`."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
+def _body(environment: Environment, name: str, source: Source, page: dict[str, Any]) -> str:
+    return environment.get_template(f"{name}.html").render(**page, kagglekit=source.kagglekit)
+
+
+def _style() -> str:
+    """The palettes, the charts' style and the page's."""
+    light, dark = (
+        f"color-scheme: {name}; " + " ".join(f"--{key}: {colour};" for key, colour in palette.items())
+        for name, palette in (("light", LIGHT), ("dark", DARK))
+    )
+    of_charts = re.sub(r"^(.+?) \{", lambda rule: _within_charts(rule[1]) + " {", STYLE, flags=re.MULTILINE)
+    return "\n".join(
+        [
+            f":root {{ {light} }}",
+            f":root[data-theme=dark] {{ {dark} }}",
+            f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {dark} }} }}",
+            of_charts,
+            (TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        ]
+    )
+
+
+def _within_charts(selectors: str) -> str:
+    return ", ".join(f".chart {selector.strip()}" for selector in selectors.split(","))
+
+
+def _script() -> str:
+    return "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def _policy(style: str, script: str, *, served: bool) -> str:
+    """A content security policy by which nothing but the file's own style and script counts."""
+    sources = {
+        "default-src": "'none'",
+        "style-src": _hash(style),
+        "script-src": _hash(script),
+        "img-src": "data:",
+        "media-src": "'self'" if served else "data:",
+        "connect-src": "'self'" if served else "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in sources.items())
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _json(value: Any) -> Markup:
+    """JSON that cannot end the element it stands in."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

@@ -1,0 +1,31 @@
+"""The page of submissions: CV beside the host's scores, and how well it foretold them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kagglekit.agreement import agreement, picture, scores_of, told
+from kagglekit.ledger import best
+from kagglekit.medals import zone
+from kagglekit.report.source import Source
+
+
+def page(source: Source) -> dict[str, Any]:
+    """What leaderboard.html shows."""
+    sent = [e for e in source.entries if e.cv_score is not None and e.public is not None]
+    by_cv, by_public = best(source.entries, "cv_score"), best(source.entries, "public")
+    rows = [
+        {
+            "entry": entry,
+            "models": "+".join(entry.models) or ("(elsewhere)" if entry.foreign else "(file)"),
+            "best_cv": entry is by_cv,
+            "best_public": entry is by_public,
+            "zone": zone(entry.rank, entry.teams) if entry.rank and entry.teams else "",
+        }
+        for entry in reversed(source.entries)
+    ]
+    return {
+        "rows": rows,
+        "scatter": picture(sent) if sent else None,
+        "told": told(agreement(scores_of(sent))) if sent else "",
+    }

@@ -1,0 +1,118 @@
+"""The page for listening: the worst misses, what each model said, and their sound."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import wave
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kagglekit.report.source import Judged, Source
+
+MOST_MODELS = 8
+ANSWERS = 3  # of each model
+SERVED = 5000  # misses listed by --serve, which embeds no sound
+WAV_HEADER = 44  # bytes
+
+
+def page(source: Source, budget: int | None) -> dict[str, Any]:
+    """What listening.html shows.
+
+    Args:
+        source: the competition.
+        budget: bytes that embedded sounds may take; None: they are served, by split and row.
+    """
+    models = source.best_of_each_model()[:MOST_MODELS]
+    if not models:
+        return {"clips": [], "misses": 0, "total": len(source.clips), "data": {"clips": []}}
+    each = 4 * math.ceil((WAV_HEADER + 2 * source.config.audio.samples) / 3)  # base64
+    most = SERVED if budget is None else max(budget // each, 0)
+    order, loss = misses(source, models)
+    chosen = spread(source, models, order)[:most]
+    clips = [_clip(source, models, int(row), float(loss[row])) for row in chosen]
+    if budget is not None:
+        _embed(source, clips)
+    return {
+        "clips": clips,
+        "misses": len(order),
+        "total": len(source.clips),
+        "data": {"clips": clips, "competition": source.config.competition.slug},
+    }
+
+
+def mean_probs(models: list[Judged]) -> npt.NDArray[np.float64]:
+    """(clips, classes): the models' mean."""
+    total = np.zeros(models[0].probs.shape)
+    for judged in models:
+        total += judged.probs
+    return total / len(models)
+
+
+def misses(source: Source, models: list[Judged]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Clips that the models' mean gets wrong, the worst first; and each clip's log-loss."""
+    mean = mean_probs(models)
+    truth = mean[np.arange(len(mean)), source.target]
+    loss = -np.log(np.maximum(truth, 1e-12))
+    wrong = np.flatnonzero(mean.argmax(1) != source.target)
+    return wrong[np.argsort(-loss[wrong], kind="stable")], loss
+
+
+def spread(source: Source, models: list[Judged], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The worst of every confusion first, then the others by loss: a filter then finds something."""
+    predicted = mean_probs(models)[order].argmax(1)
+    pair = source.target[order] * len(source.classes) + predicted
+    first = np.zeros(len(order), bool)
+    first[np.unique(pair, return_index=True)[1]] = True
+    return np.concatenate([order[first], order[~first]])
+
+
+def _clip(source: Source, models: list[Judged], row: int, loss: float) -> dict[str, Any]:
+    facts = source.clips.row(row, named=True)
+    mean = np.mean([judged.probs[row] for judged in models], axis=0)
+    return {
+        "id": facts["clip_id"],
+        "split": facts["split"],
+        "row": facts["row"],
+        "truth": facts["label"],
+        "said": source.classes[int(mean.argmax())],
+        "loss": round(loss, 3),
+        "word": (facts["word"] or "") if facts["split"] == "train" else "",
+        "part": facts["part"].replace("_", " "),
+        "speaker": facts["speaker"] or "",
+        "fold": facts["fold"],
+        "problem": facts["problem"],
+        "level": round(20 * math.log10(max(facts["rms"], 1e-5)), 1),
+        "models": [[judged.run.model, _answers(source, judged.probs[row])] for judged in models],
+    }
+
+
+def _answers(source: Source, probs: npt.NDArray[np.float32]) -> list[tuple[str, float]]:
+    """A model's likeliest classes."""
+    best = np.argsort(-probs, kind="stable")[:ANSWERS]
+    return [(source.classes[k], round(float(probs[k]), 3)) for k in best]
+
+
+def _embed(source: Source, clips: list[dict[str, Any]]) -> None:
+    """Add the sound of each clip, as base64."""
+    for split in Counter(clip["split"] for clip in clips):
+        store, rate = source.prepared.store(split), source.config.audio.sample_rate
+        of = [clip for clip in clips if clip["split"] == split]
+        sounds = store.take(np.array([clip["row"] for clip in of]))
+        for clip, samples in zip(of, sounds, strict=True):
+            clip["wav"] = base64.b64encode(wav_bytes(samples, rate)).decode("ascii")
+
+
+def wav_bytes(samples: npt.NDArray[np.int16], rate: int) -> bytes:
+    """(samples,) int16 at `rate` Hz -> a mono wav file."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return buffer.getvalue()

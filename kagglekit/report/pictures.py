@@ -1,0 +1,28 @@
+"""The report's main charts as files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kagglekit.agreement import comparable, picture
+from kagglekit.charts.matrix import confusion
+from kagglekit.charts.svg import Picture
+from kagglekit.report.runs import calibration, calibration_picture, confusion_counts, learning_curves
+from kagglekit.report.source import Source
+
+
+def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
+    """(name, chart): CV against public, and the best run of each model: confusion, curves, calibration."""
+    if sent := comparable(source.config, source.workspace):
+        yield "cv-public", picture(sent)
+    for judged in source.best_of_each_model():
+        model, counts = judged.run.model, confusion_counts(source, judged)
+        for name, percent, unit in (
+            ("confusion", False, "clips"),
+            ("confusion-percent", True, "% of each row"),
+        ):
+            title = f"Confusion matrix of {model}, {unit}"
+            yield f"{model}-{name}", confusion(counts, source.classes, percent=percent, title=title)
+        yield from ((f"{model}-{name}", curve) for name, curve in learning_curves(judged).items())
+        if sure := calibration_picture(calibration(source, judged)):
+            yield f"{model}-calibration", sure

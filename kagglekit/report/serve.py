@@ -1,0 +1,81 @@
+"""The report on a loopback address, with every miss's sound straight from the store."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
+
+import numpy as np
+
+from kagglekit.data.store import Store
+from kagglekit.errors import KagglekitError
+from kagglekit.report.listening import wav_bytes
+from kagglekit.report.source import Source
+
+HOST = "127.0.0.1"
+SOUND = re.compile(r"/audio/([a-z]+)/([0-9]{1,9})\.wav")
+
+
+def make_server(html: str, source: Source, port: int) -> ThreadingHTTPServer:
+    """A server that is bound but not yet running; port 0 takes any that is free.
+
+    It answers with the page and with clips by split and row; no path of a request ever becomes a path on
+    the disk. Requests that name another host are refused: a web page elsewhere must not read along.
+
+    Raises:
+        KagglekitError: the port is taken.
+    """
+    stores = {split: source.prepared.store(split) for split in source.prepared.folders}
+    handler = _handler(html.encode(), stores, source.config.audio.sample_rate)
+    try:
+        server = ThreadingHTTPServer((HOST, port), handler)
+    except OSError as error:
+        raise KagglekitError(
+            f"port {port} cannot be used: {error.strerror or error}",
+            hint="choose another: --port 0 finds one",
+        ) from error
+    server.daemon_threads = True
+    return server
+
+
+def _handler(page: bytes, stores: dict[str, Store], rate: int) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        """GET / and /audio/<split>/<row>.wav."""
+
+        protocol_version = "HTTP/1.1"
+        timeout = 30
+
+        def do_GET(self) -> None:
+            port = cast(ThreadingHTTPServer, self.server).server_port
+            if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
+                self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"this report is for this machine alone\n")
+            elif self.path == "/":
+                self._answer(HTTPStatus.OK, "text/html; charset=utf-8", page)
+            elif (sound := _sound(self.path, stores, rate)) is not None:
+                self._answer(HTTPStatus.OK, "audio/wav", sound)
+            else:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"there is no such page\n")
+
+        def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nobody wants a line for every sound."""
+
+    return Handler
+
+
+def _sound(path: str, stores: dict[str, Store], rate: int) -> bytes | None:
+    """The wav file that a request asks for; None where there is none."""
+    found = SOUND.fullmatch(path)
+    if found is None or found[1] not in stores or int(found[2]) >= len(stores[found[1]]):
+        return None
+    return wav_bytes(stores[found[1]].take(np.array([int(found[2])]))[0], rate)

@@ -1,0 +1,155 @@
+"""The page of searches: how each went, which parameters mattered, and where the good ones lie."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from kagglekit.charts.bars import Bar, bars
+from kagglekit.charts.curves import Series, curves
+from kagglekit.charts.parallel import Axis, parallel
+from kagglekit.charts.svg import Picture
+from kagglekit.report.source import Source
+from kagglekit.search.study import studies
+
+LEAST_FOR_IMPORTANCE = 6  # finished trials; PED-ANOVA needs a better and a worse half
+MOST_AXES = 9  # of parallel coordinates, the most important parameters
+MOST_ROWS = 10  # of the table of trials
+MOST_LINES = 400  # of parallel coordinates, the best trials
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search."""
+
+    name: str
+    model: str
+    study: optuna.Study
+    trials: list[FrozenTrial]
+    """Finished ones, in order."""
+    pruned: int
+    failed: int
+
+
+def read(source: Source) -> list[Study]:
+    """Every search of the workspace with a finished trial.
+
+    Raises:
+        KagglekitError: a journal or storage cannot be read.
+    """
+    found = []
+    for study in studies(source.config, source.workspace):
+        trials = study.get_trials(deepcopy=False)
+        whole = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+        pruned = sum(t.state == TrialState.PRUNED for t in trials)
+        failed = sum("reason" in t.user_attrs for t in trials)
+        if whole:
+            model = study.study_name.rpartition("-")[0]
+            found.append(Study(study.study_name, model, study, whole, pruned, failed))
+    return sorted(found, key=lambda study: study.name)
+
+
+def page(found: list[Study]) -> dict[str, Any]:
+    """What studies.html shows."""
+    return {"studies": [_study(study) for study in found]}
+
+
+def _study(study: Study) -> dict[str, Any]:
+    matter = importances(study)
+    ranked = sorted(study.trials, key=_value, reverse=True)
+    names = list(matter) or sorted({name for trial in ranked for name in trial.params})
+    return {
+        "study": study,
+        "best": ranked[0],
+        "history": history_picture(study),
+        "importance": _importance_picture(matter) if matter else None,
+        "parallel": parallel_picture(ranked[:MOST_LINES], names[:MOST_AXES]) if names else None,
+        "names": names,
+        "top": [(t.number, _value(t), [_shown(t.params.get(n)) for n in names]) for t in ranked[:MOST_ROWS]],
+    }
+
+
+def _value(trial: FrozenTrial) -> float:
+    return -math.inf if trial.value is None else trial.value
+
+
+def importances(study: Study) -> dict[str, float]:
+    """Share of each parameter in what tells good trials from others (PED-ANOVA, arXiv:2304.10255).
+
+    The most important first; empty where the trials are too few.
+    """
+    if len(study.trials) < LEAST_FOR_IMPORTANCE:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that few trials give uncertain results: so does the page
+        try:
+            found = optuna.importance.get_param_importances(study.study)
+        except (ValueError, RuntimeError):  # no parameter that all trials have
+            return {}
+    return {name: share for name, share in found.items() if math.isfinite(share)}
+
+
+def history_picture(study: Study) -> Picture:
+    """Each trial's score, and the best so far."""
+    numbers = [float(trial.number) for trial in study.trials]
+    values = [_value(trial) for trial in study.trials]
+    notes = [f"{trial.number}: {value:.4f}" for trial, value in zip(study.trials, values, strict=True)]
+    best = list(accumulate(values, max))
+    drawn = [Series("best so far", numbers, best), Series("trial", numbers, values, "dots", notes)]
+    return curves(drawn, title="History", x_name="trial", y_name="CV")
+
+
+def _importance_picture(matter: dict[str, float]) -> Picture:
+    rows = [Bar(_short(name), [share], f"{100 * share:.0f} %") for name, share in matter.items()]
+    return bars(rows, title="Importance of the parameters (PED-ANOVA)")
+
+
+def parallel_picture(ranked: Sequence[FrozenTrial], names: Sequence[str]) -> Picture:
+    """What the trials chose, the best one in colour."""
+    values = [_value(trial) for trial in ranked]
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    places = [(value - low) / span for value in values]
+    score = Axis(
+        "CV", places, [(0.0, f"{low:.3f}"), (1.0, f"{high:.3f}")] if high > low else [(0.0, f"{low:.3f}")]
+    )
+    axes = [*(_axis(name, ranked) for name in names), score]
+    notes = [f"trial {t.number}: CV {v:.4f}" for t, v in zip(ranked, values, strict=True)]
+    return parallel(axes, notes, 0, title="Parallel coordinates, the best trial in colour")
+
+
+def _axis(name: str, trials: Sequence[FrozenTrial]) -> Axis:
+    """Places of a parameter's values: by logarithm where it was drawn so, categories evenly."""
+    distribution = next(t.distributions[name] for t in trials if name in t.distributions)
+    chosen = [trial.params.get(name) for trial in trials]
+    if isinstance(distribution, CategoricalDistribution):
+        last = max(len(distribution.choices) - 1, 1)
+        place = {choice: k / last for k, choice in enumerate(distribution.choices)}
+        ticks = [(at, _shown(choice)) for choice, at in place.items()]
+        return Axis(_short(name), [None if value is None else place[value] for value in chosen], ticks)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    scale = math.log if distribution.log else float
+    low, high = scale(distribution.low), scale(distribution.high)
+    span = (high - low) or 1.0
+    numeric = [None if value is None else (scale(value) - low) / span for value in chosen]
+    ends = [(0.0, _shown(distribution.low)), (1.0, _shown(distribution.high))]
+    return Axis(_short(name), numeric, ends)
+
+
+def _short(name: str) -> str:
+    """`train.augment.mixup` -> `mixup`"""
+    return name.rpartition(".")[2]
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
