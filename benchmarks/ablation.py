@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+
+from kagglekit.processes import run_all
 
 MODEL, DEPTH, EPOCHS, SEEDS = "tcresnet", 8, 24, (0, 1, 2)
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "ablation.jsonl"
@@ -46,6 +45,8 @@ TTA = "TTA +-40 ms"
 
 def measure(name: str, seed: int) -> list[dict[str, Any]]:
     """Train the folds of one switch with one seed; its scores, and of the recipe those of TTA."""
+    import torch
+
     from kagglekit import console
     from kagglekit.config_file import load
     from kagglekit.data.clips import validation_rows
@@ -57,6 +58,7 @@ def measure(name: str, seed: int) -> list[dict[str, Any]]:
     from kagglekit.validation import score
     from kagglekit.workspace import Workspace
 
+    torch.set_num_threads(1)
     console.configure(quiet=True)
     config = load(Path(__file__).with_name("speech_mini.yaml"))
     workspace = Workspace(config)
@@ -86,14 +88,15 @@ def measure(name: str, seed: int) -> list[dict[str, Any]]:
 def train(names: list[str], jobs: int) -> None:
     """Measure what is missing, so many at a time."""
     done = {(row["switch"], row["seed"]) for row in _results()}
-    todo = [(name, seed) for seed in SEEDS for name in names if (name, seed) not in done]
-    os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE")
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for done_job in as_completed([pool.submit(measure, *job) for job in todo]):
-            lines = "".join(json.dumps(row) + "\n" for row in done_job.result())
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(lines)
-            print(lines, end="", flush=True)
+    run_all(keep, [(name, seed) for seed in SEEDS for name in names if (name, seed) not in done], jobs)
+
+
+def keep(job: tuple[str, int]) -> None:
+    """Measure, and add the rows to the results in one write, so that a kill loses no more than this."""
+    lines = "".join(json.dumps(row) + "\n" for row in measure(*job))
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(lines)
+    print(lines, end="", flush=True)
 
 
 def _results() -> list[dict[str, Any]]:
