@@ -1,40 +1,36 @@
-"""The tables of docs/RESULTS.md, from the runs and the leaderboard log of speech-mini.
+"""The table of docs/RESULTS.md, from the runs and the leaderboard log of speech-mini.
 
-python benchmarks/results.py [YAML] > table.md
+    python benchmarks/results.py [YAML] > table.md
+
+A row is the mean over the seeds that an architecture was trained with, all else equal; behind +- is the
+standard deviation over seeds. Where there were several settings, it is those with the best CV. Public
+scores are of the runs that were submitted alone.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+import yaml
 
-from kagglekit.commands.cv import agreement
+from kagglekit.agreement import agreement
+from kagglekit.commands import best_runs
 from kagglekit.config_file import load
 from kagglekit.data.clips import PARTS
 from kagglekit.data.prepare import prepare
-from kagglekit.errors import MissingError
 from kagglekit.ledger import Ledger, host_name
-from kagglekit.models import MODELS
-from kagglekit.training.runs import HISTORY, best_run
-from kagglekit.workspace import Workspace
+from kagglekit.training.runs import HISTORY, SETTINGS, Run
+from kagglekit.workspace import Workspace, key_of
 
-COLUMNS = [
-    "model",
-    "parameters",
-    "epochs",
-    "minutes",
-    "clips/s",
-    "plain",
-    "OOF",
-    "shift",
-    "gain",
-    "CV",
-    "public",
-    "CV - public",
-    *PARTS,
-]
+COLUMNS = (
+    *("model", "parameters", "epochs", "minutes", "clips/s", "seeds", "plain", "OOF", "shift", "gain"),
+    *("CV", "+-", "public", "CV - public", *PARTS),
+)
 
 
 def main() -> None:
@@ -43,40 +39,58 @@ def main() -> None:
     workspace = Workspace(config)
     prepared = prepare(config, workspace)
     sent = {
-        tuple(entry.runs): entry.public
+        entry.runs[0]: entry.public
         for entry in Ledger(workspace.ledger_path).entries()
-        if entry.host == host_name(config) and entry.public is not None
+        if entry.host == host_name(config) and entry.public is not None and len(entry.runs) == 1
     }
     print(f"| {' | '.join(COLUMNS)} |")
     print("|" + "---|" * len(COLUMNS))
-    pairs = []
-    for model in MODELS:
-        try:
-            run = best_run(config, workspace, prepared, model)
-        except MissingError:
-            continue
-        score, facts, public = run.score, run.metrics, sent.get((run.id,))
-        epochs = len(pl.read_parquet(run.folder / HISTORY).filter(fold=0))
-        cells = [
-            model,
-            f"{facts['parameters']:,}",
-            epochs,
-            f"{facts['train_seconds'] / 60:.1f}",
-            f"{facts['clips_per_s']:,.0f}",
-            f"{score.plain:.4f}",
-            f"{score.oof:.4f}",
-            f"{100 * score.shift:+.1f}",
-            f"{100 * score.gain:+.1f}",
-            f"{score.cv:.4f}",
-            "" if public is None else f"{public:.4f}",
-            "" if public is None else f"{100 * (score.cv - public):+.1f}",
-            *(f"{score.parts.get(part, float('nan')):.3f}" for part in PARTS),
-        ]
-        print(f"| {' | '.join(map(str, cells))} |")
-        if public is not None:
-            pairs.append((score.cv, public))
+    pairs: list[tuple[float, float]] = []
+    settings = defaultdict(list)
+    for run in best_runs(config, workspace, prepared, ["runs"]):
+        settings[run.model, settings_key(run)].append(run)
+    best: dict[str, list[Run]] = {}
+    for (model, _), runs in sorted(settings.items(), key=lambda item: mean(run.score.cv for run in item[1])):
+        best[model] = runs
+    for runs in best.values():
+        print(f"| {' | '.join(row(runs, sent))} |")
+        pairs += [(run.score.cv, public) for run in runs if (public := sent.get(run.id)) is not None]
     if len(pairs) > 2:
         print("\n" + str(agreement(pairs)))
+
+
+def settings_key(run: Run) -> str:
+    """Equal for runs that differ by their seed alone."""
+    settings = yaml.safe_load((run.folder / SETTINGS).read_text(encoding="utf-8"))
+    del settings["train"]["seed"], settings["source"]
+    return key_of(settings)
+
+
+def row(runs: Sequence[Run], sent: dict[str, float]) -> list[str]:
+    """The cells of one model."""
+    scores, facts = [run.score for run in runs], runs[0].metrics
+    cv, public = [score.cv for score in scores], [sent[run.id] for run in runs if run.id in sent]
+    differences = [run.score.cv - sent[run.id] for run in runs if run.id in sent]
+    return [
+        runs[0].model,
+        f"{facts['parameters']:,}",
+        str(len(pl.read_parquet(runs[0].folder / HISTORY).filter(fold=0))),
+        f"{mean(run.metrics['train_seconds'] for run in runs) / 60:.1f}",
+        f"{mean(run.metrics['clips_per_s'] for run in runs):,.0f}",
+        str(len(runs)),
+        f"{mean(score.plain for score in scores):.4f}",
+        f"{mean(score.oof for score in scores):.4f}",
+        f"{100 * mean(score.shift for score in scores):+.1f}",
+        f"{100 * mean(score.gain for score in scores):+.1f}",
+        f"{mean(cv):.4f}",
+        f"{statistics.stdev(cv):.4f}" if len(cv) > 1 else "",
+        f"{mean(public):.4f}" if public else "",
+        f"{100 * mean(differences):+.1f}" if public else "",
+        *(f"{mean(score.parts.get(part, float('nan')) for score in scores):.3f}" for part in PARTS),
+    ]
+
+
+mean = statistics.fmean
 
 
 if __name__ == "__main__":

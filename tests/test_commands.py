@@ -204,7 +204,7 @@ def test_train_shows_the_score(here: Path, run: Run) -> None:
     done = run("train", "--model", "gru")
     (path,) = here.glob(".kagglekit/runs/gru/*/metrics.json")
     metrics = json.loads(path.read_text())
-    assert f"gru/{path.parent.name}: 2 folds in " in done.out
+    assert f"gru/{path.parent.name}: 2 folds, " in done.out
     assert f"CV {metrics['cv']:.4f} (95 % {metrics['low']:.4f} to {metrics['high']:.4f})" in done.out
     oof = pl.read_parquet(path.parent / "oof.parquet")
     right = np.array(CLASSES)[oof["logits"].to_numpy().argmax(1)] == oof["label"].to_numpy()

@@ -8,7 +8,7 @@ from kagglekit.commands import names
 
 EXAMPLE = """example:
   $ kagglekit distill --teachers all --model tcresnet --set models.tcresnet.model.width=3
-  tcresnet/9c1f0b4e2a77: 4 folds in 812 s, 1,201,388 parameters, 2,106 clips/s
+  tcresnet/9c1f0b4e2a77: 4 folds, 812 s of training, 1,201,388 parameters, 2,106 clips/s
   one student 0.9012 by OOF, its ensemble 0.9100: -0.9 points
   next: kagglekit export --model tcresnet --run 9c1f0b4e2a77"""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """example:
   $ kagglekit train --model tcresnet,gru
-  tcresnet/1b107403f218: 4 folds in 164 s, 136,634 parameters, 5,120 clips/s
+  tcresnet/1b107403f218: 4 folds, 164 s of training, 136,634 parameters, 5,120 clips/s
     CV 0.8712 (95 % 0.8590 to 0.8834), plain accuracy 0.9066
   next: kagglekit submit --ensemble tcresnet,gru"""
 
@@ -123,6 +123,6 @@ def describe_run(run: object) -> str:
     assert isinstance(run, Run)
     m = run.metrics
     return (
-        f"{run.model}/{run.id}: {len(m['folds'])} folds in {m['train_seconds']:.0f} s, "
+        f"{run.model}/{run.id}: {len(m['folds'])} folds, {m['train_seconds']:,.0f} s of training, "
         f"{m['parameters']:,} parameters, {m['clips_per_s']:,.0f} clips/s"
     )
