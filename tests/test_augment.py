@@ -13,7 +13,7 @@ from kagglekit.training.augment import (
     DOMAINS,
     Augmenter,
     clatter,
-    energy_share,
+    energy_centre,
     join,
     mask,
     shift,
@@ -176,13 +176,12 @@ def test_waveforms_are_not_masked() -> None:
     assert torch.equal(Augmenter(only(time_mask=20, freq_mask=5), WAVEFORM, 100, [])(x, seeded()), x)
 
 
-def test_energy_share() -> None:
-    power = torch.full((2, 50), 0.5)  # the background
-    power[0, 10:14] = 4.5
-    power[1, 30], power[1, 40] = 10.5, 30.5
-    assert energy_share(power, torch.tensor([0.5, 0.5])).tolist() == [11, 40]
-    assert energy_share(power, torch.tensor([0.51, 0.25])).tolist() == [12, 30]
-    assert energy_share(torch.zeros(1, 9), torch.tensor([0.5])).tolist() == [9]
+def test_energy_centre() -> None:
+    power = torch.full((2, 50), 0.5)
+    power[0, 10:13] = 4
+    power[1, 30], power[1, 40] = 10, 20
+    assert energy_centre(power).tolist() == [11, round((30 * 9.5 + 40 * 19.5) / 29)]
+    assert energy_centre(torch.zeros(1, 9)).tolist() == [0]
 
 
 def bursts(domain: str, place: int, height: float, low: float) -> Tensor:
@@ -198,11 +197,10 @@ def bursts(domain: str, place: int, height: float, low: float) -> Tensor:
 def test_join_is_the_first_part_of_one_and_the_second_of_the_other(at_x: int, at_y: int, domain: str) -> None:
     x, y = bursts(domain, at_x, 3.0, 0.1), bursts(domain, at_y, 3.0, 0.2)
     power_x, power_y = (DOMAINS[domain].power(z) for z in (x, y))
-    half = torch.tensor([0.5])
-    assert (energy_share(power_x, half).item(), energy_share(power_y, half).item()) == (at_x, at_y)
+    assert (energy_centre(power_x).item(), energy_centre(power_y).item()) == (at_x, at_y)
     db = 10 * torch.log10(power_x.mean(1) / power_y.mean(1))
     louder = DOMAINS[domain].louder(y, db)  # y at the loudness of x
-    joined = join(x, y, half, DOMAINS[domain])
+    joined = join(x, y, DOMAINS[domain])
     meet = (at_x + at_y) // 2
     for time in range(60):
         source, place = (x, time - meet + at_x) if time < meet else (louder, time - meet + at_y)

@@ -87,14 +87,14 @@ class Augmenter:
         masked."""
         s = self.settings
         if s.speed:
-            x = stretch(x, uniform(len(x), 1 - s.speed, 1 + s.speed, generator))
+            x = stretch(x, _uniform(len(x), 1 - s.speed, 1 + s.speed, generator))
         if s.pitch and x.ndim == 3:
-            x = transpose(x, uniform(len(x), -s.pitch, s.pitch, generator))
+            x = transpose(x, _uniform(len(x), -s.pitch, s.pitch, generator))
         if s.shift_ms:
             most = s.shift_ms / 1000 * self.rate
-            x = shift(x, uniform(len(x), -most, most, generator).round().long())
+            x = shift(x, _uniform(len(x), -most, most, generator).round().long())
         if s.gain_db:
-            x = self.domain.louder(x, uniform(len(x), -s.gain_db, s.gain_db, generator))
+            x = self.domain.louder(x, _uniform(len(x), -s.gain_db, s.gain_db, generator))
         if s.noise and self.noise:
             x = self._add_noise(x, generator)
         if s.filter_db and x.ndim == 3:
@@ -112,7 +112,7 @@ class Augmenter:
         sound = torch.stack([self._crop(x.shape[-1], generator) for _ in chosen])
         level = 10 * torch.log10(self.domain.power(speech).mean(1).clamp(min=LEAST_POWER))
         noise_level = 10 * torch.log10(self.domain.power(sound).mean(1).clamp(min=LEAST_POWER))
-        snr = uniform(len(chosen), *self.settings.noise_snr_db, generator)
+        snr = _uniform(len(chosen), *self.settings.noise_snr_db, generator)
         mixed = self.domain.add(speech, self.domain.louder(sound, level - noise_level - snr))
         return x.index_copy(0, chosen, mixed)
 
@@ -122,8 +122,7 @@ class Augmenter:
         return recording[..., start : start + length]
 
 
-def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    """(count,) numbers, evenly drawn."""
+def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     return low + (high - low) * torch.rand(count, generator=generator)
 
 
@@ -161,33 +160,32 @@ def _between(x: Tensor, place: Tensor) -> Tensor:
     return torch.lerp(_at(x, below.long()), _at(x, (below.long() + 1).clamp(max=last)), part)
 
 
-def energy_share(power: Tensor, share: Tensor) -> Tensor:
-    """Step by which a share (batch,) of the energy above the background is over: (batch, time) -> (batch,)"""
+def energy_centre(power: Tensor) -> Tensor:
+    """Centre of energy above the background, (batch, time) -> (batch,) whole steps."""
     above = (power - power.quantile(0.2, dim=1, keepdim=True)).clamp(min=0)
-    over = above.cumsum(1) / above.sum(1, keepdim=True).clamp(min=LEAST_POWER)
-    return (over < share[:, None]).sum(1)
+    time = torch.arange(power.shape[1], dtype=power.dtype)
+    return ((above @ time) / above.sum(1).clamp(min=LEAST_POWER)).round().long()
 
 
-def join(x: Tensor, y: Tensor, share: Tensor, domain: Domain) -> Tensor:
-    """The first part of each x and the last part of each y, met where the same share of both words is over.
+def join(x: Tensor, y: Tensor, domain: Domain) -> Tensor:
+    """The first part of each x and the second part of each y, met at their energy centres.
 
     Args:
         x, y: (batch, ..., time).
-        share: (batch,), of a word's energy above the background.
         domain: says what power is.
 
     Returns:
         (batch, ..., time): words that nobody has said, at the loudness of x.
     """
     power_x, power_y = domain.power(x), domain.power(y)
-    cut_x, cut_y = energy_share(power_x, share)[:, None], energy_share(power_y, share)[:, None]
+    centre_x, centre_y = energy_centre(power_x)[:, None], energy_centre(power_y)[:, None]
     ratio = power_x.mean(1).clamp(min=LEAST_POWER) / power_y.mean(1).clamp(min=LEAST_POWER)
     y = domain.louder(y, 10 * torch.log10(ratio))
     last = x.shape[-1] - 1
     time = torch.arange(x.shape[-1])
-    meet = (cut_x + cut_y) // 2
-    first = _at(x, (time - meet + cut_x).clamp(0, last))
-    second = _at(y, (time - meet + cut_y).clamp(0, last))
+    meet = (centre_x + centre_y) // 2
+    first = _at(x, (time - meet + centre_x).clamp(0, last))
+    second = _at(y, (time - meet + centre_y).clamp(0, last))
     before = time < meet
     return torch.where(before[:, None, :] if x.ndim == 3 else before, first, second)
 
@@ -208,9 +206,9 @@ def clatter(x: Tensor, generator: torch.Generator) -> Tensor:
     level = x.exp().mean((1, 2)).clamp(min=LEAST_POWER).log()
     for _ in range(BURSTS):
         colour = 10 * DB * smooth_curves(batch, bands, generator)
-        loud = level + DB * uniform(batch, -20, 40, generator)  # below 0 dB there is none to be heard
-        start = uniform(batch, 0, time, generator).floor()
-        decay = uniform(batch, 0, 3, generator).exp()  # frames
+        loud = level + DB * _uniform(batch, -20, 40, generator)  # below 0 dB there is none to be heard
+        start = _uniform(batch, 0, time, generator).floor()
+        decay = _uniform(batch, 0, 3, generator).exp()  # frames
         since = torch.arange(time) - start[:, None]
         dying = torch.where(since >= 0, -since / decay[:, None], -torch.inf)
         x = torch.logaddexp(x, (loud[:, None] + colour)[:, :, None] + dying[:, None, :])
@@ -223,7 +221,7 @@ def mask(x: Tensor, time_mask: int, freq_mask: int, generator: torch.Generator) 
     for axis, most in ((2, time_mask), (1, freq_mask)):
         size = x.shape[axis]
         for _ in range(2 if most else 0):
-            width = uniform(len(x), 0, most + 1, generator).floor()
+            width = _uniform(len(x), 0, most + 1, generator).floor()
             start = (torch.rand(len(x), generator=generator) * (size - width + 1).clamp(min=0)).floor()
             place = torch.arange(size)
             inside = (place >= start[:, None]) & (place < (start + width)[:, None])

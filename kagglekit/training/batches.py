@@ -13,13 +13,9 @@ from torch.nn import functional
 
 from kagglekit import models
 from kagglekit.config import Train
-from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join, uniform
+from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join
 from kagglekit.training.dataset import Dataset, Head
 from kagglekit.training.teaching import Lesson
-
-CUT = 0.25, 0.75
-"""Share of a word that is over where a double word goes on with another. Cut in the middle alone, "one" was
-heard as "on" more often (docs/LOG.md)."""
 
 
 class Batches:
@@ -122,7 +118,7 @@ class Batches:
         first, second = first[differ], second[differ]
         if len(first) == 0:
             return x, index
-        joined = join(x[first], x[second], uniform(len(first), *CUT, generator), self.domain)
+        joined = join(x[first], x[second], self.domain)
         return x.index_copy(0, first, joined), index.index_fill(0, first, self.head.double)
 
     def _mixup(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from kagglekit.config import Augment, Config, Features, ModelSection, Train, ove
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.training.precision import bf16_is_native
 
-VERSION = 4  # part of every run id: raise it when training itself changes its results
-# Fields of Train that a run which does not use them does not have in its id.
+VERSION = 3  # part of every run id: raise it when training itself changes its results
+# Fields of Train since that version; runs that do not use them keep their ids.
 ADDED = ("thresholds", "only", "teaching")
 
 NEEDS_BOTH = ("words_threshold", "cascade", "zero_shot")
