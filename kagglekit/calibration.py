@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-RIDGE = 1e-3  # on sharpness and bias: a class without clips would otherwise be pushed to -inf
+RIDGE = 1e-3  # a class without clips would otherwise be pushed to -inf
 STEPS = 500  # of Newton, at most; some 8 are common
 EM_STEPS = 500  # at most; some 30 are common
 
@@ -82,6 +82,7 @@ def conditional_logit(
     start: NDArray[Any],
     *,
     with_bias: bool = True,
+    ridge: float = RIDGE,
 ) -> tuple[Floats, Floats]:
     """Fit softmax(sum of slope * plane, plus a bias a class) by the least weighted log-loss.
 
@@ -94,6 +95,7 @@ def conditional_logit(
         share: (clips,), summing to 1: what a clip counts.
         start: (planes,), the slopes to begin with.
         with_bias: whether there are biases at all; else they are 0.
+        ridge: how strongly slopes and biases are held, in nats for a distance of 1 squared.
 
     Returns:
         Slopes (planes,) and biases (classes,).
@@ -110,17 +112,17 @@ def conditional_logit(
     def loss(theta: Floats) -> float:
         z = scores(theta)
         surprise = np.log(np.exp(z).sum(1)) - z[rows, target]
-        return float(share @ surprise + RIDGE / 2 * np.square(theta - start).sum())
+        return float(share @ surprise + ridge / 2 * np.square(theta - start).sum())
 
     theta, best = start, loss(start)
     for _ in range(STEPS):
         odds = np.exp(scores(theta))
         odds /= odds.sum(1, keepdims=True)
         gradient, hessian = _slopes(odds, planes, target, share)
-        gradient += RIDGE * (theta - start)
+        gradient += ridge * (theta - start)
         step = np.zeros(len(theta))
         step[:fitted] = np.linalg.solve(
-            (hessian + RIDGE * np.eye(len(theta)))[:fitted, :fitted], gradient[:fitted]
+            (hessian + ridge * np.eye(len(theta)))[:fitted, :fitted], gradient[:fitted]
         )
         tried = (theta - length * step for length in 0.5 ** np.arange(20))
         theta = next((nearer for nearer in tried if loss(nearer) < best), theta)

@@ -39,6 +39,7 @@ from kagglekit.workspace import Workspace, building, key_of, write_json
 
 VERSION = 1
 LEAST = 20  # clips of a class above a threshold: fewer say nothing of its precision
+TOO_WRONG = 2.0  # times the errors that the rule allows: a class of so many is left out
 NEVER = 2.0  # a threshold that no probability reaches
 
 
@@ -64,6 +65,8 @@ class Audit(NamedTuple):
     """Share of those that are right."""
     by_class: dict[str, tuple[int, float]]
     """For each class: clips taken, and their precision."""
+    left_out: tuple[str, ...]
+    """Classes that are wrong too often, and in none of the other numbers."""
 
 
 class Teaching(NamedTuple):
@@ -116,6 +119,7 @@ def make(
         if folder is not None:
             for fold in range(config.validation.folds):
                 taken = _labelled(config, prepared, runs, library, rule, fold)
+                taken = taken.filter(~pl.col("label").is_in(audited.left_out))
                 tables.write(taken, table_path(folder, fold))
             facts = {"kind": "pseudo", "runs": [run.id for run in runs], "rule": rule._asdict()}
             write_json(folder / "teaching.json", {**facts, "audit": audited._asdict()})
@@ -127,7 +131,11 @@ def make(
 
 
 def audit(library: Library, rule: Rule, classes: Sequence[str]) -> Audit:
-    """Apply the rule to OOF: each fold's clips with the thresholds of the others."""
+    """Apply the rule to OOF: each fold's clips with the thresholds of the others.
+
+    A class that is wrong more than twice as often as the rule allows is left out of it: words that no fold
+    hears are taken for it, and the test has such words as well.
+    """
     oof = library.oof
     answer, sure, agreed = vote(oof.probs, rule.agree)
     taken = np.zeros(len(answer), bool)
@@ -136,13 +144,16 @@ def audit(library: Library, rule: Rule, classes: Sequence[str]) -> Audit:
         limits = thresholds(answer, sure, agreed, oof.target, oof.weight, ~here, rule, len(classes))
         taken[here] = (agreed & (sure >= limits[answer]))[here]
     share, right = oof.weight / oof.weight.sum(), answer == oof.target
-    by_class = {}
+    by_class, left_out = {}, []
     for index, name in enumerate(classes):
         of = taken & (answer == index)
         precision = float(share[of] @ right[of] / share[of].sum()) if share[of].sum() > 0 else 0.0
         by_class[name] = (int(of.sum()), precision)
+        if of.any() and precision < 1 - TOO_WRONG * (1 - rule.precision):
+            left_out.append(name)
+            taken &= ~of
     total = float(share[taken].sum())
-    return Audit(total, float(share[taken] @ right[taken]) / max(total, 1e-12), by_class)
+    return Audit(total, float(share[taken] @ right[taken]) / max(total, 1e-12), by_class, tuple(left_out))
 
 
 def vote(probs: Floats, agree: int) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_selection import recorded_case
 
 from kagglekit.ensemble.hillclimb import hill_climb
 
@@ -41,6 +42,20 @@ def by_definition(probs, target, weight, negative):
 def test_hill_climb_does_what_the_definition_says(seed, negative):
     data = predictions(models=2 + seed, seed=seed)
     assert np.allclose(hill_climb(*data, negative=negative), by_definition(*data, negative))
+
+
+@pytest.mark.parametrize(
+    ("seed", "negative", "weights"),
+    [  # hillclimbers 0.1.4: two classes, since it takes one column a model
+        (0, False, [0, 0, 0.05, 0.2375, 0.7125]),
+        (0, True, [0, -0.3403, 0.17, 0.292575, 0.877725]),
+        (1, True, [0, 0, 0, 0.94, 0.06]),
+        (2, False, [0, 0, 0, 0.82, 0.18]),
+    ],
+)
+def test_hill_climb_climbs_as_the_package_does(seed, negative, weights):
+    probs, target = recorded_case(5, 80, 2, seed)
+    assert hill_climb(probs, target, np.ones(80), negative=negative) == pytest.approx(weights)
 
 
 def test_one_model_is_itself():

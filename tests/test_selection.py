@@ -31,7 +31,7 @@ def score(probs, target, weight, picks):
     return round(accuracy(mean, target, weight), 9), -log_loss
 
 
-def plain_selection(probs, target, weight, rounds, initial=5):
+def plain_selection(probs, target, weight, rounds):
     """The algorithm by definition: no sums kept, no clips left out. For at most five models."""
 
     def best_prefix(picks):
@@ -41,7 +41,7 @@ def plain_selection(probs, target, weight, rounds, initial=5):
 
     models = list(range(len(probs)))
     ranked = sorted(models, key=lambda m: score(probs, target, weight, [m]), reverse=True)
-    picks = best_prefix(ranked) if initial else []
+    picks = best_prefix(ranked)
     while len(picks) < rounds:
         picks = [*picks, max(models, key=lambda m: score(probs, target, weight, [*picks, m]))]
     return np.bincount(best_prefix(picks), minlength=len(models)) / len(best_prefix(picks))
@@ -121,11 +121,24 @@ def test_clips_without_any_weight_are_refused():
         select(probs, target, 0 * weight, **SETTINGS)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_greedy_starts_from_nothing(seed):
-    probs, target, weight = predictions(models=3 + seed, seed=seed)
-    weights = greedy(probs, target, weight, rounds=12)
-    assert np.allclose(weights, plain_selection(probs, target, weight, rounds=12, initial=0))
+def recorded_case(models, clips, classes, seed):
+    """What peers were given: made without anything of ours."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, classes, clips)
+    logits = rng.normal(size=(clips, classes)) + rng.normal(size=(models, clips, classes))
+    logits[:, np.arange(clips), target] += np.linspace(0.5, 1.5, models)[:, None]
+    probs = np.exp(logits)
+    return probs / probs.sum(axis=2, keepdims=True), target
+
+
+@pytest.mark.parametrize(
+    ("seed", "picks"),
+    [(0, [0, 0, 7, 4, 6]), (1, [2, 1, 2, 3, 4]), (2, [0, 0, 1, 0, 13])],  # autogluon.core 1.6.3
+)
+def test_greedy_picks_what_autogluon_picks(seed, picks):
+    probs, target = recorded_case(5, 80, 3, seed)
+    weights = greedy(probs, target, np.ones(80), rounds=25)
+    assert weights.tolist() == pytest.approx((np.array(picks) / sum(picks)).tolist())
 
 
 def test_blend_is_the_weighted_mean():

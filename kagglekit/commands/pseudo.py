@@ -119,7 +119,11 @@ def _audit_lines(made: Teaching) -> list[object]:
         [name, count, precision if count else None, f"{made.counts[name]:,.0f}"]
         for name, (count, precision) in made.audit.by_class.items()
     ]
+    left_out = f"; wrong too often, and left out: {', '.join(made.audit.left_out)}" * bool(
+        made.audit.left_out
+    )
     return [
         table("the rule on OOF", ["class", "taken", "precision", "test clips a fold"], rows),
-        f"audit on OOF: {made.audit.taken:.2f} of the clips taken, {made.audit.precision:.4f} of them right",
+        f"audit on OOF: {made.audit.taken:.2f} of the clips taken, {made.audit.precision:.4f} of them right"
+        + left_out,
     ]

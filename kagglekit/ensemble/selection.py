@@ -74,12 +74,16 @@ def select(probs: Floats, target: Ints, weight: Floats, *, rounds: int, bags: in
 
 
 def greedy(probs: Floats, target: Ints, weight: Floats, *, rounds: int) -> Floats:
-    """One selection from nothing, without bags: AutoGluon's EnsembleSelection, ties decided by log-loss.
+    """One selection from nothing, without bags, as AutoGluon's EnsembleSelection has it.
+
+    Of equals, models that are picked already come before the lower log-loss, and the shortest of the best
+    prefixes is kept (autogluon.core, models/greedy_ensemble/ensemble_selection.py, with tie_breaker
+    "second_metric").
 
     Arguments and result as those of `select`.
     """
     library = _library(probs, target, weight / weight.sum())
-    return _shares(_grow(library, rounds, initial=0), len(probs))
+    return _shares(_grow(library, rounds, initial=0, thrifty=True), len(probs))
 
 
 class _Library(NamedTuple):
@@ -161,10 +165,10 @@ def _shares(picks: Ints, models: int) -> Floats:
     return np.bincount(picks, minlength=models) / len(picks)
 
 
-def _grow(library: _Library, rounds: int, initial: int = MAX_INITIAL) -> Ints:
+def _grow(library: _Library, rounds: int, initial: int = MAX_INITIAL, thrifty: bool = False) -> Ints:
     """One greedy selection with replacement, started from the `initial` best models: the caller's places of
     the models picked, its best prefix."""
-    selection = _Selection(library)
+    selection = _Selection(library, thrifty)
     for place in range(min(initial, len(library.order), rounds)):
         selection.pick_from(slice(place, place + 1))
     if initial:
@@ -175,10 +179,16 @@ def _grow(library: _Library, rounds: int, initial: int = MAX_INITIAL) -> Ints:
 
 
 class _Selection:
-    """Picks so far, with the sums that make the next one cheap."""
+    """Picks so far, with the sums that make the next one cheap.
 
-    def __init__(self, library: _Library) -> None:
+    Args:
+        library: what there is to pick from.
+        thrifty: prefer few models to a low log-loss, as AutoGluon does.
+    """
+
+    def __init__(self, library: _Library, thrifty: bool) -> None:
         self.library = library
+        self.thrifty = thrifty
         self.picks: list[int] = []
         self.scores: list[tuple[float, float]] = []  # accuracy and minus log-loss after each pick
         self.margins = np.zeros_like(library.margins[0])
@@ -189,6 +199,8 @@ class _Selection:
         accuracies = self.library.accuracies(self.margins, candidates)
         tied = np.flatnonzero(accuracies >= accuracies.max() - SAME)
         places = np.arange(len(self.library.order))[candidates][tied]
+        if self.thrifty and np.isin(places, self.picks).any():
+            places = places[np.isin(places, self.picks)]
         losses = self.library.losses(self.hits, places, len(self.picks))
         equals = places[losses <= losses.min() + SAME].tolist()
         place = next((m for m in equals if m in self.picks), equals[0])
@@ -199,7 +211,8 @@ class _Selection:
 
     def best_prefix(self) -> int:
         """How many picks there were at the best score, the first of equals."""
-        return self.scores.index(max(self.scores)) + 1
+        scores = [(accuracy, 0.0 if self.thrifty else loss) for accuracy, loss in self.scores]
+        return scores.index(max(scores)) + 1
 
     def keep_best_prefix(self) -> None:
         """Forget the picks after the best score."""

@@ -4,7 +4,8 @@ The parts, each fitted on OOF, which holds words that the models never heard:
 
 filler      sharpness and one bias, for filler, by the least log-loss
 bias        sharpness and a bias a class, likewise
-thresholds  for each class how much likelier than filler it must be, by the most clips right
+threshold   how much likelier than filler another class must be, by the most clips right
+thresholds  the same for each class apart
 gate        beside the one bias, signs of words never heard speak for filler, with fitted slopes
 prior       the test's shares of the classes, told by EM from its predictions (Saerens et al. 2002)
 
@@ -18,7 +19,7 @@ outputs for words keeps the logarithms of summed probabilities, whose energy is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ SIGNS = ("energy", "max_logit", "disagreement", "distance")
 MEASURED = 3  # of them need nothing fitted
 GRID = np.arange(-30, 31) / 10  # nats of a threshold
 BLUR = 0.3  # nats: thresholds are chosen by accuracy blurred so much, since single clips are noise
+RIDGE = 0.1  # held words are few: less costs up to 1.8 points on speech-mini (docs/LOG.md)
 COVARIANCE_RIDGE = 1e-2  # of the mean variance, for log-probabilities that add up to 1
 
 
@@ -42,7 +44,7 @@ class Parts(NamedTuple):
     filler: bool = False
     signs: tuple[str, ...] = ()
     """Of the gate, which brings filler's bias along."""
-    thresholds: bool = False
+    thresholds: Literal["none", "one", "each"] = "none"
     prior: bool = False
 
 
@@ -53,12 +55,13 @@ DECISIONS: dict[str, Parts] = {
     PLAIN: Parts(),
     "filler": Parts(filler=True),
     "bias": Parts(bias=True),
-    "thresholds": Parts(thresholds=True),
+    "threshold": Parts(thresholds="one"),
+    "thresholds": Parts(thresholds="each"),
     "prior": Parts(bias=True, prior=True),
     **{f"gate_{sign}": Parts(filler=True, signs=(sign,)) for sign in SIGNS},
     "gate": Parts(filler=True, signs=SIGNS),
     "gate_bias": Parts(bias=True, signs=SIGNS),
-    "gate_thresholds": Parts(filler=True, signs=SIGNS, thresholds=True),
+    "gate_threshold": Parts(filler=True, signs=SIGNS, thresholds="one"),
     "gate_prior": Parts(filler=True, signs=SIGNS, prior=True),
 }
 
@@ -145,7 +148,7 @@ class Decision:
         if self.parts.prior:
             prior = prior_by_em(softmax_of(scores), self.known, share)
             scores = scores + np.log(np.maximum(prior, SMALLEST) / np.maximum(self.known, SMALLEST))
-        if self.parts.thresholds:
+        if self.parts.thresholds != "none":
             scores[:, self.filler] += self.thresholds[_best_other(scores, self.filler)]
         return softmax_of(scores)
 
@@ -195,34 +198,37 @@ def fit(name: str, oof: Answers, signs: Floats, filler: int) -> Decision:
         planes[1:-1, :, filler] = chosen.T
         planes[-1, :, filler] = 1
         start = np.r_[slopes, 0.0]
-        slopes, bias = conditional_logit(planes, target, share, start, with_bias=parts.bias)
+        slopes, bias = conditional_logit(planes, target, share, start, with_bias=parts.bias, ridge=RIDGE)
         bias[filler] += slopes[-1]
         slopes = slopes[:-1]
     scores = slopes[0] * log + bias
     scores[:, filler] += chosen @ slopes[1:]
     known: Floats = np.bincount(target, share, classes).astype(np.float64)
     thresholds: Floats = np.zeros(classes)
-    if parts.thresholds:
-        thresholds = _thresholds(scores, target, share, filler)
+    if parts.thresholds != "none":
+        thresholds = _thresholds(scores, target, share, filler, shared=parts.thresholds == "one")
     return Decision(
         parts, filler, float(slopes[0]), bias, slopes[1:], centre, scale, distance, thresholds, known
     )
 
 
-def _thresholds(scores: Floats, target: Ints, share: Floats, filler: int) -> Floats:
+def _thresholds(scores: Floats, target: Ints, share: Floats, filler: int, *, shared: bool) -> Floats:
     """For each class: how many nats above filler it must stand, by the most clips right.
 
     A clip is between filler and its likeliest other class, so the classes are independent of each other.
     """
     best = _best_other(scores, filler)
     margin = np.take_along_axis(scores, best[:, None], 1)[:, 0] - scores[:, filler]
-    chosen: Floats = np.zeros(scores.shape[1])
-    for number in range(scores.shape[1]):
+    right = np.zeros((scores.shape[1], len(GRID)))
+    for number in range(len(right)):
         of = best == number
         keep = 1 / (1 + np.exp((GRID[:, None] - margin[of]) / BLUR))  # (grid, clips)
-        right = keep @ (share[of] * (target[of] == number)) + (1 - keep) @ (
-            share[of] * (target[of] == filler)
-        )
-        level = np.flatnonzero(right >= right.max() - 1e-12)
+        right[number] = keep @ (share[of] * (target[of] == number))
+        right[number] += (1 - keep) @ (share[of] * (target[of] == filler))
+    if shared:
+        right[:] = right.sum(0)
+    chosen: Floats = np.zeros(len(right))
+    for number, curve in enumerate(right):
+        level = np.flatnonzero(curve >= curve.max() - 1e-12)
         chosen[number] = GRID[level[np.abs(GRID[level]).argmin()]]  # of equals the one that changes least
     return chosen
