@@ -102,7 +102,7 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> list[Job]:
 
     workspace = Workspace(config)
     prepared = prepare(config, workspace)
-    return [Job(config, *best_plan(config, workspace, prepared, job.plan.model)) for job in made]
+    return [Job(*best_plan(config, workspace, prepared, job.plan.model)) for job in made]
 
 
 def list_recipes() -> None:

@@ -116,8 +116,8 @@ def _work(
     try:
         workspace = Workspace(config)
         prepared = prepare(config, workspace)
-        desk = open_desk(config, workspace, prepared, resolve(config, model))
-        work(Worker(config, workspace, prepared, desk, limits, parent), lambda: None)
+        with open_desk(config, workspace, prepared, resolve(config, model)) as desk:
+            work(Worker(config, workspace, prepared, desk, limits, parent), lambda: None)
     except KeyboardInterrupt:
         pass
     except Exception as error:

@@ -24,7 +24,8 @@ def to_keep(
     Raises:
         MissingError: no trial has finished.
     """
-    found = outcome(open_desk(config, workspace, prepared, resolve(config, model)))
+    with open_desk(config, workspace, prepared, resolve(config, model)) as desk:
+        found = outcome(desk)
     if found.best is None:
         raise MissingError(
             f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"

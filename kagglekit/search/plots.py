@@ -38,12 +38,12 @@ def write_plots(
         raise ConfigError(f"--plots {path}: not an HTML file", hint="for example --plots study.html")
     figures: dict[str, Any] = {}
     for model in chosen:
-        desk = open_desk(config, workspace, prepared, resolve(config, model))
-        if not whole(desk.study):
-            raise MissingError(
-                f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"
-            )
-        figures |= {f"{model}: {name}": figure for name, figure in _figures(desk).items()}
+        with open_desk(config, workspace, prepared, resolve(config, model)) as desk:
+            if not whole(desk.study):
+                raise MissingError(
+                    f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"
+                )
+            figures |= {f"{model}: {name}": figure for name, figure in _figures(desk).items()}
     parts = [
         f"<h2>{html.escape(name)}</h2>\n" + figure.to_html(full_html=False, include_plotlyjs=index == 0)
         for index, (name, figure) in enumerate(figures.items())
@@ -100,7 +100,7 @@ def serve_dashboard(config: Config, workspace: Workspace, prepared: Prepared, mo
     desk = open_desk(config, workspace, prepared, resolve(config, model))
     console.note(f"http://{HOST}:{PORT}/ shows {desk.study.study_name}; Ctrl-C ends it")
     try:
-        optuna_dashboard.run_server(desk.study._storage, host=HOST, port=PORT)
+        optuna_dashboard.run_server(desk.storage, host=HOST, port=PORT)
     except OSError as error:
         raise KagglekitError(
             f"port {PORT} cannot be served: {error.strerror or error}", hint="end what uses it"

@@ -64,6 +64,13 @@ def _database(address: str) -> BaseStorage:
     return optuna.storages.RDBStorage(driven(address), engine_kwargs={"pool_pre_ping": True})
 
 
+def close_storage(storage: BaseStorage) -> None:
+    """End a database's connections; a journal has none."""
+    if isinstance(storage, optuna.storages.RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 def driven(address: str) -> str:
     """The address with the driver that kagglekit[cluster] brings."""
     return address.replace(POSTGRES, "postgresql+psycopg://", 1) if address.startswith(POSTGRES) else address

@@ -122,23 +122,23 @@ def tune(
     plan = resolve(config, model)
     wanted = trials if trials or stagnation else config.search.trials
     limits = Limits(wanted, deadline, stagnation)
-    desk = open_desk(config, workspace, prepared, plan)
-    try:
-        with desk.locks.hold(desk.study.study_name):
-            recover(desk)
-            enqueue_first(desk, list(sources), config, workspace)
-        with Rows(desk, limits.trials, deadline) as rows:
-            if jobs > 1:
-                from kagglekit.search.jobs import search_in_processes
+    with open_desk(config, workspace, prepared, plan) as desk:
+        try:
+            with desk.locks.hold(desk.study.study_name):
+                recover(desk)
+                enqueue_first(desk, list(sources), config, workspace)
+            with Rows(desk, limits.trials, deadline) as rows:
+                if jobs > 1:
+                    from kagglekit.search.jobs import search_in_processes
 
-                search_in_processes(config, plan.model, limits, jobs, lambda: _over(desk, limits, rows))
-            else:
-                work(Worker(config, workspace, prepared, desk, limits), rows.show)
-    except Exception as error:
-        if not _of_storage(error):
-            raise
-        raise explained(error, "search.storage" if config.search.storage else model) from error
-    return outcome(desk)
+                    search_in_processes(config, plan.model, limits, jobs, lambda: _over(desk, limits, rows))
+                else:
+                    work(Worker(config, workspace, prepared, desk, limits), rows.show)
+        except Exception as error:
+            if not _of_storage(error):
+                raise
+            raise explained(error, "search.storage" if config.search.storage else model) from error
+        return outcome(desk)
 
 
 def work(worker: Worker, show: Callable[[], None]) -> None:
