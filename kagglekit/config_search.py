@@ -48,6 +48,10 @@ class Search(Section):
     With several, nothing is pruned, and what no other trial beats in all of them is shown."""
     storage: str | None = None
     """Optuna storage address, e.g. postgresql://...; by default a journal file in the workspace."""
+    cpus: Count = 1
+    """Cores, and threads, of a fold on a cluster."""
+    gpus: Annotated[float, Field(ge=0)] = 0
+    """GPUs of a fold on a cluster; 0.5: two folds share one."""
     space: dict[str, Range | None] = Field(default_factory=dict)
     """Ranges by setting, e.g. `train.lr: {low: 1e-4, high: 1e-2, log: true}`; null: not searched.
     `models.<name>.space` overrides it for one architecture."""

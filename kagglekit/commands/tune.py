@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how it searches")
     how.add_argument("--jobs", type=int, default=1, metavar="N", help="trials at once on this machine")
     how.add_argument("--storage", default=None, metavar="URL", help="shared by machines: postgresql://...")
+    how.add_argument("--cluster", default=None, metavar="ADDRESS", help="on Ray: auto, ray://..., local")
     how.add_argument(
         "--objectives", type=names, default=None, metavar="A,B", help="score,params or score,latency"
     )
@@ -98,6 +99,8 @@ def _check(args: argparse.Namespace) -> None:
             hint="or leave the number out",
         )
     if args.jobs != 1:
+        if args.cluster is not None:
+            raise ConfigError("--jobs and --cluster both say where to train", hint="leave one of them out")
         from kagglekit.search.jobs import check_jobs
 
         check_jobs(args.jobs)
@@ -130,6 +133,7 @@ def _search(
             deadline=deadline,
             stagnation=stagnation,
             jobs=args.jobs,
+            cluster=args.cluster,
             sources=args.sources,
         )
         if found.best is None:

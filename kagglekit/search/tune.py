@@ -1,4 +1,4 @@
-"""The search itself: trial after trial, until it has enough, in one process or several."""
+"""The search itself: trial after trial, until it has enough, in one process, several, or on a cluster."""
 
 from __future__ import annotations
 
@@ -97,6 +97,7 @@ def tune(
     deadline: float | None = None,
     stagnation: int | None = None,
     jobs: int = 1,
+    cluster: str | None = None,
     sources: Sequence[str] = (),
 ) -> Outcome:
     """Search until the study has so many trials, until the deadline, or until nothing better comes.
@@ -113,6 +114,7 @@ def tune(
         deadline: time.monotonic() after which no epoch is begun.
         stagnation: end after so many trials without progress.
         jobs: processes on this machine, each with its share of the cores.
+        cluster: address of the Ray cluster that trains the folds; None: this machine does.
         sources: studies, or architectures, whose best trials are tried after the recipe.
 
     Raises:
@@ -128,7 +130,11 @@ def tune(
                 recover(desk)
                 enqueue_first(desk, list(sources), config, workspace)
             with Rows(desk, limits.trials, deadline) as rows:
-                if jobs > 1:
+                if cluster is not None:
+                    from kagglekit.search.cluster import search_on_cluster
+
+                    search_on_cluster(config, workspace, prepared, desk, limits, cluster, rows.show)
+                elif jobs > 1:
                     from kagglekit.search.jobs import search_in_processes
 
                     search_in_processes(config, plan.model, limits, jobs, lambda: _over(desk, limits, rows))
@@ -271,10 +277,14 @@ def draw(desk: Desk, trial: optuna.Trial) -> dict[str, Any]:
 def watcher(desk: Desk, trial: optuna.Trial) -> Callable[[int, float], None]:
     """Tells the study a trial's score after each epoch, and raises optuna.TrialPruned where it is to stop."""
 
+    known = set(desk.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+
     def watch(step: int, value: float) -> None:
         if len(desk.study.directions) > 1:  # Optuna prunes by one objective only
             return
-        trial.report(value, step)
+        if step not in known:  # as it is where a fold is trained again
+            known.add(step)
+            trial.report(value, step)
         if step + 1 < desk.steps and trial.should_prune():
             raise optuna.TrialPruned
 
