@@ -16,7 +16,10 @@ from kagglekit.errors import ConfigError
 from kagglekit.search.space import Space, configure, settings
 from kagglekit.training.plan import Plan, resolve
 
-FROM_SCRATCH = ["convs2s", "lstm", "gru", "tcresnet"]
+FROM_SCRATCH = [
+    name for name, info in models.MODELS.items() if info.input == "log_mel" and name != "speech_embedding"
+]
+CHECKPOINTS = [name for name, info in models.MODELS.items() if info.checkpoint is not None]
 
 
 class Draw:
@@ -73,10 +76,12 @@ def test_whatever_is_drawn_can_be_built(name: str, seed: int) -> None:
     assert fields and fields.items() <= dict(plan.params).items()
 
 
-@pytest.mark.parametrize("name", [*FROM_SCRATCH, "ast", "wav2vec2"])
+@pytest.mark.parametrize("name", [*models.MODELS, "cascade-gru"])
 def test_the_recipe_is_the_plan_itself(name: str) -> None:
     plan = resolve(config(), name)
-    again = resolve_again(config(), name, space(name).recipe())
+    found = space(name).recipe()
+    again = resolve_again(config(), name, found)
+    assert ("features.n_mels" in found) == (name not in ("speech_embedding", *CHECKPOINTS))
     assert (again.train, again.features) == (plan.train, plan.features)
     assert models.configure(name, again.params) == models.configure(name, plan.params)
 

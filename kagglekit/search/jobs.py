@@ -16,6 +16,7 @@ from kagglekit import console
 from kagglekit.config import Config
 from kagglekit.data.prepare import prepare
 from kagglekit.errors import ConfigError, KagglekitError
+from kagglekit.processes import cores
 from kagglekit.search.study import open_desk
 from kagglekit.search.tune import Limits, Worker, work
 from kagglekit.training.plan import resolve
@@ -25,11 +26,6 @@ LOOK_S = 0.3  # between looks at the processes
 STARTS = 4  # of a process that is killed again and again, as it is where memory runs out
 Failures = SimpleQueue[tuple[str, str | None]]
 """(message, hint) of a process that gave up."""
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_jobs(jobs: int) -> None:

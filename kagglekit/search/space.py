@@ -76,7 +76,7 @@ class Space:
         self.config, self.plan = config, plan
         section = config.models.get(plan.model.removeprefix(models.CASCADE), ModelSection())
         self.overrides: dict[str, Range | None] = {**config.search.space, **section.space}
-        self.n_mels_is_given = "n_mels" in section.model
+        self.n_mels_is_given = "n_mels" in {**section.model, **models.needed_features(plan.model)}
         self.own = _own_values(config, plan)
         self._check()
 
