@@ -28,7 +28,9 @@ import tiny
 
 SETTINGS = ["search.epochs=12", "search.folds=2", "train.batch_size=4"]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-LONGEST_S = 12.0  # between the beginning of a search and its kill
+EARLY, EARLY_S, LATE_S = 0.25, 4.0, 6.0
+"""Share of the kills that come while the command starts, within so many seconds; the others come so many seconds
+after it began to work."""
 
 
 class Kill(NamedTuple):
@@ -71,14 +73,16 @@ def kill_often(yaml: Path, kills: int, chance: random.Random) -> tuple[list[Kill
     for _ in range(kills):
         size, started = journal.stat().st_size, time.monotonic()
         child = subprocess.Popen(command(yaml, 10_000), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        moment = chance.uniform(0.0, LONGEST_S)
-        resumed = wait(journal, size, started + moment, child)
-        time.sleep(max(started + moment - time.monotonic(), 0))
+        early = chance.random() < EARLY
+        moment = chance.uniform(0.0, EARLY_S if early else LATE_S)
+        resumed = wait(journal, size, started + moment if early else started + 600, child)
+        time.sleep(max((started if early else resumed or started) + moment - time.monotonic(), 0))
+        died = time.monotonic() - started
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
         now = finished(journal)
         lost = sum(now.get(number) != trial for number, trial in before.items())
-        done.append(Kill(moment, len(now), lost, resumed - started if resumed else float("nan")))
+        done.append(Kill(died, len(now), lost, resumed - started if resumed else float("nan")))
         before = now
     end = subprocess.run(
         command(yaml, len(before) + 2),

@@ -25,18 +25,10 @@ from pydantic import (
 from kagglekit.config_search import Range, Search
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.section import Count as Count
+from kagglekit.section import FilePath, from_root
 from kagglekit.section import Positive as Positive
 from kagglekit.section import Section as Section
 from kagglekit.section import Share as Share
-
-
-def _from_root(path: Path, info: ValidationInfo) -> Path:
-    root: Path = (info.context or {}).get("root", Path())
-    return root / path.expanduser()
-
-
-FilePath = Annotated[Path, AfterValidator(_from_root)]
-"""Relative to the folder of the YAML file, which `config_file.load` gives as context."""
 
 
 class LocalHost(Section):
@@ -307,7 +299,7 @@ class ModelSection(Section):
     @field_validator("checkpoint")
     @classmethod
     def _folder_from_root(cls, checkpoint: str | None, info: ValidationInfo) -> str | None:
-        folder = _from_root(Path(checkpoint or ""), info)
+        folder = from_root(Path(checkpoint or ""), info)
         return str(folder) if checkpoint and folder.is_dir() else checkpoint
 
 
@@ -358,6 +350,8 @@ class Config(Section):
     jobs: Count | Literal["auto"] = "auto"
     """Folds trained at once, each on its share of the cores; auto: on a CPU as many as there are cores, for
     trainings that are long enough for it."""
+    processes: Count = 1
+    """Processes that train one fold together, each on its part of every batch: for models that are large."""
     workspace: FilePath = Field(default=Path(".kagglekit"), validate_default=True)
     """Everything that can be made again."""
     submissions: FilePath = Field(default=Path("submissions"), validate_default=True)
