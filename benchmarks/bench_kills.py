@@ -29,8 +29,8 @@ import tiny
 SETTINGS = ["search.epochs=12", "search.folds=2", "train.batch_size=4"]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 EARLY, EARLY_S, LATE_S = 0.25, 4.0, 6.0
-"""Share of the kills that come while the command starts, within so many seconds; the others come so many seconds
-after it began to work."""
+"""Share of the kills that come while the command starts, within so many seconds; the others come so many
+seconds after it began to work."""
 
 
 class Kill(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +10,15 @@ from typing import Any, Protocol
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 
 from kagglekit.config import Config
 from kagglekit.errors import KagglekitError
+from kagglekit.search.journal import open_journal
 from kagglekit.workspace import Workspace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails is told of in our words
 POSTGRES = "postgresql://"
-TAIL = 65_536  # bytes of a journal's end that are looked at for a half-written line: a line is some hundred
 
 
 def open_storage(config: Config, workspace: Workspace, model: str) -> BaseStorage:
@@ -31,7 +29,7 @@ def open_storage(config: Config, workspace: Workspace, model: str) -> BaseStorag
     """
     path = workspace.studies / f"{model}.journal"
     try:
-        return _database(config.search.storage) if config.search.storage else _journal(path)
+        return _database(config.search.storage) if config.search.storage else open_journal(path)
     except OSError:  # a full disk, a file that must not be written
         raise
     except ImportError as error:
@@ -74,32 +72,6 @@ def close_storage(storage: BaseStorage) -> None:
 def driven(address: str) -> str:
     """The address with the driver that kagglekit[cluster] brings."""
     return address.replace(POSTGRES, "postgresql+psycopg://", 1) if address.startswith(POSTGRES) else address
-
-
-class _KernelLock:
-    """A lock that the kernel lets go of when its process is killed; Optuna's own wait 30 s for that."""
-
-    def __init__(self, path: Path) -> None:
-        self.lock = FileLock(f"{path}.lock")
-
-    def acquire(self) -> bool:
-        self.lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self.lock.release()
-
-
-def _journal(path: Path) -> JournalStorage:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _KernelLock(path)
-    with lock.lock, path.open("a+b") as file:  # what was half written: Optuna would append to it
-        size = file.seek(0, os.SEEK_END)
-        start = file.seek(max(size - TAIL, 0))
-        end = file.read().rfind(b"\n")
-        if end >= 0 or start == 0:
-            file.truncate(start + end + 1)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
 
 
 class Locks(Protocol):
