@@ -15,8 +15,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -24,25 +22,13 @@ from pydantic import (
     model_validator,
 )
 
+from kagglekit.config_search import Range, Search
 from kagglekit.errors import ConfigError, close_match
-
-
-def _from_root(path: Path, info: ValidationInfo) -> Path:
-    root: Path = (info.context or {}).get("root", Path())
-    return root / path.expanduser()
-
-
-FilePath = Annotated[Path, AfterValidator(_from_root)]
-"""Relative to the folder of the YAML file, which `config_file.load` gives as context."""
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """A part of competition.yaml: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from kagglekit.section import Count as Count
+from kagglekit.section import FilePath, from_root
+from kagglekit.section import Positive as Positive
+from kagglekit.section import Section as Section
+from kagglekit.section import Share as Share
 
 
 class LocalHost(Section):
@@ -301,20 +287,6 @@ class Train(Section):
     augment: Augment = Augment()
 
 
-class Search(Section):
-    """The Optuna study of `kagglekit tune`."""
-
-    trials: Count = 30
-    """Trials in the study, finished and pruned ones of earlier calls included."""
-    epochs: Count | None = None
-    """Epochs of a trial; by default train.epochs."""
-    folds: Count | None = None
-    """Folds of a trial; by default all."""
-    storage: str | None = None
-    """Optuna storage address; by default a journal file in the workspace."""
-    seed: int = 0
-
-
 class ModelSection(Section):
     """What this competition changes about one architecture."""
 
@@ -326,11 +298,13 @@ class ModelSection(Section):
     """What is set here overrides the top-level `train:` for this architecture alone."""
     features: Features = Features()
     """What is set here overrides the top-level `features:` for this architecture alone."""
+    space: dict[str, Range | None] = Field(default_factory=dict)
+    """What is set here overrides `search.space` for this architecture alone."""
 
     @field_validator("checkpoint")
     @classmethod
     def _folder_from_root(cls, checkpoint: str | None, info: ValidationInfo) -> str | None:
-        folder = _from_root(Path(checkpoint or ""), info)
+        folder = from_root(Path(checkpoint or ""), info)
         return str(folder) if checkpoint and folder.is_dir() else checkpoint
 
 
@@ -407,6 +381,8 @@ class Config(Section):
     jobs: Count | Literal["auto"] = "auto"
     """Folds trained at once, each on its share of the cores; auto: on a CPU as many as there are cores, for
     trainings that are long enough for it."""
+    processes: Count = 1
+    """Processes that train one fold together, each on its part of every batch: for models that are large."""
     workspace: FilePath = Field(default=Path(".kagglekit"), validate_default=True)
     """Everything that can be made again."""
     submissions: FilePath = Field(default=Path("submissions"), validate_default=True)

@@ -70,6 +70,12 @@ def result(data: Mapping[str, Any], lines: Sequence[object]) -> None:
     show(lines)
 
 
+def event(data: Mapping[str, Any]) -> None:
+    """One JSON line on stdout about something that happened before the verb's result; with --json only."""
+    if _Mode.json:
+        print(json.dumps(data, default=str, ensure_ascii=False), flush=True)
+
+
 def show(lines: Sequence[object]) -> None:
     """Rich `lines` on stdout, before a verb's result; nothing with --json."""
     if _Mode.json:

@@ -61,22 +61,22 @@ def train_models(
     prepared = prepare(config, workspace)
     runs: list[Run] = []
     for index, (model, recipe) in enumerate(plans.items()):
-        plan, source = recipe, "recipe"
+        own, plan, source = config, recipe, "recipe"
         share = 1 / (len(plans) - index)
         if trials:
-            plan, source = _searched(
+            own, plan, source = _searched(
                 config, workspace, prepared, model, trials, clock.deadline(SEARCH_SHARE * share)
             )
-        choice = _remembered(workspace, plan, run_id(config, prepared, plan), clock)
+        choice = _remembered(workspace, plan, run_id(own, prepared, plan), clock)
         if choice.is_file():
             fitted: Plan | None = with_epochs(plan, int(json.loads(choice.read_text(encoding="utf-8"))))
         else:
-            fitted = _fit(config, workspace, prepared, plan, clock, share)
+            fitted = _fit(own, workspace, prepared, plan, clock, share)
         if fitted is None:
             console.note(f"no time left for {model}")
             continue
         write_json(choice, fitted.train.epochs)
-        runs.append(train_run(config, workspace, prepared, fitted, source=source))
+        runs.append(train_run(own, workspace, prepared, fitted, source=source))
     if not runs:
         raise KagglekitError(
             "the time limit is too short to train a model", hint="give more, e.g. --time-limit 30m"
@@ -86,12 +86,13 @@ def train_models(
 
 def _searched(
     config: Config, workspace: Workspace, prepared: Prepared, model: str, trials: int, deadline: float | None
-) -> tuple[Plan, str]:
-    from kagglekit.search.study import best_plan, tune
+) -> tuple[Config, Plan, str]:
+    from kagglekit.search.study import best_plan
+    from kagglekit.search.tune import tune
 
     found = tune(config, workspace, prepared, model, trials=trials, deadline=deadline)
     return (
-        (resolve(config, model), "recipe")
+        (config, resolve(config, model), "recipe")
         if found.best is None
         else best_plan(config, workspace, prepared, model)
     )

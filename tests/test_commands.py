@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 import tiny
+import yaml
 
 from kagglekit.cli import main
 
@@ -32,9 +33,8 @@ class Done(NamedTuple):
 
     @property
     def data(self) -> dict[str, Any]:
-        """The one JSON line of --json."""
-        assert self.out.count("\n") == 1 and self.out.endswith("\n")
-        answer: dict[str, Any] = json.loads(self.out)
+        """The last JSON line of --json; only a search writes others before it."""
+        answer: dict[str, Any] = json.loads(self.out.splitlines()[-1])
         return answer
 
 
@@ -218,11 +218,11 @@ def test_train_checks_names_before_work_begins(bare: Path, run: Run) -> None:
 
 
 def test_tune_then_train_the_best(here: Path, run: Run) -> None:
-    settings = ("--set", "search.epochs=1")
+    settings = ("--set", "search.epochs=1", "--set", "train.seed=1")  # whatever is best, no run has it
     done = run("tune", "--model", "gru", "--trials", "2", "--no-train", *settings)
     assert done.code == 0
     assert done.out.startswith("gru: 2 trials, 0 pruned, best CV 0.")
-    assert done.out.endswith("next: kagglekit --set search.epochs=1 train --tuned --model gru\n")
+    assert done.out.endswith(f"next: kagglekit {' '.join(settings)} train --tuned --model gru\n")
     assert len(list(here.glob(".kagglekit/runs/gru/*/metrics.json"))) == 1
     (tuned,) = run("--json", "train", "--tuned", "--model", "gru", *settings).data["runs"]
     assert tuned["source"].startswith("study gru-")
@@ -230,11 +230,29 @@ def test_tune_then_train_the_best(here: Path, run: Run) -> None:
 
 
 def test_tune_trains_the_best(here: Path, run: Run) -> None:
-    (study,) = run("--json", "tune", "--model", "gru", "--trials", "1", "--set", "search.epochs=1").data[
-        "studies"
-    ]
+    command = ("tune", "--model", "gru", "--trials", "1", "--set", "search.epochs=1", "--set", "train.seed=1")
+    done = run("--json", *command)
+    (study,) = done.data["studies"]
     assert study["run"]["source"] == f"study {study['study']} trial 0"
     assert study["params"]["train.lr"] == 0.01  # the recipe is the first trial
+    (trial,) = [json.loads(line) for line in done.out.splitlines()[:-1]]
+    assert (trial["trial"], trial["state"], trial["values"]) == (0, "finished", [study["cv"]])
+    assert trial["params"] == study["params"]
+
+
+def test_tune_prints_the_yaml_to_keep(here: Path, run: Run) -> None:
+    settings = ("--model", "gru", "--set", "search.epochs=1")
+    none = run("tune", "--best", *settings)
+    assert (none.code, none.err.splitlines()[-2]) == (1, "error: no finished trial of gru")
+    run("tune", "--no-train", "--trials", "1", *settings)
+    done = run("tune", "--best", *settings)
+    kept = yaml.safe_load(done.out)
+    assert done.out.startswith("# study gru-") and "trial 0 of 1: CV 0." in done.out
+    assert kept["models"]["gru"]["train"]["lr"] == 0.01
+    assert kept["models"]["gru"]["model"]["hidden"] == 16
+    assert kept["labels"] == {"keep_fillers": "all"}
+    (found,) = run("--json", "tune", "--best", *settings).data["best"]
+    assert found["settings"] == kept
 
 
 def test_tune_without_a_finished_trial_says_so(here: Path, run: Run) -> None:
@@ -660,6 +678,7 @@ def test_json_is_one_line_and_quiet_is_quiet(here: Path, run: Run) -> None:
         done = run("--quiet", "--json", *command.split())
         assert (done.code, done.err) == (0, ""), command
         assert key in done.data, command
+        assert done.out.count("\n") == (2 if command.startswith("tune") else 1), command
 
 
 def test_notes_and_bars_are_on_stderr(bare: Path, run: Run) -> None:

@@ -262,7 +262,7 @@ def test_a_damaged_journal_is_said(tmp_path: Path) -> None:
     made = simulated.make(tmp_path, clips=80)
     made.workspace.studies.mkdir(parents=True)
     (made.workspace.studies / "gru.journal").write_text("no json\n{}\n")
-    with pytest.raises(KagglekitError, match=r"gru\.journal cannot be read"):
+    with pytest.raises(KagglekitError, match=r"gru\.journal cannot be opened"):
         studies.read(read(made))
 
 

@@ -21,18 +21,19 @@ import optuna
 import polars as pl
 import pytest
 import tiny
-from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
-from kagglekit import config_file
+from kagglekit import config_file, console
 from kagglekit.config import Config
 from kagglekit.data.clips import validation_rows
 from kagglekit.data.prepare import Prepared, prepare
-from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.errors import ConfigError, KagglekitError, MissingError
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
-from kagglekit.search import study as search
-from kagglekit.search.space import recipe
+from kagglekit.search import study as studies
+from kagglekit.search import trial as trials_of
+from kagglekit.search import tune as search
+from kagglekit.search.study import Desk
 from kagglekit.training.loop import Fold, Report, predictions
 from kagglekit.training.plan import resolve
 from kagglekit.validation import Score
@@ -48,12 +49,17 @@ class Place(NamedTuple):
     workspace: Workspace
     prepared: Prepared
 
-    def tune(self, trials: int | None = None, **kwargs: Any) -> search.Outcome:
+    def tune(self, trials: int | None = None, **kwargs: Any) -> studies.Outcome:
         return search.tune(self.config, self.workspace, self.prepared, "gru", trials=trials, **kwargs)
 
+    def desk(self) -> Desk:
+        return studies.open_desk(self.config, self.workspace, self.prepared, resolve(self.config, "gru"))
+
     def study(self) -> optuna.Study:
-        plan = search._budgeted(resolve(self.config, "gru"), self.config)
-        return search.open_study(self.config, self.workspace, self.prepared, plan)
+        return self.desk().study
+
+    def recipe(self) -> dict[str, Any]:
+        return self.desk().space.recipe()
 
     def trials(self) -> list[FrozenTrial]:
         return self.study().get_trials(deepcopy=False)
@@ -114,7 +120,7 @@ class FakeTraining:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeTraining]:
     def install(*cvs: float | Exception) -> FakeTraining:
         training = FakeTraining(*cvs)
-        monkeypatch.setattr(search, "train_fold", training)
+        monkeypatch.setattr(trials_of, "train_fold", training)
         return training
 
     return install
@@ -126,7 +132,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeTraining]:
 def test_the_recipe_is_the_first_trial(place: Place) -> None:
     outcome = place.tune()
     first, second = place.trials()
-    assert first.params == recipe(resolve(place.config, "gru"))
+    assert first.params == place.recipe()
     assert first.params["train.lr"] == 0.01
     assert second.params != first.params
     assert outcome.trials == 2 and outcome.best in (0, 1)
@@ -144,7 +150,7 @@ def test_a_search_that_goes_on_draws_anew(place: Place, fake: Callable[..., Fake
     fake(*[0.9] * 4)
     for trials in (1, 2, 3, 4):
         place.tune(trials)
-    assert len({trial.params["train.lr"] for trial in place.trials()}) == 4
+    assert len({trial.params["train.weight_decay"] for trial in place.trials()}) == 4
 
 
 def test_equal_parameters_are_answered_from_the_log(place: Place, fake: Callable[..., FakeTraining]) -> None:
@@ -154,14 +160,14 @@ def test_equal_parameters_are_answered_from_the_log(place: Place, fake: Callable
     outcome = place.tune(2)
     assert len(training.jobs) == 1 and outcome.trials == 2
     assert place.trials()[1].value == place.trials()[0].value
-    assert place.trials()[1].user_attrs == {"same_as": 0}
+    assert place.trials()[1].user_attrs["same_as"] == 0
 
 
 def test_a_failing_trial_is_recorded_with_its_reason(place: Place, fake: Callable[..., FakeTraining]) -> None:
     fake(KagglekitError("the loss is NaN"), 0.9)
     outcome = place.tune(2)
     failed = place.trials()[0]
-    assert (failed.state, failed.user_attrs) == (TrialState.FAIL, {"reason": "the loss is NaN"})
+    assert (failed.state, failed.user_attrs) == (TrialState.PRUNED, {"reason": "the loss is NaN"})
     assert (outcome.trials, outcome.failed, outcome.best) == (2, 1, 1)
 
 
@@ -169,7 +175,7 @@ def test_a_failed_trial_is_not_tried_again(place: Place, fake: Callable[..., Fak
     fake(KagglekitError("the loss is NaN"), 0.9)
     place.tune(1)
     place.tune(2)
-    assert [trial.state for trial in place.trials()] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert [trial.state for trial in place.trials()] == [TrialState.PRUNED, TrialState.COMPLETE]
 
 
 def test_an_unexpected_failure_is_its_trials_alone(place: Place, fake: Callable[..., FakeTraining]) -> None:
@@ -209,17 +215,17 @@ def test_no_best_plan_without_a_finished_trial(place: Place, fake: Callable[...,
     fake(KagglekitError("no"))
     place.tune(1)
     with pytest.raises(MissingError, match="no finished trial of gru") as caught:
-        search.best_plan(place.config, place.workspace, place.prepared, "gru")
+        studies.best_plan(place.config, place.workspace, place.prepared, "gru")
     assert caught.value.hint == "search first: kagglekit tune --model gru"
 
 
 def test_best_plan_is_the_best_trials(place: Place, fake: Callable[..., FakeTraining]) -> None:
     fake(0.1, 0.9, 0.2)
     outcome = place.tune(3)
-    plan, source = search.best_plan(place.config, place.workspace, place.prepared, "gru")
+    _, plan, source = studies.best_plan(place.config, place.workspace, place.prepared, "gru")
     assert outcome.best == 1
     assert source == f"study {outcome.name} trial 1"
-    assert plan.train.lr == outcome.params["train.lr"] != 0.01
+    assert plan.train.weight_decay == outcome.params["train.weight_decay"] != 0.02
     assert plan.train.epochs == 12  # the recipe's, not a trial's
     assert plan.params["hidden"] == outcome.params["model.hidden"]
 
@@ -249,7 +255,7 @@ def test_what_shapes_a_score_makes_another_study(override: str, place: Place, ya
 
 def test_features_of_another_version_are_another_study(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     name = place.study().study_name
-    monkeypatch.setattr(search.logmel, "VERSION", 1000)
+    monkeypatch.setattr(studies.logmel, "VERSION", 1000)
     assert place.study().study_name != name
 
 
@@ -267,7 +273,7 @@ def test_a_losing_trial_is_pruned(yaml: Path, fake: Callable[..., FakeTraining])
     outcome = place.tune(6)
     states = [trial.state for trial in place.trials()]
     assert states == [TrialState.COMPLETE] * 4 + [TrialState.PRUNED, TrialState.COMPLETE]
-    assert max(place.trials()[4].intermediate_values) == 2  # not before a third of the epochs
+    assert max(place.trials()[4].intermediate_values) == 1  # not before the warm-up
     assert (outcome.trials, outcome.pruned) == (6, 1)
 
 
@@ -287,10 +293,10 @@ def test_no_trial_begins_after_the_deadline(place: Place, fake: Callable[..., Fa
 
 def test_a_trial_that_the_deadline_cuts_is_gone_on_with(yaml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = open_place(yaml, "search.epochs=3")
-    times = iter([0.0, 0.0, 0.0])  # the loop, before training, epoch 1; then it is over
+    late = iter([False] * 3)  # the loop, before training, epoch 1; then it is over
     with monkeypatch.context() as patch:
-        patch.setattr(search.time, "monotonic", lambda: next(times, 10.0))
-        cut = place.tune(2, deadline=5.0)
+        patch.setattr(search.Limits, "late", lambda _: next(late, True))
+        cut = place.tune(2)
     assert (cut.trials, cut.pruned, cut.failed, cut.best) == (0, 0, 0, None)
     (first,) = place.trials()
     assert (first.state, first.user_attrs) == (TrialState.FAIL, {})
@@ -298,18 +304,19 @@ def test_a_trial_that_the_deadline_cuts_is_gone_on_with(yaml: Path, monkeypatch:
 
     outcome = place.tune(1)
     second = place.trials()[1]
-    assert (second.params, second.user_attrs) == (first.params, {"again": 0})
-    assert list(second.intermediate_values) == [2, 3]  # the third epoch, and the whole
+    assert (second.params, second.user_attrs["again"]) == (first.params, 0)
+    assert list(second.intermediate_values) == [0, 1, 2]  # two of them as the first had them
+    assert second.intermediate_values.items() > first.intermediate_values.items()
     assert (outcome.trials, outcome.best) == (1, 1)
 
 
 def test_the_deadline_cuts_later_folds_too(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
     place = open_place(yaml, "search.epochs=2", "search.folds=2")
     training = fake(0.9, 0.9)
-    times = iter([0.0] * 4)  # the loop, fold 0, its first epoch, fold 1; then it is over
+    late = iter([False] * 4)  # the loop, before training, both epochs of fold 0; then it is over
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search.time, "monotonic", lambda: next(times, 10.0))
-        assert place.tune(1, deadline=5.0).trials == 0
+        patch.setattr(search.Limits, "late", lambda _: next(late, True))
+        assert place.tune(1).trials == 0
     assert [job.number for job in training.jobs] == [0, 1]
 
 
@@ -318,8 +325,9 @@ def test_the_deadline_cuts_later_folds_too(yaml: Path, fake: Callable[..., FakeT
 
 def interrupted(place: Place) -> FrozenTrial:
     """A trial as a dead process leaves it: running, with parameters."""
-    trial = place.study().ask()
-    search.suggest(trial, resolve(place.config, "gru"))
+    desk = place.desk()
+    trial = desk.study.ask()
+    search.draw(desk, trial)
     return place.trials()[trial.number]
 
 
@@ -330,7 +338,7 @@ def test_an_interrupted_trial_is_tried_again(place: Place, fake: Callable[..., F
     outcome = place.tune(3)
     trials = place.trials()
     assert (trials[1].state, trials[1].user_attrs) == (TrialState.FAIL, {})
-    assert trials[2].params == dead.params and trials[2].user_attrs == {"again": 1}
+    assert trials[2].params == dead.params and trials[2].user_attrs["again"] == 1
     assert outcome.trials == 3 and len(trials) == 4
     assert len({str(trial.params) for trial in trials}) == 3
 
@@ -351,13 +359,13 @@ def test_ctrl_c_loses_no_parameters(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(search, "train_fold", stop)
+        patch.setattr(trials_of, "train_fold", stop)
         with pytest.raises(KeyboardInterrupt):
             place.tune(1)
     assert caplog.text == ""  # Optuna would show a traceback
     outcome = place.tune(1)
     first, second = place.trials()
-    assert second.params == first.params == recipe(resolve(place.config, "gru"))
+    assert second.params == first.params == place.recipe()
     assert (outcome.trials, outcome.failed, outcome.best) == (1, 0, 1)
 
 
@@ -365,7 +373,7 @@ def test_a_trial_killed_before_it_drew_keeps_what_it_was_given(
     place: Place, fake: Callable[..., FakeTraining]
 ) -> None:
     fake(0.9)
-    given = recipe(resolve(place.config, "gru")) | {"train.lr": 0.005}
+    given = place.recipe() | {"train.lr": 0.005}
     place.study().enqueue_trial(given)
     place.study().ask()
     place.tune(1)
@@ -374,11 +382,11 @@ def test_a_trial_killed_before_it_drew_keeps_what_it_was_given(
 
 def test_a_trial_of_a_living_process_is_left_alone(place: Place, fake: Callable[..., FakeTraining]) -> None:
     fake(0.9)
-    running = interrupted(place)
-    with search._trial_lock(place.workspace, place.study(), running.number):
-        outcome = place.tune(1)
+    running, desk = interrupted(place), place.desk()
+    with desk.locks.hold(desk.trial_lock(running.number)):
+        outcome = place.tune(2, deadline=time.monotonic() + 1)
     assert place.trials()[0].state == TrialState.RUNNING
-    assert len(place.trials()) == 2 and outcome.trials == 1
+    assert len(place.trials()) == 2 and outcome.trials == 1  # it counts as one of the two
 
 
 def test_a_trial_that_has_begun_is_never_taken_for_dead(
@@ -390,17 +398,15 @@ def test_a_trial_that_has_begun_is_never_taken_for_dead(
 
     def start_other(moment: str) -> None:
         moments.append(moment)
-        study = place.study()
-        try:
-            with FileLock(place.workspace.studies / f"{study.study_name}.lock", timeout=0):
-                search._recover(study, place.workspace)
-        except Timeout:
-            return  # it would wait
+        desk = place.desk()
+        with desk.locks.take(desk.study.study_name) as free:
+            if free:  # else it would wait
+                studies.recover(desk)
 
-    for owner, name in ((optuna.Study, "ask"), (search, "suggest"), (search._Search, "_train")):
+    for owner, name in ((optuna.Study, "ask"), (search, "draw"), (search, "train_trial")):
         monkeypatch.setattr(owner, name, around(getattr(owner, name), lambda name=name: start_other(name)))
     assert place.tune(1).trials == 1
-    assert moments == ["ask", "suggest", "_train"]
+    assert moments == ["ask", "draw", "train_trial"]
     assert [trial.state for trial in place.trials()] == [TrialState.COMPLETE]
 
 
@@ -420,20 +426,20 @@ def test_two_processes_at_once(
     places = [open_place(yaml, *SHORT) for _ in range(2)]
     together = threading.Barrier(2)
     training = fake(*[0.9] * 8)
-    monkeypatch.setattr(search, "open_study", around(search.open_study, lambda: together.wait(10)))
+    monkeypatch.setattr(search, "open_desk", around(search.open_desk, lambda: together.wait(10)))
     with ThreadPoolExecutor() as pool:
         outcomes = list(pool.map(lambda place: place.tune(6), places))
     monkeypatch.undo()
     trials = places[0].trials()
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
-    assert all(outcome.trials >= 6 for outcome in outcomes)
+    assert [outcome.trials for outcome in outcomes] == [6, 6]
     assert len({str(trial.params) for trial in trials}) == len(trials)
     assert len({job.folder for job in training.jobs}) == len(trials)
 
 
 def test_equal_parameters_at_once_are_trained_once(place: Place, fake: Callable[..., FakeTraining]) -> None:
     training = fake(0.9)
-    given = recipe(resolve(place.config, "gru"))
+    given = place.recipe()
     for _ in range(2):
         place.study().enqueue_trial(given)
     running = (TrialState.RUNNING,)
@@ -446,9 +452,9 @@ def test_equal_parameters_at_once_are_trained_once(place: Place, fake: Callable[
     training._logits = slow  # type: ignore[method-assign]
     others = [open_place(place.config.workspace.parent / "competition.yaml", *SHORT) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda other: other.tune(1), others))
+        list(pool.map(lambda other: other.tune(2), others))
     assert len(training.jobs) == 1
-    assert sorted(len(trial.user_attrs) for trial in place.trials()) == [0, 1]
+    assert sorted("same_as" in trial.user_attrs for trial in place.trials()) == [False, True]
 
 
 def test_a_journal_that_was_cut_off_goes_on(place: Place, fake: Callable[..., FakeTraining]) -> None:
@@ -479,13 +485,11 @@ def test_sigkill_in_the_middle_of_a_trial(yaml: Path) -> None:
     place = open_place(yaml, *settings)
     killed = place.trials()[1]
     assert killed.state == TrialState.RUNNING and len(place.trials()) == 2
-    epochs = max(killed.intermediate_values, default=-1)
     outcome = place.tune()
     trials = place.trials()
-    assert (trials[1].state, trials[2].user_attrs) == (TrialState.FAIL, {"again": 1})
+    assert (trials[1].state, trials[2].user_attrs["again"]) == (TrialState.FAIL, 1)
     assert trials[2].params == killed.params
-    # it went on where it was, and did not train those epochs again
-    assert min(trials[2].intermediate_values) >= epochs
+    assert killed.intermediate_values.items() <= trials[2].intermediate_values.items()
     assert (outcome.trials, len(trials)) == (3, 4)
     assert len({str(trial.params) for trial in trials}) == 3
     assert not list(folder.glob("gru-*/*/"))
@@ -497,3 +501,117 @@ def until(happened: Callable[[], bool], seconds: float = 60) -> None:
     while not happened():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.005)
+
+
+# --- endings ---
+
+
+def test_a_search_ends_where_nothing_better_comes(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    training = fake(*[0.9] * 10)
+    outcome = place.tune(stagnation=3)
+    assert (outcome.trials, len(training.jobs)) == (4, 4)  # the first was progress
+    assert place.tune(stagnation=3).trials == 4
+    assert place.tune(6, stagnation=5).trials == 6
+
+
+def test_progress_is_more_than_half_the_noise() -> None:
+    study = optuna.create_study(direction="maximize")
+    for value in (0.70, 0.704, 0.71, 0.69, 0.71):
+        trial = study.ask()
+        trial.set_user_attr("noise", 0.01)
+        study.tell(trial, value)
+    assert search.since_progress(study) == 2  # 0.71 is more than 0.705, 0.704 was not
+
+
+def test_what_the_search_saves_is_told(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
+    place = open_place(yaml, "search.epochs=10")
+    fake(0.8, 0.8, 0.8, 0.8, 0.3)
+    assert place.tune(5).saved == pytest.approx(8 / 50)  # the last was stopped after its second epoch
+
+
+# --- other studies ---
+
+
+def test_a_warm_start_tries_the_best_of_another_study(
+    place: Place, yaml: Path, fake: Callable[..., FakeTraining]
+) -> None:
+    fake(0.1, 0.9, 0.2)
+    first = place.tune(3)
+    other = open_place(yaml, "search.epochs=2", "models.gru.space={model.layers: null}")
+    fake(*[0.9] * 3)
+    other.tune(2, sources=[first.name])
+    recipe, second = other.trials()[:2]
+    assert recipe.params == other.recipe() and second.user_attrs["from"] == f"{first.name} trial 1"
+    assert second.params == {k: v for k, v in first.params.items() if k != "model.layers"}
+    other.tune(3, sources=["gru"])  # the same study by its model's name: nothing of it comes twice
+    assert sum(t.user_attrs.get("from") == f"{first.name} trial 1" for t in other.trials()) == 1
+
+
+def test_no_warm_start_from_what_is_not_there(place: Place) -> None:
+    with pytest.raises(MissingError, match="no other study 'lstm' to start from") as caught:
+        place.tune(1, sources=["lstm"])
+    assert caught.value.hint == "search it first: kagglekit tune --model lstm"
+
+
+def test_a_new_study_says_what_is_different(
+    place: Place, yaml: Path, fake: Callable[..., FakeTraining], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(0.9, 0.9)
+    place.tune(1)
+    console.configure()
+    open_place(yaml, "search.epochs=2").tune(1)
+    assert "a new study: settings differ from the last one's" in capsys.readouterr().err
+
+
+def test_the_same_seed_draws_the_same_trials(
+    made: Path, tmp_path: Path, fake: Callable[..., FakeTraining]
+) -> None:
+    drawn = []
+    for name in ("a", "b"):
+        shutil.copytree(made, tmp_path / name)
+        place = open_place(tmp_path / name / "competition.yaml", *SHORT)
+        fake(0.9, 0.8, 0.7, 0.6, 0.9, 0.8, 0.7)
+        place.tune(7)
+        drawn.append([trial.params for trial in place.trials()])
+    assert drawn[0] == drawn[1]
+
+
+# --- several objectives ---
+
+
+def test_several_objectives_have_a_front(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
+    place = open_place(yaml, "search.epochs=1", "search.objectives=[score, params]")
+    fake(0.9, 0.1, 0.9, 0.1)
+    outcome = place.tune(4)
+    assert outcome.value == 1.0 and {row.keys() == {"trial", "score", "params"} for row in outcome.front} == {
+        True
+    }
+    best = [trial.values for trial in place.trials() if trial.values[0] == 1.0]
+    assert outcome.front[0]["params"] == min(values[1] for values in best)
+    assert all(trial.values[1] > 1000 for trial in place.trials())
+
+
+def test_latency_is_in_milliseconds(yaml: Path, fake: Callable[..., FakeTraining]) -> None:
+    place = open_place(yaml, "search.epochs=1", "search.objectives=[score, latency]")
+    fake(0.9)
+    (row,) = place.tune(1).front
+    assert 0 < row["latency"] < 10_000
+
+
+# --- several processes ---
+
+
+@pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: {0})(0)) < 2, reason="needs two cores")
+def test_two_jobs_make_one_study(yaml: Path) -> None:
+    place = open_place(yaml, "search.epochs=1")
+    outcome = place.tune(4, jobs=2)
+    trials = place.trials()
+    assert outcome.trials == len(trials) == 4
+    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
+    assert len({str(trial.params) for trial in trials}) == 4
+    assert trials[0].params == place.recipe()
+
+
+def test_more_jobs_than_cores_are_refused(place: Place) -> None:
+    with pytest.raises(ConfigError, match="--jobs 1000: this machine has"):
+        place.tune(1, jobs=1000)

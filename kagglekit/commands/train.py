@@ -40,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--recipes", action="store_true", help="list the shipped recipes")
     parser.add_argument("--tuned", action="store_true", help="with the best parameters that `tune` found")
     parser.add_argument(
+        "--processes",
+        type=int,
+        default=None,
+        metavar="N",
+        help="share each batch of a fold among N processes",
+    )
+    parser.add_argument(
         "--only",
         type=names,
         default=[],
@@ -60,6 +67,8 @@ def run(args: argparse.Namespace) -> None:
     if args.recipes or "list" in args.recipe:
         return list_recipes()
     overrides = [*args.set, f"train.only={json.dumps(args.only)}"] if args.only else args.set
+    if args.processes is not None:
+        overrides = [*overrides, f"processes={args.processes}"]
     results, lines, trained = [], [], []
     for job in jobs(args, overrides):
         workspace = Workspace(job.config)
@@ -102,7 +111,7 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> list[Job]:
 
     workspace = Workspace(config)
     prepared = prepare(config, workspace)
-    return [Job(config, *best_plan(config, workspace, prepared, job.plan.model)) for job in made]
+    return [Job(*best_plan(config, workspace, prepared, job.plan.model)) for job in made]
 
 
 def list_recipes() -> None:

@@ -18,7 +18,8 @@ from kagglekit.charts.curves import Series, curves
 from kagglekit.charts.parallel import Axis, parallel
 from kagglekit.charts.svg import Picture
 from kagglekit.report.source import Source
-from kagglekit.search.study import studies
+from kagglekit.search.storage import all_studies
+from kagglekit.search.study import REASON
 
 LEAST_FOR_IMPORTANCE = 6  # finished trials; PED-ANOVA needs a better and a worse half
 MOST_AXES = 9  # of parallel coordinates, the most important parameters
@@ -46,11 +47,13 @@ def read(source: Source) -> list[Study]:
         KagglekitError: a journal or storage cannot be read.
     """
     found = []
-    for study in studies(source.config, source.workspace):
+    for study in all_studies(source.config, source.workspace):
+        if len(study.directions) > 1:  # its trials have no one score; `kagglekit tune` shows their front
+            continue
         trials = study.get_trials(deepcopy=False)
         whole = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-        pruned = sum(t.state == TrialState.PRUNED for t in trials)
-        failed = sum("reason" in t.user_attrs for t in trials)
+        failed = sum(REASON in t.user_attrs for t in trials)
+        pruned = sum(t.state == TrialState.PRUNED and REASON not in t.user_attrs for t in trials)
         if whole:
             model = study.study_name.rpartition("-")[0]
             found.append(Study(study.study_name, model, study, whole, pruned, failed))

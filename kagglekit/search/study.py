@@ -1,40 +1,41 @@
-"""One Optuna study for each architecture, in a journal file that survives a kill at any moment."""
+"""One Optuna study for each architecture: what is in it, what a kill left, and what it has found."""
 
 from __future__ import annotations
 
-import errno
 import math
-import os
-import shutil
-import time
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import optuna
-import polars as pl
-from filelock import FileLock, Timeout
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from kagglekit import console
+from kagglekit import __version__, console
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import ConfigError, KagglekitError, MissingError
+from kagglekit.errors import ConfigError, KagglekitError, MissingError, close_match
 from kagglekit.features import logmel
-from kagglekit.search.space import recipe, suggest
-from kagglekit.training.loop import Fold, Report, train_fold
-from kagglekit.training.plan import VERSION, Plan, resolve, with_epochs
-from kagglekit.training.run import head_for, make_dataset
-from kagglekit.training.runs import logits_of, rows_of, score_key
-from kagglekit.validation import Score, score
-from kagglekit.workspace import Workspace, key_of, locked
+from kagglekit.search.pruning import STARTUP_TRIALS, CurvePruner
+from kagglekit.search.space import Space, configure
+from kagglekit.search.storage import Locks, close_storage, explained, open_locks, open_storage
+from kagglekit.search.trial import budgeted, folds_of
+from kagglekit.training.plan import VERSION, Plan, resolve
+from kagglekit.training.runs import score_key
+from kagglekit.workspace import Workspace, key_of
 
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails is told of in our words
-STARTUP_TRIALS = 4  # trials that nothing is compared with before pruning starts
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+REASON, AGAIN, SAME, ORIGIN = "reason", "again", "same_as", "from"
+"""User attributes of a trial: why it failed; which interrupted trial it repeats; which trial with equal
+parameters answered it; which trial of another study it comes from."""
+ABOUT = "about"
+"""User attribute of a study: what it is a study of."""
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
+    "score": "maximize",
+    "params": "minimize",
+    "latency": "minimize",
+}
+WARM_TRIALS = 5  # of another study, its best ones, that a warm start tries
 
 
 @dataclass(frozen=True)
@@ -50,333 +51,224 @@ class Outcome:
     value: float
     """Its CV score, NaN without one."""
     params: dict[str, Any]
+    saved: float = 0.0
+    """Share of the trials' epochs that pruning, and answers from the log, saved."""
+    front: list[dict[str, Any]] = field(default_factory=list)
+    """With several objectives: the trials that no other beats in all of them, the best score first."""
 
 
-class _KernelLock:
-    """A lock that the kernel lets go of when its process is killed; Optuna's own wait 30 s for that."""
+@dataclass(frozen=True)
+class Desk:
+    """An open study and what belongs to it; to be closed."""
 
-    def __init__(self, path: Path) -> None:
-        self.lock = FileLock(f"{path}.lock")
+    study: optuna.Study
+    storage: BaseStorage
+    space: Space
+    locks: Locks
+    plan: Plan
+    """The recipe, with the epochs of a trial."""
+    steps: int
+    """Epochs of a whole trial, all folds together."""
 
-    def acquire(self) -> bool:
-        self.lock.acquire()
-        return True
+    def __enter__(self) -> Desk:
+        return self
 
-    def release(self) -> None:
-        self.lock.release()
+    def __exit__(self, *_: object) -> None:
+        close_storage(self.storage)
+
+    def trial_lock(self, number: int) -> str:
+        """Held by a living process for as long as its trial runs."""
+        return f"{self.study.study_name}/trial_{number}"
 
 
-def tune(
-    config: Config,
-    workspace: Workspace,
-    prepared: Prepared,
-    model: str,
-    *,
-    trials: int | None = None,
-    deadline: float | None = None,
-) -> Outcome:
-    """Search until the study has so many trials, or until the deadline.
-
-    The recipe itself is the first trial, so a search never ends below it. Run again after a kill, it
-    tries the interrupted trial's parameters again, from its last whole epoch, and goes on; so it does
-    with a trial that the deadline cut off. Several processes can search the same study at once.
-
-    Args:
-        config, workspace, prepared: the competition; `config.search` sets trials, epochs and folds.
-        model: the architecture.
-        trials: trials in the study, those of earlier calls included.
-        deadline: time.monotonic() after which no epoch is begun.
+def open_desk(config: Config, workspace: Workspace, prepared: Prepared, plan: Plan) -> Desk:
+    """Open the architecture's study; with anything else that shapes a trial's score, it is another one.
 
     Raises:
-        ConfigError: the model is not trained, so there is nothing to search.
-        KagglekitError: the storage cannot be opened.
+        ConfigError: the model is not trained, or its search space contradicts it.
+        KagglekitError: the storage cannot be opened, or its studies are of other data.
     """
-    plan = _budgeted(resolve(config, model), config)
     if plan.train.labels == "zero_shot":
         raise ConfigError(
-            f"train.labels zero_shot takes {model} as it is: there is nothing to search",
-            hint=f"kagglekit train --model {model}, or set train.labels: words",
+            f"train.labels zero_shot takes {plan.model} as it is: there is nothing to search",
+            hint=f"kagglekit train --model {plan.model}, or set train.labels: words",
         )
-    study = open_study(config, workspace, prepared, plan)
-    wanted = trials or config.search.trials
-    with _study_lock(workspace, study):
-        _recover(study, workspace)
-        if not study.get_trials(deepcopy=False):
-            study.enqueue_trial(recipe(plan))
-    search = _Search(config, workspace, prepared, plan, study, deadline)
-    bar = console.bar(f"tune {model}", wanted, "trials")
-    with bar as advance:
-        done = _count(study)
-        advance(min(done, wanted))
-        while done < wanted and not search.late():
-            search.try_next()
-            before, done = done, _count(study)
-            advance(done - before, text=_standing(study))
-    return outcome(study)
-
-
-def _budgeted(plan: Plan, config: Config) -> Plan:
-    """The plan with the epochs of a trial."""
-    return with_epochs(plan, config.search.epochs or plan.train.epochs)
-
-
-def open_study(config: Config, workspace: Workspace, prepared: Prepared, plan: Plan) -> optuna.Study:
-    """The architecture's study; with anything else that shapes a trial's score, it is another one.
-
-    Raises:
-        KagglekitError: the storage cannot be opened.
-    """
-    folds = config.search.folds or config.validation.folds
-    shaping = (plan.as_dict(), prepared.key, folds, config.labels.keep_fillers, score_key(config))
-    name = f"{plan.model}-{key_of(VERSION, logmel.VERSION, shaping)}"
-    path = workspace.studies / f"{plan.model}.journal"
+    plan = budgeted(plan, config)
+    space = Space(config, plan)
+    about = {
+        "competition": config.competition.slug,
+        "model": plan.model,
+        "data": prepared.key,
+        "folds": folds_of(config),
+        "settings": key_of(VERSION, logmel.VERSION, plan.as_dict(), config.labels.keep_fillers),
+        "score": score_key(config),
+        "space": key_of(space.signature()),
+        "objectives": list(config.search.objectives),
+    }
+    name = f"{plan.model}-{key_of(about)}"
+    storage = open_storage(config, workspace, plan.model)
     try:
-        return optuna.create_study(
+        _compare(storage, name, about, shared=config.search.storage is not None)
+        study = optuna.create_study(
             study_name=name,
-            storage=config.search.storage or _journal(path),
+            storage=storage,
             load_if_exists=True,
-            direction="maximize",
-            # epochs before a third of a trial say little: the learning rate is still high
-            pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, n_warmup_steps=plan.train.epochs // 3),
+            directions=[DIRECTIONS[objective] for objective in config.search.objectives],
+            pruner=CurvePruner(plan.train.epochs, plan.train.warmup),
         )
-    except OSError:  # a full disk
+        if ABOUT not in study.user_attrs:
+            study.set_user_attr(ABOUT, about | {"kagglekit": __version__, "optuna": optuna.__version__})
+        locks = open_locks(config, workspace)
+    except (OSError, KagglekitError):
+        close_storage(storage)
         raise
     except Exception as error:  # a storage's failures are its driver's: there is no common class
-        shown = "search.storage" if config.search.storage else path  # an address can hold a password
-        raise KagglekitError(
-            f"{shown} cannot be opened: {str(error).splitlines()[0]}",
-            hint="check search.storage" if config.search.storage else f"move {path} away and search again",
-        ) from error
+        close_storage(storage)
+        raise explained(error, "search.storage" if config.search.storage else plan.model) from error
+    return Desk(study, storage, space, locks, plan, plan.train.epochs * folds_of(config))
 
 
-def studies(config: Config, workspace: Workspace) -> list[optuna.Study]:
-    """Every study of this competition, to look at.
+def _compare(storage: BaseStorage, name: str, about: Mapping[str, Any], *, shared: bool) -> None:
+    """Say what is different from the model's other studies, where this one is new.
 
     Raises:
-        KagglekitError: a journal or the storage cannot be read.
+        KagglekitError: machines share the storage, and this one's data are not the others'.
     """
-    found: list[optuna.Study] = []
-    places: list[Any] = [config.search.storage] if config.search.storage else []
-    for place in [*places, *sorted(workspace.studies.glob("*.journal"))]:
-        try:
-            storage = JournalStorage(JournalFileBackend(str(place))) if isinstance(place, Path) else place
-            found += [
-                optuna.load_study(study_name=summary.study_name, storage=storage)
-                for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
-            ]
-        except Exception as error:  # as in open_study
-            shown = place if isinstance(place, Path) else "search.storage"  # an address can hold a password
-            raise KagglekitError(
-                f"{shown} cannot be read: {next(iter(str(error).splitlines()), '')}",
-                hint="move it away, or search again: kagglekit tune",
-            ) from error
-    return found
+    studies = storage.get_all_studies()
+    others = [s.user_attrs.get(ABOUT, {}) for s in studies if s.study_name != name]
+    same = [o for o in others if all(o.get(key) == about[key] for key in ("competition", "model"))]
+    if not same or len(others) < len(studies):
+        return
+    last = same[-1]
+    if shared and all(other["data"] != about["data"] for other in same):
+        raise KagglekitError(
+            f"search.storage has a study of {about['model']} on other clips or folds "
+            f"({last['data']}, here {about['data']})",
+            hint="prepare the same data here; if they are meant to differ, name another search.storage",
+        )
+    changed = ", ".join(key for key in about if last.get(key) != about[key])
+    console.note(f"a new study: {changed} differ from the last one's; --from {about['model']} starts from it")
 
 
-def _sampler(seed: int) -> optuna.samplers.TPESampler:
+def sampler(seed: int) -> optuna.samplers.TPESampler:
+    """Draws the parameters of one trial."""
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
 
 
-def _journal(path: Path) -> JournalStorage:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _KernelLock(path)
-    with lock.lock, path.open("a+b") as file:  # what was half written: Optuna would append to it
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type]
-
-
-def _study_lock(workspace: Workspace, study: optuna.Study) -> AbstractContextManager[None]:
-    """Held while trials begin or are given up for dead."""
-    return locked(workspace.studies / study.study_name, f"the study {study.study_name}")
-
-
-def _trial_lock(workspace: Workspace, study: optuna.Study, number: int) -> FileLock:
-    """Held by a living process for as long as its trial runs."""
-    folder = workspace.studies / study.study_name
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"trial_{number}.lock")
-
-
-def _recover(study: optuna.Study, workspace: Workspace) -> None:
+def recover(desk: Desk) -> None:
     """Trials that a kill, Ctrl-C or the deadline interrupted: their parameters are tried again, once."""
+    study = desk.study
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        try:
-            with _trial_lock(workspace, study, trial.number).acquire(timeout=0):
+        with desk.locks.take(desk.trial_lock(trial.number)) as dead:
+            if dead:
                 study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-        except Timeout:
-            continue  # another process is at it
     trials = study.get_trials(deepcopy=False)
-    again = {trial.user_attrs.get("again") for trial in trials}
+    again = {trial.user_attrs.get(AGAIN) for trial in trials}
     for trial in trials:
-        if trial.state != TrialState.FAIL or "reason" in trial.user_attrs or trial.number in again:
+        if trial.state != TrialState.FAIL or trial.number in again:
             continue
         # killed before it drew all of them, an enqueued trial still has them here
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         console.note(f"trial {trial.number} was interrupted; its parameters are tried again")
-        study.enqueue_trial(params, user_attrs={"again": trial.number})
+        study.enqueue_trial(params, user_attrs={AGAIN: trial.number})
 
 
-def _count(study: optuna.Study) -> int:
-    """Trials that count: finished, pruned, or failed by themselves."""
-    trials = study.get_trials(deepcopy=False)
-    return sum(t.state in FINISHED or "reason" in t.user_attrs for t in trials)
+def enqueue_first(desk: Desk, sources: list[str], config: Config, workspace: Workspace) -> None:
+    """The recipe, and the best trials of other studies, where nothing has been tried yet or they are new.
+
+    Raises:
+        MissingError: there is no such study.
+    """
+    if not desk.study.get_trials(deepcopy=False):
+        desk.study.enqueue_trial(desk.space.recipe())
+    for source in sources:
+        for origin, trial in _best_of(source, desk, config, workspace):
+            tried = {t.user_attrs.get(ORIGIN) for t in desk.study.get_trials(deepcopy=False)}
+            label = f"{origin} trial {trial.number}"
+            if label not in tried:
+                desk.study.enqueue_trial(desk.space.nearest(trial.params), user_attrs={ORIGIN: label})
 
 
-def _standing(study: optuna.Study) -> str:
-    now = outcome(study)
-    return f"best {now.value:.4f} (trial {now.best}), {now.pruned} pruned" if now.best is not None else ""
+def _best_of(source: str, desk: Desk, config: Config, workspace: Workspace) -> list[tuple[str, FrozenTrial]]:
+    """(study, trial) of the best trials of a study, or of all studies of a model."""
+    model = source.partition("-")[0] if "-" in source else source
+    known = {s.study_name: s for s in _studies(desk, model, config, workspace)}
+    names = [n for n in known if n != desk.study.study_name and source in (n, n.rpartition("-")[0])]
+    if not names:
+        raise MissingError(
+            f"there is no other study '{source}' to start from",
+            hint=close_match(source, known) if known else f"search it first: kagglekit tune --model {model}",
+        )
+    found = []
+    for name in names:
+        whole = known[name].get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        whole.sort(key=lambda trial: trial.values[0], reverse=True)
+        found += [(name, trial) for trial in whole[:WARM_TRIALS]]
+    return sorted(found, key=lambda pair: pair[1].values[0], reverse=True)[:WARM_TRIALS]
 
 
-def outcome(study: optuna.Study) -> Outcome:
+def _studies(desk: Desk, model: str, config: Config, workspace: Workspace) -> list[optuna.Study]:
+    storage = desk.storage
+    if not config.search.storage:  # every architecture has a journal of its own
+        if not (workspace.studies / f"{model}.journal").is_file():
+            return []
+        storage = open_storage(config, workspace, model)
+    names = [study.study_name for study in storage.get_all_studies()]
+    return [optuna.load_study(study_name=name, storage=storage) for name in names]
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Whether a trial is one of those asked for: it was finished, pruned, or failed by its parameters."""
+    return trial.state in FINISHED
+
+
+def whole(study: optuna.Study) -> list[FrozenTrial]:
+    """Finished trials, the best score first."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return sorted(trials, key=lambda trial: trial.values[0], reverse=True)
+
+
+def outcome(desk: Desk) -> Outcome:
     """How a study stands."""
-    trials = study.get_trials(deepcopy=False)
-    whole = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
-    best = max(whole, key=lambda t: t.value or -math.inf, default=None)
+    trials = desk.study.get_trials(deepcopy=False)
+    counted = [trial for trial in trials if counts(trial)]
+    failed = [trial for trial in counted if REASON in trial.user_attrs]
+    found = whole(desk.study)
+    best = found[0] if found else None
+    spent = sum(0 if SAME in trial.user_attrs else len(trial.intermediate_values) for trial in counted)
     return Outcome(
-        name=study.study_name,
-        trials=_count(study),
-        pruned=sum(t.state == TrialState.PRUNED for t in trials),
-        failed=sum("reason" in t.user_attrs for t in trials),
+        name=desk.study.study_name,
+        trials=len(counted),
+        pruned=sum(trial.state == TrialState.PRUNED for trial in counted) - len(failed),
+        failed=len(failed),
         best=None if best is None else best.number,
-        value=math.nan if best is None or best.value is None else best.value,
+        value=math.nan if best is None else best.values[0],
         params={} if best is None else dict(best.params),
+        saved=max(1 - spent / (desk.steps * len(counted)), 0.0) if counted else 0.0,
+        front=_front(desk),
     )
 
 
-def best_plan(config: Config, workspace: Workspace, prepared: Prepared, model: str) -> tuple[Plan, str]:
-    """The recipe with the parameters of the study's best trial, and where they come from.
+def _front(desk: Desk) -> list[dict[str, Any]]:
+    objectives = desk.space.config.search.objectives
+    if len(objectives) == 1:
+        return []
+    best = sorted(desk.study.best_trials, key=lambda trial: trial.values[0], reverse=True)
+    return [{"trial": t.number, **dict(zip(objectives, t.values, strict=True))} for t in best]
+
+
+def best_plan(
+    config: Config, workspace: Workspace, prepared: Prepared, model: str
+) -> tuple[Config, Plan, str]:
+    """The competition and the recipe with the parameters of the study's best trial, and where they come from.
 
     Raises:
         MissingError: no trial has finished.
     """
-    plan = resolve(config, model)
-    found = outcome(open_study(config, workspace, prepared, _budgeted(plan, config)))
+    with open_desk(config, workspace, prepared, resolve(config, model)) as desk:
+        found = outcome(desk)
     if found.best is None:
         raise MissingError(
             f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"
         )
-    return resolve(config, model, found.params), f"study {found.name} trial {found.best}"
-
-
-class _OutOfTime(Exception):
-    """The deadline came in the middle of a trial."""
-
-
-def _from_outside(error: Exception) -> bool:
-    """Whether the disk or the network failed, for which no parameters are to blame."""
-    # of a full disk, polars and safetensors pass on no more than the words
-    return isinstance(error, OSError) or os.strerror(errno.ENOSPC) in str(error)
-
-
-def _reason(error: Exception) -> str:
-    """Why a trial failed, in one line."""
-    first = next(iter(str(error).splitlines()), "")
-    return first if isinstance(error, KagglekitError) else f"{type(error).__name__}: {first}"
-
-
-class _Search:
-    """Tries one set of parameters after the other."""
-
-    def __init__(
-        self,
-        config: Config,
-        workspace: Workspace,
-        prepared: Prepared,
-        plan: Plan,
-        study: optuna.Study,
-        deadline: float | None,
-    ) -> None:
-        self.config, self.workspace, self.prepared = config, workspace, prepared
-        self.plan, self.study, self.deadline = plan, study, deadline
-        self.folds = min(config.search.folds or config.validation.folds, config.validation.folds)
-
-    def late(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.deadline is not None and time.monotonic() > self.deadline
-
-    def try_next(self) -> None:
-        """Begin a trial, and tell the study what came of it."""
-        with _study_lock(self.workspace, self.study):  # or another process takes it for dead before its lock
-            trial = self.study.ask()
-            held = _trial_lock(self.workspace, self.study, trial.number).acquire()
-        with held:
-            # seeded by the number, so that no other process and no later call draws the same
-            self.study.sampler = _sampler(self.config.search.seed + trial.number)
-            params = suggest(trial, self.plan)
-            # named by the parameters, so that an interrupted trial is gone on with where it was
-            folder = self.workspace.studies / self.study.study_name / key_of(params)
-            with locked(folder, f"the parameters of trial {trial.number}"):
-                self._try(trial, params, folder)
-
-    def _try(self, trial: optuna.Trial, params: dict[str, Any], folder: Path) -> None:
-        value, state = None, TrialState.COMPLETE
-        try:
-            value = self._value(trial, params, folder)
-        except optuna.TrialPruned:
-            state = TrialState.PRUNED
-        except _OutOfTime:  # without a reason and with its folder, as after a kill
-            console.note(f"trial {trial.number} is out of time; the next search goes on with it")
-            self.study.tell(trial, state=TrialState.FAIL)
-            return
-        except Exception as error:
-            if _from_outside(error):
-                raise
-            state = TrialState.FAIL
-            trial.set_user_attr("reason", _reason(error))
-            console.note(f"trial {trial.number} failed: {_reason(error)}")
-        self.study.tell(trial, value, state)
-        shutil.rmtree(folder, ignore_errors=True)
-
-    def _value(self, trial: optuna.Trial, params: dict[str, Any], folder: Path) -> float:
-        """CV score of the parameters, from the log where they have been tried."""
-        known = self._known(trial)
-        if known is None:
-            return self._train(trial, params, folder)
-        trial.set_user_attr("same_as", known.number)
-        if known.value is None or known.state == TrialState.PRUNED:
-            raise optuna.TrialPruned
-        return known.value
-
-    def _known(self, trial: optuna.Trial) -> FrozenTrial | None:
-        """The finished trial with equal parameters."""
-        finished = self.study.get_trials(deepcopy=False, states=FINISHED)
-        return next((other for other in finished if other.params == trial.params), None)
-
-    def _train(self, trial: optuna.Trial, params: dict[str, Any], folder: Path) -> float:
-        plan = _budgeted(resolve(self.config, self.plan.model, params), self.config)
-        dataset = make_dataset(self.config, self.workspace, self.prepared, plan)
-        head = head_for(self.config, self.prepared, plan)
-        parts: list[pl.DataFrame] = []
-        value = math.nan
-        for number in range(self.folds):
-            self._stop_if_late()
-            job = Fold(self.config, plan, dataset, head, number, folder / f"fold_{number}")
-            parts.append(train_fold(job, self._report(trial, job)))
-            value = self._score(parts)
-            trial.report(value, plan.train.epochs + number)
-            if number + 1 < self.folds and trial.should_prune():
-                raise optuna.TrialPruned
-        return value
-
-    def _report(self, trial: optuna.Trial, job: Fold) -> Report:
-        """Prunes by the epochs of the first fold, and stops at the deadline in all of them."""
-
-        def report(epoch: int, result: Score) -> None:
-            if job.number == 0:
-                trial.report(result.cv, epoch)
-            if epoch + 1 == job.plan.train.epochs:
-                return
-            if job.number == 0 and trial.should_prune():
-                raise optuna.TrialPruned
-            self._stop_if_late()
-
-        return report
-
-    def _stop_if_late(self) -> None:
-        if self.late():
-            raise _OutOfTime
-
-    def _score(self, parts: list[pl.DataFrame]) -> float:
-        oof = pl.concat(parts)
-        return score(logits_of(oof), rows_of(oof, self.prepared.clips), self.config).cv
+    return *configure(config, model, found.params), f"study {found.name} trial {found.best}"

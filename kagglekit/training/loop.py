@@ -32,6 +32,7 @@ from kagglekit.training.optimizers import (
 )
 from kagglekit.training.plan import Plan
 from kagglekit.training.teaching import lesson
+from kagglekit.training.team import ALONE, Team
 from kagglekit.validation import Score, score
 from kagglekit.workspace import write_json
 
@@ -61,7 +62,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
+def train_fold(job: Fold, report: Report | None = None, team: Team = ALONE) -> pl.DataFrame:
     """Train on the other folds, predict this one.
 
     A killed training goes on after its last whole epoch, with the same result as one that was not
@@ -70,6 +71,7 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
     Args:
         job: what to train, and the folder for weights, history and predictions.
         report: told the validation score after each epoch.
+        team: the processes that train together; the first of them writes.
 
     Returns:
         OOF predictions: clip_id, fold, label, part, logits (classes).
@@ -92,7 +94,7 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
     # -- model, optimizer, running mean of the weights ----------------------------------------
     on = device()
     seed_all(train.seed * 1000 + job.number)
-    model = models.build(job.plan.model, job.plan.params, len(job.head.outputs)).to(on)
+    model = team.synced(models.build(job.plan.model, job.plan.params, len(job.head.outputs)).to(on))
     optimizer = make_optimizer(model, train)
     steps = train.epochs * len(batches)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, steps, train))
@@ -112,12 +114,12 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
             total = torch.zeros((), device=on)
             for step, (x, y) in enumerate(batches.epoch(epoch), start=1):
                 where = f"epoch {epoch + 1}, step {step}"
-                total += train_step(model, optimizer, ema, x.to(on), y.to(on), train, where)
+                total += train_step(model, optimizer, ema, x.to(on), y.to(on), train, where, team)
                 scheduler.step()
                 advance(1)
             seconds = time.perf_counter() - started
             with ema.applied(model):
-                logits_val = predict(model, job.dataset, judged, job.head, train)
+                logits_val = predict_together(team, model, job, judged)
             result = score(logits_val, judged, job.config)
             history.append(
                 {
@@ -133,16 +135,19 @@ def train_fold(job: Fold, report: Report | None = None) -> pl.DataFrame:
             )
             advance(0, text=f"epoch {epoch + 1} loss {history[-1]['loss']:.3f} CV {result.cv:.3f}")
             show_epoch(history, train.epochs)
-            if is_best(history, train):
-                keep(job, ema, judged, logits_val)
-            state = {"history": history, "batch_size": train.batch_size}
-            checkpoint.save(job.folder / STATE, state_tensors(model, optimizer, ema), state)
+            if team.leads:
+                if is_best(history, train):
+                    keep(job, ema, judged, logits_val)
+                state = {"history": history, "batch_size": train.batch_size}
+                checkpoint.save(job.folder / STATE, state_tensors(model, optimizer, ema), state)
             if report is not None:
                 report(epoch, result)
 
     # -- done: the marker last -----------------------------------------------------------------
-    write_json(job.folder / META, describe(job, model, history))
-    (job.folder / STATE).unlink(missing_ok=True)
+    if team.leads:
+        write_json(job.folder / META, describe(job, model, history))
+        (job.folder / STATE).unlink(missing_ok=True)
+    team.wait()
     return tables.read(oof, again)
 
 
@@ -171,6 +176,7 @@ def train_step(
     y: Tensor,
     train: Train,
     where: str,
+    team: Team = ALONE,
 ) -> Tensor:
     """One batch: forward, backward, update; its loss.
 
@@ -180,15 +186,20 @@ def train_step(
         y: (batch, outputs) soft targets.
         train: loss, clipping and precision.
         where: epoch and step, for the message.
+        team: whose other processes have their own part of the batch.
 
     Raises:
         KagglekitError: the loss or its gradient is not finite.
     """
+    share = team.share(y)
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=train.bf16 is True):
-        logits = model(x)
-    loss = loss_of(logits.float(), y, train)
+        logits = model(team.share(x))
+    # weighted, so that the sum over the team is the mean over the batch
+    loss = loss_of(logits.float(), share, train) * (len(share) / len(y))
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
+    team.add_gradients(model)
+    loss = team.total(loss)
     norm = clip_gradients(model, train.clip_norm)
     stop_at_nonfinite(loss, norm, where, optimizer)
     optimizer.step()
@@ -263,6 +274,17 @@ def classify(model: nn.Module, x: Tensor, head: Head, train: Train, rate: float)
     # what a rule is for are logarithms already, which need not add up to 1
     probs = together.softmax(2) if head.rule is None else together.exp()
     return probs.mean(0).clamp(min=1e-12).log().numpy()
+
+
+def predict_together(team: Team, model: nn.Module, job: Fold, clips: pl.DataFrame) -> NDArray[np.float32]:
+    """`predict`, each process of a team its part: (clips, classes)."""
+    dataset, head, train = job.dataset, job.head, job.plan.train
+    if team.size == 1:
+        return predict(model, dataset, clips, head, train)
+    logits = torch.zeros(len(clips), len(head.classes), device=device())
+    part = clips.gather_every(team.size, team.rank)
+    logits[team.rank :: team.size] = torch.from_numpy(predict(model, dataset, part, head, train)).to(logits)
+    return team.total(logits).cpu().numpy()
 
 
 def predictions(clips: pl.DataFrame, logits: NDArray[np.float32]) -> pl.DataFrame:

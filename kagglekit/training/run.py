@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ import yaml
 from kagglekit import __version__, console, models, tables
 from kagglekit.config import Config, Train
 from kagglekit.data.prepare import Prepared, prepare
-from kagglekit.errors import KagglekitError
+from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.features import embeddings, logmel
 from kagglekit.features.cache import log_mel_cache
 from kagglekit.processes import cores, run_all
@@ -50,6 +51,7 @@ from kagglekit.training.runs import (
     score_key,
     scored,
 )
+from kagglekit.training.team import joined
 from kagglekit.training.zero_shot import link, predict_fold, zero_shot_head
 from kagglekit.workspace import Workspace, key_of, locked
 
@@ -171,6 +173,10 @@ def train_folds(jobs: Sequence[Fold]) -> None:
     for job in jobs:
         if job not in left and (history := read_meta(job.folder)["history"]):
             show_epoch(history, job.plan.train.epochs)
+    together = jobs[0].config.processes
+    if together > 1 and jobs[0].plan.train.labels != "zero_shot":
+        train_together(left, together)
+        return
     processes = processes_for(left)
     if processes > 1:
         run_all(_train_apart, [(job.config, job.plan, job.number, job.folder) for job in left], processes)
@@ -178,6 +184,48 @@ def train_folds(jobs: Sequence[Fold]) -> None:
     plan = jobs[0].plan
     for job in left:  # what had to be halved for want of memory stays so
         plan = train_within_memory(replace(job, plan=plan)).plan
+
+
+def train_together(jobs: Sequence[Fold], size: int) -> None:
+    """Train folds one after the other, each with `size` processes that share its batches.
+
+    Raises:
+        ConfigError: a batch, or the machine, is too small for so many.
+        KagglekitError: there is not the memory, or the loss is no longer finite.
+    """
+    if not jobs:
+        return
+    job = jobs[0]
+    if size > cores() or job.plan.train.batch_size < 2 * size:
+        raise ConfigError(
+            f"processes is {size}: there are {cores()} cores, {job.plan.train.batch_size} clips in a batch",
+            hint="use no more than there are cores, and two clips of a batch for each",
+        )
+    folds = [(each.number, each.folder) for each in jobs]
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = Path(folder) / "meeting"
+        run_all(_join, [(job.config, job.plan, folds, rank, size, meeting) for rank in range(size)], size)
+
+
+def _join(job: tuple[Config, Plan, list[tuple[int, Path]], int, int, Path]) -> None:
+    """One process of a team: each fold in turn."""
+    config, plan, folds, rank, size, meeting = job
+    if rank:
+        console.send_to(lambda message: None)  # the first speaks for all
+    workspace = Workspace(config)
+    prepared = prepare(config, workspace)
+    dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
+    with joined(rank, size, meeting) as team:
+        for number, folder in folds:
+            try:
+                train_fold(Fold(config, plan, dataset, head, number, folder), team=team)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                raise KagglekitError(
+                    f"out of memory with batches of {plan.train.batch_size} clips in {size} processes",
+                    hint="set train.batch_size lower",
+                ) from error
 
 
 def processes_for(jobs: Sequence[Fold]) -> int:
