@@ -11,14 +11,16 @@ from kagglekit import console
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
-from kagglekit.training.loop import seconds_per_epoch
+from kagglekit.processes import cores
+from kagglekit.training.loop import Fold, seconds_per_epoch, threads
 from kagglekit.training.plan import Plan, resolve, with_epochs
-from kagglekit.training.run import head_for, make_dataset, run_id, train_run
+from kagglekit.training.run import head_for, make_dataset, processes_for, run_id, train_run
 from kagglekit.training.runs import Run
 from kagglekit.workspace import Workspace, key_of, write_json
 
 TRAINING_SHARE = 0.8  # of the time left; the rest is for evaluation, prediction and the ensemble
 SEARCH_SHARE = 0.25  # of a model's share of the time; the rest trains what the search found
+CROWDED = 1.25  # what a step takes beside other processes, measured alone (docs/LOG.md)
 LEAST_EPOCHS = 3  # a model trained for less is worth nothing
 
 
@@ -105,10 +107,24 @@ def _fit(
     left = clock.left()
     if left is None or plan.train.labels == "zero_shot":  # which has no epochs
         return plan
-    dataset = make_dataset(config, workspace, prepared, plan)
-    cost = seconds_per_epoch(config, plan, dataset, head_for(config, prepared, plan))
-    epochs = int(TRAINING_SHARE * share * left / (cost * config.validation.folds))
-    return None if epochs < LEAST_EPOCHS else with_epochs(plan, min(epochs, plan.train.epochs))
+    dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
+    budget, count = TRAINING_SHARE * share * left, config.validation.folds
+
+    def jobs(fitted: Plan) -> list[Fold]:
+        return [Fold(config, fitted, dataset, head, number, workspace.runs) for number in range(count)]
+
+    for processes in (processes_for(jobs(plan)), 1):  # fewer epochs may not be worth processes
+        with threads(cores() // processes):
+            cost = seconds_per_epoch(config, plan, dataset, head)
+        if processes > 1:
+            cost *= CROWDED
+        epochs = min(int(budget / (cost * -(-count // processes))), plan.train.epochs)
+        if epochs < LEAST_EPOCHS:
+            continue
+        fitted = with_epochs(plan, epochs)
+        if processes_for(jobs(fitted)) == processes:
+            return fitted
+    return None
 
 
 def _remembered(workspace: Workspace, plan: Plan, identity: str, clock: Clock) -> Path:

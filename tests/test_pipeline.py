@@ -93,6 +93,11 @@ def test_a_limit_cuts_the_epochs(place: Place, trained: Trained) -> None:
     assert trained.epochs() == {"gru": 4}  # 0.8 * 10 s, two folds of a second an epoch
 
 
+def test_folds_side_by_side_get_more_epochs(place: Place, trained: Trained) -> None:
+    train_models(place[0].model_copy(update={"jobs": 2}), place[1], ["gru"], FakeClock(10))
+    assert trained.epochs() == {"gru": 6}  # 0.8 * 10 s, both folds at once, each epoch 1.25 s
+
+
 def test_a_limit_never_adds_epochs(place: Place, trained: Trained) -> None:
     train_models(*place, ["gru"], FakeClock(1000))
     assert trained.epochs() == {"gru": 12}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -60,6 +61,17 @@ def device() -> torch.device:
     """A GPU where there is one; on a CPU, no more threads than a container's quota has cores for."""
     torch.set_num_threads(min(torch.get_num_threads(), cores()))
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Within it, torch computes with so many threads, and at least one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(count, 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def train_fold(job: Fold, report: Report | None = None, team: Team = ALONE) -> pl.DataFrame:
