@@ -26,11 +26,13 @@ from optuna.trial import FrozenTrial, TrialState
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import tiny
 
-SETTINGS = ["search.epochs=12", "search.folds=2", "train.batch_size=4"]
+SETTINGS = ["search.epochs=4", "search.folds=2", "train.batch_size=4"]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-EARLY, EARLY_S, LATE_S = 0.25, 4.0, 6.0
-"""Share of the kills that come while the command starts, within so many seconds; the others come so many
-seconds after it began to work."""
+EARLY, EARLY_S = 0.2, 4.0
+"""Share of the kills that come while the command starts, within so many seconds."""
+WRITTEN, LATE_S = 16_000, 0.3
+"""The others come when the journal has grown by up to so many bytes (two trials), and up to so many seconds
+later: measured so, a busy machine gets no fewer trials done between two kills."""
 
 
 class Kill(NamedTuple):
@@ -74,9 +76,12 @@ def kill_often(yaml: Path, kills: int, chance: random.Random) -> tuple[list[Kill
         size, started = journal.stat().st_size, time.monotonic()
         child = subprocess.Popen(command(yaml, 10_000), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         early = chance.random() < EARLY
-        moment = chance.uniform(0.0, EARLY_S if early else LATE_S)
-        resumed = wait(journal, size, started + moment if early else started + 600, child)
-        time.sleep(max((started if early else resumed or started) + moment - time.monotonic(), 0))
+        if early:
+            resumed = wait(journal, size, started + chance.uniform(0.0, EARLY_S), child)
+        else:
+            resumed = wait(journal, size, started + 600, child)
+            wait(journal, size + chance.uniform(0, WRITTEN), started + 600, child)
+            time.sleep(chance.uniform(0.0, LATE_S))
         died = time.monotonic() - started
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
@@ -96,8 +101,8 @@ def kill_often(yaml: Path, kills: int, chance: random.Random) -> tuple[list[Kill
     return done, read(journal), end.stdout.splitlines()[0]
 
 
-def wait(journal: Path, size: int, until: float, child: subprocess.Popen[bytes]) -> float | None:
-    """When the search began to work on a trial: when it first wrote to the journal."""
+def wait(journal: Path, size: float, until: float, child: subprocess.Popen[bytes]) -> float | None:
+    """When the journal first was larger than that; None: not in time."""
     while time.monotonic() < until:
         assert child.poll() is None, "the search ended by itself"
         if journal.stat().st_size > size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def _figures(desk: Desk) -> dict[str, Any]:
     varied = len({tuple(sorted(trial.params.items(), key=str)) for trial in whole(study)}) > 1
     figures = {"history": visualization.plot_optimization_history(study, **usual)}
     if varied:  # of one point nothing can be compared
-        figures["importance"] = visualization.plot_param_importances(study, **usual)
+        with warnings.catch_warnings():  # that a parameter which few trials have is judged by few
+            warnings.simplefilter("ignore")
+            figures["importance"] = visualization.plot_param_importances(study, **usual)
         figures["parallel coordinates"] = visualization.plot_parallel_coordinate(study, **usual)
         figures["slices"] = visualization.plot_slice(study, **usual)
     if usual:
