@@ -29,8 +29,8 @@ from kagglekit.training.loop import device, predict
 from kagglekit.training.plan import Plan
 from kagglekit.training.run import make_dataset
 from kagglekit.training.runs import Run, fold_logits, load_fold, read_meta
-from kagglekit.training.teaching import FIELDS, folder_of, table_path
-from kagglekit.workspace import Workspace, building, key_of, write_json
+from kagglekit.training.teaching import FIELDS, folder_of, table_path, write_facts
+from kagglekit.workspace import Workspace, building, key_of
 
 VERSION = 1
 LABEL_SHARE = 0.3  # of a training clip's target that is its label
@@ -70,8 +70,7 @@ def make(
                 ]
             )
             tables.write(taught, table_path(folder, fold))
-        facts = {"kind": "distill", "runs": identities, "method": method, "label_share": LABEL_SHARE}
-        write_json(folder / "teaching.json", facts)
+        write_facts(folder, "distill", runs, {"method": method, "label_share": LABEL_SHARE})
     return key
 
 

@@ -58,6 +58,9 @@ def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert again["teaching"] == data["teaching"]
     runs = data["runs"]
     assert isinstance(runs, list)
+    metrics = json.loads((here / f".kagglekit/runs/gru/{runs[0]}/metrics.json").read_text())
+    facts = json.loads((here / f".kagglekit/teachings/{data['teaching']}/teaching.json").read_text())
+    assert metrics["shift_limit"] == min(facts["shift"], 0) >= metrics["shift"]
     settings = (here / f".kagglekit/runs/gru/{runs[0]}/config.yaml").read_text()
     assert f"teaching: {data['teaching']}" in settings
 
