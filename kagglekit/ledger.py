@@ -44,7 +44,7 @@ class Entry:
     runs: list[str]
     weights: list[float]
     method: str = ""
-    """How the runs were blended; empty where the CSV was made elsewhere, or by a kagglekit that knew one way."""
+    """How the runs were blended; empty where the CSV was made elsewhere, or there was one way alone."""
     decision: str = ""
     """What was done before the argmax; likewise."""
     cv_score: float | None = None

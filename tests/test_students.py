@@ -100,6 +100,17 @@ def test_distill_and_export(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert told["classes"] == ["low", "mid", "silence", "unknown"] and told["features"]["n_mels"] == 20
 
 
+def test_a_teacher_of_an_earlier_architecture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in here.glob(".kagglekit/runs/gru/*/fold_*/meta.json"):
+        meta = json.loads(path.read_text())
+        path.write_text(json.dumps(meta | {"params": meta["params"] | {"gates": 3}}))
+    code, _, err = call(capsys, "distill", "--model", "tcresnet")
+    assert (
+        code == 1 and "is of an earlier gru and cannot be loaded" in err and "or name other teachers" in err
+    )
+    assert not list(here.glob(".kagglekit/teachings/*"))
+
+
 def test_export_of_word_outputs_gives_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx")
     ort = pytest.importorskip("onnxruntime")
