@@ -24,13 +24,14 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.blends import Blend, softmax_of
 from kagglekit.ensemble.build import Library
 from kagglekit.ensemble.methods import METHODS
+from kagglekit.errors import ConfigError, MissingError
 from kagglekit.pseudo import may_teach
 from kagglekit.training.loop import device, predict
 from kagglekit.training.plan import Plan
 from kagglekit.training.run import make_dataset
-from kagglekit.training.runs import Run, fold_logits, load_fold, read_meta
-from kagglekit.training.teaching import FIELDS, folder_of, table_path
-from kagglekit.workspace import Workspace, building, key_of, write_json
+from kagglekit.training.runs import Run, fold_logits, load_fold, read_meta, train_again
+from kagglekit.training.teaching import FIELDS, folder_of, table_path, write_facts
+from kagglekit.workspace import Workspace, building, key_of
 
 VERSION = 1
 LABEL_SHARE = 0.3  # of a training clip's target that is its label
@@ -54,7 +55,11 @@ def make(
 
     Returns:
         The teaching's key.
+
+    Raises:
+        MissingError: a teacher cannot be loaded any more.
     """
+    _can_teach(runs)
     settings = config.ensemble.model_dump()
     identities = [run.id for run in runs]
     key = key_of("distill", VERSION, prepared.key, identities, method, settings, config.labels.keep_fillers)
@@ -70,9 +75,24 @@ def make(
                 ]
             )
             tables.write(taught, table_path(folder, fold))
-        facts = {"kind": "distill", "runs": identities, "method": method, "label_share": LABEL_SHARE}
-        write_json(folder / "teaching.json", facts)
+        write_facts(folder, "distill", runs, {"method": method, "label_share": LABEL_SHARE})
     return key
+
+
+def _can_teach(runs: Sequence[Run]) -> None:
+    """Build every teacher once, before minutes are spent on the others.
+
+    Raises:
+        MissingError: it was trained by a kagglekit whose architecture was another.
+    """
+    for run in runs:
+        try:
+            load_fold(run.folder / "fold_0")
+        except ConfigError as error:
+            raise MissingError(
+                f"{run.model}/{run.id} is of an earlier {run.model} and cannot be loaded: {error}",
+                hint=f"{train_again(run.folder)}, or name other teachers",
+            ) from error
 
 
 def _training(

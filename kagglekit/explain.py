@@ -62,6 +62,7 @@ def explain(
     clips: pl.DataFrame,
     config: Config,
     test: Sequence[NDArray[np.floating[Any]]] = (),
+    shift_limit: float | None = None,
 ) -> Explanation:
     """Take a score apart. Arguments as those of `score`; the clips have fold and speaker, too."""
     classes = config.labels.classes
@@ -73,7 +74,7 @@ def explain(
     words = _divide(clips.select(unheard).to_series(), oof)
     parts, by_class = _divide(clips["part"], oof), _divide(clips["label"], oof)
     return Explanation(
-        score=score(logits, clips, config, test),
+        score=score(logits, clips, config, test, shift_limit),
         folds=tuple(score(logits[of], clips.filter(of), config).cv for of in of_fold),
         parts={name: parts[name] for name in PARTS if name in parts},
         classes={name: by_class[name] for name in classes if name in by_class},

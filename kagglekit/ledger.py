@@ -43,6 +43,10 @@ class Entry:
     """Empty where the CSV was made elsewhere."""
     runs: list[str]
     weights: list[float]
+    method: str = ""
+    """How the runs were blended; empty where the CSV was made elsewhere, or there was one way alone."""
+    decision: str = ""
+    """What was done before the argmax; likewise."""
     cv_score: float | None = None
     """Weighted to the test prior, as are the ends of its interval."""
     cv_low: float | None = None

@@ -34,8 +34,8 @@ from kagglekit.ensemble.blends import Floats, softmax_of
 from kagglekit.ensemble.build import Library
 from kagglekit.errors import KagglekitError
 from kagglekit.training.runs import Run, fold_logits
-from kagglekit.training.teaching import FIELDS, folder_of, table_path
-from kagglekit.workspace import Workspace, building, key_of, write_json
+from kagglekit.training.teaching import FIELDS, folder_of, table_path, write_facts
+from kagglekit.workspace import Workspace, building, key_of
 
 VERSION = 1
 LEAST = 20  # clips of a class above a threshold: fewer say nothing of its precision
@@ -121,8 +121,7 @@ def make(
                 taken = _labelled(config, prepared, runs, library, rule, fold)
                 taken = taken.filter(~pl.col("label").is_in(audited.left_out))
                 tables.write(taken, table_path(folder, fold))
-            facts = {"kind": "pseudo", "runs": [run.id for run in runs], "rule": rule._asdict()}
-            write_json(folder / "teaching.json", {**facts, "audit": audited._asdict()})
+            write_facts(folder, "pseudo", runs, {"rule": rule._asdict(), "audit": audited._asdict()})
     for fold in range(config.validation.folds):
         taken = tables.read(table_path(folder_of(workspace, key), fold), "make it again")
         for label, count in taken["label"].value_counts().iter_rows():

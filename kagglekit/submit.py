@@ -62,6 +62,8 @@ def write(config: Config, workspace: Workspace, ensemble: Ensemble) -> Written:
         "models": models,
         "runs": [run.id for run in ensemble.runs],
         "weights": [round(w, 6) for w in ensemble.weights],
+        "method": ensemble.method,
+        "decision": ensemble.decision,
         "cv_score": ensemble.score.cv,
         "cv_low": ensemble.score.low,
         "cv_high": ensemble.score.high,

@@ -111,6 +111,7 @@ def score(
     clips: pl.DataFrame,
     config: Config,
     test: Sequence[NDArray[np.floating[Any]]] = (),
+    shift_limit: float | None = None,
 ) -> Score:
     """Judge OOF predictions.
 
@@ -119,6 +120,8 @@ def score(
         clips: the rows of the clips table that they belong to.
         config: labels and prior.
         test: each fold's probabilities of the test clips (clips, classes), whose mean is submitted.
+        shift_limit: what `shift` is at most, where models have learnt from the test's clips: they are surer
+            of these, which says nothing of how easy they are.
     """
     classes = np.array(config.labels.classes)
     predicted = classes[np.asarray(logits).argmax(1)]
@@ -130,6 +133,7 @@ def score(
     if test:
         target = (label[:, None] == classes).argmax(1)
         shift = confidence_shift(Answers(log_probs(logits), target, weight), test)
+        shift = shift if shift_limit is None else min(shift, shift_limit)
         gain = averaging_gain(test, oof + shift)
     cv = min(max(oof + shift + gain, 0.0), 1.0)
     margin = 1.96 * math.sqrt(float(np.square(weight) @ np.square(right - oof)))

@@ -58,6 +58,9 @@ def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert again["teaching"] == data["teaching"]
     runs = data["runs"]
     assert isinstance(runs, list)
+    metrics = json.loads((here / f".kagglekit/runs/gru/{runs[0]}/metrics.json").read_text())
+    facts = json.loads((here / f".kagglekit/teachings/{data['teaching']}/teaching.json").read_text())
+    assert metrics["shift_limit"] == min(facts["shift"], 0) >= metrics["shift"]
     settings = (here / f".kagglekit/runs/gru/{runs[0]}/config.yaml").read_text()
     assert f"teaching: {data['teaching']}" in settings
 
@@ -95,6 +98,17 @@ def test_distill_and_export(here: Path, capsys: pytest.CaptureFixture[str]) -> N
 
     told = {entry.key: json.loads(entry.value) for entry in onnx.load("m.onnx").metadata_props}
     assert told["classes"] == ["low", "mid", "silence", "unknown"] and told["features"]["n_mels"] == 20
+
+
+def test_a_teacher_of_an_earlier_architecture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in here.glob(".kagglekit/runs/gru/*/fold_*/meta.json"):
+        meta = json.loads(path.read_text())
+        path.write_text(json.dumps(meta | {"params": meta["params"] | {"gates": 3}}))
+    code, _, err = call(capsys, "distill", "--model", "tcresnet")
+    assert (
+        code == 1 and "is of an earlier gru and cannot be loaded" in err and "or name other teachers" in err
+    )
+    assert not list(here.glob(".kagglekit/teachings/*"))
 
 
 def test_export_of_word_outputs_gives_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,10 +137,11 @@ def _explain(config: Config, prepared: Prepared, run: Run, estimated: bool) -> E
             f"OOF predictions of {run.model}/{run.id} hold NaN or infinity", hint=train_again(run.folder)
         )
     test = [fold_probs(run.folder, number) for number in range(config.validation.folds)]
-    why = explain(logits, clips, config, test)
+    limit = run.metrics.get("shift_limit")
+    why = explain(logits, clips, config, test, limit)
     if estimated:
         validation = config.validation.model_copy(update={"prior": why.estimated})
-        under = explain(logits, clips, config.model_copy(update={"validation": validation}), test)
+        under = explain(logits, clips, config.model_copy(update={"validation": validation}), test, limit)
         why = under._replace(estimated=why.estimated)
     return Explained(run, why)
 

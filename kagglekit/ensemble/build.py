@@ -118,7 +118,9 @@ def build(
     for number in range(config.validation.folds):
         logits = np.stack([fold_logits(run.folder, number) for run in runs])
         folds.append(decide(blend(softmax_of(logits)), measure_signs(logits), share))
-    result = score(log_of(judged[1].of(chosen[1]).honest), library.clips, config, folds)
+    limits = [limit for run in runs if (limit := run.metrics.get("shift_limit")) is not None]
+    honest = log_of(judged[1].of(chosen[1]).honest)
+    result = score(honest, library.clips, config, folds, min(limits, default=None))
     test = predictions(library.test_clips, log_of(np.mean(folds, axis=0)).astype(np.float32))
     name = _name(runs)
     folder = workspace.ensembles / name

@@ -164,7 +164,8 @@ def train_run(
             train_folds(folds)
         assemble(config, prepared, folder)
         tables.write(predict_test(config, dataset, folder), folder / TEST)
-        return measure(config, prepared, folder, _facts(config, prepared, plan, folder, source))
+        limit = teaching.shift_limit(dataset.teaching)
+        return measure(config, prepared, folder, _facts(config, prepared, plan, folder, source, limit))
 
 
 def train_folds(jobs: Sequence[Fold]) -> None:
@@ -312,7 +313,9 @@ def _plain(settings: Any) -> Any:
     return [_plain(v) for v in settings] if isinstance(settings, list | tuple) else settings
 
 
-def _facts(config: Config, prepared: Prepared, plan: Plan, folder: Path, source: str) -> dict[str, Any]:
+def _facts(
+    config: Config, prepared: Prepared, plan: Plan, folder: Path, source: str, shift_limit: float | None
+) -> dict[str, Any]:
     """What metrics.json holds besides scores; history.parquet is written on the way."""
     metas = [read_meta(folder / f"fold_{n}") for n in range(config.validation.folds)]
     history = pl.DataFrame([epoch for meta in metas for epoch in meta["history"]])
@@ -328,6 +331,7 @@ def _facts(config: Config, prepared: Prepared, plan: Plan, folder: Path, source:
         "clips_key": clips_key(prepared, plan),
         "classes": list(config.labels.classes),
         "only": list(plan.train.only),
+        "shift_limit": shift_limit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 

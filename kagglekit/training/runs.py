@@ -198,7 +198,8 @@ def measure(config: Config, prepared: Prepared, folder: Path, facts: Mapping[str
     oof = tables.read(folder / OOF, train_again(folder))
     of_all = not facts.get("only")  # the test has clips of every class
     test = [fold_probs(folder, number) for number in range(config.validation.folds)] if of_all else []
-    result = score(logits_of(oof), rows_of(oof, prepared.clips), config, test)
+    limit = facts.get("shift_limit")
+    result = score(logits_of(oof), rows_of(oof, prepared.clips), config, test, limit)
     parts = [oof.filter(pl.col("fold") == number) for number in range(config.validation.folds)]
     folds = [score(logits_of(part), rows_of(part, prepared.clips), config).cv for part in parts]
     scores = {**result.as_dict(), "folds": folds, "score_key": score_key(config)}

@@ -8,8 +8,10 @@ maker's business: see `kagglekit.pseudo` and `kagglekit.distill`.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 import torch
@@ -19,8 +21,12 @@ from torch.nn import functional
 from kagglekit import tables
 from kagglekit.errors import MissingError
 from kagglekit.training.dataset import Head
-from kagglekit.workspace import Workspace, done_key
+from kagglekit.workspace import Workspace, done_key, write_json
 
+if TYPE_CHECKING:
+    from kagglekit.training.runs import Run
+
+FACTS = "teaching.json"
 FIELDS = ("clip_id", "split", "row", "part", "label", "targets")
 
 
@@ -57,6 +63,29 @@ def find(workspace: Workspace, key: str) -> Path | None:
             hint="make it again: kagglekit pseudo, or kagglekit distill",
         )
     return folder
+
+
+def write_facts(folder: Path, kind: str, teachers: Sequence[Run], facts: Mapping[str, Any]) -> None:
+    """Keep who taught, and the `shift` that their own scores have."""
+    shift = sum(run.score.shift for run in teachers) / len(teachers)
+    write_json(folder / FACTS, {"kind": kind, "runs": [run.id for run in teachers], "shift": shift, **facts})
+
+
+def shift_limit(folder: Path | None) -> float | None:
+    """What `shift` is at most for those taught: their teachers', or none at all; None: nobody was taught.
+
+    Raises:
+        MissingError: the teaching is damaged.
+    """
+    if folder is None:
+        return None
+    try:
+        shift = json.loads((folder / FACTS).read_text(encoding="utf-8"))["shift"]
+        return min(float(shift), 0.0)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise MissingError(
+            f"{folder / FACTS} cannot be read", hint=f"remove {folder} and make it again"
+        ) from error
 
 
 def lesson(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head) -> Lesson:
