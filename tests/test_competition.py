@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +138,9 @@ def test_the_readme_s_example_runs(
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="none\\.yaml"):
+    with pytest.raises(ConfigError, match="none\\.yaml") as caught:
         kagglekit.open(tmp_path / "none.yaml")
+    assert f"hint: {caught.value.hint}" in "".join(traceback.format_exception(caught.value))
     with pytest.raises(MissingError, match="is not there"):
         kagglekit.open(tiny.make(tmp_path)).clips  # noqa: B018
 
