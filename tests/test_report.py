@@ -114,16 +114,26 @@ def test_correlations_by_hand(found: Source) -> None:
 
 
 def test_misses_are_misses_and_the_worst_come_first(found: Source) -> None:
-    models = found.best_of_each_model()
-    order, loss = listening.misses(found, models)
-    mean = np.mean([judged.probs for judged in models], axis=0)
-    assert set(order) == set(np.flatnonzero(mean.argmax(1) != found.target))
+    judge = listening.best_there_is(found)
+    gru, tcresnet = (judged.probs for judged in found.runs[:2])
+    assert judge.name == "gru+tcresnet"  # whose CV is above that of every run
+    np.testing.assert_allclose(judge.probs, 0.7 * gru + 0.3 * tcresnet, atol=1e-6)
+    order, loss = listening.misses(found, judge)
+    assert set(order) == set(np.flatnonzero(judge.probs.argmax(1) != found.target))
     assert (np.diff(loss[order]) <= 0).all()
-    spread = listening.spread(found, models, order)
+    spread = listening.spread(found, judge, order)
     assert sorted(spread) == sorted(order)
-    pairs = list(zip(found.target[spread], mean[spread].argmax(1), strict=True))
+    pairs = list(zip(found.target[spread], judge.probs[spread].argmax(1), strict=True))
     kinds = len(set(pairs))
     assert len(set(pairs[:kinds])) == kinds  # every confusion once before any comes twice
+
+
+def test_a_run_judges_where_it_is_better_than_every_ensemble(tmp_path: Path) -> None:
+    made = simulated.make(tmp_path, clips=80)
+    simulated.add_run(made, "gru", "0" * 12, skill=1.0)
+    simulated.add_run(made, "lstm", "1" * 12, skill=2.0)
+    simulated.add_ensemble(made, [("gru", "0" * 12, 1.0), ("lstm", "1" * 12, 0.0)], 0.1)
+    assert listening.best_there_is(read(made)).name == f"lstm/{'1' * 12}"
 
 
 def test_importances_find_what_matters(found: Source) -> None:
