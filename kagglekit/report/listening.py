@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kagglekit.report.ensembles import blends
-from kagglekit.report.source import Judged, Source
+from kagglekit.report.source import Judged, Source, read_probs
+from kagglekit.training.loop import OOF
 
 MOST_MODELS = 8
 ANSWERS = 3  # of each model
@@ -52,7 +53,7 @@ class Judge(NamedTuple):
     """Whose misses they are."""
 
     name: str
-    probs: npt.NDArray[np.float64]
+    probs: npt.NDArray[np.float32]
     """(clips, classes), of OOF predictions."""
 
 
@@ -61,18 +62,16 @@ def best_there_is(source: Source) -> Judge:
     top = source.runs[0]
     blend = max(blends(source), key=lambda blend: blend.cv, default=None)
     if blend is None or blend.cv <= top.run.score.cv:
-        return Judge(top.name, top.probs.astype(np.float64))
-    probs = {judged.name: judged.probs for judged in source.runs}
-    total = np.zeros(top.probs.shape)
-    for member in blend.members:
-        total += member.weight * probs[f"{member.model}/{member.run}"]
-    return Judge(blend.name, total)
+        return Judge(top.name, top.probs)
+    folder = source.workspace.ensembles / blend.name
+    hint = f"remove the folder {folder} and blend again: kagglekit ensemble"
+    return Judge(blend.name, read_probs(folder / OOF, source.clips, hint))
 
 
 def misses(source: Source, judge: Judge) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Clips that the best there is gets wrong, the worst first; and each clip's log-loss."""
     truth = judge.probs[np.arange(len(judge.probs)), source.target]
-    loss = -np.log(np.maximum(truth, 1e-12))
+    loss = -np.log(np.maximum(truth.astype(np.float64), 1e-12))
     wrong = np.flatnonzero(judge.probs.argmax(1) != source.target)
     return wrong[np.argsort(-loss[wrong], kind="stable")], loss
 
