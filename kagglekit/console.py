@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -123,8 +124,12 @@ class SetBar(Protocol):
 
 
 def is_live() -> bool:
-    """Whether stderr is a terminal that can redraw lines: no log, no pipe, no notebook."""
-    return err().is_terminal and not err().is_dumb_terminal
+    """Whether stderr is a terminal that can redraw lines: no log, no pipe, no notebook.
+
+    `!kagglekit` in a notebook runs in a terminal of which the page shows only what is written, redrawn
+    lines one below the other; Jupyter's kernels say by JPY_PARENT_PID that they are the parent.
+    """
+    return err().is_terminal and not err().is_dumb_terminal and "JPY_PARENT_PID" not in os.environ
 
 
 @contextmanager

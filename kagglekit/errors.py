@@ -17,6 +17,8 @@ class KagglekitError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+        if hint is not None:
+            self.add_note(f"hint: {hint}")  # under a traceback, in a script or a notebook
 
 
 class ConfigError(KagglekitError):

@@ -20,7 +20,7 @@ from kagglekit.data.store import StoreWriter
 from kagglekit.ensemble.build import WEIGHTS
 from kagglekit.ledger import Entry, Ledger, host_name
 from kagglekit.training.loop import OOF, predictions
-from kagglekit.training.runs import HISTORY, METRICS, score_key
+from kagglekit.training.runs import HISTORY, METRICS, logits_of, score_key, softmax
 from kagglekit.validation import score
 from kagglekit.workspace import Workspace, write_json
 
@@ -155,7 +155,15 @@ def add_ensemble(made: Made, members: Sequence[tuple[str, str, float]], cv: floa
         {"model": model, "run": run, "weight": weight, "cv": cv - 0.01} for model, run, weight in members
     ]
     folder = made.workspace.ensembles / "+".join(model for model, _, _ in members)
-    write_json(folder / WEIGHTS, {"members": records, "cv": cv, "low": cv - 0.02, "high": cv + 0.02})
+    scores = {"cv": cv, "low": cv - 0.02, "high": cv + 0.02, "method": "caruana", "decision": "none"}
+    write_json(folder / WEIGHTS, {"members": records, **scores})
+    oof = [
+        pl.read_parquet(made.workspace.runs / model / run / OOF).sort("clip_id") for model, run, _ in members
+    ]
+    probs = sum(
+        weight * softmax(logits_of(table)) for table, (_, _, weight) in zip(oof, members, strict=True)
+    )
+    tables.write(predictions(oof[0], np.log(probs).astype(np.float32)), folder / OOF)
 
 
 def add_study(made: Made, model: str, trials: int) -> None:

@@ -125,6 +125,7 @@ def test_importing_it_does_not_import_rich() -> None:
 
 def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> io.StringIO:
     """stderr as a terminal of this width; what is written to it."""
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
     written = io.StringIO()
     made = Console(file=written, force_terminal=True, width=width, color_system=None)
     monkeypatch.setattr(console, "err", lambda: made)
@@ -178,6 +179,15 @@ def test_there_is_no_board_in_a_log(capsys: Capture) -> None:
     with console.board("gru/1", ["fold"]):
         console.row("0", [])
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("_loud")
+def test_a_notebook_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = terminal(monkeypatch, 80)
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    with console.board("gru/1", ["fold"]), console.bar("work", 4, "clips") as advance:
+        advance(4)
+    assert written.getvalue().startswith("work: 4 clips in ") and written.getvalue().count("\n") == 1
 
 
 @pytest.mark.usefixtures("_loud")

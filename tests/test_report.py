@@ -114,16 +114,26 @@ def test_correlations_by_hand(found: Source) -> None:
 
 
 def test_misses_are_misses_and_the_worst_come_first(found: Source) -> None:
-    models = found.best_of_each_model()
-    order, loss = listening.misses(found, models)
-    mean = np.mean([judged.probs for judged in models], axis=0)
-    assert set(order) == set(np.flatnonzero(mean.argmax(1) != found.target))
+    judge = listening.best_there_is(found)
+    gru, tcresnet = (judged.probs for judged in found.runs[:2])
+    assert judge.name == "gru+tcresnet"  # whose CV is above that of every run
+    np.testing.assert_allclose(judge.probs, 0.7 * gru + 0.3 * tcresnet, atol=1e-6)
+    order, loss = listening.misses(found, judge)
+    assert set(order) == set(np.flatnonzero(judge.probs.argmax(1) != found.target))
     assert (np.diff(loss[order]) <= 0).all()
-    spread = listening.spread(found, models, order)
+    spread = listening.spread(found, judge, order)
     assert sorted(spread) == sorted(order)
-    pairs = list(zip(found.target[spread], mean[spread].argmax(1), strict=True))
+    pairs = list(zip(found.target[spread], judge.probs[spread].argmax(1), strict=True))
     kinds = len(set(pairs))
     assert len(set(pairs[:kinds])) == kinds  # every confusion once before any comes twice
+
+
+def test_a_run_judges_where_it_is_better_than_every_ensemble(tmp_path: Path) -> None:
+    made = simulated.make(tmp_path, clips=80)
+    simulated.add_run(made, "gru", "0" * 12, skill=1.0)
+    simulated.add_run(made, "lstm", "1" * 12, skill=2.0)
+    simulated.add_ensemble(made, [("gru", "0" * 12, 1.0), ("lstm", "1" * 12, 0.0)], 0.1)
+    assert listening.best_there_is(read(made)).name == f"lstm/{'1' * 12}"
 
 
 def test_importances_find_what_matters(found: Source) -> None:
@@ -143,9 +153,27 @@ def test_folds_and_words_are_counted(found: Source) -> None:
 
 def test_advice_sends_the_best_and_names_the_costliest(found: Source) -> None:
     given = overview.page(found, studies.read(found))["advice"]
-    assert given[0].command == f"{NAMES} submit --ensemble gru,tcresnet --upload" and "0.9500" in given[0].why
+    assert (
+        given[0].command
+        == f"{NAMES} submit --ensemble gru,tcresnet --method caruana --decision none --upload"
+        and "0.9500" in given[0].why
+    )
     assert any("points of OOF" in one.why and one.page == "listening" for one in given)
     assert not any("tune" in one.command for one in given)  # the best model was searched
+
+
+def test_an_ensemble_is_named_so_that_submit_finds_it(tmp_path: Path) -> None:
+    made = simulated.make(tmp_path, clips=80)
+    for run, skill in (("0" * 12, 1.0), ("1" * 12, 2.0)):
+        simulated.add_run(made, "gru", run, skill=skill)
+    simulated.add_ensemble(made, [("gru", "0" * 12, 0.4), ("gru", "1" * 12, 0.6)], 0.9)
+    (blend,) = ensembles.blends(read(made))
+    named = f"--ensemble gru/{'0' * 12},gru --method caruana --decision none"
+    assert ensembles.options(read(made), blend) == named
+    (made.workspace.ensembles / blend.name / OOF).unlink()
+    with pytest.raises(MissingError, match="is not there") as caught:
+        listening.best_there_is(read(made))
+    assert "blend again" in str(caught.value.hint)
 
 
 # --- the file ---
@@ -250,7 +278,7 @@ def test_damaged_predictions_are_said(tmp_path: Path) -> None:
     logits = logits_of(whole).copy()
     logits[3, 1] = np.nan
     whole.with_columns(logits=pl.Series(logits, dtype=whole["logits"].dtype)).write_parquet(folder / OOF)
-    with pytest.raises(MissingError, match="or not finite") as caught:
+    with pytest.raises(MissingError, match="not finite") as caught:
         read(made)
     assert str(folder) in str(caught.value.hint)
     whole.head(10).write_parquet(folder / OOF)

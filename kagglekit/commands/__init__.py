@@ -8,13 +8,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.errors import KagglekitError
-
 if TYPE_CHECKING:
     from kagglekit.config import Config
-    from kagglekit.data.prepare import Prepared
     from kagglekit.grid import Grid
-    from kagglekit.training.runs import Run
     from kagglekit.validation import Score
     from kagglekit.workspace import Workspace
 
@@ -80,40 +76,6 @@ def show_score(score: Score) -> list[str]:
             f"  ALARM: hardly ever predicts, or always predicts: {classes}; do not submit this alone"
         )
     return lines
-
-
-def best_runs(
-    config: Config, workspace: Workspace, prepared: Prepared, chosen: list[str] | None
-) -> list[Run]:
-    """The runs that names mean: a model its best run, `model/id` that run, `all` the best run of every model,
-    `runs` every run on the present clips and folds.
-
-    Raises:
-        KagglekitError: none is trained, or a chosen one is not.
-    """
-    from kagglekit import console
-    from kagglekit.training.runs import METRICS, best_run, load_run, named_run
-
-    everything = [name for name in chosen or ["all"] if name in ("all", "runs")]
-    if not everything:
-        found = [
-            named_run(config, workspace, prepared, name)
-            if "/" in name
-            else best_run(config, workspace, prepared, name)
-            for name in dict.fromkeys(chosen or ())
-        ]
-        return list({run.folder: run for run in found}.values())
-    trained = [load_run(path.parent) for path in sorted(workspace.runs.glob(f"*/*/{METRICS}"))]
-    if not trained:
-        raise KagglekitError("no model is trained yet", hint="train one: kagglekit train --model tcresnet")
-    fitting = [run for run in trained if run.metrics["clips_key"] == prepared.key]
-    others = {run.model for run in trained} - {run.model for run in fitting}
-    for model in sorted(others) if fitting else ():
-        console.note(f"{model} is left out: it was trained on other clips or folds than the present")
-    if "runs" in everything and fitting:
-        return best_runs(config, workspace, prepared, [f"{run.model}/{run.id}" for run in fitting])
-    models = sorted({run.model for run in fitting} or others)  # where none fits, best_run says so
-    return [best_run(config, workspace, prepared, model) for model in models]
 
 
 def table(title: str, columns: list[str], rows: list[list[Any]]) -> Grid:

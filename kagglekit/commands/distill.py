@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import console, distill
-    from kagglekit.commands import best_runs, next_command, open_workspace, show_score
+    from kagglekit.commands import next_command, open_workspace, show_score
     from kagglekit.commands.ensemble import check_choices
     from kagglekit.commands.train import describe_run
     from kagglekit.data.prepare import prepare
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.models import info
     from kagglekit.training.plan import resolve
     from kagglekit.training.run import train_run
+    from kagglekit.training.runs import best_runs
 
     config, workspace = open_workspace(args)
     info(args.model)

@@ -51,9 +51,10 @@ def add_choices(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import console
-    from kagglekit.commands import best_runs, next_command, open_workspace, show_score
+    from kagglekit.commands import next_command, open_workspace, show_score
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import build
+    from kagglekit.training.runs import best_runs
 
     config, workspace = open_workspace(args)
     check_choices(args)

@@ -21,10 +21,11 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from kagglekit import console
-    from kagglekit.commands import best_runs, open_workspace
+    from kagglekit.commands import open_workspace
     from kagglekit.data.prepare import prepare
     from kagglekit.errors import ConfigError
     from kagglekit.onnx_export import export
+    from kagglekit.training.runs import best_runs
 
     config, workspace = open_workspace(args)
     if not 0 <= args.fold < config.validation.folds:

@@ -49,11 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import console, pseudo
-    from kagglekit.commands import best_runs, next_command, open_workspace, show_score
+    from kagglekit.commands import next_command, open_workspace, show_score
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import load
     from kagglekit.models import info
     from kagglekit.students import gains
+    from kagglekit.training.runs import best_runs
 
     config, workspace = open_workspace(args)
     info(args.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kagglekit.commands import names
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 
     from kagglekit.config import Config
     from kagglekit.ensemble.build import Ensemble
-    from kagglekit.hosts.base import Host
-    from kagglekit.ledger import Entry, Ledger
+    from kagglekit.ledger import Entry
     from kagglekit.submit import Written
     from kagglekit.workspace import Workspace
 
@@ -106,9 +106,9 @@ def _check_options(args: argparse.Namespace) -> None:
 
 
 def _blend(args: argparse.Namespace, config: Config, workspace: Workspace) -> Ensemble:
-    from kagglekit.commands import best_runs
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import best, build
+    from kagglekit.training.runs import best_runs
 
     prepared = prepare(config, workspace)
     if args.best:
@@ -239,48 +239,15 @@ def _scores(entry: Entry) -> str:
 
 def _upload(args: argparse.Namespace, written: Written, config: Config, workspace: Workspace) -> Entry:
     """Send, if that was not begun before, and wait for the score."""
-    from kagglekit.errors import SubmissionError
-    from kagglekit.hosts import open_host
-    from kagglekit.ledger import Ledger
-    from kagglekit.submit import wait
-    from kagglekit.workspace import locked
-
-    host, ledger = open_host(config, workspace.root), Ledger(workspace.ledger_path)
-    with locked(workspace.submissions / "upload", "an upload"):  # two at once would both find it unsent
-        entry = _send(args, written, config, host, ledger)
-    if args.no_wait:
-        return entry
-    entry = wait(entry, host, ledger)
-    if entry.status == "ERROR":
-        raise SubmissionError(f"the host did not accept it: {entry.error}", hint=f"look at {written.path}")
-    return entry
-
-
-def _send(args: argparse.Namespace, written: Written, config: Config, host: Host, ledger: Ledger) -> Entry:
-    """Find what an earlier call began, else check, ask, and send."""
-    from dataclasses import replace
-
     from kagglekit import console
-    from kagglekit.errors import SubmissionError
-    from kagglekit.submit import admission, after_kill, refuse_twice, settling, upload
+    from kagglekit.sending import Wishes, send
 
-    entry = ledger.find(written.entry.sha256, written.entry.host) or written.entry
-    if not args.force or entry.status == "sending":
-        begun = after_kill(entry, host, ledger, settling(config))
-        if begun is not None:
-            return begun
-        entry = ledger.find(entry.sha256, entry.host) or entry  # of an upload before the one that was cut off
-    refuse_twice(replace(written, entry=entry), force=args.force)
-    console.show([f"  {line}" for line in admission(host, written.path)])
-    if not args.yes and not _agreed():
-        raise SubmissionError("not uploaded", hint=f"{written.path} is kept; --yes uploads without asking")
-    return upload(written, host, ledger, args.message or _message(entry), config.network)
+    def agree(said: Sequence[str]) -> bool:
+        console.show([f"  {line}" for line in said])
+        return args.yes or _agreed()
 
-
-def _message(entry: Entry) -> str:
-    """`gru+tcresnet CV 0.8801`, or the name of a file made elsewhere."""
-    models = "+".join(entry.models) or entry.csv
-    return models if entry.cv_score is None else f"{models} CV {entry.cv_score:.4f}"
+    wishes = Wishes(agree=agree, force=args.force, wait=not args.no_wait, message=args.message)
+    return send(written, config, workspace, wishes)
 
 
 def _agreed() -> bool:

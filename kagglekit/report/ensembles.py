@@ -35,6 +35,8 @@ class Blend(NamedTuple):
     cv: float
     low: float
     high: float
+    method: str
+    decision: str
     present: bool
     """Whether every member is a run of the present clips, so that the scores can be compared."""
 
@@ -63,12 +65,25 @@ def blends(source: Source, *, present: bool = True) -> list[Blend]:
             members = tuple(Member(**{k: one[k] for k in Member._fields}) for one in record["members"])
             cv, low, high = (float(record[name]) for name in ("cv", "low", "high"))
             fits = all(f"{member.model}/{member.run}" in shown for member in members)
-            found.append(Blend(path.parent.name, members, cv, low, high, fits))
+            choices = str(record.get("method", "")), str(record.get("decision", ""))
+            found.append(Blend(path.parent.name, members, cv, low, high, *choices, fits))
         except (ValueError, LookupError, TypeError) as error:
             hint = f"remove the folder {path.parent} and blend again: kagglekit ensemble"
             raise MissingError(f"{path} cannot be read: {error}", hint=hint) from error
     several = [blend for blend in found if len(blend.members) > 1]  # `submit` makes one of a single run, too
     return [blend for blend in several if blend.present or not present]
+
+
+def options(source: Source, blend: Blend) -> str:
+    """What makes `submit` send this ensemble, whatever is trained by then."""
+    best = {judged.run.model: judged.run.id for judged in reversed(source.runs)}
+    names = [m.model if best.get(m.model) == m.run else f"{m.model}/{m.run}" for m in blend.members]
+    choices = [
+        f"--{name} {choice}"
+        for name, choice in (("method", blend.method), ("decision", blend.decision))
+        if choice
+    ]
+    return " ".join([f"--ensemble {','.join(names)}", *choices])
 
 
 def weights_picture(blend: Blend) -> Picture:

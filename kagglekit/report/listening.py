@@ -7,12 +7,14 @@ import io
 import math
 import wave
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from kagglekit.report.source import Judged, Source
+from kagglekit.report.ensembles import blends
+from kagglekit.report.source import Judged, Source, read_probs
+from kagglekit.training.loop import OOF
 
 MOST_MODELS = 8
 ANSWERS = 3  # of each model
@@ -29,57 +31,67 @@ def page(source: Source, budget: int | None) -> dict[str, Any]:
     """
     models = source.best_of_each_model()[:MOST_MODELS]
     if not models:
-        return {"clips": [], "misses": 0, "total": len(source.clips), "data": {"clips": []}}
+        return {"clips": [], "misses": 0, "total": len(source.clips), "judge": "", "data": {"clips": []}}
     each = 4 * math.ceil((WAV_HEADER + 2 * source.config.audio.samples) / 3)  # base64
     most = SERVED if budget is None else max(budget // each, 0)
-    order, loss = misses(source, models)
-    chosen = spread(source, models, order)[:most]
-    clips = [_clip(source, models, int(row), float(loss[row])) for row in chosen]
+    judge = best_there_is(source)
+    order, loss = misses(source, judge)
+    chosen = spread(source, judge, order)[:most]
+    clips = [_clip(source, judge, models, int(row), float(loss[row])) for row in chosen]
     if budget is not None:
         _embed(source, clips)
     return {
         "clips": clips,
         "misses": len(order),
         "total": len(source.clips),
+        "judge": judge.name,
         "data": {"clips": clips, "competition": source.config.competition.slug},
     }
 
 
-def mean_probs(models: list[Judged]) -> npt.NDArray[np.float64]:
-    """(clips, classes): the models' mean."""
-    total = np.zeros(models[0].probs.shape)
-    for judged in models:
-        total += judged.probs
-    return total / len(models)
+class Judge(NamedTuple):
+    """Whose misses they are."""
+
+    name: str
+    probs: npt.NDArray[np.float32]
+    """(clips, classes), of OOF predictions."""
 
 
-def misses(source: Source, models: list[Judged]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Clips that the models' mean gets wrong, the worst first; and each clip's log-loss."""
-    mean = mean_probs(models)
-    truth = mean[np.arange(len(mean)), source.target]
-    loss = -np.log(np.maximum(truth, 1e-12))
-    wrong = np.flatnonzero(mean.argmax(1) != source.target)
+def best_there_is(source: Source) -> Judge:
+    """The ensemble or the run with the best CV; there is at least one run."""
+    top = source.runs[0]
+    blend = max(blends(source), key=lambda blend: blend.cv, default=None)
+    if blend is None or blend.cv <= top.run.score.cv:
+        return Judge(top.name, top.probs)
+    folder = source.workspace.ensembles / blend.name
+    hint = f"remove the folder {folder} and blend again: kagglekit ensemble"
+    return Judge(blend.name, read_probs(folder / OOF, source.clips, hint))
+
+
+def misses(source: Source, judge: Judge) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Clips that the best there is gets wrong, the worst first; and each clip's log-loss."""
+    truth = judge.probs[np.arange(len(judge.probs)), source.target]
+    loss = -np.log(np.maximum(truth.astype(np.float64), 1e-12))
+    wrong = np.flatnonzero(judge.probs.argmax(1) != source.target)
     return wrong[np.argsort(-loss[wrong], kind="stable")], loss
 
 
-def spread(source: Source, models: list[Judged], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def spread(source: Source, judge: Judge, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The worst of every confusion first, then the others by loss: a filter then finds something."""
-    predicted = mean_probs(models)[order].argmax(1)
-    pair = source.target[order] * len(source.classes) + predicted
+    pair = source.target[order] * len(source.classes) + judge.probs[order].argmax(1)
     first = np.zeros(len(order), bool)
     first[np.unique(pair, return_index=True)[1]] = True
     return np.concatenate([order[first], order[~first]])
 
 
-def _clip(source: Source, models: list[Judged], row: int, loss: float) -> dict[str, Any]:
+def _clip(source: Source, judge: Judge, models: list[Judged], row: int, loss: float) -> dict[str, Any]:
     facts = source.clips.row(row, named=True)
-    mean = np.mean([judged.probs[row] for judged in models], axis=0)
     return {
         "id": facts["clip_id"],
         "split": facts["split"],
         "row": facts["row"],
         "truth": facts["label"],
-        "said": source.classes[int(mean.argmax())],
+        "said": source.classes[int(judge.probs[row].argmax())],
         "loss": round(loss, 3),
         "word": (facts["word"] or "") if facts["split"] == "train" else "",
         "part": facts["part"].replace("_", " "),

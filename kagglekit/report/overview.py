@@ -13,7 +13,7 @@ from kagglekit.agreement import BAND, agreement, scores_of
 from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.svg import Picture
 from kagglekit.ledger import best
-from kagglekit.report.ensembles import Blend, blends
+from kagglekit.report.ensembles import Blend, blends, options
 from kagglekit.report.runs import confused_pairs
 from kagglekit.report.source import Judged, Source
 from kagglekit.report.studies import Study
@@ -91,13 +91,15 @@ def advice(source: Source, studies: list[Study], made: list[Blend]) -> Iterator[
 def _unsent(source: Source, made: list[Blend]) -> Iterator[Advice]:
     """The best score there is, where nothing as good was sent."""
     sent = max((e.cv_score for e in source.entries if e.cv_score is not None), default=None)
-    candidates = [(judged.run.score.cv, [judged.run.model]) for judged in source.runs]
-    candidates += [(blend.cv, [member.model for member in blend.members]) for blend in made]
-    cv, models = max(candidates, key=lambda one: one[0])
+    top = source.runs[0]
+    blend = max(made, key=lambda blend: blend.cv, default=None)
+    cv, name, choice = top.run.score.cv, top.run.model, f"--ensemble {top.run.model}"
+    if blend is not None and blend.cv > cv:
+        cv, name, choice = blend.cv, blend.name, options(source, blend)
     if sent is None or cv > sent + 1e-9:
         before = "nothing was sent yet" if sent is None else f"the best that was sent had {sent:.4f}"
-        command = f"{source.kagglekit} submit --ensemble {','.join(models)} --upload"
-        yield Advice(f"CV {cv:.4f} ({'+'.join(models)}) is ready; {before}.", command)
+        command = f"{source.kagglekit} submit {choice} --upload"
+        yield Advice(f"CV {cv:.4f} ({name}) is ready; {before}.", command)
 
 
 def _costliest(source: Source, top: Judged) -> Advice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,11 +97,17 @@ def read(config: Config, workspace: Workspace, prepared: Prepared, kagglekit: st
 
 
 def _judged(run: Run, clips: pl.DataFrame) -> Judged:
-    table = tables.read(run.folder / OOF, train_again(run.folder)).sort("clip_id")
+    return Judged(run, read_probs(run.folder / OOF, clips, train_again(run.folder)))
+
+
+def read_probs(path: Path, clips: pl.DataFrame, hint: str) -> NDArray[np.float32]:
+    """Probabilities of OOF predictions, in the order of `clips`: (clips, classes).
+
+    Raises:
+        MissingError: they are absent or damaged, or are of other clips.
+    """
+    table = tables.read(path, hint).sort("clip_id")
     logits: NDArray[Any] = logits_of(table)
     if not table["clip_id"].equals(clips["clip_id"]) or not np.isfinite(logits).all():
-        raise MissingError(
-            f"OOF predictions of {run.model}/{run.id} are of other clips than its fold's, or not finite",
-            hint=train_again(run.folder),
-        )
-    return Judged(run, softmax(logits).astype(np.float32))
+        raise MissingError(f"{path} holds predictions of other clips, or ones that are not finite", hint=hint)
+    return softmax(logits).astype(np.float32)

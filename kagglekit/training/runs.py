@@ -13,7 +13,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from kagglekit import models, tables
+from kagglekit import console, models, tables
 from kagglekit.config import Config, Train
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError, MissingError, close_match
@@ -273,3 +273,34 @@ def named_run(config: Config, workspace: Workspace, prepared: Prepared, name: st
     if identity not in known:
         raise MissingError(f"there is no finished run {name}", hint=close_match(identity, known))
     return scored(config, prepared, load_run(known[identity]))
+
+
+def best_runs(
+    config: Config, workspace: Workspace, prepared: Prepared, chosen: list[str] | None
+) -> list[Run]:
+    """The runs that names mean: a model its best run, `model/id` that run, `all` the best run of every model,
+    `runs` every run on the present clips and folds.
+
+    Raises:
+        KagglekitError: none is trained, or a chosen one is not.
+    """
+    everything = [name for name in chosen or ["all"] if name in ("all", "runs")]
+    if not everything:
+        found = [
+            named_run(config, workspace, prepared, name)
+            if "/" in name
+            else best_run(config, workspace, prepared, name)
+            for name in dict.fromkeys(chosen or ())
+        ]
+        return list({run.folder: run for run in found}.values())
+    trained = [load_run(path.parent) for path in sorted(workspace.runs.glob(f"*/*/{METRICS}"))]
+    if not trained:
+        raise KagglekitError("no model is trained yet", hint="train one: kagglekit train --model tcresnet")
+    fitting = [run for run in trained if run.metrics["clips_key"] == prepared.key]
+    others = {run.model for run in trained} - {run.model for run in fitting}
+    for model in sorted(others) if fitting else ():
+        console.note(f"{model} is left out: it was trained on other clips or folds than the present")
+    if "runs" in everything and fitting:
+        return best_runs(config, workspace, prepared, [f"{run.model}/{run.id}" for run in fitting])
+    models = sorted({run.model for run in fitting} or others)  # where none fits, best_run says so
+    return [best_run(config, workspace, prepared, model) for model in models]
