@@ -19,12 +19,11 @@ import polars as pl
 import yaml
 
 from kagglekit.agreement import agreement
-from kagglekit.commands import best_runs
 from kagglekit.config_file import load
 from kagglekit.data.clips import PARTS
 from kagglekit.data.prepare import prepare
 from kagglekit.ledger import Ledger, host_name
-from kagglekit.training.runs import HISTORY, SETTINGS, Run
+from kagglekit.training.runs import HISTORY, SETTINGS, Run, best_runs
 from kagglekit.workspace import Workspace, key_of
 
 COLUMNS = (

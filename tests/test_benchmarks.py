@@ -22,3 +22,8 @@ def test_no_data_no_benchmark(
     runpy.run_path(str(copy / name), run_name="__main__")
     out = capsys.readouterr().out
     assert out.startswith("skipped: ") and out.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_what_they_import_is_there(path: Path) -> None:
+    runpy.run_path(str(path), run_name="imported")
