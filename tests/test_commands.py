@@ -390,7 +390,7 @@ def test_submit_best_tells_what_changed(here: Path, run: Run) -> None:
     assert {"method", "decision", "expected"} <= best.keys() and "change" not in best
     assert run("submit", "--ensemble", "gru", "--upload", "--yes").code == 0
     shown = run("submit", "--ensemble", "tcresnet").out
-    assert re.search(r"  \d+ rows differ from \S+_gru_\S+\.csv", shown)
+    assert re.search(r"  \d+ rows differ from \S+\.csv", shown)
 
 
 def test_without_names_a_model_of_other_folds_is_left_out(here: Path, run: Run) -> None:

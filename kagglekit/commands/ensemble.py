@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
             f"{made.name}: {made.method}, decision {made.decision}",
             *show_score(made.score),
             f"in {made.folder}",
-            next_command(args, f"submit --ensemble {members_of(runs)} {choices_of(made)}"),
+            next_command(args, f"submit --ensemble {members_of(runs, args.models)} {choices_of(made)}"),
         ],
     )
 
@@ -100,12 +100,21 @@ def check_choices(args: argparse.Namespace) -> None:
             raise ConfigError(f"there is no {what} '{name}'", hint=close_match(name, (AUTO, *known)))
 
 
-def members_of(runs: Sequence[Run]) -> str:
-    """Names for --ensemble that mean these runs: models, and model/id where a model has several."""
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """A short name for each run: its model's, and model/id where a model has several."""
     models = [run.model for run in runs]
-    return ",".join(
-        m if models.count(m) == 1 else f"{m}/{run.id}" for m, run in zip(models, runs, strict=True)
-    )
+    return [m if models.count(m) == 1 else f"{m}/{run.id}" for m, run in zip(models, runs, strict=True)]
+
+
+def members_of(runs: Sequence[Run], asked: Sequence[str] | None) -> str:
+    """Names for --ensemble that mean these runs.
+
+    Args:
+        runs: the members.
+        asked: what the options named; models by name alone are told so, since each means its best run.
+    """
+    by_name = asked is None or not any("/" in name or name == "runs" for name in asked)
+    return ",".join(names_of(runs) if by_name else (f"{run.model}/{run.id}" for run in runs))
 
 
 def choices_of(made: Ensemble) -> str:
@@ -115,7 +124,7 @@ def choices_of(made: Ensemble) -> str:
 
 def weights_of(made: Ensemble) -> dict[str, float]:
     """Weight of each member."""
-    return dict(zip(members_of(made.runs).split(","), made.weights, strict=True))
+    return dict(zip(names_of(made.runs), made.weights, strict=True))
 
 
 def members_table(made: Ensemble) -> object:

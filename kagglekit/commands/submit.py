@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     if args.dry_run and made:
         return _rehearse(args, config, workspace, made)
     written = write(config, workspace, made) if made else take(config, workspace, Path(args.file or ""))
-    what = ["--file", shlex.quote(args.file)] if args.file else _same_again(made)
+    what = ["--file", shlex.quote(args.file)] if args.file else _same_again(args, made)
     outlook = _outlook(args, config, workspace, made, written.frame)
     console.show([*_described(written.frame, written.warnings, made, config, written), *outlook.lines])
     entry = written.entry
@@ -138,16 +138,19 @@ def _rehearse(args: argparse.Namespace, config: Config, workspace: Workspace, ma
             *_described(frame, warnings, made, config, None),
             *outlook.lines,
             "nothing was written (--dry-run)",
-            next_command(args, f"submit {' '.join(_same_again(made))} --upload"),
+            next_command(args, f"submit {' '.join(_same_again(args, made))} --upload"),
         ],
     )
 
 
-def _same_again(made: Ensemble | None) -> list[str]:
+def _same_again(args: argparse.Namespace, made: Ensemble | None) -> list[str]:
     """The options that mean this ensemble, whatever is trained by then."""
     from kagglekit.commands.ensemble import choices_of, members_of
 
-    return [] if made is None else ["--ensemble", members_of(made.runs), *choices_of(made).split()]
+    if made is None:
+        return []
+    asked = ["runs"] if args.best else args.ensemble
+    return ["--ensemble", members_of(made.runs, asked), *choices_of(made).split()]
 
 
 def _facts(made: Ensemble | None) -> dict[str, object]:
