@@ -6,18 +6,24 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-all lint bench
+.PHONY: install install-demo demo test test-all lint bench
 
+# Everything, for the tests; the demo needs less, and is quicker to install.
 install: $(VENV)/.installed
+install-demo: $(VENV)/.installed-demo
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed-demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable '.[demo,speech,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
 	touch $@
 
-demo: install
+$(VENV)/.installed: $(VENV)/.installed-demo
+	$(BIN)/python -m pip install --quiet --editable '.[demo,speech,onnx,png,cluster,dashboard,dev]'
+	touch $@
+
+demo: install-demo
 	$(BIN)/kagglekit demo
 
 lint: install
