@@ -7,13 +7,13 @@ is inside the noise of the plain way loses to it, since there is nothing that th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from kagglekit.bootstrap import resample
 from kagglekit.calibration import Answers
@@ -22,6 +22,7 @@ from kagglekit.ensemble import methods, unknown
 from kagglekit.ensemble.blends import Floats, log_of
 from kagglekit.ensemble.methods import METHODS, Oof
 from kagglekit.ensemble.unknown import DECISIONS
+from kagglekit.processes import cores
 
 NOISE = 2.0  # standard errors that a gain must be above
 SLOW_FIRST = ("caruana", "hillclimb_negative", "hillclimb")  # so that no core waits for the last of them
@@ -136,7 +137,8 @@ def _nested(oof: Oof, names: Sequence[str], fill: Fill) -> dict[str, Floats]:
 
     order = sorted(names, key=lambda name: name not in SLOW_FIRST)
     jobs = [(name, oof.fold == number) for name in order for number in np.unique(oof.fold)]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    # BLAS would give each of them all cores once more, and spin: 24 s of CPU instead of 15 (docs/LOG.md)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
         list(pool.map(work, jobs))
     return honest
 
