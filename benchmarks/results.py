@@ -14,6 +14,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import yaml
@@ -47,7 +48,7 @@ def main() -> None:
     pairs: list[tuple[float, float]] = []
     settings = defaultdict(list)
     for run in best_runs(config, workspace, prepared, ["runs"]):
-        settings[run.model, settings_key(run)].append(run)
+        settings[name_of(run), settings_key(run)].append(run)
     best: dict[str, list[Run]] = {}
     for (model, _), runs in sorted(settings.items(), key=lambda item: mean(run.score.cv for run in item[1])):
         best[model] = runs
@@ -58,9 +59,20 @@ def main() -> None:
         print("\n" + str(agreement(pairs)))
 
 
+def name_of(run: Run) -> str:
+    """The architecture, and whether it learnt from test clips or an ensemble as well."""
+    return f"{run.model}, taught" if settings_of(run)["train"].get("teaching") else run.model
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """The run's config.yaml."""
+    settings: dict[str, Any] = yaml.safe_load((run.folder / SETTINGS).read_text(encoding="utf-8"))
+    return settings
+
+
 def settings_key(run: Run) -> str:
     """Equal for runs that differ by their seed alone."""
-    settings = yaml.safe_load((run.folder / SETTINGS).read_text(encoding="utf-8"))
+    settings = settings_of(run)
     del settings["train"]["seed"], settings["source"]
     return key_of(settings)
 
@@ -71,7 +83,7 @@ def row(runs: Sequence[Run], sent: dict[str, float]) -> list[str]:
     cv, public = [score.cv for score in scores], [sent[run.id] for run in runs if run.id in sent]
     differences = [run.score.cv - sent[run.id] for run in runs if run.id in sent]
     return [
-        runs[0].model,
+        name_of(runs[0]),
         f"{facts['parameters']:,}",
         str(len(pl.read_parquet(runs[0].folder / HISTORY).filter(fold=0))),
         f"{mean(run.metrics['train_seconds'] for run in runs) / 60:.1f}",
