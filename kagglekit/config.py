@@ -46,13 +46,21 @@ class LocalHost(Section):
     """No submission counts after it (UTC if it names no zone)."""
 
 
+def _known_host(name: str) -> str:
+    from kagglekit.hosts import HOSTS  # here, because the hosts take these sections
+
+    if name not in HOSTS:
+        raise ValueError(f"no host '{name}'; {close_match(name, HOSTS)}")
+    return name
+
+
 class Competition(Section):
     """Which competition, and where it lives."""
 
     slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     """The last part of the competition's address."""
-    host: Literal["kaggle", "local"] = "kaggle"
-    """Where files come from and submissions go."""
+    host: Annotated[str, AfterValidator(_known_host)] = "kaggle"
+    """Where files come from and submissions go: a name in `kagglekit.hosts.HOSTS`."""
     local: LocalHost | None = None
     """Needed when host is local."""
     metric: Literal["accuracy"] = "accuracy"

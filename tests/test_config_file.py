@@ -12,6 +12,7 @@ from kagglekit import config_file
 from kagglekit.config import Augment, Config, Train, overlay
 from kagglekit.data.synth import demo_yaml
 from kagglekit.errors import ConfigError
+from kagglekit.hosts import HOSTS
 
 ROOT = Path(__file__).resolve().parents[1]
 LEAST = "competition: {slug: tiny}\nlabels: {targets: [a, b]}\n"
@@ -44,6 +45,14 @@ def test_tiny_is_read(tmp_path: Path) -> None:
     assert (config.audio.samples, config.train.lr, config.search.epochs) == (4000, 0.01, 2)
     assert config.models["gru"].model == {"hidden": 16, "layers": 1}
     assert config.data.noise_clips == "train/audio/_background_noise_/*.wav"  # a default
+
+
+def test_a_host_is_one_of_the_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert problem(tmp_path, LEAST, "competition.host=kagle")[1:] == [
+        "--set competition.host: no host 'kagle'; did you mean 'kaggle'?"
+    ]
+    monkeypatch.setitem(HOSTS, "drive", "kagglekit.hosts.drive")
+    assert load(tmp_path, LEAST, "competition.host=drive").competition.host == "drive"
 
 
 def test_default_name_is_in_the_current_folder(tmp_path: Path) -> None:
