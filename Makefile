@@ -6,7 +6,7 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 
-.PHONY: install install-demo demo test test-all lint bench
+.PHONY: install install-demo demo docs test test-all lint bench
 
 # Everything, for the tests; the demo needs less, and is quicker to install.
 install: $(VENV)/.installed
@@ -20,8 +20,16 @@ $(VENV)/.installed-demo: pyproject.toml
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.installed-demo
-	$(BIN)/python -m pip install --quiet --editable '.[demo,speech,onnx,png,cluster,dashboard,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[demo,speech,onnx,png,cluster,dashboard,docs,dev]'
 	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-demo
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
+# Into site/; its pages open from disk, its search works where a web server serves it.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 demo: install-demo
 	$(BIN)/kagglekit demo
