@@ -127,7 +127,7 @@ class Competition:
         return torch.from_numpy(samples).float() / FULL_SCALE
 
     def features(self, clips: pl.DataFrame, model: str | None = None) -> Tensor:
-        """Log-mels of some clips, in their order: (clips, n_mels, frames), float32, in dB; computed once.
+        """Log-mels of some clips, in their order: (clips, n_mels, frames), float32, computed once.
 
         Args:
             clips: any rows that have a clip_id.
