@@ -19,9 +19,9 @@ from kagglekit.errors import KagglekitError
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
 from kagglekit.processes import cores, run_all
-from kagglekit.training.loop import threads
-from kagglekit.training.plan import resolve
-from kagglekit.training.run import processes_for, train_run
+from kagglekit.training.loop import Fold, threads
+from kagglekit.training.plan import resolve, with_epochs
+from kagglekit.training.run import head_for, make_dataset, processes_for, train_run
 from kagglekit.training.runs import logits_of, tables
 from kagglekit.workspace import Workspace
 
@@ -137,4 +137,15 @@ def test_folds_side_by_side_are_the_folds_one_after_the_other(tmp_path: Path) ->
 
 
 def test_a_short_training_is_not_worth_a_process(tmp_path: Path) -> None:
+    config = load(tiny.make(tmp_path))
+    workspace = Workspace(config)
+    fetch(config, workspace, open_host(config, workspace.root))
+    prepared, plan = prepare(config, workspace), resolve(config, "tcresnet")
+    dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
+
+    def folds(epochs: int) -> list[Fold]:
+        return [Fold(config, with_epochs(plan, epochs), dataset, head, n, tmp_path) for n in range(2)]
+
     assert processes_for([]) == 1
+    assert processes_for(folds(3)) == 1
+    assert processes_for(folds(10_000)) == min(cores(), 2)
