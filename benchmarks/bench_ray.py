@@ -1,6 +1,7 @@
-"""A search on two Ray nodes in this machine, one of them removed in the middle: what is lost, or doubled.
+"""Work on two Ray nodes in this machine, one of them removed in the middle: what is lost, or doubled.
 
-    python benchmarks/bench_ray.py        # a minute or two
+    python benchmarks/bench_ray.py            # a search, a minute or two
+    python benchmarks/bench_ray.py --shards   # features and test logits in shards, against those made here
 
 A tiny competition is made in a temporary folder.
 """
@@ -8,6 +9,7 @@ A tiny competition is made in a temporary folder.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -27,6 +29,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--shards", action="store_true")
     args = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
@@ -38,7 +41,11 @@ def main() -> None:
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
         second = cluster.add_node(num_cpus=1)
         try:
-            print(json.dumps(search(tiny.make(Path(folder)), cluster, second, args.trials)))
+            yaml = tiny.make(Path(folder))
+            found = (
+                shards(yaml, cluster, second) if args.shards else search(yaml, cluster, second, args.trials)
+            )
+            print(json.dumps(found))
         finally:
             cluster.shutdown()
 
@@ -86,6 +93,50 @@ def search(yaml: Path, cluster: object, second: object, trials: int) -> dict[str
         "doubled": len(ended) - len({str(sorted(trial.params.items())) for trial in ended}),
         "best": found.value,
         "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def shards(yaml: Path, cluster: object, second: object) -> dict[str, object]:
+    """Log-mels of the train clips, the second node going after two shards; then a run's test logits."""
+    import numpy as np
+
+    import kagglekit.cluster
+    from kagglekit import config_file, tables
+    from kagglekit.data.prepare import prepare
+    from kagglekit.fetch import fetch
+    from kagglekit.hosts import open_host
+    from kagglekit.training.inputs import _log_mels, inputs_of
+    from kagglekit.training.plan import resolve
+    from kagglekit.training.run import train_run
+    from kagglekit.training.runs import TEST, logits_of
+    from kagglekit.training.test_logits import predict_test_on
+    from kagglekit.workspace import Workspace
+
+    kagglekit.cluster.SHARD = 3
+    config = config_file.load(yaml, ["train.epochs=1"])
+    workspace = Workspace(config)
+    fetch(config, workspace, open_host(config, workspace.root))
+    prepared, plan = prepare(config, workspace), resolve(config, "gru")
+    here = inputs_of(config, workspace, prepared, plan, "train")[:]
+    run = train_run(config, workspace, prepared, plan)
+    told = tables.read(run.folder / TEST, "")
+    for path in run.folder.rglob(TEST):
+        path.unlink()
+    address = cluster.address  # type: ignore[attr-defined]
+    with kagglekit.cluster.shards(config, prepared, address) as shared:
+        assert shared is not None
+        parts = []
+        for part in shared.run(functools.partial(_log_mels, plan.features), "train"):
+            parts.append(part)
+            if len(parts) == 2:
+                cluster.remove_node(second, allow_graceful=False)  # type: ignore[attr-defined]
+        again = predict_test_on(shared, run.folder)
+    return {
+        "shards": len(parts),
+        "features": bool(np.array_equal(np.concatenate(parts), here)),
+        "logits": float(np.abs(logits_of(again) - logits_of(told)).max()),
+        "clips": len(again),
+        "same clips": again["clip_id"].equals(told["clip_id"]),
     }
 
 

@@ -49,9 +49,9 @@ class Search(Section):
     storage: str | None = None
     """Optuna storage address, e.g. postgresql://...; by default a journal file in the workspace."""
     cpus: Count = 1
-    """Cores, and threads, of a fold on a cluster."""
+    """Cores, and threads, of a fold or a shard on a cluster."""
     gpus: Annotated[float, Field(ge=0)] = 0
-    """GPUs of a fold on a cluster; 0.5: two folds share one."""
+    """GPUs of a fold or a shard on a cluster; 0.5: two share one."""
     space: dict[str, Range | None] = Field(default_factory=dict)
     """Ranges by setting, e.g. `train.lr: {low: 1e-4, high: 1e-2, log: true}`; null: not searched.
     `models.<name>.space` overrides it for one architecture."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,11 +15,18 @@ import numpy as np
 import pytest
 import tiny
 
-from kagglekit import config_file
+from kagglekit import cluster, config_file, tables
 from kagglekit.data.prepare import Prepared, prepare
+from kagglekit.errors import KagglekitError
+from kagglekit.features.cache import log_mels
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
-from kagglekit.search import cluster
+from kagglekit.search import cluster as search_cluster
+from kagglekit.training.inputs import inputs_of
+from kagglekit.training.plan import resolve
+from kagglekit.training.run import train_run
+from kagglekit.training.runs import TEST, logits_of
+from kagglekit.training.test_logits import predict_test_on
 from kagglekit.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,13 +61,30 @@ def test_a_node_that_is_lost_costs_no_trial() -> None:
 
 @has_ray
 @pytest.mark.slow
+def test_shards_of_a_node_that_is_lost_are_done_again() -> None:
+    child = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/bench_ray.py", "--shards"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    found = json.loads(child.stdout.splitlines()[-1])
+    assert found["shards"] == 14 and found["features"] and found["same clips"]
+    assert found["logits"] < 1e-5
+
+
+@has_ray
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_explained(prepared: tuple[Path, Prepared]) -> None:
     command = [sys.executable, "-m", "kagglekit", "-C", str(prepared[0]), "--quiet", "tune", "--model", "gru"]
     options = ["--no-train", "--cluster", "127.0.0.1:1"]
     child = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300, check=False)
     assert (child.returncode, child.stdout) == (1, "")
     assert "error: there is no Ray cluster at '127.0.0.1:1': " in child.stderr
-    assert "hint:  start one: ray start --head; or use --jobs on this machine" in child.stderr
+    assert (
+        "hint:  start one: ray start --head; or leave --cluster out, for this machine alone" in child.stderr
+    )
     assert "Traceback" not in child.stderr
 
 
@@ -82,8 +108,8 @@ def test_a_node_without_the_clips_fetches_them_by_key(
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path / "node"))
     monkeypatch.setattr(cluster, "CHUNK", 1000)
-    kept = cluster._without_test(whole)
-    files = cluster._put(ray, kept)
+    kept = cluster.only(whole, ("train", "silence"))
+    files = cluster.ship(ray, kept)
     elsewhere = {split: tmp_path / "not here" / folder.name for split, folder in kept.folders.items()}
     sent = cluster.replace(kept, folders=elsewhere)
     workspace, there = cluster.at_node(config, sent, files)
@@ -100,13 +126,84 @@ def test_a_node_without_the_clips_fetches_them_by_key(
 def test_a_node_with_the_workspace_uses_it(prepared: tuple[Path, Prepared]) -> None:
     yaml, whole = prepared
     config = config_file.load(yaml)
-    kept = cluster._without_test(whole)
+    kept = cluster.only(whole, ("train", "silence"))
     workspace, there = cluster.at_node(config, kept, {})
     assert there is kept and workspace.root == config.workspace
 
 
 def test_a_node_with_another_kagglekit_is_refused(prepared: tuple[Path, Prepared]) -> None:
     yaml, whole = prepared
-    order = cluster.FoldOrder(config_file.load(yaml), "gru", {}, "study", 0, 0, version="0.0.1")
-    with pytest.raises(cluster.OtherVersion, match=r"a node has kagglekit .*, the search 0\.0\.1"):
-        cluster.train_on_node(order, whole, {}, None)
+    order = search_cluster.FoldOrder(config_file.load(yaml), "gru", {}, "study", 0, 0, version="0.0.1")
+    with pytest.raises(cluster.OtherVersion, match=r"a node has kagglekit .*, the caller 0\.0\.1"):
+        search_cluster.train_on_node(order, whole, {}, None)
+
+
+class OneTask:
+    """Ray with a node that does every task at once, in this process."""
+
+    exceptions = SimpleNamespace(RayTaskError=type("RayTaskError", (Exception,), {}), RayError=Exception)
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def remote(self, **resources: float) -> Callable[..., SimpleNamespace]:
+        def wrap(work: Callable[..., object]) -> SimpleNamespace:
+            def task(*args: object) -> object:
+                self.asked.append((args[5], args[6]))  # type: ignore[arg-type]
+                return work(*args)
+
+            return SimpleNamespace(remote=task)
+
+        return wrap
+
+    def put(self, data: object) -> object:
+        return data
+
+    get = put
+
+    def nodes(self) -> list[int]:
+        return [1]
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 2.0}
+
+
+@pytest.mark.parametrize("params", [{}, {"train.tta_ms": (-40.0, 40.0)}])
+def test_features_and_test_logits_in_shards_are_those_made_here(
+    prepared: tuple[Path, Prepared], monkeypatch: pytest.MonkeyPatch, params: dict[str, object]
+) -> None:
+    config, whole = config_file.load(prepared[0], ["train.epochs=1"]), prepared[1]
+    workspace, plan = Workspace(config), resolve(config, "gru", params)
+    run = train_run(config, workspace, whole, plan)
+    told = tables.read(run.folder / TEST, "")
+    for path in (*run.folder.rglob(TEST), *workspace.features.rglob("*.npy")):
+        path.unlink()
+    shutil.rmtree(workspace.features)
+    monkeypatch.setattr(cluster, "SHARD", 7)
+    ray = OneTask()
+    shared = cluster.Shards(ray, config, whole)
+    again = predict_test_on(shared, run.folder)
+    assert ray.asked == [(0, 7), (7, 14), (14, 21), (21, 24)]
+    assert again["clip_id"].equals(told["clip_id"])
+    np.testing.assert_allclose(logits_of(again), logits_of(told), atol=1e-5)
+    assert not workspace.features.exists()  # a shard's log-mels are in memory alone
+    kept = inputs_of(config, workspace, whole, plan, "test", shared)
+    np.testing.assert_array_equal(
+        kept, np.concatenate(list(log_mels(whole.store("test"), plan.features, config.audio)))
+    )
+    assert predict_test_on(shared, run.folder).equals(again) and len(ray.asked) == 8  # nothing is done twice
+
+
+def test_work_that_fails_on_a_node_says_what_it_would_say_here(prepared: tuple[Path, Prepared]) -> None:
+    config, whole = config_file.load(prepared[0]), prepared[1]
+    ray = OneTask()
+
+    def get(ref: object) -> object:
+        error = ray.exceptions.RayTaskError()
+        error.cause = KagglekitError("there is no weight", hint="fetch it")
+        raise error
+
+    ray.get = get  # type: ignore[method-assign, assignment]
+    shared = cluster.Shards(ray, config, whole)
+    with pytest.raises(KagglekitError, match="there is no weight"):
+        list(shared.run(lambda *_: np.zeros(1), "test"))

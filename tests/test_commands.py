@@ -184,7 +184,7 @@ def test_prepare_before_fetch(bare: Path, run: Run) -> None:
 def test_features(here: Path, run: Run) -> None:
     done = run("features", "--set", "features.n_mels=12")
     assert done.code == 0
-    assert done.out.startswith("log-mels of 76 clips, 12 bands x 32 frames\n")
+    assert done.out.startswith("log-mels of 76 clips: 12 x 32 numbers each\n")
     assert run("features", "--model", "gru").out.endswith("next: kagglekit train --model gru\n")
 
 
@@ -664,7 +664,7 @@ def test_json_is_one_line_and_quiet_is_quiet(here: Path, run: Run) -> None:
     keys = {
         "fetch": "files",
         "prepare": "clips",
-        "features": "n_mels",
+        "features": "shape",
         "train --model tcresnet": "runs",
         "tune --model gru --trials 1 --set search.epochs=1": "studies",
         "predict --model gru": "test",

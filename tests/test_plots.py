@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
@@ -52,3 +61,36 @@ def test_no_plots_of_nothing(yaml: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert tune(yaml, "--plots", "study.png") == 1
     assert "error: --plots study.png: not an HTML file" in capsys.readouterr().err
     assert not list(tmp_path.glob("study.*"))
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("optuna_dashboard") is None,
+    reason="optuna-dashboard is not installed: pip install 'kagglekit[dashboard]'",
+)
+def test_the_dashboard_serves_the_study_until_ctrl_c(yaml: Path) -> None:
+    assert tune(yaml, "--trials", "1", "--no-train") == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["-C", str(yaml), "tune", "--model", "gru", "--dashboard"]
+    command += ["--set", "search.epochs=1", "--set", "search.folds=1"]
+    code = f"from kagglekit import cli; from kagglekit.search import plots; plots.PORT = {port}; cli.main({command})"
+    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    try:
+        studies = _ask(f"http://127.0.0.1:{port}/api/studies", child)
+        assert [study["study_name"].partition("-")[0] for study in studies["study_summaries"]] == ["gru"]
+    finally:
+        child.send_signal(signal.SIGINT)
+        said = child.communicate(timeout=60)[1]
+    assert f"http://127.0.0.1:{port}/ shows gru-" in said and "Traceback" not in said
+
+
+def _ask(url: str, child: subprocess.Popen[str]) -> Any:
+    """The JSON at a loopback address, as soon as somebody answers."""
+    while child.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=60) as reply:
+                return json.load(reply)
+        except (ConnectionError, urllib.error.URLError):
+            time.sleep(0.2)
+    raise AssertionError(child.communicate()[1])

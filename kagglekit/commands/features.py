@@ -1,47 +1,55 @@
-"""Compute the log-mels of every clip into the cache. Training does it by itself where needed."""
+"""Compute what a network hears of every clip into the cache. Training does it by itself where needed."""
 
 from __future__ import annotations
 
 import argparse
 
 EXAMPLE = """example:
-  $ kagglekit features --set features.n_mels=64
-  log-mels of 10,336 clips, 64 bands x 101 frames
+  $ kagglekit features --model tcresnet
+  log-mels of 10,336 clips: 40 x 101 numbers each
   next: kagglekit train --model tcresnet"""
+
+MODEL = "tcresnet"
+NAMES = {"log_mel": "log-mels", "embedding": "embeddings"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--model", default=None, help="with the features that competition.yaml gives this model"
+        "--model",
+        default=MODEL,
+        help=f"what this model hears: log-mels, or embeddings where it is frozen ({MODEL})",
+    )
+    parser.add_argument(
+        "--cluster", default=None, metavar="ADDRESS", help="in shards on Ray: auto, ray://..., local"
     )
 
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import console, models
+    from kagglekit.cluster import shards
     from kagglekit.commands import next_command, open_workspace
-    from kagglekit.config import ModelSection, overlay
     from kagglekit.data.prepare import prepare
-    from kagglekit.features.cache import log_mel_cache
+    from kagglekit.errors import ConfigError
+    from kagglekit.training.inputs import inputs_of
+    from kagglekit.training.plan import resolve
 
     config, workspace = open_workspace(args)
-    if args.model is not None:
-        models.info(args.model)  # a wrong name fails before work begins
-    section = config.models.get(args.model, ModelSection())
-    spec = overlay(config.features, section.features)
-    prepared = prepare(config, workspace)
-    arrays = {
-        split: log_mel_cache(
-            workspace.features, prepared.store(split), prepared.keys[split], spec, config.audio, split
+    plan = resolve(config, args.model)
+    hears = models.hears(plan.model, plan.params)
+    if hears not in NAMES:
+        raise ConfigError(
+            f"{args.model} hears waveforms as they are: there are no features to compute",
+            hint=f"kagglekit train --model {args.model}; tune: frozen would make embeddings of them",
         )
-        for split in prepared.folders
-    }
-    clips = sum(len(array) for array in arrays.values())
-    _, bands, frames = next(iter(arrays.values())).shape
+    prepared = prepare(config, workspace)
+    with shards(config, prepared, args.cluster) as shared:
+        arrays = [inputs_of(config, workspace, prepared, plan, split, shared) for split in prepared.folders]
+    clips, shape = sum(len(array) for array in arrays), arrays[0][:1].shape[1:]
     console.result(
-        {"clips": clips, "n_mels": bands, "frames": frames, "folder": workspace.features},
+        {"clips": clips, "features": hears, "shape": list(shape), "folder": workspace.features},
         [
-            f"log-mels of {clips:,} clips, {bands} bands x {frames} frames",
+            f"{NAMES[hears]} of {clips:,} clips: {' x '.join(map(str, shape))} numbers each",
             f"in {workspace.features}",
-            next_command(args, f"train --model {args.model or 'tcresnet'}"),
+            next_command(args, f"train --model {args.model}"),
         ],
     )

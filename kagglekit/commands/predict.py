@@ -19,6 +19,12 @@ EXAMPLE = """example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="its best run is taken")
     parser.add_argument("--run", dest="run_name", default=None, metavar="ID", help="this run instead")
+    parser.add_argument(
+        "--cluster",
+        default=None,
+        metavar="ADDRESS",
+        help="test clips on Ray: auto, ray://..., local",
+    )
     parser.add_argument("wavs", nargs="*", metavar="WAV", help="files to predict instead of the test clips")
 
 
@@ -45,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
         chosen = load_run(folder)
     if not args.wavs:
         if not (chosen.folder / TEST).is_file():
-            _predict_test(config, workspace, prepared, chosen)
+            _predict_test(config, workspace, prepared, chosen, args.cluster)
         lines: list[object] = [
             f"test logits of {chosen.model}/{chosen.id}: {chosen.folder / TEST}",
             next_command(args, f"submit --ensemble {args.model}"),
@@ -60,14 +66,18 @@ def run(args: argparse.Namespace) -> None:
     console.result({"run": chosen.id, "probs": predicted}, lines)
 
 
-def _predict_test(config: Config, workspace: Workspace, prepared: Prepared, run: Run) -> None:
+def _predict_test(
+    config: Config, workspace: Workspace, prepared: Prepared, run: Run, address: str | None
+) -> None:
     """Make a run's test logits again, from its folds' weights."""
     from kagglekit import tables
+    from kagglekit.cluster import shards
     from kagglekit.config import Features, Train
     from kagglekit.errors import MissingError
     from kagglekit.training.plan import Plan
-    from kagglekit.training.run import make_dataset, predict_test
+    from kagglekit.training.run import make_dataset
     from kagglekit.training.runs import TEST, read_meta, train_again
+    from kagglekit.training.test_logits import predict_test, predict_test_on
     from kagglekit.workspace import locked
 
     if run.metrics["clips_key"] != prepared.key:
@@ -75,8 +85,11 @@ def _predict_test(config: Config, workspace: Workspace, prepared: Prepared, run:
             f"{run.folder / TEST} is not there, and the run is of other clips or folds than the present",
             hint=train_again(run.folder),
         )
-    meta = read_meta(run.folder / "fold_0")
-    plan = Plan(run.model, meta["params"], Train(**meta["train"]), Features(**meta["features"]))
-    with locked(run.folder, f"run {run.model}/{run.id}"):
-        dataset = make_dataset(config, workspace, prepared, plan)
-        tables.write(predict_test(config, dataset, run.folder), run.folder / TEST)
+    with locked(run.folder, f"run {run.model}/{run.id}"), shards(config, prepared, address) as shared:
+        if shared is None:
+            meta = read_meta(run.folder / "fold_0")
+            plan = Plan(run.model, meta["params"], Train(**meta["train"]), Features(**meta["features"]))
+            found = predict_test(config, make_dataset(config, workspace, prepared, plan), run.folder)
+        else:
+            found = predict_test_on(shared, run.folder)
+        tables.write(found, run.folder / TEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,7 +27,13 @@ def feature_key(store_key: str, spec: Features, audio: Audio) -> str:
 
 
 def log_mel_cache(
-    folder: Path, store: Store, store_key: str, spec: Features, audio: Audio, name: str
+    folder: Path,
+    store: Store,
+    store_key: str,
+    spec: Features,
+    audio: Audio,
+    name: str,
+    computed: Iterable[np.ndarray[Any, Any]] | None = None,
 ) -> np.ndarray[Any, Any]:
     """Log-mels of every clip of `store`, computed where they are not there yet.
 
@@ -37,6 +44,7 @@ def log_mel_cache(
         spec: the log-mel's parameters.
         audio: the clips' rate and length.
         name: what the bar says is being computed.
+        computed: `log_mels` of the whole store where something else computes them, a cluster for one.
 
     Returns:
         Memory-mapped (clips, n_mels, frames) of spec.dtype, in the order of the store.
@@ -46,7 +54,7 @@ def log_mel_cache(
     with building(target, key) as part:
         if part is not None:
             with (part / FILE).open("wb") as file:
-                _write(file, store, spec, audio, name)
+                _write(file, store, spec, audio, name, computed)
     return open_array(target / FILE)
 
 
@@ -65,16 +73,29 @@ def open_array(path: Path) -> np.ndarray[Any, Any]:
     return array
 
 
-def _write(file: BinaryIO, store: Store, spec: Features, audio: Audio, name: str) -> None:
+def log_mels(
+    store: Store, spec: Features, audio: Audio, start: int = 0, stop: int | None = None
+) -> Iterator[np.ndarray[Any, Any]]:
+    """Log-mels of a store's clips from `start` to before `stop`, some at a time, of spec.dtype."""
+    end = len(store) if stop is None else stop
+    for first in range(start, end, CHUNK):
+        rows = torch.tensor(store[first : min(first + CHUNK, end)])  # a copy: torch wants writable memory
+        yield logmel.log_mel(rows, spec, audio.sample_rate).numpy().astype(spec.dtype, copy=False)
+
+
+def _write(
+    file: BinaryIO,
+    store: Store,
+    spec: Features,
+    audio: Audio,
+    name: str,
+    computed: Iterable[np.ndarray[Any, Any]] | None,
+) -> None:
     frames = logmel.frame_count(audio.samples, spec, audio.sample_rate)
-    dtype = np.dtype(spec.dtype)
     shape = (len(store), spec.n_mels, frames)
-    npy.write_array_header_1_0(
-        file, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    )
+    descr = npy.dtype_to_descr(np.dtype(spec.dtype))
+    npy.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
     with console.bar(f"log-mel {name}", len(store), "clips") as advance:
-        for start in range(0, len(store), CHUNK):
-            rows = torch.tensor(store[start : start + CHUNK])  # a copy: torch wants writable memory
-            features = logmel.log_mel(rows, spec, audio.sample_rate)
-            file.write(features.numpy().astype(dtype, copy=False).tobytes())
-            advance(len(rows))
+        for features in log_mels(store, spec, audio) if computed is None else computed:
+            file.write(features.tobytes())
+            advance(len(features))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -51,6 +51,7 @@ def embedding_cache(
     params: Mapping[str, Any],
     on: torch.device,
     name: str,
+    computed: Iterable[np.ndarray[Any, Any]] | None = None,
 ) -> np.ndarray[Any, Any]:
     """Embeddings of every clip of `store`, computed where they are not there yet.
 
@@ -62,6 +63,7 @@ def embedding_cache(
         params: its parameters, with tune: frozen; they say which network, and which of its layers.
         on: where the network runs.
         name: what the bar says is being computed.
+        computed: `embeddings` of the whole store where something else computes them, a cluster for one.
 
     Returns:
         Memory-mapped (clips, layers or steps, dim), float16 or float32, in the order of the store.
@@ -75,7 +77,8 @@ def embedding_cache(
     target = folder / key
     with building(target, key) as part:
         if part is not None:
-            _write(part / FILE, store, model, config, on, name)
+            rows = embeddings(store, model, params, on) if computed is None else computed
+            _write(part / FILE, len(store), rows, name)
     return open_array(target / FILE)
 
 
@@ -93,21 +96,42 @@ def _network(model: str, config: Any, on: torch.device) -> Embedder:
     return cast(Embedder, _of(model).embedder(config).eval().to(on))
 
 
-def _write(path: Path, store: Store, model: str, config: Any, on: torch.device, name: str) -> None:
+def embeddings(
+    store: Store,
+    model: str,
+    params: Mapping[str, Any],
+    on: torch.device,
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[np.ndarray[Any, Any]]:
+    """Embeddings of a store's clips from `start` to before `stop`, some at a time, as the cache keeps them.
+
+    Raises:
+        ConfigError: a value is too large for float16.
+    """
+    config: Any = models.configure(model, params)
     network, dtype = _network(model, config, on), getattr(torch, config.embeddings)
+    end = len(store) if stop is None else stop
+    for first in range(start, end, BATCH):
+        waveform = torch.tensor(store[first : min(first + BATCH, end)]).float() / FULL_SCALE
+        rows = network.embed(waveform.to(on)).to(dtype).cpu().numpy()
+        if not np.isfinite(rows).all():
+            raise ConfigError(
+                f"an embedding by {model} is not a finite {config.embeddings}",
+                hint="set embeddings: float32 for this model",
+            )
+        yield rows
+
+
+def _write(path: Path, clips: int, computed: Iterable[np.ndarray[Any, Any]], name: str) -> None:
     array: np.memmap[Any, Any] | None = None
-    with console.bar(f"embeddings {name}", len(store), "clips") as advance:
-        for start in range(0, len(store), BATCH):
-            waveform = torch.tensor(store[start : start + BATCH]).float() / FULL_SCALE
-            rows = network.embed(waveform.to(on)).to(dtype).cpu().numpy()
-            if not np.isfinite(rows).all():
-                raise ConfigError(
-                    f"an embedding by {model} is not a finite {config.embeddings}",
-                    hint="set embeddings: float32 for this model",
-                )
+    start = 0
+    with console.bar(f"embeddings {name}", clips, "clips") as advance:
+        for rows in computed:
             if array is None:
-                array = open_memmap(path, "w+", rows.dtype, (len(store), *rows.shape[1:]))
+                array = open_memmap(path, "w+", rows.dtype, (clips, *rows.shape[1:]))
             array[start : start + len(rows)] = rows
+            start += len(rows)
             advance(len(rows))
     assert array is not None, "a store has clips"
     array.flush()

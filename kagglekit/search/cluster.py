@@ -1,22 +1,17 @@
 """A search on a Ray cluster: the study stays here, folds of its trials are trained wherever there is room.
 
 A trial's first fold comes alone, and its epochs are compared with other trials'; what survives it gets its
-other folds trained at once. A node that has the workspace mounted uses it, another fetches clips by their
-key, once. What was on a node that is lost is trained again elsewhere.
+other folds trained at once. What was on a node that is lost is trained again elsewhere.
 """
 
 from __future__ import annotations
 
 import io
-import logging
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import optuna
@@ -24,47 +19,18 @@ import polars as pl
 from optuna.trial import TrialState
 
 from kagglekit import __version__, console
+from kagglekit.cluster import TRIES, Files, OtherVersion, at_node, connect, only, same_version, ship
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.search.objectives import cost_of
 from kagglekit.search.study import Desk, recover
 from kagglekit.search.trial import Task, folds_of, judge, reason_of
 from kagglekit.search.tune import Limits, answered, ask, draw, fail, noted, tell, watcher
 from kagglekit.validation import Score
-from kagglekit.workspace import Workspace, building, done_key, key_of
+from kagglekit.workspace import Workspace, key_of
 
 LOOK_S = 0.2  # between looks at the cluster
-TRIES = 4  # of a fold whose node or process is lost
-CHUNK = 64 * 2**20  # bytes of a file in one object of the cluster's memory
-Files = Mapping[str, Mapping[str, list[Any]]]
-"""Chunks of each file of each split's folder, as references to objects in the cluster's memory."""
-
-
-def connect(address: str) -> Any:
-    """Ray, connected; `local` begins a cluster of this machine alone.
-
-    Raises:
-        MissingError: Ray is not installed.
-        KagglekitError: there is no cluster.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingError(
-            "--cluster needs Ray, which is not installed", hint="pip install 'kagglekit[cluster]'"
-        ) from error
-    where: dict[str, Any] = {} if address == "local" else {"address": address}
-    try:
-        ray.init(**where, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise KagglekitError(
-            f"there is no Ray cluster at '{address}': {first}",
-            hint="start one: ray start --head; or use --jobs on this machine",
-        ) from error
-    return ray
+NEEDED = ("train", "silence")  # splits: a search predicts no test clips
 
 
 def search_on_cluster(
@@ -158,9 +124,9 @@ class Conductor:
     ) -> None:
         self.ray, self.config, self.workspace = ray, config, workspace
         self.desk, self.limits = desk, limits
-        self.prepared = _without_test(prepared)
+        self.prepared = only(prepared, NEEDED)
         self.running: dict[int, Running] = {}
-        self.files, self.sent = _put(ray, self.prepared), ray.put(self.prepared)
+        self.files, self.sent = ship(ray, self.prepared), ray.put(self.prepared)
         here = ray.get_runtime_context().get_node_id()  # the node that is lost last
         near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=True)
         lasting: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
@@ -286,10 +252,6 @@ class Conductor:
         del self.running[running.trial.number]
 
 
-class OtherVersion(KagglekitError):
-    """A node whose kagglekit is not the search's."""
-
-
 def train_on_node(order: FoldOrder, prepared: Prepared, files: Files, mailbox: Any) -> bytes:
     """Train a fold on this node: its OOF predictions as a parquet file."""
     import torch
@@ -297,11 +259,7 @@ def train_on_node(order: FoldOrder, prepared: Prepared, files: Files, mailbox: A
     from kagglekit.search.trial import fold_jobs
     from kagglekit.training.loop import train_fold
 
-    if order.version != __version__:
-        raise OtherVersion(
-            f"a node has kagglekit {__version__}, the search {order.version}",
-            hint="install the same on all nodes",
-        )
+    same_version(order.version)
     console.configure(quiet=True)
     torch.set_num_threads(order.config.search.cpus)
     workspace, prepared = at_node(order.config, prepared, files)
@@ -316,52 +274,3 @@ def train_on_node(order: FoldOrder, prepared: Prepared, files: Files, mailbox: A
     buffer = io.BytesIO()
     train_fold(job, report).write_parquet(buffer)
     return buffer.getvalue()
-
-
-def at_node(config: Config, prepared: Prepared, files: Files) -> tuple[Workspace, Prepared]:
-    """The workspace as this node has it: mounted, or fetched by key into a folder of its own."""
-    folders = prepared.folders
-    if all(done_key(folder) == prepared.keys[split] for split, folder in folders.items()):
-        return Workspace(config), prepared
-    import ray
-
-    root = Path(tempfile.gettempdir()) / f"kagglekit-{os.getuid()}" / ray.get_runtime_context().get_node_id()
-    workspace = Workspace(config.model_copy(update={"workspace": root}))
-    here = {split: workspace.audio / folder.name for split, folder in folders.items()}
-    for split, folder in here.items():
-        with building(folder, prepared.keys[split]) as part:
-            for name, chunks in files[split].items() if part is not None else ():
-                assert part is not None
-                path = part / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("wb") as file:
-                    for chunk in chunks:
-                        file.write(cast(bytes, ray.get(chunk)))
-    return workspace, replace(prepared, folders=here)
-
-
-def _without_test(prepared: Prepared) -> Prepared:
-    """What a search needs: it predicts no test clips."""
-    folders = {split: folder for split, folder in prepared.folders.items() if split != "test"}
-    clips = prepared.clips.filter(pl.col("split") != "test")
-    return replace(prepared, clips=clips, folders=folders)
-
-
-def _put(ray: Any, prepared: Prepared) -> dict[str, dict[str, list[Any]]]:
-    """The splits' files in the cluster's memory, for nodes that do not have them."""
-    if len(ray.nodes()) == 1:
-        return {split: {} for split in prepared.folders}
-    return {
-        split: {
-            str(path.relative_to(folder)): list(_chunks(ray, path))
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
-        for split, folder in prepared.folders.items()
-    }
-
-
-def _chunks(ray: Any, path: Path) -> Any:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield ray.put(chunk)

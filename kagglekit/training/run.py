@@ -16,22 +16,20 @@ import torch
 import yaml
 
 from kagglekit import __version__, console, models, tables
-from kagglekit.config import Config, Train
+from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.features import embeddings, logmel
-from kagglekit.features.cache import log_mel_cache
 from kagglekit.processes import cores, run_all
 from kagglekit.training import teaching
 from kagglekit.training.dataset import Dataset, Head, make_head, training_view
+from kagglekit.training.inputs import inputs_of
 from kagglekit.training.loop import (
     EPOCH_COLUMNS,
     META,
     STATE,
     Fold,
     device,
-    predict,
-    predictions,
     show_epoch,
     train_fold,
 )
@@ -43,16 +41,15 @@ from kagglekit.training.runs import (
     TEST,
     Run,
     assemble,
-    load_fold,
     load_run,
-    mean_test,
     measure,
     read_meta,
     score_key,
     scored,
 )
 from kagglekit.training.team import joined
-from kagglekit.training.zero_shot import link, predict_fold, zero_shot_head
+from kagglekit.training.test_logits import predict_test
+from kagglekit.training.zero_shot import predict_fold, zero_shot_head
 from kagglekit.workspace import Workspace, key_of, locked
 
 LEAST_BATCH = 8  # clips; in fewer, batch normalisation learns nothing
@@ -61,24 +58,13 @@ WORTH_A_PROCESS = 1500  # steps, of all folds: to start processes takes as long 
 
 def make_dataset(config: Config, workspace: Workspace, prepared: Prepared, plan: Plan) -> Dataset:
     """Inputs for a plan: cached log-mels or embeddings, computed if need be, or decoded clips."""
-    hears = models.hears(plan.model, plan.params)
-    inputs: dict[str, Any] = {}
-    for split in prepared.folders:
-        store, key = prepared.store(split), prepared.keys[split]
-        if hears == "log_mel":
-            features = log_mel_cache(workspace.features, store, key, plan.features, config.audio, split)
-        elif hears == "embedding":
-            features = embeddings.embedding_cache(
-                workspace.features, store, key, plan.model, plan.params, device(), split
-            )
-        inputs[split] = store if hears == "waveform" else features
     return Dataset(
         clips=training_view(prepared.clips, plan.train, config.labels.silence),
-        inputs=inputs,
+        inputs={split: inputs_of(config, workspace, prepared, plan, split) for split in prepared.folders},
         noise=prepared.noise(config),
         noise_fold=prepared.noise_fold,
         audio=config.audio,
-        features=plan.features if hears == "log_mel" else None,
+        features=plan.features if models.hears(plan.model, plan.params) == "log_mel" else None,
         teaching=teaching.find(workspace, plan.train.teaching),
     )
 
@@ -334,24 +320,3 @@ def _facts(
         "shift_limit": shift_limit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-
-
-def predict_test(config: Config, dataset: Dataset, folder: Path) -> pl.DataFrame:
-    """A run's test logits. Each fold's own are kept beside its weights, in their raw form."""
-    clips = dataset.clips.filter(pl.col("split") == "test").select("clip_id", "split", "row")
-    folds = range(config.validation.folds)
-    with console.bar(f"predict {folder.parent.name}", len(clips) * len(folds), "clips") as advance:
-        for number in folds:
-            path = folder / f"fold_{number}" / TEST
-            if not path.is_file():
-                model, head, meta = load_fold(path.parent)
-                train = Train(**meta["train"])
-                if train.labels == "zero_shot" and number:  # the same model in every fold
-                    link(folder / "fold_0" / TEST, path)
-                else:
-                    raw = replace(head, thresholds=None)
-                    logits = predict(model.to(device()), dataset, clips, raw, train, advance)
-                    tables.write(predictions(clips, logits), path)
-                    continue
-            advance(len(clips))
-    return mean_test(config, folder)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from kagglekit import models
-from kagglekit.config import Audio, Features, Train
+from kagglekit.config import Audio, Train
 from kagglekit.data import wav
 from kagglekit.errors import AudioError
-from kagglekit.features.embeddings import embed
-from kagglekit.features.logmel import FULL_SCALE, geometry, log_mel
-from kagglekit.training.loop import classify, device
+from kagglekit.training.inputs import heard
+from kagglekit.training.loop import classify
 from kagglekit.training.runs import Run, load_fold, read_meta, softmax
 
 MAX_BYTES = 100_000_000
@@ -29,7 +26,9 @@ def predict_wavs(run: Run, paths: Sequence[Path]) -> dict[str, dict[str, float]]
         MissingError: the run's weights are gone.
     """
     folds = [run.folder / f"fold_{number}" for number in range(len(run.metrics["folds"]))]
-    x, rate = _heard(read_meta(folds[0]), paths)
+    meta = read_meta(folds[0])
+    audio = Audio(**meta["audio"])
+    x, rate = heard(meta, torch.from_numpy(np.stack([_read(path, audio) for path in paths])))
     probs: list[np.ndarray[tuple[int, int], np.dtype[np.float64]]] = []
     for fold in folds:
         model, head, meta = load_fold(fold)
@@ -39,21 +38,6 @@ def predict_wavs(run: Run, paths: Sequence[Path]) -> dict[str, dict[str, float]]
         str(path): {head.classes[i]: float(row[i]) for i in np.argsort(-row)}
         for path, row in zip(paths, mean, strict=True)
     }
-
-
-def _heard(meta: Mapping[str, Any], paths: Sequence[Path]) -> tuple[torch.Tensor, float]:
-    """What models of a run hear of the files: (files, ..., time), and steps of time in a second."""
-    audio = Audio(**meta["audio"])
-    waveform = torch.from_numpy(np.stack([_read(path, audio) for path in paths]))
-    hears = models.hears(meta["model"], meta["params"])
-    if hears == "log_mel":
-        features = Features(**meta["features"])
-        rate = audio.sample_rate / geometry(features, audio.sample_rate)[1]
-        return log_mel(waveform, features, audio.sample_rate), rate
-    x = waveform.float() / FULL_SCALE
-    if hears == "embedding":
-        x = embed(x, meta["model"], meta["params"], device())
-    return x, float(audio.sample_rate)
 
 
 def _read(path: Path, audio: Audio) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
