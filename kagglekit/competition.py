@@ -28,7 +28,8 @@ from kagglekit import config_file, tables
 from kagglekit.config import Features, ModelSection, overlay
 from kagglekit.data.clips import training_rows, validation_rows
 from kagglekit.data.prepare import Prepared, prepare
-from kagglekit.ensemble.build import Ensemble, build
+from kagglekit.ensemble.build import build
+from kagglekit.ensemble.made import Ensemble
 from kagglekit.errors import KagglekitError
 from kagglekit.features.cache import log_mel_cache
 from kagglekit.features.logmel import FULL_SCALE
@@ -207,7 +208,8 @@ class Competition:
 
     def _predicted(self, table: pl.DataFrame) -> pl.DataFrame:
         """With the likeliest class and its probability."""
-        probs = torch.from_numpy(logits_of(table).copy()).softmax(1).max(1)
+        logits = torch.from_numpy(logits_of(table).copy())
+        probs = (logits.softmax(1) if self.config.separator is None else logits.sigmoid()).max(1)
         predicted = pl.Series(np.array(self.classes)[probs.indices.numpy()], dtype=pl.String)
         return table.with_columns(predicted=predicted, prob=pl.Series(probs.values.numpy()))
 

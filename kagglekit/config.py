@@ -23,6 +23,8 @@ from pydantic import (
 )
 
 from kagglekit.config_search import Range, Search
+from kagglekit.config_train import Augment as Augment
+from kagglekit.config_train import Train as Train
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.section import Count as Count
 from kagglekit.section import FilePath, from_root
@@ -63,8 +65,8 @@ class Competition(Section):
     """Where files come from and submissions go: a name in `kagglekit.hosts.HOSTS`."""
     local: LocalHost | None = None
     """Needed when host is local."""
-    metric: Literal["accuracy"] = "accuracy"
-    """What the host scores."""
+    metric: Literal["accuracy", "lwlrap", "map"] = "accuracy"
+    """What the host scores: answers, or the ranks of probabilities where a clip may have several labels."""
 
     @model_validator(mode="after")
     def _local_is_described(self) -> Competition:
@@ -84,6 +86,8 @@ class LabelTable(Section):
     """Column with the word."""
     speaker: str | None = None
     """Column with the speaker, if there is one."""
+    separator: str | None = Field(default=None, min_length=1, max_length=1, exclude_if=lambda s: s is None)
+    """Stands between the labels of a clip that has several; absent: each has one."""
 
 
 class Network(Section):
@@ -138,17 +142,32 @@ class Data(Section):
 
 
 class Audio(Section):
-    """What a clip is after decoding: mono int16 of fixed length."""
+    """What a clip is after decoding: mono int16 of fixed length.
+
+    Keys of caches and runs are made of it: what is added must be left out of model_dump where it is not used.
+    """
 
     sample_rate: Annotated[int, Field(ge=1000, le=192_000)] = 16_000
     """Hz. Clips of another rate are resampled."""
     seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
-    """Longer clips are cut at the end, shorter ones padded with zeros."""
+    """Shorter clips are padded with zeros at the end."""
+    longer: Literal["cut", "windows"] = Field(default="cut", exclude_if=lambda longer: longer == "cut")
+    """What longer clips become: cut at the end; or windows of `seconds`, of which training hears one drawn
+    anew each time, and a prediction is the mean of all."""
+    hop_seconds: Annotated[float, Field(gt=0, le=60)] | None = Field(
+        default=None, exclude_if=lambda hop: hop is None
+    )
+    """From the start of a window to that of the next, half of one by default; the last ends with the clip."""
 
     @property
     def samples(self) -> int:
         """Samples in a clip, 16,000 for one second at 16 kHz."""
         return round(self.sample_rate * self.seconds)
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from window to window."""
+        return round(self.sample_rate * (self.hop_seconds or self.seconds / 2))
 
 
 class Labels(Section):
@@ -215,84 +234,6 @@ class Features(Section):
         if self.fmin >= self.fmax:
             raise ValueError(f"fmin {self.fmin:g} Hz is not below fmax {self.fmax:g} Hz")
         return self
-
-
-class Augment(Section):
-    """What happens to a training batch of cached log-mels. 0 switches a line off."""
-
-    shift_ms: Annotated[float, Field(ge=0, le=500)] = 100.0
-    """Time shift, uniform in +-shift_ms."""
-    speed: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Speed, uniform in 1 +- speed."""
-    pitch: Annotated[float, Field(ge=0, le=8)] = 0.0
-    """Pitch of a log-mel, uniform in +-pitch mel bands."""
-    gain_db: Annotated[float, Field(ge=0, le=40)] = 6.0
-    """Loudness, uniform in +-gain_db."""
-    filter_db: Annotated[float, Field(ge=0, le=30)] = 3.0
-    """Another microphone for each clip: a random smooth curve over the mel bands of a log-mel, with
-    this standard deviation (like FilterAugment, arXiv:2110.03282)."""
-    noise: Share = 0.5
-    """Share of clips that get background noise, added in the power domain."""
-    noise_snr_db: tuple[float, float] = (0.0, 30.0)
-    """Signal-to-noise ratio, uniform between the two."""
-    clutter: Share = 0.5
-    """Share of silence clips (log-mels) that get made-up clatter: short bursts of any colour, for the noises
-    that no recording holds."""
-    time_mask: Annotated[int, Field(ge=0, le=100)] = 20
-    """SpecAugment: two masks of up to so many frames (arXiv:1904.08779)."""
-    freq_mask: Annotated[int, Field(ge=0, le=100)] = 5
-    """SpecAugment: two masks of up to so many mel bands."""
-    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """alpha of Beta(alpha, alpha) (arXiv:1710.09412)."""
-    double_words: Share = 0.15
-    """Share of a batch that becomes a filler made of the first part of one word and the second
-    part of another: the words that no training clip contains (4th place of the 2018 challenge)."""
-    reversed_words: Share = 0.0
-    """Share of a batch that is played backwards and becomes a filler."""
-
-
-class Train(Section):
-    """One fold's training."""
-
-    epochs: Count = 40
-    batch_size: Count = 128
-    optimizer: Literal["adamw", "adam", "adamax", "sgd", "rmsprop"] = "adamw"
-    lr: Positive = 2e-3
-    """Peak learning rate."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.02
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """After warm-up: down to zero along a cosine, or level."""
-    warmup: Share = 0.1
-    """Share of the steps with a rising learning rate; 0.3 with cosine is one-cycle."""
-    loss: Literal["crossentropy", "mse"] = "crossentropy"
-    """mse is between probabilities and one-hot labels, as the report had it."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    clip_norm: Annotated[float, Field(ge=0)] = 1.0
-    """Largest gradient norm; 0 clips nothing."""
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """Decay of the running mean of the weights that is evaluated and kept; 0: the weights themselves."""
-    patience: Annotated[int, Field(ge=0)] = 0
-    """Stop after so many epochs without a better CV score; 0 never stops early."""
-    balance: Share = 0.0
-    """How evenly the classes are drawn: 0 as the data has them, 1 all equally often."""
-    tta_ms: tuple[float, ...] = ()
-    """Test-time augmentation: predict each clip also when shifted by so many ms, and take the mean."""
-    labels: Literal["targets", "words", "words_threshold", "cascade", "zero_shot"] = "words"
-    """What the outputs are: the classes; every word, summed into the classes; words alone, a clip with none
-    above `thresholds` being filler or silence; a network for silence and filler before one for the targets;
-    the labels of a pretrained checkpoint, used as it is."""
-    thresholds: tuple[Share, Share] | Literal["fit"] = (0.5, 0.3)
-    """Of words_threshold and zero_shot: the best word's probability below which a clip is filler, and that
-    below which it is silence; fit: those with the best CV score."""
-    only: tuple[str, ...] = ()
-    """Classes to train and score on, for a look at a part of the problem; empty: all."""
-    teaching: Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")] = ""
-    """Key of test clips and soft targets to learn from, which `pseudo` and `distill` make; empty: the labels
-    alone."""
-    bf16: bool | Literal["auto"] = "auto"
-    """Autocast to bfloat16; auto: where the hardware multiplies it natively."""
-    seed: int = 0
-    augment: Augment = Augment()
 
 
 class ModelSection(Section):
@@ -404,7 +345,29 @@ class Config(Section):
                 raise ValueError(f"validation.prior names '{name}', which is not a class; {hint}")
         if self.labels.silence and self.data.noise_clips is None:
             raise ValueError("labels.silence is cut from noise, but data.noise_clips names none")
+        self._check_separator()
         return self
+
+    @property
+    def separator(self) -> str | None:
+        """Between the labels of a clip; None where each has one."""
+        return None if self.data.label_table is None else self.data.label_table.separator
+
+    def _check_separator(self) -> None:
+        metric = self.competition.metric
+        if (metric == "accuracy") != (self.separator is None):
+            several = "of one label a clip" if metric == "accuracy" else "of several labels a clip"
+            raise ValueError(
+                f"competition.metric {metric} is {several}: data.label_table.separator says whether there are"
+            )
+        if self.separator is None:
+            return
+        if self.labels.filler or self.labels.silence or self.validation.prior:
+            raise ValueError(
+                "with several labels a clip, labels.filler and labels.silence are null, and there is no prior"
+            )
+        if odd := [name for name in self.labels.targets if self.separator in name]:
+            raise ValueError(f"the label '{odd[0]}' holds the separator '{self.separator}'")
 
 
 Settings = TypeVar("Settings", bound=Section)

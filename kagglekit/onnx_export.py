@@ -87,7 +87,12 @@ def export(folder: Path, path: Path) -> Exported:
     loud = np.random.default_rng(0).normal(0, 3000, (CLIPS, audio.samples))
     waveforms = torch.from_numpy(loud).to(torch.int16)
     x = log_mel(waveforms, features, audio.sample_rate)
-    facts = {"classes": list(head.classes), "audio": meta["audio"], "features": meta["features"]}
+    facts = {
+        "classes": list(head.classes),
+        "activation": "softmax" if head.separator is None else "sigmoid",
+        "audio": meta["audio"],
+        "features": meta["features"],
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:

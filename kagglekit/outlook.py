@@ -76,7 +76,7 @@ def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Chan
     """What is other than in the last submission sent to this host; None where its CSV is not here.
 
     Args:
-        frame: id and label of every row.
+        frame: id and label, or probabilities, of every row.
         ledger: the log.
         host: as the log has it.
         folder: where the CSVs lie.
@@ -88,6 +88,7 @@ def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Chan
         return None
     try:
         earlier = submission.parse((folder / entry.csv).read_bytes(), entry.csv, hint="")
+        frame, earlier = _answers(frame), _answers(earlier.select(frame.columns))
         pair = frame.join(earlier, on=frame.columns[0], how="inner", suffix="_before")
         before, now = pl.col(f"{frame.columns[1]}_before"), pl.col(frame.columns[1])
         moved = pair.filter(before != now).group_by(before.alias("from"), now.alias("to")).len()
@@ -95,6 +96,15 @@ def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Chan
         return None
     moves = moved.sort(["len", "from", "to"], descending=[True, False, False]).rows()
     return Change(entry.csv, sum(count for *_, count in moves), moves)
+
+
+def _answers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Id and label; of probabilities, the likeliest class."""
+    if frame.width == 2:
+        return frame
+    classes = frame.columns[1:]
+    likeliest = frame.select(pl.concat_list(pl.col(classes).cast(pl.Float64)).list.arg_max()).to_series()
+    return frame.select(frame.columns[0]).with_columns(label=pl.Series([classes[i] for i in likeliest]))
 
 
 def _sent(entry: Entry) -> str:

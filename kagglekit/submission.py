@@ -13,12 +13,13 @@ from pathlib import Path
 import polars as pl
 
 from kagglekit import archive
+from kagglekit.config import Config
 from kagglekit.errors import MissingError, SubmissionError, close_match
 
 ARCHIVE_MAGIC = (b"PK\x03\x04", b"7z\xbc\xaf")  # what a zip and a 7z start with
 TOO_COMMON = 0.8  # share of one class above which a model has probably collapsed
 MAX_NAMES = 60  # characters that the models take in a file name
-COLUMNS_HINT = "competition.yaml names the columns: submission.id and submission.label"
+COLUMNS_HINT = "competition.yaml names the columns: submission.id, and submission.label or the classes"
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,31 @@ class Sample:
 
     ids: list[str]
     id_column: str
-    label_column: str
+    columns: tuple[str, ...]
+    """The others: the label's; or one for each class, of probabilities."""
+
+    @property
+    def label_column(self) -> str | None:
+        """The label's, where it is labels that are sent."""
+        return self.columns[0] if len(self.columns) == 1 else None
 
 
-def read_sample(path: Path, id_column: str, label_column: str) -> Sample:
+def columns_of(config: Config) -> tuple[str, ...]:
+    """What a submission has besides ids: the label, or a column for each class where metric is of ranks."""
+    return (config.submission.label,) if config.separator is None else config.labels.classes
+
+
+def read_sample(path: Path, id_column: str, columns: Sequence[str]) -> Sample:
     """The ids of a sample submission: a CSV, or an archive that holds exactly one CSV.
+
+    Args:
+        path: its place.
+        id_column, columns: what it must have, in any order; its own order is kept.
 
     Raises:
         MissingError: `path` is not there.
         ArchiveError: the archive is damaged or unsafe.
-        SubmissionError: it is not one CSV with these two columns, or its ids are missing or repeated.
+        SubmissionError: it is not one CSV with these columns, or its ids are missing or repeated.
     """
     if not path.is_file():
         raise MissingError(f"there is no sample submission {path}", hint="kagglekit fetch")
@@ -44,9 +60,9 @@ def read_sample(path: Path, id_column: str, label_column: str) -> Sample:
         packed = file.read(4) in ARCHIVE_MAGIC
     data = _only_csv(path) if packed else path.read_bytes()
     frame = parse(data, path.name, hint="data.sample_submission in competition.yaml names the file")
-    if sorted(frame.columns) != sorted((id_column, label_column)):
+    if sorted(frame.columns) != sorted((id_column, *columns)):
         raise SubmissionError(
-            f"{path.name} has the columns {_names(frame.columns)}, not {_names((id_column, label_column))}",
+            f"{path.name} has the columns {_names(frame.columns)}, not {_names((id_column, *columns))}",
             hint=COLUMNS_HINT,
         )
     ids = frame[id_column]
@@ -56,7 +72,7 @@ def read_sample(path: Path, id_column: str, label_column: str) -> Sample:
         raise SubmissionError(
             f"{path.name}: {_repeats(ids)} in the column '{id_column}'; ids must be unique", hint=COLUMNS_HINT
         )
-    return Sample(ids.to_list(), id_column, label_column)
+    return Sample(ids.to_list(), id_column, tuple(c for c in frame.columns if c != id_column))
 
 
 def parse(data: bytes, name: str, *, hint: str) -> pl.DataFrame:
@@ -73,11 +89,11 @@ def parse(data: bytes, name: str, *, hint: str) -> pl.DataFrame:
 
 
 def build(sample: Sample, predictions: pl.DataFrame) -> pl.DataFrame:
-    """The submission: the sample's ids in the sample's order, each with its predicted label.
+    """The submission: the sample's ids in the sample's order, each with its predicted label or probabilities.
 
     Args:
         sample: what the host expects.
-        predictions: columns clip_id and label, one row a clip, in any order.
+        predictions: columns clip_id and the sample's, one row a clip, in any order.
 
     Raises:
         SubmissionError: the predictions are not of exactly the sample's clips.
@@ -100,8 +116,8 @@ def build(sample: Sample, predictions: pl.DataFrame) -> pl.DataFrame:
         )
     return (
         ids.to_frame()
-        .join(predictions.select("clip_id", "label"), on="clip_id", how="left", maintain_order="left")
-        .rename({"clip_id": sample.id_column, "label": sample.label_column})
+        .join(predictions.select("clip_id", *sample.columns), on="clip_id", how="left", maintain_order="left")
+        .rename({"clip_id": sample.id_column})
     )
 
 
@@ -117,9 +133,12 @@ def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[s
         Warnings: what is odd, and may still be right.
 
     Raises:
-        SubmissionError: columns, rows, ids, order or labels are wrong, or there is one label only.
+        SubmissionError: columns, rows, ids, order or labels are wrong, or there is one label only; or what
+            should be probabilities are none.
     """
     _check_ids(frame, sample)
+    if sample.label_column is None:
+        return _check_probabilities(frame.drop(sample.id_column))
     labels = frame[sample.label_column]
     if empty := labels.null_count() + (labels == "").sum():
         raise SubmissionError(f"{empty:,} of {len(labels):,} rows have no label", hint="kagglekit predict")
@@ -142,8 +161,27 @@ def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[s
     return warnings
 
 
+def _check_probabilities(frame: pl.DataFrame) -> list[str]:
+    """As `check`, of the columns of probabilities."""
+    numbers = frame.cast(pl.Float64, strict=False)
+    for name in frame.columns:
+        if odd := len(numbers) - int(numbers[name].is_between(0, 1).fill_null(False).sum()):
+            raise SubmissionError(
+                f"{odd:,} of {len(numbers):,} rows of the column '{name}' are no probabilities",
+                hint="they lie between 0 and 1: kagglekit submit writes them so",
+            )
+    return [
+        f"'{name}' is {numbers[name][0]:g} in all rows"
+        for name in frame.columns
+        if numbers[name].n_unique() == 1
+    ]
+
+
 def class_balance(frame: pl.DataFrame, classes: Sequence[str]) -> list[tuple[str, int, float]]:
-    """(label, rows, share of the rows) of every class, for a frame of id and label."""
+    """(label, rows, share of rows) of every class in a submission; of probabilities, the rows to expect."""
+    if frame.width > 2:
+        shares = frame.select(pl.col(list(classes)).cast(pl.Float64).mean()).row(0)
+        return [(c, round(s * len(frame)), s) for c, s in zip(classes, shares, strict=True)]
     labels = frame.to_series(1)
     counts = dict(labels.value_counts().iter_rows())
     return [(label, counts.get(label, 0), counts.get(label, 0) / max(1, len(labels))) for label in classes]
@@ -176,7 +214,7 @@ def file_name(time_utc: datetime, models: Sequence[str], cv: float | None) -> st
 
 
 def _check_ids(frame: pl.DataFrame, sample: Sample) -> None:
-    columns = [sample.id_column, sample.label_column]
+    columns = [sample.id_column, *sample.columns]
     if frame.columns != columns:
         raise SubmissionError(
             f"the submission has the columns {_names(frame.columns)}, not {_names(columns)}",

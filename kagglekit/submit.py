@@ -16,7 +16,7 @@ import requests
 
 from kagglekit import console, submission
 from kagglekit.config import Config, Network
-from kagglekit.ensemble.build import Ensemble
+from kagglekit.ensemble.made import Ensemble
 from kagglekit.errors import HostError, MissingError, SubmissionError
 from kagglekit.fetch import raw_archive
 from kagglekit.hosts.base import Host, SubmissionState
@@ -80,7 +80,7 @@ def draft(config: Config, workspace: Workspace, ensemble: Ensemble) -> tuple[pl.
         SubmissionError: as `write`.
     """
     sample = _sample(config, workspace)
-    frame = submission.build(sample, ensemble.predicted(config.labels.classes))
+    frame = submission.build(sample, ensemble.predicted(config))
     return frame, submission.check(frame, sample, config.labels.classes)
 
 
@@ -103,7 +103,7 @@ def take(config: Config, workspace: Workspace, path: Path) -> Written:
 
 def _sample(config: Config, workspace: Workspace) -> submission.Sample:
     archive = raw_archive(config, workspace, config.data.sample_submission)
-    return submission.read_sample(archive, config.submission.id, config.submission.label)
+    return submission.read_sample(archive, config.submission.id, submission.columns_of(config))
 
 
 def _keep(

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from kagglekit.calibration import Answers, Floats, calibrate, log_probs
 from kagglekit.config import Config
-from kagglekit.data.clips import PARTS
+from kagglekit.data.clips import PARTS, truth_of
+from kagglekit.metrics import METRICS, average_precisions, left_out, standard_error
 
 WORD_SHRINKAGE = 5.0  # p(1-p) / variance between words: about 0.15 / 0.03
 
@@ -45,7 +46,8 @@ class Score(NamedTuple):
     official: float | None
     """Accuracy on the data set's own validation list, where it has one."""
     parts: dict[str, float]
-    """Accuracy by part; never_heard is weighed over words."""
+    """Accuracy by part; never_heard is weighed over words. Average precision by class where a clip may have
+    several labels."""
     constant: tuple[str, ...]
     """Classes that are in the data but hardly ever predicted, or the one class predicted throughout."""
     gain: float = 0.0
@@ -112,6 +114,8 @@ def score(
     config: Config,
     test: Sequence[NDArray[np.floating[Any]]] = (),
     shift_limit: float | None = None,
+    *,
+    interval: bool = True,
 ) -> Score:
     """Judge OOF predictions.
 
@@ -122,7 +126,13 @@ def score(
         test: each fold's probabilities of the test clips (clips, classes), whose mean is submitted.
         shift_limit: what `shift` is at most, where models have learnt from the test's clips: they are surer
             of these, which says nothing of how easy they are.
+        interval: whether low and high are wanted, which for a metric of ranks takes time.
+
+    With several labels a clip it is the competition's metric of all clips alike: ranks have no prior, no
+    shift and no gain; `parts` are then average precisions by class.
     """
+    if config.separator is not None:
+        return _score_ranks(logits, clips, config, interval)
     classes = np.array(config.labels.classes)
     predicted = classes[np.asarray(logits).argmax(1)]
     label = clips["label"].to_numpy()
@@ -154,6 +164,32 @@ def score(
         gain=cv - oof - shift,
         shift=shift,
     )
+
+
+def _score_ranks(logits: NDArray[np.float32], clips: pl.DataFrame, config: Config, interval: bool) -> Score:
+    metric, truth = METRICS[config.competition.metric], truth_of(clips["label"], config)
+    value, margin = metric(truth, logits), 0.0
+    if interval:
+        groups = source_of(clips)
+        margin = 1.96 * standard_error(left_out(metric, truth, logits, groups))
+    by_class = average_precisions(truth, logits)
+    return Score(
+        cv=value,
+        low=max(value - margin, 0.0),
+        high=min(value + margin, 1.0),
+        plain=value,
+        official=None,
+        parts={n: float(p) for n, p in zip(config.labels.classes, by_class, strict=True) if p == p},
+        constant=tuple(
+            name for i, name in enumerate(config.labels.classes) if len(logits) and np.ptp(logits[:, i]) == 0
+        ),
+    )
+
+
+def source_of(clips: pl.DataFrame) -> NDArray[np.int64]:
+    """A number for each clip's speaker, (clips,); a clip without one is a source of its own."""
+    sources = clips.select(pl.coalesce("speaker", "clip_id")).to_series()
+    return np.unique(sources.to_numpy(), return_inverse=True)[1]
 
 
 def confidence_shift(oof: Answers, members: Sequence[NDArray[np.floating[Any]]]) -> float:

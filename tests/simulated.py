@@ -17,7 +17,7 @@ from kagglekit.data import clips as clip_table
 from kagglekit.data.ingest import STORE
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.store import StoreWriter
-from kagglekit.ensemble.build import WEIGHTS
+from kagglekit.ensemble.made import WEIGHTS
 from kagglekit.ledger import Entry, Ledger, host_name
 from kagglekit.training.loop import OOF, predictions
 from kagglekit.training.runs import HISTORY, METRICS, logits_of, score_key, softmax

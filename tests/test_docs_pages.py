@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import scenes
 import tiny
 import yaml
 from optuna.trial import FixedTrial
@@ -128,7 +129,7 @@ def make_birds(host: Path, hz: dict[str, float], rate: int, seconds: float) -> N
 
 
 def test_another_competition_needs_only_its_yaml(tmp_path: Path) -> None:
-    (block,) = blocks("another-competition.md", "yaml")
+    block, _ = blocks("another-competition.md", "yaml")
     Path("competition.yaml").write_text(block, encoding="utf-8")
     make_birds(tmp_path / "host", {"blackbird": 1500, "robin": 3000, "wren": 6000}, 22050, 2.0)
     done("fetch")
@@ -144,6 +145,20 @@ def test_another_competition_needs_only_its_yaml(tmp_path: Path) -> None:
     }
     assert clips["speaker"].n_unique() == 7  # six recordists, and null in the test
     done("submit", "--ensemble", "gru", "--upload", "--yes", "--set", "competition.local.grading_seconds=0")
+    *_, line = Path("submissions/leaderboard.jsonl").read_text(encoding="utf-8").splitlines()
+    assert '"COMPLETE"' in line
+
+
+def test_several_labels_a_clip_need_only_their_yaml(tmp_path: Path) -> None:
+    _, block = blocks("another-competition.md", "yaml")
+    scenes.make(tmp_path, clips=32, test_clips=8, rate=16_000)
+    Path("competition.yaml").write_text(block, encoding="utf-8")
+    done("fetch")
+    done("train", "--model", "tcresnet", *ONE_EPOCH, "--set", "train.batch_size=4")
+    done("cv")
+    done("ensemble")
+    instantly = ["--set", "competition.local.grading_seconds=0"]
+    done("submit", "--ensemble", "tcresnet", "--upload", "--yes", *instantly)
     *_, line = Path("submissions/leaderboard.jsonl").read_text(encoding="utf-8").splitlines()
     assert '"COMPLETE"' in line
 

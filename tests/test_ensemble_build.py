@@ -96,7 +96,7 @@ def test_predicted_labels_are_the_blends_argmax(competition: Competition, make_r
         for clip_id, p in members[0].items()
     }
     (made.folder / "test.parquet").unlink()  # another process may write its own there
-    assert dict(made.predicted(classes).rows()) == expected
+    assert dict(made.predicted(competition[0]).rows()) == expected
     assert len(set(expected.values())) > 1
 
 

@@ -206,7 +206,7 @@ def test_early_stopping_keeps_the_best_epoch(job: Job, monkeypatch: pytest.Monke
     cvs = iter([0.3, 0.8, 0.5, 0.6, 0.9])
     real, kept = loop.score, []
 
-    def scripted(logits: Any, clips: pl.DataFrame, config: Config) -> Score:
+    def scripted(logits: Any, clips: pl.DataFrame, config: Config, **options: bool) -> Score:
         kept.append(logits.copy())
         return real(logits, clips, config)._replace(cv=next(cvs))
 
@@ -224,7 +224,7 @@ def test_early_stopping_keeps_the_best_epoch(job: Job, monkeypatch: pytest.Monke
 
 def test_a_kill_after_the_epoch_that_ends_it_early(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     real = loop.score
-    monkeypatch.setattr(loop, "score", lambda *args: real(*args)._replace(cv=0.5))
+    monkeypatch.setattr(loop, "score", lambda *args, **options: real(*args, **options)._replace(cv=0.5))
     whole, cut = (job(name, epochs=4, patience=1) for name in ("whole", "cut"))
     train_fold(whole)
     with pytest.raises(Killed):

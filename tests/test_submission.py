@@ -24,7 +24,7 @@ from kagglekit.submission import (
 )
 
 CLASSES = ("yes", "no", "silence")
-SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", "label")
+SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", ("label",))
 PREDICTED = pl.DataFrame(
     {"clip_id": ["a.wav", "b.wav", "c.wav", "d.wav"], "label": ["yes", "no", "yes", "silence"]}
 )
@@ -40,13 +40,13 @@ def submission(**columns):
 def test_read_sample_of_a_csv(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_text(CSV)
-    assert read_sample(path, "fname", "label") == SAMPLE
+    assert read_sample(path, "fname", ("label",)) == SAMPLE
 
 
 def test_read_sample_keeps_ids_as_text_and_takes_windows_files(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_bytes(b"\xef\xbb\xbflabel,id\r\n0,007\r\n0,1e3\r\n")
-    assert read_sample(path, "id", "label").ids == ["007", "1e3"]
+    assert read_sample(path, "id", ("label",)).ids == ["007", "1e3"]
 
 
 def test_read_sample_of_an_archive_by_its_content(tmp_path):
@@ -54,7 +54,7 @@ def test_read_sample_of_an_archive_by_its_content(tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("sample_submission.csv", CSV)
         file.writestr("README.txt", "hello")
-    assert read_sample(path, "fname", "label") == SAMPLE
+    assert read_sample(path, "fname", ("label",)) == SAMPLE
 
 
 @pytest.mark.parametrize(("names", "count"), [(("readme.txt",), 0), (("a.csv", "b.csv"), 2)])
@@ -64,7 +64,7 @@ def test_read_sample_wants_one_csv_in_an_archive(tmp_path, names, count):
         for name in names:
             file.writestr(name, CSV)
     with pytest.raises(SubmissionError, match=f"sample.zip holds {count} CSV files"):
-        read_sample(path, "fname", "label")
+        read_sample(path, "fname", ("label",))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_read_sample_refuses(tmp_path, text, message):
     path = tmp_path / "sample.csv"
     path.write_text(text)
     with pytest.raises(SubmissionError, match=message) as caught:
-        read_sample(path, "fname", "label")
+        read_sample(path, "fname", ("label",))
     assert caught.value.hint and "\n" not in str(caught.value) + caught.value.hint
 
 
@@ -91,16 +91,16 @@ def test_read_sample_names_the_settings_of_its_columns(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_text(CSV)
     with pytest.raises(SubmissionError) as caught:
-        read_sample(path, "id", "label")
+        read_sample(path, "id", ("label",))
     assert "submission.id" in caught.value.hint and "submission.label" in caught.value.hint
 
 
 def test_read_sample_that_is_missing_or_cut_off(tmp_path):
     with pytest.raises(MissingError, match=r"no sample submission .*none.csv"):
-        read_sample(tmp_path / "none.csv", "fname", "label")
+        read_sample(tmp_path / "none.csv", "fname", ("label",))
     (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(ArchiveError):
-        read_sample(tmp_path / "cut.zip", "fname", "label")
+        read_sample(tmp_path / "cut.zip", "fname", ("label",))
 
 
 def test_build_follows_the_sample():
@@ -110,7 +110,7 @@ def test_build_follows_the_sample():
 
 
 def test_build_refuses_other_clips():
-    sample = Sample([f"{i}.wav" for i in range(1234)], "fname", "label")
+    sample = Sample([f"{i}.wav" for i in range(1234)], "fname", ("label",))
     with pytest.raises(SubmissionError) as caught:
         build(sample, PREDICTED)
     assert "1,234 of its 1,234 ids have no prediction ('0.wav', '1.wav', '2.wav', …)" in str(caught.value)
@@ -154,7 +154,7 @@ def test_check_suggests_the_class_that_was_meant():
 
 
 def test_check_warns_of_odd_balances():
-    sample = Sample([str(i) for i in range(10)], "fname", "label")
+    sample = Sample([str(i) for i in range(10)], "fname", ("label",))
     frame = pl.DataFrame({"fname": sample.ids, "label": ["yes"] * 9 + ["no"]})
     assert check(frame, sample, CLASSES) == ["'silence' is never predicted", "'yes' is 90% of the rows"]
 

@@ -15,7 +15,7 @@ import tiny
 
 from kagglekit import config_file
 from kagglekit.config import Config, Network
-from kagglekit.ensemble.build import Ensemble
+from kagglekit.ensemble.made import Ensemble
 from kagglekit.errors import HostError, MissingError, SubmissionError
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host

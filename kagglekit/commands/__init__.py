@@ -24,6 +24,21 @@ def open_workspace(args: argparse.Namespace) -> tuple[Config, Workspace]:
     return config, Workspace(config)
 
 
+def one_label_only(config: Config, verb: str) -> None:
+    """Refuse a verb that is about right and wrong answers, where a clip may have several.
+
+    Raises:
+        ConfigError: it may.
+    """
+    from kagglekit.errors import ConfigError
+
+    if config.separator is not None:
+        raise ConfigError(
+            f"{verb} is about clips with one label each, and these may have several",
+            hint="cv, ensemble and submit know competition.metric " + config.competition.metric,
+        )
+
+
 def command_line(args: argparse.Namespace, command: str = "") -> str:
     """`kagglekit ...` with the options this call was given."""
     options = ["-C", args.config] if args.config else []
@@ -58,11 +73,13 @@ def duration(text: str) -> float:
 
 def show_score(score: Score) -> list[str]:
     """A score in lines."""
+    from kagglekit.data.clips import PARTS
+
     parts = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in score.parts.items())
     official = "" if score.official is None else f", official validation list {score.official:.4f}"
     lines = [
         f"  CV {score.cv:.4f} (95 % {score.low:.4f} to {score.high:.4f}), plain {score.plain:.4f}{official}",
-        f"  by part: {parts}",
+        f"  by {'part' if set(score.parts) <= set(PARTS) else 'class'}: {parts}",
     ]
     if score.gain or score.shift:
         lines.insert(

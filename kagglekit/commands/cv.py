@@ -66,6 +66,9 @@ def run(args: argparse.Namespace) -> None:
         save(picture(sent), Path(args.scatter))
     prepared = prepare(config, workspace)
     runs = _chosen(config, workspace, prepared, args.models, args.run_names)
+    if config.separator is not None:
+        _show_ranks(config, runs, sent)
+        return
     explained = [_explain(config, prepared, run, args.prior == "estimated") for run in runs]
     explained.sort(key=lambda one: -one.why.score.cv)
     detailed = explained if args.models or args.run_names else explained[:1]
@@ -74,6 +77,34 @@ def run(args: argparse.Namespace) -> None:
     if args.scatter:
         lines.append(f"wrote {args.scatter}")
     console.result(_data(explained, args.prior, sent), lines)
+
+
+def _show_ranks(config: Config, runs: Sequence[Run], sent: Sequence[Entry]) -> None:
+    """Each run's metric, where a clip may have several labels: there is neither prior nor part to explain."""
+    from kagglekit import console
+    from kagglekit.commands import table
+
+    runs = sorted(runs, key=lambda run: -run.score.cv)
+    rows = [
+        [
+            f"{run.model}/{run.id}",
+            run.score.cv,
+            f"{run.score.low:.4f} to {run.score.high:.4f}",
+            f"{min(run.metrics['folds']):.4f} to {max(run.metrics['folds']):.4f}",
+        ]
+        for run in runs
+    ]
+    best = sorted(runs[0].score.parts.items(), key=lambda pair: pair[1])
+    data = [{"model": run.model, "run": run.id, **run.score.as_dict()} for run in runs]
+    console.result(
+        {"runs": data, "metric": config.competition.metric},
+        [
+            table("score", ["run", config.competition.metric, "95 %", "folds"], rows),
+            "95 %: by a jackknife over sources; folds: the lowest and the highest",
+            table(f"{rows[0][0]}, by class", ["class", "average precision"], [list(pair) for pair in best]),
+            *_against(sent),
+        ],
+    )
 
 
 def _chosen(

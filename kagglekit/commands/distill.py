@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import console, distill
-    from kagglekit.commands import next_command, open_workspace, show_score
+    from kagglekit.commands import next_command, one_label_only, open_workspace, show_score
     from kagglekit.commands.ensemble import check_choices
     from kagglekit.commands.train import describe_run
     from kagglekit.data.prepare import prepare
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.training.runs import best_runs
 
     config, workspace = open_workspace(args)
+    one_label_only(config, "distill")
     info(args.model)
     args.decision = "none"
     check_choices(args)

@@ -10,8 +10,8 @@ from kagglekit.commands import names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kagglekit.ensemble.build import Ensemble
     from kagglekit.ensemble.lab import Table
+    from kagglekit.ensemble.made import Ensemble
     from kagglekit.training.runs import Run
 
 EXAMPLE = """example:
@@ -61,14 +61,15 @@ def run(args: argparse.Namespace) -> None:
     prepared = prepare(config, workspace)
     runs = best_runs(config, workspace, prepared, args.models)
     made = build(config, workspace, prepared, runs, args.method, args.decision)
+    pairs = list(zip(made.tables, made.by_part, strict=True))
     console.result(
         {
             "name": made.name,
             "weights": weights_of(made),
             "method": made.method,
             "decision": made.decision,
-            "methods": _rows(made.tables[0], made.by_part[0]),
-            "decisions": _rows(made.tables[1], made.by_part[1]),
+            "methods": _rows(*pairs[0]),
+            "decisions": [row for pair in pairs[1:] for row in _rows(*pair)],
             **made.score.as_dict(),
             "folder": made.folder,
         },
@@ -143,7 +144,7 @@ def lab_tables(made: Ensemble) -> list[object]:
     from kagglekit.commands import table
 
     lines: list[object] = []
-    for judged, by_part, what in zip(made.tables, made.by_part, ("method", "decision"), strict=True):
+    for judged, by_part, what in zip(made.tables, made.by_part, ("method", "decision"), strict=False):
         parts = list(next(iter(by_part.values())))
         rows = [
             [

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import console, pseudo
-    from kagglekit.commands import next_command, open_workspace, show_score
+    from kagglekit.commands import next_command, one_label_only, open_workspace, show_score
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import load
     from kagglekit.models import info
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.training.runs import best_runs
 
     config, workspace = open_workspace(args)
+    one_label_only(config, "pseudo")
     info(args.model)
     prepared = prepare(config, workspace)
     runs = sorted(best_runs(config, workspace, prepared, args.teachers), key=lambda run: (run.model, run.id))

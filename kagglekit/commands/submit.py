@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kagglekit.config import Config
-    from kagglekit.ensemble.build import Ensemble
+    from kagglekit.ensemble.made import Ensemble
     from kagglekit.ledger import Entry
     from kagglekit.submit import Written
     from kagglekit.workspace import Workspace

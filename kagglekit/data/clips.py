@@ -3,7 +3,10 @@
 Columns: clip_id · split (train, silence, test) · row (in its split's store) · word · label · part
 (keyword, silence, heard, never_heard) · speaker · fold (that validates it; -1: left out) ·
 heldout_fold (that never hears its word; -1: none) · official (validation, testing, train, or null
-where the data set has no lists) · samples · rms · peak · sha1 · problem.
+where the data set has no lists) · samples · rms · peak · sha1 · problem; and windows, the rows that a clip
+has in the store from `row` on, where audio.longer makes it several.
+
+Where a clip may have several labels, `label` holds all of them with the competition's separator between.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kagglekit.config import Config
 from kagglekit.data.folds import grouped_folds, word_folds
@@ -24,13 +28,26 @@ COLUMNS = (
     *("clip_id", "split", "row", "word", "label", "part", "speaker", "fold", "heldout_fold", "official"),
     *("samples", "rms", "peak", "sha1", "problem"),
 )
+WINDOWS = "windows"
 
 
 def label_of(word: str | None, config: Config) -> str | None:
-    """The class of a spoken word; None where it has none (no filler class, or nobody knows the word)."""
+    """The class of a spoken word; None where it has none (no filler class, or nobody knows the word).
+
+    Of a cell with several labels, the classes among them; where there is none, "": a clip unlike all of them.
+    """
     if word is None:  # the label table lacks the clip, and it may well be a keyword
         return None
+    if config.separator is not None:
+        said = {name.strip() for name in word.split(config.separator)}
+        return config.separator.join(name for name in config.labels.targets if name in said)
     return word if word in config.labels.targets else config.labels.filler
+
+
+def truth_of(labels: pl.Series, config: Config) -> NDArray[np.bool_]:
+    """Which classes each clip is of, (clips, classes), where it may be of several."""
+    split = labels.str.split(config.separator or "")
+    return np.stack([split.list.contains(name).to_numpy() for name in config.labels.classes], axis=1)
 
 
 def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str] | None) -> pl.DataFrame:
@@ -55,9 +72,12 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
     table = facts.with_columns(split=pl.lit("train"), label=pl.Series(labels, dtype=pl.String))
     fold = np.full(len(facts), -1, dtype=np.int32)
     kept = table.filter(pl.Series(used))
-    missing = sorted(set(config.labels.targets) - set(kept["word"]))
+    words_found = kept["word"]
+    if config.separator is not None:
+        words_found = words_found.str.split(config.separator).explode()
+    missing = sorted(set(config.labels.targets) - set(words_found.str.strip_chars()))
     if missing:
-        found = sorted(set(kept["word"].drop_nulls()))
+        found = sorted(set(words_found.drop_nulls()))
         raise ConfigError(
             f"no training clip for {', '.join(missing)}",
             hint="check labels.targets and data.train_clips; words found: " + ", ".join(found[:12]),
@@ -75,7 +95,7 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
         heldout_fold=pl.col("word").replace_strict(heldout, default=-1, return_dtype=pl.Int32),
         official=_official(facts["clip_id"].to_list(), official),
     )
-    return _with_part(table, config).select(COLUMNS)
+    return _with_part(table, config).select(_columns(facts))
 
 
 def _official(clip_ids: list[str], lists: Mapping[str, str] | None) -> pl.Series:
@@ -101,7 +121,7 @@ def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int
         .replace_strict(dict(fold_of), return_dtype=pl.Int32),
         heldout_fold=pl.lit(-1, dtype=pl.Int32),
         official=pl.lit(None, dtype=pl.String),
-    ).select(COLUMNS)
+    ).select(_columns(facts))
 
 
 def test_table(facts: pl.DataFrame) -> pl.DataFrame:
@@ -115,7 +135,11 @@ def test_table(facts: pl.DataFrame) -> pl.DataFrame:
         fold=pl.lit(-1, dtype=pl.Int32),
         heldout_fold=pl.lit(-1, dtype=pl.Int32),
         official=pl.lit(None, dtype=pl.String),
-    ).select(COLUMNS)
+    ).select(_columns(facts))
+
+
+def _columns(facts: pl.DataFrame) -> list[str]:
+    return [*COLUMNS, *([WINDOWS] if WINDOWS in facts.columns else [])]
 
 
 def listed_clips(path: Path) -> set[str]:

@@ -43,6 +43,7 @@ _SCHEMA = {
     "sha1": pl.String,
     "problem": pl.String,
 }
+_WINDOWED = {**_SCHEMA, "windows": pl.Int64}  # the facts where audio.longer is windows
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Job(NamedTuple):
 
 
 class _Fact(NamedTuple):
-    """A row of facts.parquet; `_SCHEMA` in the same order."""
+    """A row of facts.parquet; `_WINDOWED` in the same order."""
 
     clip_id: str
     path: str
@@ -78,6 +79,7 @@ class _Fact(NamedTuple):
     peak: float
     sha1: str
     problem: str
+    windows: int
 
 
 def ingest(job: Job, data: Data, audio: Audio, *, stop: threading.Event | None = None) -> Ingested:
@@ -88,7 +90,8 @@ def ingest(job: Job, data: Data, audio: Audio, *, stop: threading.Event | None =
         store/         the clips (kagglekit.data.store), in archive order
         noise/         recordings without speech, whole, by file name (train)
         facts.parquet  a row for each clip: clip_id, path, word, speaker, row (in store/), samples, rms,
-                       peak, sha1, problem (kagglekit.data.wav, or "duplicate": content seen before)
+                       peak, sha1, problem (kagglekit.data.wav, or "duplicate": content seen before);
+                       where audio.longer is windows, how many a clip has, in store/ from row on
         validation_list.txt, testing_list.txt, label_table.csv   where the archive has them (train)
 
     A train clip's id is <folder>/<file>, a test clip's its file name; word and speaker are null in test.
@@ -151,6 +154,7 @@ class _Ingest:
         self.speaker = re.compile(data.speaker_pattern) if self.train and data.speaker_pattern else None
         self.files = self._files_to_keep() if self.train else {}
         self.facts: list[_Fact] = []
+        self.rows = 0
         self.noise: set[str] = set()
         self.ids: set[str] = set()
         self.contents: set[str] = set()
@@ -226,21 +230,25 @@ class _Ingest:
             self.contents.add(clip.sha1)
         word = path.parent.name if self.train and self.data.label_table is None else None
         match = self.speaker.search(path.name) if self.speaker is not None else None
+        windows = clip.rows if clip.rows.ndim == 2 else clip.rows[None]
         self.facts.append(
             _Fact(
                 clip_id=clip_id,
                 path=str(path),
                 word=word,
                 speaker=match[1] if match else None,
-                row=len(self.facts),
+                row=self.rows,
                 samples=clip.samples,
                 rms=clip.rms,
                 peak=clip.peak,
                 sha1=clip.sha1,
                 problem=problem,
+                windows=len(windows),
             )
         )
-        self.store.add(clip_id, clip.rows)
+        for window in windows:
+            self.store.add(clip_id, window)
+        self.rows += len(windows)
 
     def _claim(self, ids: set[str], clip_id: str) -> None:
         if clip_id in ids:
@@ -251,7 +259,9 @@ class _Ingest:
         ids.add(clip_id)
 
     def _finish(self) -> Ingested:
-        facts = pl.DataFrame(self.facts, schema=_SCHEMA, orient="row")
+        facts = pl.DataFrame(self.facts, schema=_WINDOWED, orient="row")
+        if self.audio.longer == "cut":
+            facts = facts.select(list(_SCHEMA))
         if self.train and self.data.label_table is not None:
             facts = _with_labels(facts, self.folder / LABEL_TABLE_FILE, self.data.label_table)
         facts.write_parquet(self.folder / FACTS_FILE)

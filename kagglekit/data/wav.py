@@ -9,8 +9,8 @@ Problems, most serious first; a clip has the first that applies:
     resampled   another sample rate
     converted   another encoding than 16-bit PCM wav, or more than one channel (averaged)
     clipped     at least 0.1 % of the samples at full scale
-    long        more samples than a clip has; cut at the end
-    short       fewer; padded with zeros
+    long        more samples than a clip has; cut at the end (no problem where audio.longer is windows)
+    short       fewer; padded with zeros (likewise)
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Clip(NamedTuple):
     """One decoded clip."""
 
     rows: Int16
-    """(audio.samples,) cut or padded with zeros."""
+    """(audio.samples,) cut or padded with zeros; (windows, audio.samples) where audio.longer is windows."""
     samples: int
     """Length at the target rate before that."""
     rms: float
@@ -88,6 +88,8 @@ def decode(data: bytes, audio: Audio) -> Clip:
     if samples < audio.samples:
         rows = np.zeros(audio.samples, np.int16)
         rows[:samples] = pcm
+    if audio.longer == "windows":
+        rows = windows(pcm, audio) if samples > audio.samples else rows[None]
     sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     if not samples:
         return Clip(rows, 0, 0.0, 0.0, sha1, problem)
@@ -97,11 +99,18 @@ def decode(data: bytes, audio: Audio) -> Clip:
     peak = max(-low, high)
     if not problem and peak >= FULL_SCALE - 1 and _share_at_full_scale(pcm) >= CLIPPED_SHARE:
         problem = "clipped"
-    if not problem and samples != audio.samples:
+    if not problem and samples != audio.samples and audio.longer == "cut":
         problem = "long" if samples > audio.samples else "short"
     scaled = pcm.astype(np.float32)
     rms = math.sqrt(float(scaled @ scaled) / samples) / FULL_SCALE
     return Clip(rows, samples, rms, peak / FULL_SCALE, sha1, problem)
+
+
+def windows(pcm: Int16, audio: Audio) -> Int16:
+    """A clip longer than a window as windows: (windows, audio.samples), the last one ending with the clip."""
+    last = len(pcm) - audio.samples
+    starts = [*range(0, last, audio.hop_samples), last]
+    return np.stack([pcm[start : start + audio.samples] for start in starts])
 
 
 def decode_whole(data: bytes, audio: Audio) -> Int16:

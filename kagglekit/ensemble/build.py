@@ -3,58 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit import tables
 from kagglekit.calibration import Answers
 from kagglekit.config import AUTO, Config
 from kagglekit.data.clips import PARTS
 from kagglekit.data.prepare import Prepared
-from kagglekit.ensemble import methods, unknown
+from kagglekit.ensemble import methods, ranks, unknown
 from kagglekit.ensemble.blends import Blend, Floats, log_of, softmax_of
 from kagglekit.ensemble.lab import Table, compare_decisions, compare_methods
+from kagglekit.ensemble.made import Ensemble, keep, read_members, record_of
 from kagglekit.ensemble.methods import METHODS, Oof
 from kagglekit.ensemble.unknown import Decision, measure_signs
-from kagglekit.errors import KagglekitError
-from kagglekit.training.loop import OOF, predictions
-from kagglekit.training.runs import TEST, Run, fold_logits, logits_of, rows_of, train_again
-from kagglekit.validation import Score, clip_weights, score
-from kagglekit.workspace import Workspace, key_of, locked, write_json
-
-WEIGHTS = "weights.json"
-MAX_NAME = 60  # characters of a folder's name
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Blended runs."""
-
-    name: str
-    runs: tuple[Run, ...]
-    weights: tuple[float, ...]
-    """Each run's part in the blend; they add up to 1."""
-    method: str
-    decision: str
-    tables: tuple[Table, ...]
-    """What was judged on the way: methods, then decisions; those that were named are judged alone."""
-    by_part: tuple[dict[str, dict[str, float]], ...]
-    """For each of `tables`: accuracy by name and part of the clips."""
-    score: Score
-    """Of OOF predictions by what was chosen and fitted on the other folds."""
-    folder: Path
-    test: pl.DataFrame
-    """clip_id and logits of every test clip: the folder's may by now be another process's."""
-
-    def predicted(self, classes: Sequence[str]) -> pl.DataFrame:
-        """clip_id and label of every test clip."""
-        labels = np.asarray(classes)[logits_of(self.test).argmax(1)]
-        return self.test.select("clip_id").with_columns(label=pl.Series(labels, dtype=pl.String))
+from kagglekit.training.runs import Run, fold_logits
+from kagglekit.validation import clip_weights, score
+from kagglekit.workspace import Workspace
 
 
 def best(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
@@ -109,11 +76,14 @@ def build(
         KagglekitError: runs with other clips, folds or classes, or with logits that are not finite.
     """
     runs = sorted(runs, key=lambda run: (run.model, run.id))
+    if config.separator is not None:
+        return ranks.build(config, workspace, prepared, runs, method, decision)
     library = load(config, prepared, runs)
     judged = judge(config, library, method, decision)
     chosen = [table.chosen for table in judged]
     blend, decide = fit(config, library, *chosen)
-    share = np.full(len(library.test_clips), 1 / len(library.test_clips))
+    tested = len(library.test_clips)
+    share = np.full(tested, 1 / tested)
     folds = []
     for number in range(config.validation.folds):
         logits = np.stack([fold_logits(run.folder, number) for run in runs])
@@ -121,16 +91,12 @@ def build(
     limits = [limit for run in runs if (limit := run.metrics.get("shift_limit")) is not None]
     honest = log_of(judged[1].of(chosen[1]).honest)
     result = score(honest, library.clips, config, folds, min(limits, default=None))
-    test = predictions(library.test_clips, log_of(np.mean(folds, axis=0)).astype(np.float32))
-    name = _name(runs)
-    folder = workspace.ensembles / name
     oof, weight = library.oof, library.oof.weight / library.oof.weight.sum()
-    blended = log_of(decide(blend(oof.probs), library.signs, weight)).astype(np.float32)
-    with locked(folder, name):
-        folder.mkdir(parents=True, exist_ok=True)
-        tables.write(predictions(library.clips, blended), folder / OOF)
-        tables.write(test, folder / TEST)
-        write_json(folder / WEIGHTS, _record(runs, blend, chosen, result))
+    blended = log_of(decide(blend(oof.probs), library.signs, weight))
+    record = record_of(runs, blend, chosen, result)
+    name, folder, test = keep(
+        workspace, runs, library.clips, library.test_clips, blended, log_of(np.mean(folds, axis=0)), record
+    )
     weights = tuple(float(w) for w in blend.weights)
     by_part = tuple(_by_part(table, library) for table in judged)
     return Ensemble(
@@ -144,16 +110,11 @@ def load(config: Config, prepared: Prepared, runs: Sequence[Run]) -> Library:
     Raises:
         KagglekitError: as `build`.
     """
-    _check(config, prepared, runs)
-    oof = [tables.read(run.folder / OOF, train_again(run.folder)).sort("clip_id") for run in runs]
-    test = [tables.read(run.folder / TEST, train_again(run.folder)).sort("clip_id") for run in runs]
-    _same_clips(runs, oof, prepared.clips.filter(pl.col("fold") >= 0), "OOF")
-    _same_clips(runs, test, prepared.clips.filter(pl.col("split") == "test"), "test")
-    clips = rows_of(oof[0], prepared.clips)
-    logits = np.stack([logits_of(table) for table in oof])
+    members = read_members(config, prepared, runs)
+    logits, clips = members.logits, members.clips
     target = _class_index(clips["label"].to_list(), config)
     predicted = Oof(softmax_of(logits), target, clip_weights(clips, config), clips["fold"].to_numpy())
-    return Library(predicted, measure_signs(logits), clips, test[0].select("clip_id"))
+    return Library(predicted, measure_signs(logits), clips, members.test_clips)
 
 
 def judge(config: Config, library: Library, method: str | None, decision: str | None) -> list[Table]:
@@ -199,54 +160,6 @@ def fit(config: Config, library: Library, method: str, decision: str) -> tuple[B
     return blend, unknown.fit(decision, answers, library.signs, len(config.labels.classes) - 1)
 
 
-def _name(runs: Sequence[Run]) -> str:
-    """`gru+2xtcresnet`, short enough for a file system."""
-    models = [run.model for run in runs]
-    counted = [f"{models.count(m)}x{m}" if models.count(m) > 1 else m for m in dict.fromkeys(models)]
-    name = "+".join(counted)
-    return name if len(name) <= MAX_NAME else f"{len(runs)}-runs-{key_of([run.id for run in runs])}"
-
-
 def _class_index(labels: list[str], config: Config) -> NDArray[np.int64]:
     index = {name: i for i, name in enumerate(config.labels.classes)}
     return np.array([index[label] for label in labels])
-
-
-def _record(runs: Sequence[Run], blend: Blend, chosen: Sequence[str], result: Score) -> dict[str, Any]:
-    members = [
-        {"model": run.model, "run": run.id, "weight": float(w), "cv": run.score.cv}
-        for run, w in zip(runs, blend.weights, strict=True)
-    ]
-    return {"members": members, "method": chosen[0], "decision": chosen[1], **result.as_dict()}
-
-
-def _check(config: Config, prepared: Prepared, runs: Sequence[Run]) -> None:
-    for run in runs:
-        if run.metrics["clips_key"] != prepared.key:
-            raise KagglekitError(
-                f"run {run.model}/{run.id} was trained on other clips or folds than the present ones",
-                hint=f"train it on these: kagglekit train --model {run.model}",
-            )
-        if run.metrics["classes"] != list(config.labels.classes):
-            raise KagglekitError(
-                f"run {run.model}/{run.id} knows the classes {', '.join(run.metrics['classes'])}",
-                hint=f"train it on those of competition.yaml: kagglekit train --model {run.model}",
-            )
-
-
-def _same_clips(
-    runs: Sequence[Run], predicted: Sequence[pl.DataFrame], clips: pl.DataFrame, what: str
-) -> None:
-    expected = clips["clip_id"].sort()
-    for run, table in zip(runs, predicted, strict=True):
-        if not table["clip_id"].equals(expected):
-            raise KagglekitError(
-                f"{what} predictions of {run.model}/{run.id} are of {len(table):,} clips, "
-                f"not of the {len(expected):,} there are",
-                hint=f"remove {run.folder} and train it again: kagglekit train --model {run.model}",
-            )
-        if not np.isfinite(logits_of(table)).all():
-            raise KagglekitError(
-                f"{what} predictions of {run.model}/{run.id} hold NaN or infinity",
-                hint=f"remove {run.folder} and train it again with a lower train.lr",
-            )

@@ -10,7 +10,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ import polars as pl
 from filelock import FileLock
 
 from kagglekit.config import Config
+from kagglekit.data.clips import truth_of
 from kagglekit.errors import HostError, KagglekitError
 from kagglekit.hosts.base import (
     Arrived,
@@ -32,7 +33,8 @@ from kagglekit.hosts.base import (
     pick_file,
     target_path,
 )
-from kagglekit.submission import read_sample
+from kagglekit.metrics import METRICS
+from kagglekit.submission import columns_of, read_sample
 
 CHUNK_BYTES = 1024**2
 USAGES = ("Public", "Private", "Ignored")
@@ -219,17 +221,36 @@ class LocalHost:
 
     def _grade(self, data: bytes) -> tuple[str, float | None, float | None]:
         """(error, public, private) of a submission's bytes; error is empty when they are well-formed."""
-        columns = self._config.submission
+        columns, guesses = self._config.submission, columns_of(self._config)
         try:
             table = _read_csv(data)
         except pl.exceptions.PolarsError as error:
             return f"Submission could not be read as CSV: {_first_line(error)}", None, None
-        problem = _problem(table, columns.id, columns.label, self._valid_ids)
+        problem = _problem(table, columns.id, guesses, self._valid_ids)
         if problem:
             return problem, None, None
+        if self._config.separator is not None:
+            return self._grade_ranks(table)
         joined = self._solution.join(table.select(id=columns.id, guess=columns.label), on="id")
         right = joined.select("usage", right=pl.col("guess") == pl.col("label"))
         return "", _share(right, "Public"), _share(right, "Private")
+
+    def _grade_ranks(self, table: pl.DataFrame) -> tuple[str, float | None, float | None]:
+        """The competition's metric of probabilities, one column a class."""
+        classes, metric = list(self._config.labels.classes), METRICS[self._config.competition.metric]
+        try:
+            guesses = table.select(
+                pl.col(self._config.submission.id).alias("id"), pl.col(classes).cast(pl.Float64)
+            )
+        except pl.exceptions.PolarsError as error:
+            return f"Submission contains values that are no numbers: {_first_line(error)}", None, None
+        joined = self._solution.join(guesses, on="id")
+        scores = []
+        for usage in ("Public", "Private"):
+            rows = joined.filter(pl.col("usage") == usage)
+            truth = truth_of(rows["label"], self._config)
+            scores.append(round(metric(truth, rows.select(classes).to_numpy()), 5) if len(rows) else None)
+        return "", scores[0], scores[1]
 
     @cached_property
     def _valid_ids(self) -> pl.Series:
@@ -237,7 +258,7 @@ class LocalHost:
         name, columns = self._config.data.sample_submission, self._config.submission
         pick_file(self.files(), name)
         try:
-            sample = read_sample(self._local.files / name, columns.id, columns.label)
+            sample = read_sample(self._local.files / name, columns.id, columns_of(self._config))
         except KagglekitError as error:
             raise HostError(str(error), hint=error.hint) from error
         return pl.Series(sample.ids, dtype=pl.String)
@@ -347,14 +368,14 @@ def _own_csv(data: bytes, name: str) -> pl.DataFrame:
         ) from error
 
 
-def _problem(table: pl.DataFrame, id_column: str, label_column: str, valid_ids: pl.Series) -> str:
+def _problem(table: pl.DataFrame, id_column: str, guesses: Sequence[str], valid_ids: pl.Series) -> str:
     """What Kaggle would say is wrong with a submission, or nothing."""
-    for column in (id_column, label_column):
+    for column in (id_column, *guesses):
         if column not in table.columns:
             return f"Submission must have a column '{column}', found {', '.join(table.columns)}"
     if len(table) != len(valid_ids):
         return f"Submission must have {len(valid_ids):,} rows, found {len(table):,}"
-    for column in (id_column, label_column):
+    for column in (id_column, *guesses):
         nulls = table[column].null_count()
         if nulls:
             return f"Submission contains {nulls:,} null values in column '{column}'"

@@ -278,7 +278,7 @@ def _bands(features: Features, sample_rate: int) -> list[int]:
 
 def _labels(draw: _Draw, config: Config, train: Train) -> None:
     """Label scheme and share of fillers."""
-    if train.labels in SCHEMES and not train.only:
+    if train.labels in SCHEMES and not train.only and config.separator is None:
         others = [scheme for scheme in SCHEMES if scheme != train.labels]
         draw.suggest_categorical("train.labels", [train.labels, *others])
     if config.labels.filler is not None:

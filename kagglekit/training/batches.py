@@ -14,7 +14,7 @@ from torch.nn import functional
 from kagglekit import models
 from kagglekit.config import Train
 from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join
-from kagglekit.training.dataset import Dataset, Head
+from kagglekit.training.dataset import Dataset, Head, windows_of
 from kagglekit.training.teaching import Lesson
 
 
@@ -38,6 +38,7 @@ class Batches:
         self.domain = DOMAINS[models.info(model).input]
         self.splits = clips["split"].to_numpy()
         self.rows = clips["row"].to_numpy().astype(np.int64)
+        self.windows = windows_of(clips)
         self.targets = head.targets(clips) if self.soft is None else self.soft.argmax(1)
         self.is_speech = torch.from_numpy((clips["part"] != "silence").to_numpy())
         self.chance = class_chance(clips, train.balance) if train.balance else None
@@ -54,13 +55,13 @@ class Batches:
         return min(len(self) * self.train.batch_size, len(self.rows))
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields x (batch, ...) and y (batch, outputs), rows of y adding up to 1."""
+        """Yields x (batch, ...) and y (batch, outputs); rows of y add up to 1 where a clip has one label."""
         train = self.train
         generator = torch.Generator().manual_seed((train.seed * 1000 + self.fold) * 10_000 + number)
         order = self._order(generator).numpy()
         for batch in range(len(self)):
             chosen = order[batch * train.batch_size : (batch + 1) * train.batch_size]
-            x = self.dataset.take(self.splits[chosen], self.rows[chosen])
+            x = self.dataset.take(self.splits[chosen], self._rows(chosen, generator))
             index = self.targets[chosen]
             speech = self.is_speech[chosen]
             x = self._clutter(x, ~speech, generator)
@@ -70,8 +71,16 @@ class Batches:
             y = self._soft(chosen, index)
             yield self._mixup(x, y, generator)
 
+    def _rows(self, chosen: NDArray[np.int64], generator: torch.Generator) -> NDArray[np.int64]:
+        """A row of each clip: of several windows one at random."""
+        count = self.windows[chosen]
+        if (count == 1).all():  # without a draw, so that other draws stay what they were
+            return self.rows[chosen]
+        drawn = torch.rand(len(chosen), generator=generator).numpy()
+        return self.rows[chosen] + np.minimum((drawn * count).astype(np.int64), count - 1)
+
     def _soft(self, chosen: NDArray[np.int64], index: Tensor) -> Tensor:
-        """(batch, outputs): one-hot, or a teacher's where the clip has stayed the word that it was."""
+        """(batch, outputs): one-hot, or a teacher's or the clip's several where it has stayed what it was."""
         y = functional.one_hot(index, len(self.head.outputs)).float()
         if self.soft is None:
             return y

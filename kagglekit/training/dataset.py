@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kagglekit.config import Audio, Features, Train
+from kagglekit.data.clips import WINDOWS
 from kagglekit.data.store import Store
 from kagglekit.features.logmel import FULL_SCALE, geometry, log_mel
 from kagglekit.training.decision import FLOOR, Rule, Thresholds, rule_for
@@ -79,10 +80,37 @@ class Dataset:
         ]
 
     def batches(self, clips: pl.DataFrame, size: int) -> Iterator[Tensor]:
-        """The inputs of `clips`, in their order."""
-        splits, rows = clips["split"].to_numpy(), clips["row"].to_numpy().astype(np.int64)
-        for start in range(0, len(clips), size):
+        """The inputs of `clips`, in their order, all windows of each."""
+        windows = windows_of(clips)
+        splits = np.repeat(clips["split"].to_numpy(), windows)
+        rows = np.repeat(clips["row"].to_numpy().astype(np.int64), windows) + places(windows)
+        for start in range(0, len(rows), size):
             yield self.take(splits[start : start + size], rows[start : start + size])
+
+
+def windows_of(clips: pl.DataFrame) -> NDArray[np.int64]:
+    """How many rows each clip has in its split's store, one after the other: (clips,)."""
+    if WINDOWS not in clips.columns:
+        return np.ones(len(clips), np.int64)
+    return clips[WINDOWS].fill_null(1).to_numpy().astype(np.int64)
+
+
+def places(windows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ... within each clip: [1, 3] -> [0, 0, 1, 2]."""
+    starts = np.cumsum(windows) - windows
+    return np.arange(windows.sum()) - np.repeat(starts, windows)
+
+
+def pool(logits: NDArray[np.float32], windows: NDArray[np.int64], head: Head) -> NDArray[np.float32]:
+    """What the windows of each clip say together: (windows, classes) -> (clips, classes)."""
+    if (windows == 1).all():
+        return logits
+    ends = np.cumsum(windows)
+    clips = [
+        head.mean(torch.from_numpy(logits[end - count : end])[:, None])[0]
+        for end, count in zip(ends, windows, strict=True)
+    ]
+    return torch.stack(clips).numpy()
 
 
 @dataclass(frozen=True)
@@ -103,6 +131,8 @@ class Head:
     """How classes without an output are given out; None: they are not."""
     thresholds: Thresholds | None = None
     """Of the rule; None: raw forms are wanted."""
+    separator: str | None = None
+    """Between the labels of a clip; None: each has one. With several, a logit is a yes or no to its class."""
 
     def collapse(self, logits: Tensor) -> Tensor:
         """(batch, outputs) -> (batch, classes): the logits, the log of summed probabilities, or the rule."""
@@ -129,6 +159,22 @@ class Head:
         assert self.rule is not None and self.thresholds is not None
         return torch.from_numpy(self.rule.apply(raw.numpy(), self.thresholds))
 
+    def mean(self, views: Tensor) -> Tensor:
+        """Logits that several views of a clip have in common: (views, clips, classes) -> (clips, classes)."""
+        if self.separator is not None:
+            return views.sigmoid().mean(0).logit(eps=1e-6)  # float32 has no less beside 1
+        # what a rule is for are logarithms already, which need not add up to 1
+        probs = views.softmax(2) if self.rule is None else views.exp()
+        return probs.mean(0).clamp(min=FLOOR).log()
+
+    def hot(self, clips: pl.DataFrame) -> Tensor | None:
+        """1 where a training clip is of a class, (clips, outputs); None where each is of one (`targets`)."""
+        if self.separator is None:
+            return None
+        labels = clips["label"].str.split(self.separator)
+        columns = [labels.list.contains(name).to_numpy() for name in self.outputs]
+        return torch.from_numpy(np.stack(columns, 1)).float()
+
     def targets(self, clips: pl.DataFrame) -> Tensor:
         """Output index of each training clip, int64 (clips,)."""
         index = {name: i for i, name in enumerate(self.outputs)}
@@ -146,6 +192,7 @@ def make_head(
     filler: str | None,
     silence: str | None = None,
     only: tuple[str, ...] = (),
+    separator: str | None = None,
 ) -> Head:
     """The outputs of a model trained on `clips`.
 
@@ -156,6 +203,7 @@ def make_head(
         filler: the class of DOUBLE; None: no such output.
         silence: the class that words_threshold does not train.
         only: classes that there are clips of; empty: all.
+        separator: between the labels of a clip that may have several.
     """
     class_index = {name: i for i, name in enumerate(classes)}
     if filler is not None and only and filler not in only:
@@ -163,7 +211,8 @@ def make_head(
     if labels in ("targets", "cascade"):
         outputs = tuple(name for name in classes if name in only) if only else classes
         double = None if filler is None else outputs.index(filler)
-        return Head(outputs, tuple(class_index[name] for name in outputs), classes, False, double)
+        class_of = tuple(class_index[name] for name in outputs)
+        return Head(outputs, class_of, classes, False, double, separator=separator)
     if labels == "words_threshold":
         clips = clips.filter(pl.col("label") != silence)
     pairs = dict(sorted(clips.select("word", "label").unique().iter_rows()))

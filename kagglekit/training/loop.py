@@ -22,7 +22,7 @@ from kagglekit.processes import cores
 from kagglekit.training import checkpoint
 from kagglekit.training.augment import shift
 from kagglekit.training.batches import Batches
-from kagglekit.training.dataset import Dataset, Head
+from kagglekit.training.dataset import Dataset, Head, pool, windows_of
 from kagglekit.training.optimizers import (
     Ema,
     clip_gradients,
@@ -132,7 +132,7 @@ def train_fold(job: Fold, report: Report | None = None, team: Team = ALONE) -> p
             seconds = time.perf_counter() - started
             with ema.applied(model):
                 logits_val = predict_together(team, model, job, judged)
-            result = score(logits_val, judged, job.config)
+            result = score(logits_val, judged, job.config, interval=False)
             history.append(
                 {
                     "fold": job.number,
@@ -256,10 +256,13 @@ def predict(
     parts = []
     # networks that hear waveforms are large: what memory holds to train on, it holds to predict
     size = min(EVAL_BATCH, train.batch_size) if dataset.hears_waveforms else EVAL_BATCH
+    windows = windows_of(clips)
+    share = len(clips) / max(windows.sum(), 1)
     for x in dataset.batches(clips, size):
         parts.append(classify(model, x, head, train, dataset.rate))
-        advance(len(x))
-    return np.concatenate(parts) if parts else np.empty((0, len(head.classes)), np.float32)
+        advance(len(x) * share)
+    logits = np.concatenate(parts) if parts else np.empty((0, len(head.classes)), np.float32)
+    return pool(logits, windows, head)
 
 
 @torch.inference_mode()
@@ -282,10 +285,7 @@ def classify(model: nn.Module, x: Tensor, head: Head, train: Train, rate: float)
         views.append(head.collapse(logits.float().cpu()))
     if len(views) == 1:
         return views[0].numpy()
-    together = torch.stack(views)
-    # what a rule is for are logarithms already, which need not add up to 1
-    probs = together.softmax(2) if head.rule is None else together.exp()
-    return probs.mean(0).clamp(min=1e-12).log().numpy()
+    return head.mean(torch.stack(views)).numpy()
 
 
 def predict_together(team: Team, model: nn.Module, job: Fold, clips: pl.DataFrame) -> NDArray[np.float32]:
@@ -379,4 +379,5 @@ def describe(job: Fold, model: nn.Module, history: list[dict[str, Any]]) -> dict
         "train": job.plan.train.model_dump(),
         "fold": job.number,
         "history": history,
+        **({} if job.head.separator is None else {"separator": job.head.separator}),
     }

@@ -77,6 +77,9 @@ def loss_of(logits: Tensor, y: Tensor, train: Train) -> Tensor:
     """The loss between logits (batch, outputs) and soft targets y (batch, outputs)."""
     if train.loss == "mse":  # between probabilities and one-hot labels, as the report had it
         return functional.mse_loss(logits.softmax(1), y)
+    if train.loss == "bce":
+        smooth = y + train.label_smoothing * (0.5 - y)
+        return functional.binary_cross_entropy_with_logits(logits, smooth)
     return functional.cross_entropy(logits, y, label_smoothing=train.label_smoothing)
 
 

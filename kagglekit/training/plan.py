@@ -89,6 +89,13 @@ def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) 
 def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
     """Check that the label scheme is possible; a cascade is a scheme and the name of a model in one."""
     labels, classes = config.labels, config.labels.classes
+    if config.separator is not None:
+        return model, _several(train)
+    if train.loss == "bce":
+        raise ConfigError(
+            "train.loss bce is of competitions with several labels a clip",
+            hint="name data.label_table.separator, or set train.loss: crossentropy",
+        )
     if model.startswith(models.CASCADE):
         train = train.model_copy(update={"labels": "cascade"})
     elif train.labels == "cascade":
@@ -121,6 +128,26 @@ def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
     if train.only:  # in whatever order they are named, they are the same run
         train = train.model_copy(update={"only": tuple(name for name in classes if name in train.only)})
     return model, train
+
+
+def _several(train: Train) -> Train:
+    """The training of clips that may have several labels: each class a yes or no.
+
+    Raises:
+        ConfigError: something set is of clips with one label each.
+    """
+    for name, value, usual in (
+        ("labels", train.labels, ("targets", "words")),
+        ("loss", train.loss, ("bce", "crossentropy")),
+        ("only", train.only, ((),)),
+        ("teaching", train.teaching, ("",)),
+    ):
+        if value not in usual:
+            raise ConfigError(
+                f"train.{name}: {value} is of clips with one label each, and these may have several",
+                hint=f"leave train.{name} out",
+            )
+    return train.model_copy(update={"labels": "targets", "loss": "bce"})
 
 
 def with_epochs(plan: Plan, epochs: int) -> Plan:

@@ -75,7 +75,9 @@ def head_for(config: Config, prepared: Prepared, plan: Plan) -> Head:
     if train.labels == "zero_shot":
         return zero_shot_head(labels, plan)
     used = training_view(prepared.clips, train, labels.silence).filter(pl.col("fold") >= 0)
-    return make_head(used, labels.classes, train.labels, labels.filler, labels.silence, train.only)
+    return make_head(
+        used, labels.classes, train.labels, labels.filler, labels.silence, train.only, config.separator
+    )
 
 
 def clips_key(prepared: Prepared, plan: Plan) -> str:
@@ -141,7 +143,7 @@ def train_run(
         (folder / SETTINGS).write_text(yaml.safe_dump(_plain(settings), sort_keys=False), encoding="utf-8")
         dataset = make_dataset(config, workspace, prepared, plan)
         head = head_for(config, prepared, plan)
-        warn_of_rare(dataset.clips, plan.train.only or config.labels.classes)
+        warn_of_rare(dataset.clips, plan.train.only or config.labels.classes, config.separator)
         folds = [
             Fold(config, plan, dataset, head, number, folder / f"fold_{number}")
             for number in range(config.validation.folds)
@@ -239,9 +241,12 @@ def _train_apart(job: tuple[Config, Plan, int, Path]) -> None:
         train_within_memory(Fold(config, plan, dataset, head, number, folder))
 
 
-def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str]) -> None:
+def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str], separator: str | None = None) -> None:
     """Say of which classes there is too little to learn, or to judge, in every fold."""
-    used = clips.filter(pl.col("fold") >= 0).group_by("label").agg(pl.len(), pl.col("fold").unique())
+    used = clips.filter(pl.col("fold") >= 0)
+    if separator is not None:
+        used = used.with_columns(pl.col("label").str.split(separator)).explode("label")
+    used = used.group_by("label").agg(pl.len(), pl.col("fold").unique())
     counts = {label: (count, folds) for label, count, folds in used.rows()}
     for name in classes:
         count, folds = counts.get(name, (0, []))

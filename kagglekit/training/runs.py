@@ -58,6 +58,12 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     return result
 
 
+def sigmoid(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Logits of a yes or no each -> probabilities."""
+    result: NDArray[np.float64] = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    return result
+
+
 def train_again(folder: Path) -> str:
     """The hint about a damaged file of a run."""
     return f"remove the folder {folder} and train it again: kagglekit train --model {folder.parent.name}"
@@ -90,6 +96,7 @@ def load_fold(folder: Path) -> tuple[torch.nn.Module, Head, dict[str, Any]]:
         double=None,
         rule=rule_for(meta["train"]["labels"], len(meta["classes"]), meta["class_of"]),
         thresholds=decision and decision[1],
+        separator=meta.get("separator"),
     )
     return model, head, meta
 
@@ -127,7 +134,14 @@ def fold_logits(run: Path, fold: int) -> NDArray[np.float32]:
 
 def fold_probs(run: Path, fold: int) -> NDArray[np.float64]:
     """One fold's probabilities of the test clips, (clips, classes), by clip_id."""
-    return softmax(fold_logits(run, fold))
+    logits = fold_logits(run, fold)
+    return softmax(logits) if separator_of(run) is None else sigmoid(logits)
+
+
+def separator_of(run: Path) -> str | None:
+    """Between the labels of a clip, where a run's clips may have several."""
+    separator: str | None = read_meta(run / "fold_0").get("separator")
+    return separator
 
 
 def mean_test(config: Config, run: Path) -> pl.DataFrame:
@@ -135,7 +149,10 @@ def mean_test(config: Config, run: Path) -> pl.DataFrame:
     folds = range(config.validation.folds)
     clips = tables.read(run / "fold_0" / TEST, train_again(run)).sort("clip_id")
     probs = np.mean([fold_probs(run, number) for number in folds], axis=0)
-    return predictions(clips, np.log(probs + 1e-12).astype(np.float32))
+    logits = np.log(probs + 1e-12)
+    if separator_of(run) is not None:
+        logits -= np.log1p(1e-12 - probs)
+    return predictions(clips, logits.astype(np.float32))
 
 
 def assemble(config: Config, prepared: Prepared, folder: Path) -> None:
@@ -201,7 +218,9 @@ def measure(config: Config, prepared: Prepared, folder: Path, facts: Mapping[str
     limit = facts.get("shift_limit")
     result = score(logits_of(oof), rows_of(oof, prepared.clips), config, test, limit)
     parts = [oof.filter(pl.col("fold") == number) for number in range(config.validation.folds)]
-    folds = [score(logits_of(part), rows_of(part, prepared.clips), config).cv for part in parts]
+    folds = [
+        score(logits_of(part), rows_of(part, prepared.clips), config, interval=False).cv for part in parts
+    ]
     scores = {**result.as_dict(), "folds": folds, "score_key": score_key(config)}
     write_json(folder / METRICS, {**facts, **scores})
     return load_run(folder)

@@ -35,7 +35,8 @@ class Lesson(NamedTuple):
 
     clips: pl.DataFrame
     targets: Tensor | None
-    """(clips, outputs), rows adding up to 1; None: the labels alone."""
+    """(clips, outputs), rows adding up to 1, or each a yes or no where a clip has several labels; None: the
+    labels alone."""
 
 
 def folder_of(workspace: Workspace, key: str) -> Path:
@@ -101,7 +102,7 @@ def lesson(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head) -> L
         MissingError: the fold's table is damaged.
     """
     if folder is None:
-        return Lesson(clips, None)
+        return Lesson(clips, head.hot(clips))
     taught = tables.read(table_path(folder, fold), f"remove {folder} and make it again")
     own = functional.one_hot(head.targets(clips), len(head.outputs)).float()
     known = clips.select("clip_id").with_row_index("at").join(taught, on="clip_id", maintain_order="left")

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from kagglekit import console, tables
 from kagglekit.cluster import Shards
 from kagglekit.config import Config, Train
+from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
-from kagglekit.training.dataset import Dataset
+from kagglekit.training.dataset import Dataset, places, pool, windows_of
 from kagglekit.training.inputs import heard
 from kagglekit.training.loop import EVAL_BATCH, META, WEIGHTS, classify, device, predict, predictions
 from kagglekit.training.runs import TEST, load_fold, mean_test, read_meta
@@ -69,9 +70,12 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
             for part in shards.run(partial(_logits, weights), "test"):
                 parts.append(part)
                 advance(len(part))
-        logits = np.concatenate(parts)[clips["row"].to_numpy()]
+        logits = np.concatenate(parts)
+        windows, head = windows_of(clips), load_fold(paths[0].parent)[1]
+        rows = np.repeat(clips["row"].to_numpy(), windows) + places(windows)
         for place, number in enumerate(missing):
-            tables.write(predictions(clips, logits[:, place]), paths[number])
+            pooled = pool(logits[rows, place], windows, head)
+            tables.write(predictions(clips, pooled), paths[number])
     for path in paths.values():
         if not path.is_file():
             link(paths[0], path)
@@ -79,7 +83,8 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
 
 
 def _test_clips(clips: pl.DataFrame) -> pl.DataFrame:
-    return clips.filter(pl.col("split") == "test").select("clip_id", "split", "row")
+    columns = [name for name in ("clip_id", "split", "row", WINDOWS) if name in clips.columns]
+    return clips.filter(pl.col("split") == "test").select(columns)
 
 
 def _logits(

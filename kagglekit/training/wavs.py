@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ import torch
 from kagglekit.config import Audio, Train
 from kagglekit.data import wav
 from kagglekit.errors import AudioError
+from kagglekit.training.dataset import pool
 from kagglekit.training.inputs import heard
 from kagglekit.training.loop import classify
-from kagglekit.training.runs import Run, load_fold, read_meta, softmax
+from kagglekit.training.runs import Run, load_fold, read_meta, sigmoid, softmax
 
 MAX_BYTES = 100_000_000
 
@@ -28,11 +30,14 @@ def predict_wavs(run: Run, paths: Sequence[Path]) -> dict[str, dict[str, float]]
     folds = [run.folder / f"fold_{number}" for number in range(len(run.metrics["folds"]))]
     meta = read_meta(folds[0])
     audio = Audio(**meta["audio"])
-    x, rate = heard(meta, torch.from_numpy(np.stack([_read(path, audio) for path in paths])))
+    clips = [np.atleast_2d(_read(path, audio)) for path in paths]
+    windows = np.array([len(clip) for clip in clips])
+    x, rate = heard(meta, torch.from_numpy(np.concatenate(clips)))
     probs: list[np.ndarray[tuple[int, int], np.dtype[np.float64]]] = []
     for fold in folds:
         model, head, meta = load_fold(fold)
-        probs.append(softmax(classify(model, x, head, Train(**meta["train"]), rate)))
+        logits = pool(classify(model, x, head, Train(**meta["train"]), rate), windows, head)
+        probs.append(softmax(logits) if head.separator is None else sigmoid(logits))
     mean = np.mean(probs, axis=0)
     return {
         str(path): {head.classes[i]: float(row[i]) for i in np.argsort(-row)}
@@ -40,7 +45,7 @@ def predict_wavs(run: Run, paths: Sequence[Path]) -> dict[str, dict[str, float]]
     }
 
 
-def _read(path: Path, audio: Audio) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
+def _read(path: Path, audio: Audio) -> np.ndarray[Any, np.dtype[np.int16]]:
     if not path.is_file():
         raise AudioError(f"there is no file {path}", hint="check the path")
     if path.stat().st_size > MAX_BYTES:

@@ -1,0 +1,157 @@
+"""What an ensemble is, and what its members predicted: read, checked, and kept once blended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kagglekit import tables
+from kagglekit.config import Config
+from kagglekit.data.prepare import Prepared
+from kagglekit.ensemble.blends import Blend
+from kagglekit.ensemble.lab import Table
+from kagglekit.errors import KagglekitError
+from kagglekit.training.loop import OOF, predictions
+from kagglekit.training.runs import TEST, Run, logits_of, rows_of, sigmoid, train_again
+from kagglekit.validation import Score
+from kagglekit.workspace import Workspace, key_of, locked, write_json
+
+WEIGHTS = "weights.json"
+MAX_NAME = 60  # characters of a folder's name
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Blended runs."""
+
+    name: str
+    runs: tuple[Run, ...]
+    weights: tuple[float, ...]
+    """Each run's part in the blend; they add up to 1."""
+    method: str
+    decision: str
+    tables: tuple[Table, ...]
+    """What was judged on the way: methods, then decisions; those that were named are judged alone."""
+    by_part: tuple[dict[str, dict[str, float]], ...]
+    """For each of `tables`: accuracy by name and part of the clips."""
+    score: Score
+    """Of OOF predictions by what was chosen and fitted on the other folds."""
+    folder: Path
+    test: pl.DataFrame
+    """clip_id and logits of every test clip: the folder's may by now be another process's."""
+
+    def predicted(self, config: Config) -> pl.DataFrame:
+        """clip_id and what is submitted of every test clip: its label, or the probability of each class."""
+        clips, logits, classes = self.test.select("clip_id"), logits_of(self.test), config.labels.classes
+        if config.separator is not None:
+            return clips.with_columns(pl.DataFrame(sigmoid(logits), schema=list(classes)))
+        labels = pl.Series(config.submission.label, np.asarray(classes)[logits.argmax(1)], pl.String)
+        return clips.with_columns(labels)
+
+
+class Members(NamedTuple):
+    """What some runs predicted, in one order."""
+
+    logits: NDArray[np.float32]
+    """(runs, clips, classes), of OOF."""
+    clips: pl.DataFrame
+    """Rows of the clips table, one for each OOF clip."""
+    test_clips: pl.DataFrame
+    """clip_id of each test clip."""
+
+
+def read_members(config: Config, prepared: Prepared, runs: Sequence[Run]) -> Members:
+    """The predictions of runs, in the order given.
+
+    Raises:
+        KagglekitError: runs with other clips, folds or classes, or with logits that are not finite.
+    """
+    _check(config, prepared, runs)
+    oof = [tables.read(run.folder / OOF, train_again(run.folder)).sort("clip_id") for run in runs]
+    test = [tables.read(run.folder / TEST, train_again(run.folder)).sort("clip_id") for run in runs]
+    _same_clips(runs, oof, prepared.clips.filter(pl.col("fold") >= 0), "OOF")
+    _same_clips(runs, test, prepared.clips.filter(pl.col("split") == "test"), "test")
+    logits = np.stack([logits_of(table) for table in oof])
+    return Members(logits, rows_of(oof[0], prepared.clips), test[0].select("clip_id"))
+
+
+def keep(
+    workspace: Workspace,
+    runs: Sequence[Run],
+    clips: pl.DataFrame,
+    test_clips: pl.DataFrame,
+    blended: NDArray[np.floating[Any]],
+    test: NDArray[np.floating[Any]],
+    record: dict[str, Any],
+) -> tuple[str, Path, pl.DataFrame]:
+    """Write an ensemble's folder: its name, its place, and the table of test logits.
+
+    Args:
+        workspace, runs: of what it is made.
+        clips, test_clips: of OOF, and of the test.
+        blended, test: logits (clips, classes) of OOF and of the test clips.
+        record: what weights.json holds.
+    """
+    name = _name(runs)
+    folder, table = workspace.ensembles / name, predictions(test_clips, test.astype(np.float32))
+    with locked(folder, name):
+        folder.mkdir(parents=True, exist_ok=True)
+        tables.write(predictions(clips, blended.astype(np.float32)), folder / OOF)
+        tables.write(table, folder / TEST)
+        write_json(folder / WEIGHTS, record)
+    return name, folder, table
+
+
+def record_of(runs: Sequence[Run], blend: Blend, chosen: Sequence[str], result: Score) -> dict[str, Any]:
+    """What weights.json says: the members, what was chosen, and the score."""
+    members = [
+        {"model": run.model, "run": run.id, "weight": float(w), "cv": run.score.cv}
+        for run, w in zip(runs, blend.weights, strict=True)
+    ]
+    return {"members": members, "method": chosen[0], "decision": chosen[1], **result.as_dict()}
+
+
+def _name(runs: Sequence[Run]) -> str:
+    """`gru+2xtcresnet`, short enough for a file system."""
+    models = [run.model for run in runs]
+    counted = [f"{models.count(m)}x{m}" if models.count(m) > 1 else m for m in dict.fromkeys(models)]
+    name = "+".join(counted)
+    return name if len(name) <= MAX_NAME else f"{len(runs)}-runs-{key_of([run.id for run in runs])}"
+
+
+def _check(config: Config, prepared: Prepared, runs: Sequence[Run]) -> None:
+    for run in runs:
+        if run.metrics["clips_key"] != prepared.key:
+            raise KagglekitError(
+                f"run {run.model}/{run.id} was trained on other clips or folds than the present ones",
+                hint=f"train it on these: kagglekit train --model {run.model}",
+            )
+        if run.metrics["classes"] != list(config.labels.classes):
+            raise KagglekitError(
+                f"run {run.model}/{run.id} knows the classes {', '.join(run.metrics['classes'])}",
+                hint=f"train it on those of competition.yaml: kagglekit train --model {run.model}",
+            )
+
+
+def _same_clips(
+    runs: Sequence[Run], predicted: Sequence[pl.DataFrame], clips: pl.DataFrame, what: str
+) -> None:
+    expected = clips["clip_id"].sort()
+    for run, table in zip(runs, predicted, strict=True):
+        if not table["clip_id"].equals(expected):
+            raise KagglekitError(
+                f"{what} predictions of {run.model}/{run.id} are of {len(table):,} clips, "
+                f"not of the {len(expected):,} there are",
+                hint=f"remove {run.folder} and train it again: kagglekit train --model {run.model}",
+            )
+        if not np.isfinite(logits_of(table)).all():
+            raise KagglekitError(
+                f"{what} predictions of {run.model}/{run.id} hold NaN or infinity",
+                hint=f"remove {run.folder} and train it again with a lower train.lr",
+            )

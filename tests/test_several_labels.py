@@ -1,0 +1,303 @@
+"""A competition in which a clip may have several labels and any length, from its YAML alone."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import scenes
+import torch
+
+from kagglekit import config_file
+from kagglekit.cli import main
+from kagglekit.config import Audio
+from kagglekit.data.clips import truth_of
+from kagglekit.data.wav import windows
+from kagglekit.errors import ConfigError
+from kagglekit.metrics import (
+    average_precisions,
+    left_out,
+    lwlrap,
+    mean_average_precision,
+    standard_error,
+)
+from kagglekit.training.dataset import Head, places, pool
+from kagglekit.training.runs import load_run, logits_of, rows_of, sigmoid
+
+RNG = np.random.default_rng(0)
+
+
+# --- metrics ---
+
+
+def precision_of_pair(truth: np.ndarray, scores: np.ndarray, label: int) -> float:
+    """By the definition: of the labels ranked as high as this one or higher, the share that is right."""
+    above = [name for name in range(len(scores)) if scores[name] >= scores[label]]
+    return sum(bool(truth[name]) for name in above) / len(above)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_lwlrap_is_its_definition(ties: bool) -> None:
+    truth, scores = RNG.random((50, 7)) < 0.3, RNG.random((50, 7))
+    scores = scores.round(1) if ties else scores
+    pairs = [
+        precision_of_pair(truth[clip], scores[clip], label)
+        for clip, label in zip(*np.nonzero(truth), strict=True)
+    ]
+    assert lwlrap(truth, scores) == pytest.approx(np.mean(pairs), abs=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_average_precision_is_the_area_in_steps(ties: bool) -> None:
+    truth, scores = RNG.random((60, 3)) < 0.4, RNG.random((60, 3))
+    scores = scores.round(1) if ties else scores
+    for name, found in enumerate(average_precisions(truth, scores)):
+        area, recall = 0.0, 0.0
+        for limit in sorted(set(scores[:, name]), reverse=True):  # each a threshold, as scikit-learn has it
+            chosen = scores[:, name] >= limit
+            hits = (truth[:, name] & chosen).sum()
+            now = hits / truth[:, name].sum()
+            area += (now - recall) * hits / chosen.sum()
+            recall = now
+        assert found == pytest.approx(area, abs=1e-12)
+
+
+def test_metrics_of_the_best_the_worst_and_nothing() -> None:
+    truth = np.array([[True, False, True], [False, True, False]])
+    assert lwlrap(truth, truth.astype(float)) == mean_average_precision(truth, truth.astype(float)) == 1.0
+    assert lwlrap(truth, 1.0 - truth) == pytest.approx((2 / 3 + 2 / 3 + 1 / 3) / 3)
+    nothing = np.zeros((2, 3), bool)
+    assert lwlrap(nothing, RNG.random((2, 3))) == mean_average_precision(nothing, RNG.random((2, 3))) == 0.0
+    one = np.array([[True, False], [False, False]])
+    assert np.isnan(
+        average_precisions(one, RNG.random((2, 2)))[1]
+    )  # a class without clips counts for nothing
+
+
+def test_the_jackknifes_error_is_that_of_a_mean() -> None:
+    """Of a plain mean, the delete-one jackknife is the usual standard error."""
+    values = RNG.random((20, 1))
+    truth = np.ones((20, 1), bool)
+    without = left_out(lambda _, scores: float(scores.mean()), truth, values, np.arange(20))
+    assert standard_error(without) == pytest.approx(values.std(ddof=1) / 20**0.5)
+
+
+# --- windows ---
+
+
+@pytest.mark.parametrize(
+    ("samples", "starts"),
+    [(101, [0, 1]), (150, [0, 50]), (151, [0, 50, 51]), (320, [0, 50, 100, 150, 200, 220])],
+)
+def test_windows_cover_a_clip_and_end_with_it(samples: int, starts: list[int]) -> None:
+    audio = Audio(sample_rate=1000, seconds=0.1, longer="windows")
+    pcm = np.arange(samples, dtype=np.int16)
+    np.testing.assert_array_equal(windows(pcm, audio)[:, 0], starts)
+    assert windows(pcm, audio)[-1, -1] == samples - 1
+
+
+def test_audio_that_is_cut_keeps_the_keys_that_caches_have() -> None:
+    assert set(Audio().model_dump()) == {"sample_rate", "seconds"}
+    assert set(Audio(longer="windows", hop_seconds=0.2).model_dump()) > {"longer", "hop_seconds"}
+
+
+def test_windows_of_a_clip_speak_together() -> None:
+    counts = np.array([1, 3])
+    assert places(counts).tolist() == [0, 0, 1, 2]
+    logits = RNG.normal(0, 2, (4, 2)).astype(np.float32)
+    several = Head(("a", "b"), (0, 1), ("a", "b"), False, None, separator=",")
+    pooled = pool(logits, counts, several)
+    np.testing.assert_allclose(sigmoid(pooled)[1], sigmoid(logits[1:]).mean(0), rtol=1e-5)
+    one = Head(("a", "b"), (0, 1), ("a", "b"), False, None)
+    together = torch.from_numpy(pool(logits, counts, one)).softmax(1)
+    np.testing.assert_allclose(together[1], torch.from_numpy(logits[1:]).softmax(1).mean(0), rtol=1e-5)
+
+
+def test_what_is_certain_stays_finite() -> None:
+    sure = Head(("a",), (0,), ("a",), False, None, separator=",").mean(torch.tensor([[[80.0]], [[90.0]]]))
+    assert torch.isfinite(sure).all() and sure > 10
+
+
+# --- the whole job ---
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models, trained."""
+    yaml = scenes.make(tmp_path_factory.mktemp("street"))
+    assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
+    assert main(["-C", str(yaml), "--quiet", "train", "--model", "tcresnet,gru"]) == 0
+    return yaml
+
+
+@pytest.fixture
+def yaml(trained: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained.parent, tmp_path / "street")
+    return tmp_path / "street" / trained.name
+
+
+def told(yaml: Path, capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, object]:
+    """What a command says as JSON."""
+    capsys.readouterr()
+    assert main(["-C", str(yaml), "--quiet", "--json", *argv]) == 0
+    found: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return found
+
+
+def test_it_learns_what_is_in_a_clip(trained: Path) -> None:
+    """Chance, ranks drawn by lot, is at 0.72 of LWLRAP where half of four labels are right."""
+    for path in (trained.parent / ".kagglekit/runs").glob("*/*/metrics.json"):
+        run = load_run(path.parent)
+        assert run.score.cv > 0.85 and run.score.low < run.score.cv < run.score.high
+        assert set(run.score.parts) == set(scenes.SOUNDS) and (run.score.gain, run.score.shift) == (0.0, 0.0)
+
+
+def test_a_clip_of_any_length_is_one_row_in_one_fold(trained: Path) -> None:
+    root = trained.parent / ".kagglekit"
+    clips = pl.read_parquet(root / "clips.parquet")
+    count = clips["windows"].to_numpy()
+    for split, of in clips.group_by("split"):
+        ends = of["row"].to_numpy() + of["windows"].to_numpy()
+        np.testing.assert_array_equal(of["row"][1:].to_numpy(), ends[:-1]), split
+    samples = clips["samples"].to_numpy()
+    expected = np.where(samples <= 4000, 1, -(-(samples - 4000) // 2000) + 1)
+    np.testing.assert_array_equal(count, expected)
+    assert count.min() == 1 and count.max() > 5
+    spoken = clips.filter(pl.col("split") == "train")
+    assert spoken.group_by("speaker").agg(pl.col("fold").n_unique())["fold"].to_list() == [1] * 8
+    oof = pl.read_parquet(next(root.glob("runs/gru/*/oof.parquet")))
+    assert sorted(oof["clip_id"]) == sorted(spoken["clip_id"])
+
+
+def test_the_score_is_the_metric_of_oof(trained: Path) -> None:
+    config = config_file.load(trained)
+    folder = next((trained.parent / ".kagglekit/runs/gru").glob("*/"))
+    oof = pl.read_parquet(folder / "oof.parquet")
+    clips = rows_of(oof, pl.read_parquet(trained.parent / ".kagglekit/clips.parquet"))
+    assert load_run(folder).score.cv == lwlrap(truth_of(clips["label"], config), logits_of(oof))
+
+
+def test_a_submission_is_graded_by_the_same_metric(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sent = told(yaml, capsys, "submit", "--ensemble", "tcresnet,gru", "--upload", "--yes")
+    csv, host = pl.read_csv(str(sent["csv"])), yaml.parent / "host"
+    assert csv.columns == ["fname", "knock", "hum", "chirp", "bell"]  # as the sample has them
+    assert csv["fname"].to_list() == pl.read_csv(host / "sample_submission.csv")["fname"].to_list()
+    solution = csv.select("fname").join(pl.read_csv(host / "solution.csv"), on="fname", maintain_order="left")
+    truth = truth_of(solution["label"], config_file.load(yaml))
+    for usage in ("Public", "Private"):
+        rows = (solution["Usage"] == usage).to_numpy()
+        expected = lwlrap(truth[rows], csv.select(list(scenes.SOUNDS)).to_numpy()[rows])
+        assert sent[usage.lower()] == pytest.approx(expected, abs=1e-5) and expected > 0.85
+    again = told(yaml, capsys, "submit", "--ensemble", "gru", "--dry-run")  # what would change is told, too
+    assert again["csv"] is None and "change" in again
+
+
+def test_methods_are_judged_by_the_metric(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = told(yaml, capsys, "ensemble", "--models", "tcresnet,gru")
+    methods = {row["name"]: row for row in made["methods"]}  # type: ignore[attr-defined]
+    assert methods.keys() == {"mean", "geometric", "greedy"} and made["decisions"] == []
+    assert made["cv"] == pytest.approx(methods[made["method"]]["accuracy"], abs=1e-6)
+    asked = told(yaml, capsys, "ensemble", "--models", "tcresnet,gru", "--method", "greedy")
+    assert asked["method"] == "greedy" and sum(asked["weights"].values()) == pytest.approx(1)  # type: ignore[attr-defined]
+    assert main(["-C", str(yaml), "--quiet", "ensemble", "--method", "stacking"]) == 1
+    assert (
+        "error: --method stacking --decision auto: these clips may have several labels each\n"
+        in capsys.readouterr().err
+    )
+
+
+def test_cv_shows_classes(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-C", str(yaml), "--quiet", "cv"]) == 0
+    out = capsys.readouterr().out
+    assert "lwlrap" in out and all(name in out for name in scenes.SOUNDS)
+
+
+def test_a_search_scores_by_it(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (study,) = told(yaml, capsys, "tune", "--model", "gru", "--no-train")["studies"]  # type: ignore[misc]
+    assert 0 < study["cv"] <= 1 and "train.labels" not in study["params"]
+
+
+def test_a_wav_of_any_length_is_predicted(
+    yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(1)
+    path = tmp_path / "long.wav"
+    path.write_bytes(scenes.tiny.wav_bytes(scenes.scene(["hum"], 3.0, rng), scenes.RATE))
+    probs = told(yaml, capsys, "predict", "--model", "gru", str(path))["probs"]
+    assert max(probs[str(path)].items(), key=lambda pair: pair[1])[0] == "hum"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["pseudo", "--teachers", "gru", "--model", "gru"],
+        ["distill", "--teachers", "gru", "--model", "gru"],
+        ["report"],
+    ],
+)
+def test_what_is_of_single_labels_says_so(
+    argv: list[str], yaml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-C", str(yaml), "--quiet", *argv]) == 1
+    assert (
+        f"error: {argv[0]} is about clips with one label each, and these may have several\n"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("competition.metric=accuracy", "competition.metric accuracy is of one label a clip"),
+        ("data.label_table.separator=null", "competition.metric lwlrap is of several labels a clip"),
+        ("labels.filler=unknown", "labels.filler and labels.silence are null"),
+        ('labels.targets=["a,b", c]', "the label 'a,b' holds the separator ','"),
+    ],
+)
+def test_contradictions_are_named(setting: str, message: str, yaml: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_file.load(yaml, [setting])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["train.loss=mse", "train.labels=cascade", "train.only=[hum, bell]"])
+def test_a_training_of_single_labels_is_refused(
+    setting: str, yaml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-C", str(yaml), "--quiet", "train", "--model", "gru", "--set", setting]) == 1
+    said = capsys.readouterr().err
+    assert "is of clips with one label each" in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [("1.5", "1 of 24 rows of the column 'knock' are no probabilities"), ("loud", "no probabilities")],
+)
+def test_a_csv_of_something_else_is_refused(
+    row: str, message: str, yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, first, *rest = (yaml.parent / "host/sample_submission.csv").read_text().splitlines()
+    name, _, *others = first.split(",")
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join([head, ",".join([name, row, *others]), *rest]) + "\n")
+    assert main(["-C", str(yaml), "--quiet", "submit", "--file", str(path)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_labels_that_nobody_asked_for_and_none_at_all(tmp_path: Path) -> None:
+    """A clip of other labels alone is one that all classes are told from; one without a cell is left out."""
+    yaml = scenes.make(tmp_path)
+    config = config_file.load(yaml, ["labels.targets=[bell, hum]"])
+    assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
+    assert main(["-C", str(yaml), "--quiet", "prepare", "--set", "labels.targets=[bell, hum]"]) == 0
+    clips = pl.read_parquet(tmp_path / ".kagglekit/clips.parquet").filter(pl.col("split") == "train")
+    subsets = [",".join(c) for n in range(3) for c in itertools.combinations(("bell", "hum"), n)]
+    assert set(clips["label"]) == set(subsets) and clips["fold"].min() == 0
+    assert truth_of(clips["label"], config).sum(1).tolist() == [
+        len([name for name in label.split(",") if name]) for label in clips["label"]
+    ]
