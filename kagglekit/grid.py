@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
+    from rich.text import Text
 
 BETWEEN = 3  # columns of a window between two of a table
 LEAST = 12  # of a text before its table is turned on its side; longer ones are folded
@@ -47,13 +48,37 @@ class Grid:
         ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if sum(c.natural for c in self.columns) + BETWEEN * len(self.columns) <= options.max_width:
+            yield self._lines()
+            return
         least = sum(c.natural if c.numbers else min(c.natural, LEAST) for c in self.columns)
         if least + BETWEEN * len(self.columns) <= options.max_width:
             yield self._table()
         else:
             yield from self._blocks()
 
+    def _lines(self) -> Text:
+        """Where every cell fits: as `_table` looks, but rows by the hundred in no time."""
+        from rich.text import Text
+
+        sides = [f">{c.natural}" if c.numbers else f"<{c.natural}" for c in self.columns]
+
+        def line(cells: Iterable[str]) -> str:
+            return f" {(' ' * BETWEEN).join(map(format, cells, sides))} "
+
+        head = line(column.name for column in self.columns)
+        rule = f" {'─' * (len(head) - 2)} "
+        rows = map(line, zip(*(column.cells for column in self.columns), strict=True))
+        blank = " " * len(head)
+        made = Text(no_wrap=True, overflow="ignore", end="")
+        made.append(f"{self.title:<{len(head)}}\n", style="bold")
+        made.append(f"{blank}\n")
+        made.append(f"{head}\n", style="bold")
+        made.append("\n".join([rule, *rows, blank, ""]))
+        return made
+
     def _table(self) -> Table:
+        """Where texts have to be folded."""
         from rich.box import SIMPLE
         from rich.table import Table
 

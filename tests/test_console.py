@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -210,6 +211,18 @@ def test_a_long_bar_in_a_log_says_how_far_it_is(capsys: Capture, monkeypatch: py
     going, ended = capsys.readouterr().err.splitlines()
     assert going.startswith("gru fold 0: 2 of 8 batches in ") and going.endswith(" s left epoch 1")
     assert ended.startswith("gru fold 0: 2 batches in ")
+
+
+def test_where_all_fits_it_looks_as_where_rich_folds() -> None:
+    grid = Grid("scores", ["model", "score", "epochs"], [["gru", 0.5, 12], ["tcresnet", None, 3]])
+    shown = []
+    for made in (grid, grid._table()):
+        console = Console(width=60, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+        console.print(made)
+        shown.append(console.file.getvalue())  # type: ignore[attr-defined]
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", text) for text in shown]
+    assert plain[0] == plain[1]
+    assert "\x1b[1mscores" in shown[0]
 
 
 def test_a_table_fits_the_window() -> None:

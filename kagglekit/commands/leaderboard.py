@@ -79,11 +79,16 @@ def _row(entry: Entry, best_cv: bool, best_public: bool) -> list[Any]:
         _marked(cv, best_cv),
         _marked(public, best_public),
         entry.private,
-        None if public is None or cv is None else f"{100 * (cv - public):+.1f}",
+        None if public is None or cv is None else _points(cv - public),
         _standing(entry),
         entry.status + (", selected" if entry.selected else ""),
         entry.csv,
     ]
+
+
+def _points(difference: float) -> str:
+    """`+1.2`; never `-0.0`."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def _marked(score: float | None, is_best: bool) -> str:
