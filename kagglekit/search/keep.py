@@ -9,10 +9,8 @@ import yaml
 from kagglekit import models
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import MissingError
 from kagglekit.search.space import settings
-from kagglekit.search.study import open_desk, outcome
-from kagglekit.training.plan import resolve
+from kagglekit.search.study import finished
 from kagglekit.workspace import Workspace
 
 
@@ -24,12 +22,7 @@ def to_keep(
     Raises:
         MissingError: no trial has finished.
     """
-    with open_desk(config, workspace, prepared, resolve(config, model)) as desk:
-        found = outcome(desk)
-    if found.best is None:
-        raise MissingError(
-            f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"
-        )
+    found = finished(config, workspace, prepared, model)
     tree = nested(model, settings(found.params))
     about = f"# study {found.name}, trial {found.best} of {found.trials}: CV {found.value:.4f}\n"
     return {"study": found.name, "trial": found.best, "cv": found.value, "settings": tree}, (

@@ -257,10 +257,8 @@ def _front(desk: Desk) -> list[dict[str, Any]]:
     return [{"trial": t.number, **dict(zip(objectives, t.values, strict=True))} for t in best]
 
 
-def best_plan(
-    config: Config, workspace: Workspace, prepared: Prepared, model: str
-) -> tuple[Config, Plan, str]:
-    """The competition and the recipe with the parameters of the study's best trial, and where they come from.
+def finished(config: Config, workspace: Workspace, prepared: Prepared, model: str) -> Outcome:
+    """How an architecture's study stands, with its best trial.
 
     Raises:
         MissingError: no trial has finished.
@@ -271,4 +269,16 @@ def best_plan(
         raise MissingError(
             f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"
         )
+    return found
+
+
+def best_plan(
+    config: Config, workspace: Workspace, prepared: Prepared, model: str
+) -> tuple[Config, Plan, str]:
+    """The competition and the recipe with the parameters of the study's best trial, and where they come from.
+
+    Raises:
+        MissingError: no trial has finished.
+    """
+    found = finished(config, workspace, prepared, model)
     return *configure(config, model, found.params), f"study {found.name} trial {found.best}"
