@@ -211,6 +211,18 @@ def test_train_shows_the_score(here: Path, run: Run) -> None:
     assert metrics["plain"] == pytest.approx(right.mean())
 
 
+def test_train_with_several_seeds_tells_their_spread(here: Path, run: Run) -> None:
+    quick = ["--set", "models.gru.train.epochs=2", "--set", "jobs=1"]
+    done = run("--json", "train", "--model", "gru", "--seeds", "2", *quick)
+    runs = done.data["runs"]
+    assert len({made["run"] for made in runs}) == 2 and runs[0]["cv"] != runs[1]["cv"]
+    said = run("train", "--model", "gru", "--seeds", "2", *quick).out.splitlines()
+    mean, half = (runs[0]["cv"] + runs[1]["cv"]) / 2, abs(runs[0]["cv"] - runs[1]["cv"]) / 2**0.5
+    assert f"gru over 2 seeds: CV {mean:.4f} ± {half:.4f} (standard deviation)" in said
+    done = run("train", "--model", "gru", "--seeds", "0")
+    assert (done.code, "error: --seeds 0: needed is at least 1\n" in done.err) == (1, True)
+
+
 def test_train_checks_names_before_work_begins(bare: Path, run: Run) -> None:
     done = run("train", "--model", "tcresnet,grru")
     assert done.code == 1

@@ -24,6 +24,8 @@ class Job(NamedTuple):
     config: Config
     plan: Plan
     source: str
+    last: bool = True
+    """Of the seeds that it is trained with."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--recipes", action="store_true", help="list the shipped recipes")
     parser.add_argument("--tuned", action="store_true", help="with the best parameters that `tune` found")
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="train N times, to see what chance is worth (1)"
+    )
     parser.add_argument(
         "--processes",
         type=int,
@@ -70,12 +75,14 @@ def run(args: argparse.Namespace) -> None:
     if args.processes is not None:
         overrides = [*overrides, f"processes={args.processes}"]
     results, lines, trained = [], [], []
-    for job in jobs(args, overrides):
+    for job in with_seeds(jobs(args, overrides), args.seeds):
         workspace = Workspace(job.config)
         prepared = prepare(job.config, workspace)
         run = train_run(job.config, workspace, prepared, job.plan, source=job.source)
         results.append({**run.metrics, "folder": run.folder})
         lines += [describe_run(run), *show_score(run.score)]
+        if job.last and args.seeds > 1:
+            lines.append(over_seeds(run.model, [made["cv"] for made in results[-args.seeds :]]))
         trained += [] if job.plan.train.only else [run.model]
     lines.append(f"in {workspace.runs}")
     if trained:
@@ -112,6 +119,36 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> list[Job]:
     workspace = Workspace(config)
     prepared = prepare(config, workspace)
     return [Job(*best_plan(config, workspace, prepared, job.plan.model)) for job in made]
+
+
+def with_seeds(made: list[Job], seeds: int) -> list[Job]:
+    """Each job with so many seeds, from its own on.
+
+    Raises:
+        ConfigError: none is asked for.
+    """
+    from dataclasses import replace
+
+    from kagglekit.errors import ConfigError
+
+    if seeds < 1:
+        raise ConfigError(f"--seeds {seeds}: needed is at least 1", hint="for example --seeds 3")
+    return [
+        job._replace(
+            plan=replace(job.plan, train=job.plan.train.model_copy(update={"seed": job.plan.train.seed + k})),
+            last=k == seeds - 1,
+        )
+        for job in made
+        for k in range(seeds)
+    ]
+
+
+def over_seeds(model: str, scores: list[float]) -> str:
+    """What chance is worth: a gain of less than two of these standard deviations is none."""
+    import statistics
+
+    mean, spread = statistics.mean(scores), statistics.stdev(scores)
+    return f"{model} over {len(scores)} seeds: CV {mean:.4f} ± {spread:.4f} (standard deviation)"
 
 
 def list_recipes() -> None:
