@@ -211,6 +211,13 @@ def test_methods_are_judged_by_the_metric(yaml: Path, capsys: pytest.CaptureFixt
     )
 
 
+def test_another_metric_judges_the_same_runs_anew(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = told(yaml, capsys, "cv")["runs"]
+    (found, *_) = told(yaml, capsys, "cv", "--set", "competition.metric=map")["runs"]  # type: ignore[misc]
+    assert found["cv"] == pytest.approx(np.mean(list(found["parts"].values())))
+    assert found["cv"] not in [run["cv"] for run in before]  # type: ignore[attr-defined]
+
+
 def test_cv_shows_classes(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(yaml), "--quiet", "cv"]) == 0
     out = capsys.readouterr().out

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
     prepared = prepare(config, workspace)
     runs = _chosen(config, workspace, prepared, args.models, args.run_names)
     if config.separator is not None:
-        _show_ranks(config, runs, sent)
+        _show_ranks(config, prepared, runs, sent)
         return
     explained = [_explain(config, prepared, run, args.prior == "estimated") for run in runs]
     explained.sort(key=lambda one: -one.why.score.cv)
@@ -79,12 +79,14 @@ def run(args: argparse.Namespace) -> None:
     console.result(_data(explained, args.prior, sent), lines)
 
 
-def _show_ranks(config: Config, runs: Sequence[Run], sent: Sequence[Entry]) -> None:
+def _show_ranks(config: Config, prepared: Prepared, runs: Sequence[Run], sent: Sequence[Entry]) -> None:
     """Each run's metric, where a clip may have several labels: there is neither prior nor part to explain."""
     from kagglekit import console
     from kagglekit.commands import table
+    from kagglekit.training.runs import scored
 
-    runs = sorted(runs, key=lambda run: -run.score.cv)
+    judged = (scored(config, prepared, run) for run in runs)
+    runs = sorted(judged, key=lambda run: -run.score.cv)
     rows = [
         [
             f"{run.model}/{run.id}",

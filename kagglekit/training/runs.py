@@ -119,7 +119,9 @@ def read_decision(run: Path) -> tuple[Rule, Thresholds] | None:
 
 def score_key(config: Config) -> str:
     """Changes with how a score is computed; the logits stay as they are."""
-    return key_of(SCORE_VERSION, config.validation.prior, config.validation.never_heard)
+    metric = config.competition.metric
+    extra = [] if metric == "accuracy" else [metric]
+    return key_of(SCORE_VERSION, config.validation.prior, config.validation.never_heard, *extra)
 
 
 def fold_logits(run: Path, fold: int) -> NDArray[np.float32]:
