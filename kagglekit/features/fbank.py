@@ -52,7 +52,8 @@ class KaldiFbank(nn.Module):
             torch.sub(frames[..., 1:], frames[..., :-1], alpha=PREEMPHASIS) * self.get_buffer("window")[1:]
         )
         spectrum = torch.view_as_real(torch.fft.rfft(frames, N_FFT))
-        power = spectrum.square().sum(dim=-1)  # (batch, frames, N_FFT // 2 + 1)
+        # (batch, frames, N_FFT // 2 + 1); a sum over an axis of two would take four times as long
+        power = spectrum[..., 0].square().addcmul_(spectrum[..., 1], spectrum[..., 1])
         return (power @ self.get_buffer("filters")).clamp_min(FLOOR).log()
 
 
