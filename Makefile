@@ -5,6 +5,7 @@ VENV ?= .venv
 # what to put here for CUDA, macOS, or a CPU build from elsewhere.
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
+PEERS := .bench
 
 .PHONY: install install-demo demo docs test test-all lint bench
 
@@ -45,5 +46,12 @@ test: lint
 test-all: lint
 	$(BIN)/pytest -m ''
 
-bench: install
-	for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+# What benchmarks/ compares with, in an environment of its own.
+$(PEERS)/.installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet $(TORCH)
+	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	touch $@
+
+bench: install $(PEERS)/.installed
+	$(BIN)/python benchmarks/run_all.py

@@ -1,25 +1,20 @@
-"""How long the ensembling lab takes, beside the packages whose algorithms it has, and one large submission.
+"""Ensembling: our greedy selection against AutoGluon's, our hill climbing against the package hillclimbers.
 
-    python benchmarks/bench_ensemble.py [--clips 65000] [--peers /path/to/python]
+    python benchmarks/bench_ensemble.py [--rounds N]
 
-`--peers`: the Python of an environment with autogluon.core; without it AutoGluon is left out. Inputs are made
-up: models that are right on 87 to 93 % of the clips and err partly together. Wall and CPU seconds: on a
-shared machine the second ones are steadier.
+The algorithms are the same, and so must be the weights. Inputs are made up: models that are right on 87 to 93
+% of the clips and err partly together. Beside them: bags of the selection, all methods with their nested
+scores, and one CSV.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
+from harness import Figure, Peer, Row, arguments, ratios, report, take_turns, timed
 
 from kagglekit import submission
 from kagglekit.calibration import Answers
@@ -31,107 +26,91 @@ from kagglekit.ensemble.lab import compare_methods
 from kagglekit.ensemble.methods import METHODS, Oof
 from kagglekit.ensemble.selection import greedy, select
 
-MODELS, CLASSES, FOLDS, SPEAKERS, ROWS = 20, 12, 5, 2000, 158_538
-
-PEER = """
-import json, sys, time, warnings
-warnings.filterwarnings("ignore")
-import numpy as np
-data = np.load(sys.argv[1])
-probs, target = data["probs"], data["target"]
-def timed(work):
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    return time.perf_counter() - wall, time.process_time() - cpu, result
-from autogluon.core.metrics import accuracy
-from autogluon.core.models.greedy_ensemble.ensemble_selection import EnsembleSelection
-selection = EnsembleSelection(25, "multiclass", accuracy, tie_breaker="second_metric")
-wall, cpu, _ = timed(lambda: selection.fit([*probs.astype(np.float64)], target))
-print(json.dumps(["AutoGluon EnsembleSelection, 25 rounds", wall, cpu, selection.weights_.tolist()]))
-"""
+MODELS, CLIPS, CLASSES, FOLDS, SPEAKERS, ROWS, SELECTED = 20, 65_000, 12, 5, 2000, 158_538, 25
+CLIMBED, CLIMBERS = 20_000, 8  # clips and models of two classes
+TOLERANCE = 1e-9
 
 
-def library(clips: int, models: int = MODELS) -> Oof:
+def library(clips: int, models: int = MODELS, classes: int = CLASSES) -> Oof:
     """Made-up OOF predictions."""
     rng = np.random.default_rng(0)
-    target = rng.integers(0, CLASSES, clips)
-    logits = 2 * rng.normal(size=(clips, CLASSES)).astype(np.float32)
-    logits = logits + 1.5 * rng.normal(size=(models, clips, CLASSES)).astype(np.float32)
+    target = rng.integers(0, classes, clips)
+    logits = 2 * rng.normal(size=(clips, classes)).astype(np.float32)
+    logits = logits + 1.5 * rng.normal(size=(models, clips, classes)).astype(np.float32)
     logits[:, np.arange(clips), target] += np.linspace(7.2, 8.6, models, dtype=np.float32)[:, None]
     probs = np.exp(logits)
     probs /= probs.sum(2, keepdims=True)
     return Oof(probs, target, np.ones(clips), np.arange(clips) % FOLDS)
 
 
-def timed(what: str, work: Callable[[], Any]) -> Any:
-    """Do it, print wall and CPU seconds, and give its result."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    show(what, time.perf_counter() - wall, time.process_time() - cpu)
-    return result
-
-
-def show(what: str, wall: float, cpu: float) -> None:
-    """One line."""
-    print(f"{what}: {wall:.2f} s, {cpu:.2f} s of CPU", flush=True)
-
-
-def run_peer(python: str, oof: Oof) -> np.ndarray[Any, Any]:
-    """AutoGluon's weights on the same input, timed in its own process."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "input.npz"
-        np.savez(path, probs=oof.probs, target=oof.target)
-        command = [python, "-c", PEER, str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    what, wall, cpu, weights = json.loads(done.stdout.splitlines()[-1])
-    show(what, wall, cpu)
-    return np.array(weights)
-
-
 def one_submission(oof: Oof) -> None:
-    """Blend, decide, check and write the CSV of ROWS clips, fitted beforehand."""
+    """Blend, decide, check and write the CSV of ROWS clips."""
     blend = Mean(np.full(len(oof.probs), 1 / len(oof.probs)))
     answers = Answers(log_of(blend(oof.probs)), oof.target, oof.weight)
     decide = unknown.fit("bias", answers, np.zeros((len(oof.target), 3)), CLASSES - 1)
     classes = [f"class{i}" for i in range(CLASSES)]
     ids = [f"clip_{i:09d}.wav" for i in range(ROWS)]
-    sample = submission.Sample(ids, "fname", "label")
+    sample = submission.Sample(ids, "fname", ("label",))
     test = np.resize(oof.probs, (len(oof.probs), ROWS, CLASSES))
+    decided = decide(blend(test), np.zeros((ROWS, 3)), np.full(ROWS, 1 / ROWS))
+    labels = np.asarray(classes)[decided.argmax(1)]
+    frame = submission.build(sample, pl.DataFrame({"clip_id": ids, "label": labels}))
+    submission.check(frame, sample, classes)
+    with tempfile.TemporaryDirectory() as folder:
+        submission.write(submission.to_csv(frame), Path(folder) / "submission.csv")
 
-    def work() -> None:
-        decided = decide(blend(test), np.zeros((ROWS, 3)), np.full(ROWS, 1 / ROWS))
-        labels = np.asarray(classes)[decided.argmax(1)]
-        frame = submission.build(sample, pl.DataFrame({"clip_id": ids, "label": labels}))
-        submission.check(frame, sample, classes)
-        with tempfile.TemporaryDirectory() as folder:
-            submission.write(submission.to_csv(frame), Path(folder) / "submission.csv")
 
-    timed(f"blend of {len(oof.probs)} runs, bias, check and CSV of {ROWS:,} rows", work)
+def measure_greedy(oof: Oof, rounds: int) -> list[Figure]:
+    """Against AutoGluon's selection."""
+    data = (oof.probs, oof.target, oof.weight)
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder, "input.npz"), probs=oof.probs, target=oof.target)
+        with Peer("select_autogluon.py", Path(folder, "input.npz"), SELECTED) as peer:
+            ours = greedy(*data, rounds=SELECTED)
+            sides = {"ours": lambda: timed(lambda: greedy(*data, rounds=SELECTED)), "theirs": peer}
+            seconds = take_turns(sides, rounds)
+            error = float(np.abs(peer.result(Path(folder, "weights.npy")) - ours).max())
+    return [
+        Figure("greedy selection, to AutoGluon's", ratios(seconds["theirs"], seconds["ours"]), least=5),
+        Figure("difference of its weights", [error] * rounds, "", most=TOLERANCE),
+        Figure("greedy selection: kagglekit", seconds["ours"], "s"),
+        Figure("greedy selection: AutoGluon", seconds["theirs"], "s"),
+    ]
+
+
+def measure_climbing(rounds: int) -> list[Figure]:
+    """Against the package hillclimbers."""
+    oof = library(CLIMBED, CLIMBERS, 2)
+    data = (oof.probs.astype(np.float64), oof.target, oof.weight)
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder, "input.npz"), probs=oof.probs, target=oof.target)
+        with Peer("select_hillclimbers.py", Path(folder, "input.npz")) as peer:
+            ours = hill_climb(*data, negative=False)
+            sides = {"ours": lambda: timed(lambda: hill_climb(*data, negative=False)), "theirs": peer}
+            seconds = take_turns(sides, rounds)
+            error = float(np.abs(peer.result(Path(folder, "weights.npy")) - ours).max())
+    return [
+        Figure("hill climbing, to hillclimbers", ratios(seconds["theirs"], seconds["ours"]), least=5),
+        Figure("difference of climbed weights", [error] * rounds, "", most=TOLERANCE),
+        Figure("hill climbing: kagglekit", seconds["ours"], "s"),
+        Figure("hill climbing: hillclimbers", seconds["theirs"], "s"),
+    ]
 
 
 def main() -> None:
-    """All of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=65_000)
-    parser.add_argument("--peers", default=None)
-    args = parser.parse_args()
-    oof = library(args.clips)
-    data, settings = (oof.probs, oof.target, oof.weight), Ensemble()
-    speaker = np.random.default_rng(1).integers(0, SPEAKERS, args.clips)
-    size = f"{MODELS} models x {args.clips:,} clips x {CLASSES} classes"
-    ours = timed(f"greedy, 25 rounds, {size}", lambda: greedy(*data, rounds=25))
-    if args.peers:
-        theirs = run_peer(args.peers, oof)
-        print(f"largest difference of weights: {np.abs(ours - theirs).max():.3g}")
-        timed("greedy once more", lambda: greedy(*data, rounds=25))
-    timed("caruana, 25 rounds, 20 bags", lambda: select(*data, rounds=25, bags=20, seed=0))
-    timed("hillclimb_negative", lambda: hill_climb(*data, negative=True))
-    table = timed(
-        f"all {len(METHODS)} methods, nested by {FOLDS} folds, with intervals",
-        lambda: compare_methods(oof, speaker, settings),
-    )
-    print(f"chosen: {table.chosen}, {table.why}")
-    one_submission(library(args.clips, 4))
+    args = arguments(__doc__.splitlines()[0])
+    oof, few = library(CLIPS), library(CLIPS, 4)
+    figures = [*measure_greedy(oof, args.rounds), *measure_climbing(args.rounds)]
+    bags = [timed(lambda: select(oof.probs, oof.target, oof.weight, rounds=SELECTED, bags=20, seed=0))]
+    speaker = np.random.default_rng(1).integers(0, SPEAKERS, CLIPS)
+    bags += [timed(lambda: compare_methods(oof, speaker, Ensemble())), timed(lambda: one_submission(few))]
+    remarks = [
+        f"{MODELS} models x {CLIPS:,} clips x {CLASSES} classes, {SELECTED} rounds",
+        f"hill climbing: {CLIMBERS} models x {CLIMBED:,} clips x 2 classes",
+        f"once each: 20 bags of the selection {bags[0]:.1f} s; all {len(METHODS)} methods, nested by {FOLDS} "
+        f"folds, with intervals {bags[1]:.1f} s; blend, decision and CSV of {ROWS:,} rows {bags[2]:.2f} s",
+    ]
+    report(Row("ensemble", "ensembling", "bench_ensemble.py", figures, remarks))
 
 
 if __name__ == "__main__":

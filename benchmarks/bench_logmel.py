@@ -1,38 +1,43 @@
-"""Log-mel of one-second clips: ours against torch.stft in one run, and both against float64.
+"""Log-mel of one-second clips with 40 bands: ours against what else computes them.
 
-    python benchmarks/bench_logmel.py
+    python benchmarks/bench_logmel.py [--rounds N]
 
-Clips are the prepared speech-mini workspace's where it is there, noise otherwise. Also the peak memory of
-the feature stage over N and 4 N clips, each in a process of its own: it must not grow.
+Clips are those of the prepared speech-mini workspace, noise where there is none.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from harness import (
+    HERE,
+    THREADS,
+    Figure,
+    Peer,
+    Row,
+    arguments,
+    best_of,
+    rates,
+    ratios,
+    report,
+    take_turns,
+    timed,
+)
 
-from kagglekit import console
 from kagglekit.config import Audio, Features
-from kagglekit.data.store import StoreWriter, open_store
-from kagglekit.features.cache import log_mel_cache
+from kagglekit.data.store import open_store
 from kagglekit.features.logmel import FLOOR, FULL_SCALE, geometry, log_mel, mel_filters
 
-SPEC, AUDIO, CLIPS, ROUNDS = Features(), Audio(), 2000, 5
+SPEC, AUDIO, CLIPS, COMPARED, BATCH = Features(), Audio(), 2000, 500, 250
+TOLERANCE = 1e-4
 
 
 def clips() -> torch.Tensor:
     """(clips, samples) int16."""
-    stores = sorted(Path(__file__).with_name(".kagglekit").glob("audio/test-*/store"))
+    stores = sorted(HERE.glob(".kagglekit/audio/test-*/store"))
     if stores:
         return torch.tensor(open_store(stores[0])[:CLIPS])
     rng = np.random.default_rng(0)
@@ -40,68 +45,67 @@ def clips() -> torch.Tensor:
 
 
 def stft_log_mel(waveform: torch.Tensor) -> torch.Tensor:
-    """The same by torch.stft, batched by 250 as one would write it."""
+    """The same by torch.stft, batched as one would write it."""
     window, hop, size = geometry(SPEC, AUDIO.sample_rate)
     filters = mel_filters(SPEC, AUDIO.sample_rate).float()
     hann = torch.hann_window(window)
     parts = []
-    for start in range(0, len(waveform), 250):
-        block = waveform[start : start + 250].float() / FULL_SCALE
+    for start in range(0, len(waveform), BATCH):
+        block = waveform[start : start + BATCH].float() / FULL_SCALE
         power = torch.stft(block, size, hop, window, hann, return_complex=True).abs() ** 2
         parts.append((power.transpose(1, 2) @ filters + FLOOR).log().transpose(1, 2))
     return torch.cat(parts)
 
 
-def rate(function: Callable[[torch.Tensor], torch.Tensor], waveform: torch.Tensor) -> float:
-    """Clips a second."""
-    started = time.perf_counter()
-    function(waveform)
-    return len(waveform) / (time.perf_counter() - started)
-
-
-def peak_megabytes(count: int) -> float:
-    """Peak memory of a process that fills the cache for `count` clips."""
-    done = subprocess.run([sys.executable, __file__, str(count)], capture_output=True, text=True, check=True)
-    return float(done.stdout)
-
-
-def fill(count: int) -> None:
-    """Make a store of `count` clips and its features; print the peak memory in MB."""
-    console.configure(quiet=True)
-    rng = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
-        with StoreWriter(Path(folder, "store"), AUDIO.samples) as writer:
-            for index in range(count):
-                writer.add(str(index), rng.integers(-3000, 3000, AUDIO.samples, dtype=np.int16))
-        log_mel_cache(Path(folder), open_store(Path(folder, "store")), "key", SPEC, AUDIO, "bench")
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes on macOS, kB on Linux
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
-
-
 def main() -> None:
-    """Measure."""
+    args = arguments(__doc__.splitlines()[0])
+    torch.set_num_threads(THREADS)
     waveform = clips()
-    peers = {"ours": lambda x: log_mel(x, SPEC, AUDIO.sample_rate), "torch.stft": stft_log_mel}
-    rates: dict[str, list[float]] = {name: [] for name in peers}
-    for function in peers.values():
-        rate(function, waveform[:500])  # warm-up
-    for _ in range(ROUNDS):
-        for name, function in peers.items():
-            rates[name].append(rate(function, waveform))
-    median = {name: statistics.median(values) for name, values in rates.items()}
-    exact = log_mel(waveform[:500].double(), SPEC, AUDIO.sample_rate)
-    errors = {name: float((f(waveform[:500]) - exact).abs().max()) for name, f in peers.items()}
-    memory = {count: peak_megabytes(count) for count in (CLIPS, 4 * CLIPS)}
-    for name, value in median.items():
-        low, high = min(rates[name]), max(rates[name])
-        print(f"{name}: {value:,.0f} clips/s ({low:,.0f} to {high:,.0f}), largest error {errors[name]:.1e}")
-    print(f"ratio {median['ours'] / median['torch.stft']:.2f}")
-    print("peak memory " + ", ".join(f"{count:,} clips {mb:.0f} MB" for count, mb in memory.items()))
-    print(json.dumps({"clips_per_s": median, "error": errors, "peak_mb": memory}))
+    settings = (SPEC.n_mels, *geometry(SPEC, AUDIO.sample_rate), SPEC.fmin, SPEC.fmax, FLOOR)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "clips.npy")
+        np.save(source, waveform.numpy())
+        peers = {
+            "librosa": Peer("logmel_librosa.py", source, *settings),
+            "transformers": Peer("logmel_transformers.py", source, *settings),
+            "kaldi-native-fbank": Peer("logmel_kaldi.py", source, *settings),
+        }
+        ours, by_stft = (
+            lambda: log_mel(waveform, SPEC, AUDIO.sample_rate),
+            lambda: stft_log_mel(waveform),
+        )
+        sides = {"kagglekit": lambda: timed(ours), "torch.stft": lambda: timed(by_stft), **peers}
+        ours(), by_stft()  # warm-up
+        seconds = take_turns(sides, args.rounds)
+        exact = log_mel(waveform[:COMPARED].double(), SPEC, AUDIO.sample_rate).numpy()
+        made = {name: peer.result(Path(folder, "made.npy"))[:COMPARED] for name, peer in peers.items()}
+        for peer in peers.values():
+            peer.stop()
+    made |= {"kagglekit": ours().numpy()[:COMPARED], "torch.stft": by_stft().numpy()[:COMPARED]}
+    del made["kaldi-native-fbank"]  # other frames, no padding at the ends: a speed to compare, no value
+    errors = {name: float(np.abs(values - exact).max()) for name, values in made.items()}
+    mine = seconds.pop("kagglekit")
+    best = best_of(seconds)
+    figures = [
+        Figure("kagglekit", rates(CLIPS, mine), "clips/s", least=8000),
+        Figure("as fast as the best peer", ratios(seconds[best], mine), least=1.6, instead_of="kagglekit"),
+        *(Figure(name, rates(CLIPS, values), "clips/s") for name, values in seconds.items()),
+        *(
+            Figure(
+                f"largest error of {name}",
+                [error] * args.rounds,
+                "",
+                most=TOLERANCE if name == "kagglekit" else None,
+            )
+            for name, error in errors.items()
+        ),
+    ]
+    remarks = [
+        f"{CLIPS:,} clips; errors against float64 from end to end; the best peer is {best}",
+        "kaldi-native-fbank cuts 98 other frames and has no batches; its values are not compared",
+    ]
+    report(Row("logmel", "log-mel 40 of all clips", "bench_logmel.py", figures, remarks))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        fill(int(sys.argv[1]))
-    else:
-        main()
+    main()

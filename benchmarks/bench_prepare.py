@@ -1,77 +1,89 @@
-"""`kagglekit fetch` and `prepare` against `7z x` of the same archives: time and peak memory.
+"""The archives of speech-mini to clips that a model can read: `kagglekit fetch` and `prepare` against peers.
 
-    python benchmarks/bench_prepare.py [../shared/data/speech-mini] [--repeats 3]
+    python benchmarks/bench_prepare.py [--rounds N]
 
-Runs the two alternately, each in a new process, and prints the medians as text and as one JSON line.
-`7z x` takes one archive after the other; `prepare` takes both at once, in threads of one process, and
-ends with the audio store, the silence clips and the clips table.
+Ours is timed as two commands, starting Python included, and ends with the audio store, the silence clips, the
+folds and the clips table; the peers end with the samples alone, and their imports are not counted.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "speech-mini"
-YAML = Path(__file__).with_name("speech_mini.yaml")
+import numpy as np
+from harness import HERE, ROOT, Figure, Peer, Row, arguments, best_of, need, ratios, report, take_turns, timed
+
+from kagglekit.data.store import open_store
+
+SOURCE = ROOT.parent / "shared" / "data" / "speech-mini"
+ARCHIVES = [SOURCE / f"{split}.7z" for split in ("train", "test")]
+LOOP, HUGGING_FACE = "7z x + soundfile + numpy", "py7zr + datasets"
 
 
-def ours(source: Path, workspace: Path) -> list[list[str]]:
-    """The two commands as a user types them, on archives in `source`."""
-    common = [sys.executable, "-m", "kagglekit", "-C", str(YAML), "--quiet"]
-    common += ["--set", f"workspace={workspace}", "--set", f"competition.local.files={source}"]
-    return [[*common, "fetch"], [*common, "prepare"]]
+def commands(workspace: Path) -> None:
+    """Fetch and prepare, as a user types them."""
+    common = [sys.executable, "-m", "kagglekit", "-C", str(HERE / "speech_mini.yaml"), "--quiet"]
+    common += ["--set", f"workspace={workspace}", "--set", f"competition.local.files={SOURCE}"]
+    for verb in ("fetch", "prepare"):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        subprocess.run([*common, verb], check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
-def run(commands: list[list[str]]) -> tuple[float, float]:
-    """Seconds for all commands, and MB of the largest."""
-    start = time.perf_counter()
-    peak = 0
-    for command in commands:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise SystemExit(f"failed: {' '.join(command)}")
-        peak = max(peak, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-    return time.perf_counter() - start, peak / 1e6
+def content(workspace: Path) -> tuple[int, int]:
+    """Clips of both stores, and the sum of their samples."""
+    stores = [open_store(path) for path in workspace.glob("audio/t*/store")]
+    return sum(map(len, stores)), sum(
+        int(part.sum(dtype=np.int64)) for s in stores for _, part in s.batches()
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", type=Path, nargs="?", default=SOURCE, help="with train.7z and test.7z")
-    parser.add_argument("--repeats", type=int, default=3)
-    args = parser.parse_args()
-    source = args.source.resolve()
-    if shutil.which("7z") is None or not all((source / f"{s}.7z").is_file() for s in ("train", "test")):
-        print(f"skipped: 7z is not installed, or train.7z and test.7z are not in {source}")
+    args = arguments(__doc__.splitlines()[0])
+    need(SOURCE)
+    if shutil.which("7z") is None:
+        print("skipped: there is no 7z")
         return
-    results: dict[str, list[tuple[float, float]]] = {"7z": [], "ours": []}
-    for _ in range(args.repeats):
-        with tempfile.TemporaryDirectory() as scratch:
-            unpack = [["7z", "x", "-y", f"-o{scratch}", str(source / f"{s}.7z")] for s in ("train", "test")]
-            results["7z"].append(run(unpack))
-        with tempfile.TemporaryDirectory() as scratch:
-            results["ours"].append(run(ours(source, Path(scratch))))
-    seconds = {name: statistics.median(s for s, _ in runs) for name, runs in results.items()}
-    summary = {
-        "seven_zip_s": round(seconds["7z"], 2),
-        "ours_s": round(seconds["ours"], 2),
-        "ratio": round(seconds["ours"] / seconds["7z"], 3),
-        "ours_peak_mb": round(max(mb for _, mb in results["ours"])),
-        "repeats": args.repeats,
-        "cpus": os.cpu_count(),
-    }
-    print("7z x {seven_zip_s} s, ours {ours_s} s: ratio {ratio}, peak {ours_peak_mb} MB".format(**summary))
-    print(json.dumps(summary))
+    found: set[tuple[int, int]] = set()
+    bare: list[float] = []
+    with Peer("archives_7z.py", *ARCHIVES) as loop, Peer("archives_py7zr.py", *ARCHIVES) as hugging_face:
+
+        def ours() -> float:
+            with tempfile.TemporaryDirectory() as folder:
+                seconds = timed(lambda: commands(Path(folder)))
+                found.add(content(Path(folder)))
+            return seconds
+
+        def theirs() -> float:
+            seconds = loop()
+            bare.append(loop.facts["decompression"])
+            found.add((int(loop.facts["clips"]), int(loop.facts["sum"])))
+            return seconds
+
+        seconds = take_turns({"kagglekit": ours, LOOP: theirs, HUGGING_FACE: hugging_face}, args.rounds)
+        assert len(found) == 1, f"not the same clips: {found}"
+        assert hugging_face.facts["clips"] == next(iter(found))[0]
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    mine = seconds.pop("kagglekit")
+    figures = [
+        Figure("as fast as the better peer", ratios(seconds[best_of(seconds)], mine), least=1.5),
+        Figure("of the bare decompression", ratios(mine, bare), most=1.1),
+        Figure("kagglekit", mine, "s"),
+        *(Figure(name, values, "s") for name, values in seconds.items()),
+        Figure("bare `7z x`, one archive after the other", bare, "s"),
+    ]
+    remarks = [
+        f"{next(iter(found))[0]:,} clips, the same samples in all; the better peer is {best_of(seconds)}",
+        f"largest process of all, peers included: {peak:.0f} MB",
+    ]
+    assert statistics.median(bare) > 0
+    report(Row("prepare", "speech-mini archives to ready store", "bench_prepare.py", figures, remarks))
 
 
 if __name__ == "__main__":
