@@ -20,7 +20,7 @@ from pathlib import Path
 from harness import THREADS, Figure, Peer, Row, Side, arguments, rates, ratios, report, take_turns
 from speech_mini import hand_over, job_for
 
-MODELS, BATCH, STEPS = ("tcresnet", "convs2s", "lstm"), 128, 12
+MODELS, BATCH, STEPS = ("tcresnet", "convs2s", "lstm"), 128, 10
 CLIPS = BATCH * STEPS
 TRAINER, LIGHTNING, PLAIN = "transformers Trainer", "Lightning", "plain loop"
 BESIDE, ALONE = "kagglekit, two folds at once", "kagglekit, one fold"

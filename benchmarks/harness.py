@@ -215,9 +215,10 @@ def own_memory() -> Iterator[list[float]]:
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.02):
-            own = _own_megabytes()
-            peak[:] = [max(own, *peak)] if peak else [own]
+        ended = False
+        while not ended:
+            ended = over.wait(0.02)  # once more at the end
+            peak[:] = [max([_own_megabytes(), *peak])]
 
     watcher = threading.Thread(target=look, daemon=True)
     if Path("/proc/self/status").exists():
