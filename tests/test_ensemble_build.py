@@ -13,8 +13,9 @@ import pytest
 import tiny
 
 from kagglekit import config_file
-from kagglekit.config import Config
+from kagglekit.config import AUTO, Config
 from kagglekit.data.prepare import Prepared, prepare
+from kagglekit.ensemble import build as build_module
 from kagglekit.ensemble.build import build
 from kagglekit.errors import KagglekitError
 from kagglekit.fetch import fetch
@@ -85,6 +86,37 @@ def test_the_blend_is_the_weighted_mean(competition: Competition, make_run: Make
         for clip_id, got in probs(made.folder / name).items():
             mean = sum(w * m[clip_id] for w, m in zip(made.weights, members, strict=True))
             assert np.abs(got - mean).max() < 1e-6
+
+
+def test_the_same_ensemble_is_not_judged_again(
+    competition: Competition, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [make_run("gru", seed=1), make_run("lstm", seed=2)]
+    made = build(*competition, runs, AUTO, AUTO)
+    with monkeypatch.context() as patched:
+        patched.setattr(build_module, "judge", lambda *_: pytest.fail("judged again"))
+        again = build(*competition, runs, AUTO, AUTO)
+        assert (again.score, again.weights, again.method, again.by_part) == (
+            made.score,
+            made.weights,
+            made.method,
+            made.by_part,
+        )
+        told = [[one._replace(honest=None) for one in table.judged] for table in made.tables]
+        assert [[one._replace(honest=None) for one in table.judged] for table in again.tables] == told
+        assert again.test.equals(made.test)
+    judged: list[str] = []
+    with monkeypatch.context() as patched:
+        real = build_module.judge
+        patched.setattr(build_module, "judge", lambda *args: judged.append("again") or real(*args))
+        build(*competition, runs, "mean", AUTO)  # another ensemble, in the same folder
+        build(*competition, runs, AUTO, AUTO)
+        oof = runs[0].folder / "oof.parquet"
+        pl.read_parquet(oof).with_columns(pl.col("logits")).write_parquet(oof, compression="gzip")
+        build(*competition, runs, AUTO, AUTO)  # a member's file is another
+        (made.folder / "weights.json").write_text("{")
+        build(*competition, runs, AUTO, AUTO)
+    assert judged == ["again"] * 4
 
 
 def test_predicted_labels_are_the_blends_argmax(competition: Competition, make_run: MakeRun) -> None:

@@ -16,7 +16,7 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble import methods, ranks, unknown
 from kagglekit.ensemble.blends import Blend, Floats, log_of, softmax_of
 from kagglekit.ensemble.lab import Table, compare_decisions, compare_methods
-from kagglekit.ensemble.made import Ensemble, keep, read_members, record_of
+from kagglekit.ensemble.made import Ensemble, found, identity, keep, read_members, record_of
 from kagglekit.ensemble.methods import METHODS, Oof
 from kagglekit.ensemble.unknown import Decision, measure_signs
 from kagglekit.training.runs import Run, fold_logits
@@ -76,11 +76,14 @@ def build(
         KagglekitError: runs with other clips, folds or classes, or with logits that are not finite.
     """
     runs = sorted(runs, key=lambda run: (run.model, run.id))
+    key = identity(config, prepared, runs, method, decision)
+    if (made := found(workspace, runs, key)) is not None:
+        return made
     if config.separator is not None:
-        return ranks.build(config, workspace, prepared, runs, method, decision)
+        return ranks.build(config, workspace, prepared, runs, method, decision, key)
     library = load(config, prepared, runs)
     judged = judge(config, library, method, decision)
-    chosen = [table.chosen for table in judged]
+    chosen = (judged[0].chosen, judged[1].chosen)
     blend, decide = fit(config, library, *chosen)
     tested = len(library.test_clips)
     share = np.full(tested, 1 / tested)
@@ -93,12 +96,12 @@ def build(
     result = score(honest, library.clips, config, folds, min(limits, default=None))
     oof, weight = library.oof, library.oof.weight / library.oof.weight.sum()
     blended = log_of(decide(blend(oof.probs), library.signs, weight))
-    record = record_of(runs, blend, chosen, result)
+    by_part = tuple(_by_part(table, library) for table in judged)
+    record = record_of(key, runs, blend, judged, by_part, chosen, result)
     name, folder, test = keep(
         workspace, runs, library.clips, library.test_clips, blended, log_of(np.mean(folds, axis=0)), record
     )
     weights = tuple(float(w) for w in blend.weights)
-    by_part = tuple(_by_part(table, library) for table in judged)
     return Ensemble(
         name, tuple(runs), weights, chosen[0], chosen[1], tuple(judged), by_part, result, folder, test
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +16,18 @@ from kagglekit import tables
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.blends import Blend
-from kagglekit.ensemble.lab import Table
+from kagglekit.ensemble.lab import Judged, Table
 from kagglekit.errors import KagglekitError
 from kagglekit.training.loop import OOF, predictions
-from kagglekit.training.runs import TEST, Run, logits_of, rows_of, sigmoid, train_again
+from kagglekit.training.runs import TEST, Run, logits_of, rows_of, score_key, sigmoid, train_again
 from kagglekit.validation import Score
 from kagglekit.workspace import Workspace, key_of, locked, write_json
 
 WEIGHTS = "weights.json"
 MAX_NAME = 60  # characters of a folder's name
+VERSION = 1  # raise it when the same runs make another ensemble
+TOLD = ("name", "accuracy", "low", "high", "gain", "error")
+"""Of what was judged, all but the predictions."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,55 @@ def read_members(config: Config, prepared: Prepared, runs: Sequence[Run]) -> Mem
     return Members(logits, rows_of(oof[0], prepared.clips), test[0].select("clip_id"))
 
 
+def identity(
+    config: Config, prepared: Prepared, runs: Sequence[Run], method: str | None, decision: str | None
+) -> str:
+    """Changes with everything that shapes an ensemble, down to the files of its members."""
+    files = [path for run in runs for path in (run.folder / OOF, *sorted(run.folder.rglob(TEST)))]
+    stats = [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in files if path.is_file())]
+    return key_of(
+        VERSION,
+        prepared.key,
+        [(run.model, run.id) for run in runs],
+        stats,
+        score_key(config),
+        config.ensemble.model_dump(),
+        config.labels.model_dump(),
+        [method, decision],
+    )
+
+
+def found(workspace: Workspace, runs: Sequence[Run], key: str) -> Ensemble | None:
+    """The ensemble of this identity, where it is the one that its folder still holds."""
+    name = _name(runs)
+    folder = workspace.ensembles / name
+    with locked(folder, name):
+        try:
+            record = json.loads((folder / WEIGHTS).read_text(encoding="utf-8"))
+            if record.get("key") != key:
+                return None
+            judged = [
+                Table(tuple(Judged(**one, honest=np.empty(0)) for one in table.pop("judged")), **table)
+                for table in record["tables"]
+            ]
+            score = {field: record[field] for field in Score._fields}
+            test = pl.read_parquet(folder / TEST)
+        except (OSError, ValueError, LookupError, TypeError, pl.exceptions.PolarsError):
+            return None  # it is made again
+    return Ensemble(
+        name,
+        tuple(runs),
+        tuple(member["weight"] for member in record["members"]),
+        record["method"],
+        record["decision"],
+        tuple(judged),
+        tuple(record["by_part"]),
+        Score(**score | {"constant": tuple(score["constant"])}),
+        folder,
+        test,
+    )
+
+
 def keep(
     workspace: Workspace,
     runs: Sequence[Run],
@@ -102,19 +155,36 @@ def keep(
     folder, table = workspace.ensembles / name, predictions(test_clips, test.astype(np.float32))
     with locked(folder, name):
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / WEIGHTS).unlink(missing_ok=True)  # the marker of what the tables are
         tables.write(predictions(clips, blended.astype(np.float32)), folder / OOF)
         tables.write(table, folder / TEST)
         write_json(folder / WEIGHTS, record)
     return name, folder, table
 
 
-def record_of(runs: Sequence[Run], blend: Blend, chosen: Sequence[str], result: Score) -> dict[str, Any]:
-    """What weights.json says: the members, what was chosen, and the score."""
+def record_of(
+    key: str,
+    runs: Sequence[Run],
+    blend: Blend,
+    judged: Sequence[Table],
+    by_part: Sequence[dict[str, dict[str, float]]],
+    chosen: tuple[str, str],
+    result: Score,
+) -> dict[str, Any]:
+    """What weights.json says: the identity, the members, what was judged and chosen, and the score."""
     members = [
         {"model": run.model, "run": run.id, "weight": float(w), "cv": run.score.cv}
         for run, w in zip(runs, blend.weights, strict=True)
     ]
-    return {"members": members, "method": chosen[0], "decision": chosen[1], **result.as_dict()}
+    shown = [
+        {
+            **table._asdict(),
+            "judged": [{name: getattr(one, name) for name in TOLD} for one in table.judged],
+        }
+        for table in judged
+    ]
+    told = {"method": chosen[0], "decision": chosen[1], "tables": shown, "by_part": list(by_part)}
+    return {"key": key, "members": members, **told, **result.as_dict()}
 
 
 def _name(runs: Sequence[Run]) -> str:

@@ -91,8 +91,9 @@ def build(
     runs: Sequence[Run],
     method: str | None,
     decision: str | None,
+    key: str,
 ) -> Ensemble:
-    """As `ensemble.build.build`, which calls this.
+    """As `ensemble.build.build`, which calls this with the ensemble's identity.
 
     Raises:
         ConfigError: a method or decision that is of clips with one label each.
@@ -115,13 +116,13 @@ def build(
         for number in range(config.validation.folds)
     ]
     result = score(logit(table.of(table.chosen).honest).astype(np.float32), members.clips, config)
-    record = record_of(runs, blend, (table.chosen, unknown.PLAIN), result)
+    by_part: dict[str, dict[str, float]] = {one.name: {} for one in table.judged}
+    record = record_of(key, runs, blend, [table], [by_part], (table.chosen, unknown.PLAIN), result)
     test = logit(np.mean(folds, axis=0))
     name, folder, kept = keep(
         workspace, runs, members.clips, members.test_clips, logit(blend(known.probs)), test, record
     )
     weights = tuple(float(w) for w in blend.weights)
-    by_part: dict[str, dict[str, float]] = {one.name: {} for one in table.judged}
     return Ensemble(
         name, tuple(runs), weights, table.chosen, unknown.PLAIN, (table,), (by_part,), result, folder, kept
     )
