@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ import polars as pl
 import pytest
 import scenes
 import torch
+from pydantic import ValidationError
 
 from kagglekit import config_file
 from kagglekit.cli import main
 from kagglekit.config import Audio
-from kagglekit.data.clips import truth_of
-from kagglekit.data.wav import windows
+from kagglekit.data.clips import train_table, truth_of
+from kagglekit.data.wav import decode, joined, windows
 from kagglekit.errors import ConfigError
 from kagglekit.metrics import (
     average_precisions,
@@ -101,9 +103,42 @@ def test_windows_cover_a_clip_and_end_with_it(samples: int, starts: list[int]) -
     assert windows(pcm, audio)[-1, -1] == samples - 1
 
 
+def test_a_clip_of_too_many_windows_is_cut_and_listed() -> None:
+    audio = Audio(sample_rate=1000, seconds=0.1, longer="windows", max_windows=3)
+    pcm = np.arange(1, 401, dtype=np.int16)
+    assert windows(pcm, audio)[:, 0].tolist() == [1, 51, 101]
+    for samples, problem in ((40, ""), (200, ""), (201, "long"), (400, "long")):
+        clip = decode(scenes.tiny.wav_bytes(pcm[:samples], 1000), audio)
+        assert (clip.problem, clip.samples) == (problem, samples)
+        assert len(clip.rows) == (1 if samples <= 100 else 3)
+
+
+@pytest.mark.parametrize(("samples", "kept"), [(80, 100), (100, 100), (101, 101), (333, 333), (999, 500)])
+def test_windows_can_be_joined_again(samples: int, kept: int) -> None:
+    audio = Audio(sample_rate=1000, seconds=0.1, hop_seconds=0.04, longer="windows", max_windows=11)
+    pcm = np.arange(samples, dtype=np.int16)
+    rows = decode(scenes.tiny.wav_bytes(pcm, 1000), audio).rows
+    padded = np.pad(pcm, (0, max(kept - samples, 0)))[:kept]
+    np.testing.assert_array_equal(joined(rows, samples, audio), padded)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hop_seconds": 0.5}, "hop_seconds and max_windows are of longer: windows, but clips are cut"),
+        ({"max_windows": 5}, "hop_seconds and max_windows are of longer: windows, but clips are cut"),
+        ({"longer": "windows", "hop_seconds": 2.0}, "hop_seconds 2 is more than seconds 1: no window would"),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Audio(**settings)
+
+
 def test_audio_that_is_cut_keeps_the_keys_that_caches_have() -> None:
     assert set(Audio().model_dump()) == {"sample_rate", "seconds"}
-    assert set(Audio(longer="windows", hop_seconds=0.2).model_dump()) > {"longer", "hop_seconds"}
+    used = Audio(longer="windows", hop_seconds=0.2, max_windows=9).model_dump()
+    assert set(used) == {"sample_rate", "seconds", "longer", "hop_seconds", "max_windows"}
 
 
 def test_windows_of_a_clip_speak_together() -> None:
@@ -226,7 +261,8 @@ def test_cv_shows_classes(yaml: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_search_scores_by_it(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (study,) = told(yaml, capsys, "tune", "--model", "gru", "--no-train")["studies"]  # type: ignore[misc]
-    assert 0 < study["cv"] <= 1 and "train.labels" not in study["params"]
+    assert 0 < study["cv"] <= 1
+    assert study["params"].keys().isdisjoint({"train.labels", "train.balance", "train.augment.double_words"})
 
 
 def test_a_wav_of_any_length_is_predicted(
@@ -272,7 +308,10 @@ def test_contradictions_are_named(setting: str, message: str, yaml: Path) -> Non
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("setting", ["train.loss=mse", "train.labels=cascade", "train.only=[hum, bell]"])
+@pytest.mark.parametrize(
+    "setting",
+    ["train.loss=mse", "train.labels=cascade", "train.only=[hum, bell]", "train.balance=0.5"],
+)
 def test_a_training_of_single_labels_is_refused(
     setting: str, yaml: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,15 +335,76 @@ def test_a_csv_of_something_else_is_refused(
     assert message in capsys.readouterr().err
 
 
+def relabel(path: Path, cells: dict[str, str]) -> None:
+    """Put other labels into a solution."""
+    table = pl.read_csv(path)
+    label = pl.col("fname").replace_strict(cells, default=pl.col("label"))
+    table.with_columns(label=label).write_csv(path)
+
+
+def test_a_solution_may_have_clips_of_no_label_and_spaces(
+    yaml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Clips of no label count for nothing in LWLRAP; ' hum' is hum."""
+    host = yaml.parent / "host"
+    relabel(host / "solution.csv", {"test_0001.wav": "", "test_0003.wav": " hum, bell "})
+    sent = told(yaml, capsys, "submit", "--ensemble", "gru", "--upload", "--yes")
+    rows = pl.read_csv(host / "solution.csv").filter(pl.col("Usage") == "Public")
+    cells = [(cell or "").split(",") for cell in rows["label"]]
+    truth = np.array([[name in [said.strip() for said in cell] for name in scenes.SOUNDS] for cell in cells])
+    csv = rows.select("fname").join(pl.read_csv(str(sent["csv"])), on="fname", maintain_order="left")
+    assert truth.sum(1).min() == 0 and truth[1].tolist() == [True, False, True, False]
+    expected = lwlrap(truth, csv.select(list(scenes.SOUNDS)).to_numpy())
+    assert sent["public"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_folds_spread_labels_not_their_sets(tmp_path: Path) -> None:
+    """Every label is in every fold in even parts, though hardly two clips have the same of them."""
+    names = [f"l{k}" for k in range(12)]
+    base = config_file.load(scenes.make(tmp_path, clips=4, test_clips=1))
+    config = base.model_copy(update={"labels": base.labels.model_copy(update={"targets": tuple(names)})})
+    rng = np.random.default_rng(0)
+    cells = [",".join(rng.choice(names, rng.integers(0, 5), replace=False)) for _ in range(600)]
+    facts = pl.DataFrame(
+        {
+            "clip_id": [f"c{k}" for k in range(600)],
+            "word": cells,
+            "speaker": [f"s{k % 97}" for k in range(600)],
+            "row": range(600),
+            **{name: [0.5] * 600 for name in ("rms", "peak")},
+            "samples": [4000] * 600,
+            "sha1": [""] * 600,
+            "problem": [""] * 600,
+        }
+    )
+    clips = train_table(config, facts, None)
+    assert clips.group_by("speaker").agg(pl.col("fold").n_unique())["fold"].max() == 1
+    counts = truth_of(clips["label"], config)
+    first = (clips["fold"] == 0).to_numpy()
+    share = counts[first].sum(0) / counts.sum(0)
+    assert np.abs(share - 0.5).max() < 0.06
+
+
 def test_labels_that_nobody_asked_for_and_none_at_all(tmp_path: Path) -> None:
-    """A clip of other labels alone is one that all classes are told from; one without a cell is left out."""
+    """A clip of other labels, or of none, is one that all classes are told from; one without a row is left out."""
     yaml = scenes.make(tmp_path)
+    with zipfile.ZipFile(tmp_path / "host/train.zip") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    head, _, second, *rest = files["train.csv"].decode().splitlines()
+    emptied = f"{second.split(',')[0]},,street 1"
+    files["train.csv"] = "\n".join([head, emptied, *rest]).encode()
+    with zipfile.ZipFile(tmp_path / "host/train.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
     config = config_file.load(yaml, ["labels.targets=[bell, hum]"])
     assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
     assert main(["-C", str(yaml), "--quiet", "prepare", "--set", "labels.targets=[bell, hum]"]) == 0
     clips = pl.read_parquet(tmp_path / ".kagglekit/clips.parquet").filter(pl.col("split") == "train")
     subsets = [",".join(c) for n in range(3) for c in itertools.combinations(("bell", "hum"), n)]
-    assert set(clips["label"]) == set(subsets) and clips["fold"].min() == 0
+    assert set(clips["label"].drop_nulls()) == set(subsets)
+    assert clips.filter(pl.col("fold") < 0)["clip_id"].to_list() == clips["clip_id"][:1].to_list()
+    assert clips["label"].to_list()[:2] == [None, ""]
+    clips = clips.filter(pl.col("fold") >= 0)
     assert truth_of(clips["label"], config).sum(1).tolist() == [
         len([name for name in label.split(",") if name]) for label in clips["label"]
     ]

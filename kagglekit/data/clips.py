@@ -77,15 +77,12 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
         words_found = words_found.str.split(config.separator).explode()
     missing = sorted(set(config.labels.targets) - set(words_found.str.strip_chars()))
     if missing:
-        found = sorted(set(words_found.drop_nulls()))
+        found = sorted(set(words_found.drop_nulls()) - {""})
         raise ConfigError(
             f"no training clip for {', '.join(missing)}",
             hint="check labels.targets and data.train_clips; words found: " + ", ".join(found[:12]),
         )
-    speakers = kept.select(pl.coalesce("speaker", "clip_id")).to_series().to_list()
-    fold[used] = grouped_folds(
-        speakers, kept["word"].to_list(), config.validation.folds, config.validation.seed
-    )
+    fold[used] = _folds(kept, config)
     fillers = (
         kept.filter(pl.col("label") == config.labels.filler)["word"].to_list() if config.labels.filler else []
     )
@@ -96,6 +93,16 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
         official=_official(facts["clip_id"].to_list(), official),
     )
     return _with_part(table, config).select(_columns(facts))
+
+
+def _folds(kept: pl.DataFrame, config: Config) -> NDArray[np.int32]:
+    """Fold of each clip, by speaker; words are spread evenly, or labels where a clip may have several."""
+    clips = kept.select(pl.coalesce("speaker", "clip_id").alias("group"), "word", "label").with_row_index()
+    if config.separator is not None:  # a clip counts once for each label: their sets are as good as unique
+        clips = clips.with_columns(pl.col("label").str.split(config.separator).alias("word")).explode("word")
+    validation = config.validation
+    fold = grouped_folds(clips["group"].to_list(), clips["word"].to_list(), validation.folds, validation.seed)
+    return fold[np.unique(clips["index"].to_numpy(), return_index=True)[1]]
 
 
 def _official(clip_ids: list[str], lists: Mapping[str, str] | None) -> pl.Series:
