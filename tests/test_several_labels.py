@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,151 +14,19 @@ import numpy as np
 import polars as pl
 import pytest
 import scenes
-import torch
-from pydantic import ValidationError
 
 from kagglekit import config_file
 from kagglekit.cli import main
-from kagglekit.config import Audio
 from kagglekit.data.clips import train_table, truth_of
-from kagglekit.data.wav import decode, joined, windows
+from kagglekit.data.prepare import prepare
+from kagglekit.ensemble.methods import METHODS
 from kagglekit.errors import ConfigError
 from kagglekit.metrics import (
-    average_precisions,
-    left_out,
     lwlrap,
-    mean_average_precision,
-    standard_error,
 )
-from kagglekit.training.dataset import Head, places, pool
-from kagglekit.training.runs import load_run, logits_of, rows_of, sigmoid
-
-RNG = np.random.default_rng(0)
-
-
-# --- metrics ---
-
-
-def precision_of_pair(truth: np.ndarray, scores: np.ndarray, label: int) -> float:
-    """By the definition: of the labels ranked as high as this one or higher, the share that is right."""
-    above = [name for name in range(len(scores)) if scores[name] >= scores[label]]
-    return sum(bool(truth[name]) for name in above) / len(above)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_lwlrap_is_its_definition(ties: bool) -> None:
-    truth, scores = RNG.random((50, 7)) < 0.3, RNG.random((50, 7))
-    scores = scores.round(1) if ties else scores
-    pairs = [
-        precision_of_pair(truth[clip], scores[clip], label)
-        for clip, label in zip(*np.nonzero(truth), strict=True)
-    ]
-    assert lwlrap(truth, scores) == pytest.approx(np.mean(pairs), abs=1e-12)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_average_precision_is_the_area_in_steps(ties: bool) -> None:
-    truth, scores = RNG.random((60, 3)) < 0.4, RNG.random((60, 3))
-    scores = scores.round(1) if ties else scores
-    for name, found in enumerate(average_precisions(truth, scores)):
-        area, recall = 0.0, 0.0
-        for limit in sorted(set(scores[:, name]), reverse=True):  # each a threshold, as scikit-learn has it
-            chosen = scores[:, name] >= limit
-            hits = (truth[:, name] & chosen).sum()
-            now = hits / truth[:, name].sum()
-            area += (now - recall) * hits / chosen.sum()
-            recall = now
-        assert found == pytest.approx(area, abs=1e-12)
-
-
-def test_metrics_of_the_best_the_worst_and_nothing() -> None:
-    truth = np.array([[True, False, True], [False, True, False]])
-    assert lwlrap(truth, truth.astype(float)) == mean_average_precision(truth, truth.astype(float)) == 1.0
-    assert lwlrap(truth, 1.0 - truth) == pytest.approx((2 / 3 + 2 / 3 + 1 / 3) / 3)
-    nothing = np.zeros((2, 3), bool)
-    assert lwlrap(nothing, RNG.random((2, 3))) == mean_average_precision(nothing, RNG.random((2, 3))) == 0.0
-    one = np.array([[True, False], [False, False]])
-    assert np.isnan(
-        average_precisions(one, RNG.random((2, 2)))[1]
-    )  # a class without clips counts for nothing
-
-
-def test_the_jackknifes_error_is_that_of_a_mean() -> None:
-    """Of a plain mean, the delete-one jackknife is the usual standard error."""
-    values = RNG.random((20, 1))
-    truth = np.ones((20, 1), bool)
-    without = left_out(lambda _, scores: float(scores.mean()), truth, values, np.arange(20))
-    assert standard_error(without) == pytest.approx(values.std(ddof=1) / 20**0.5)
-
-
-# --- windows ---
-
-
-@pytest.mark.parametrize(
-    ("samples", "starts"),
-    [(101, [0, 1]), (150, [0, 50]), (151, [0, 50, 51]), (320, [0, 50, 100, 150, 200, 220])],
-)
-def test_windows_cover_a_clip_and_end_with_it(samples: int, starts: list[int]) -> None:
-    audio = Audio(sample_rate=1000, seconds=0.1, longer="windows")
-    pcm = np.arange(samples, dtype=np.int16)
-    np.testing.assert_array_equal(windows(pcm, audio)[:, 0], starts)
-    assert windows(pcm, audio)[-1, -1] == samples - 1
-
-
-def test_a_clip_of_too_many_windows_is_cut_and_listed() -> None:
-    audio = Audio(sample_rate=1000, seconds=0.1, longer="windows", max_windows=3)
-    pcm = np.arange(1, 401, dtype=np.int16)
-    assert windows(pcm, audio)[:, 0].tolist() == [1, 51, 101]
-    for samples, problem in ((40, ""), (200, ""), (201, "long"), (400, "long")):
-        clip = decode(scenes.tiny.wav_bytes(pcm[:samples], 1000), audio)
-        assert (clip.problem, clip.samples) == (problem, samples)
-        assert len(clip.rows) == (1 if samples <= 100 else 3)
-
-
-@pytest.mark.parametrize(("samples", "kept"), [(80, 100), (100, 100), (101, 101), (333, 333), (999, 500)])
-def test_windows_can_be_joined_again(samples: int, kept: int) -> None:
-    audio = Audio(sample_rate=1000, seconds=0.1, hop_seconds=0.04, longer="windows", max_windows=11)
-    pcm = np.arange(samples, dtype=np.int16)
-    rows = decode(scenes.tiny.wav_bytes(pcm, 1000), audio).rows
-    padded = np.pad(pcm, (0, max(kept - samples, 0)))[:kept]
-    np.testing.assert_array_equal(joined(rows, samples, audio), padded)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"hop_seconds": 0.5}, "hop_seconds and max_windows are of longer: windows, but clips are cut"),
-        ({"max_windows": 5}, "hop_seconds and max_windows are of longer: windows, but clips are cut"),
-        ({"longer": "windows", "hop_seconds": 2.0}, "hop_seconds 2 is more than seconds 1: no window would"),
-    ],
-)
-def test_windows_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        Audio(**settings)
-
-
-def test_audio_that_is_cut_keeps_the_keys_that_caches_have() -> None:
-    assert set(Audio().model_dump()) == {"sample_rate", "seconds"}
-    used = Audio(longer="windows", hop_seconds=0.2, max_windows=9).model_dump()
-    assert set(used) == {"sample_rate", "seconds", "longer", "hop_seconds", "max_windows"}
-
-
-def test_windows_of_a_clip_speak_together() -> None:
-    counts = np.array([1, 3])
-    assert places(counts).tolist() == [0, 0, 1, 2]
-    logits = RNG.normal(0, 2, (4, 2)).astype(np.float32)
-    several = Head(("a", "b"), (0, 1), ("a", "b"), False, None, separator=",")
-    pooled = pool(logits, counts, several)
-    np.testing.assert_allclose(sigmoid(pooled)[1], sigmoid(logits[1:]).mean(0), rtol=1e-5)
-    one = Head(("a", "b"), (0, 1), ("a", "b"), False, None)
-    together = torch.from_numpy(pool(logits, counts, one)).softmax(1)
-    np.testing.assert_allclose(together[1], torch.from_numpy(logits[1:]).softmax(1).mean(0), rtol=1e-5)
-
-
-def test_what_is_certain_stays_finite() -> None:
-    sure = Head(("a",), (0,), ("a",), False, None, separator=",").mean(torch.tensor([[[80.0]], [[90.0]]]))
-    assert torch.isfinite(sure).all() and sure > 10
-
+from kagglekit.report import listening, runs, source
+from kagglekit.training.runs import load_run, logits_of, rows_of
+from kagglekit.workspace import Workspace
 
 # --- the whole job ---
 
@@ -253,6 +123,57 @@ def test_another_metric_judges_the_same_runs_anew(yaml: Path, capsys: pytest.Cap
     assert found["cv"] not in [run["cv"] for run in before]  # type: ignore[attr-defined]
 
 
+def test_methods_that_have_no_say_are_named(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-C", str(yaml), "--quiet", "ensemble", "--models", "tcresnet,gru"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out: ")]
+    assert set(METHODS) - {"mean", "geometric", "greedy"} == set(re.findall(r"[a-z_]+(?=,)", line))
+    assert line.endswith("which need one right class a clip")
+
+
+def read_source(yaml: Path) -> source.Source:
+    config = config_file.load(yaml)
+    workspace = Workspace(config)
+    return source.read(config, workspace, prepare(config, workspace), "kagglekit")
+
+
+def test_the_report_shows_classes_and_plays_whole_clips(
+    yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-C", str(yaml), "--quiet", "ensemble", "--models", "tcresnet,gru"]) == 0
+    path = tmp_path / "report.html"
+    assert main(["-C", str(yaml), "--quiet", "report", "--out", str(path)]) == 0
+    html = path.read_text(encoding="utf-8")
+    assert "Average precision by class" in html and "ranks these worst, by average precision" in html
+    assert "Confusion matrix" not in html and "plain accuracy" not in html
+    found = read_source(yaml)
+    judge = listening.best_there_is(found)
+    order, _ = listening.misses(found, judge)
+    told = listening.page(found, 10**8)["data"]["clips"]
+    assert len(told) == len(order) > 0
+    with zipfile.ZipFile(yaml.parent / "host/train.zip") as archive:
+        for clip in told:
+            assert base64.b64decode(clip["wav"])[44:][:4000] == archive.read(clip["id"])[44:][:4000]
+            assert len(base64.b64decode(clip["wav"])) == max(len(archive.read(clip["id"])), 8044)
+    capsys.readouterr()
+    assert main(["-C", str(yaml), "--quiet", "report", "--svg", str(tmp_path / "svg")]) == 0
+    assert {f"gru-{name}.svg" for name in ("classes", "cv", "loss", "calibration")} <= {
+        drawn.name for drawn in (tmp_path / "svg").iterdir()
+    }
+
+
+def test_misses_are_clips_whose_labels_are_not_the_likeliest(yaml: Path) -> None:
+    found = read_source(yaml)
+    for judged in found.runs:
+        order, loss = listening.misses(found, listening.Judge(judged.name, judged.probs))
+        for row, (truth, probs) in enumerate(zip(found.truth, judged.probs.astype(float), strict=True)):
+            likeliest = set(np.argsort(-probs)[: truth.sum()])
+            assert (row in order) == (likeliest != set(np.flatnonzero(truth)))
+            assert loss[row] == pytest.approx(-np.log(np.where(truth, probs, 1 - probs)).sum(), rel=1e-3)
+        assert (np.diff(loss[order]) <= 0).all()
+    curve = runs.calibration(found, found.runs[0])
+    assert sum(curve.clips) <= found.truth.size and 0 <= curve.ece < 0.5
+
+
 def test_cv_shows_classes(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(yaml), "--quiet", "cv"]) == 0
     out = capsys.readouterr().out
@@ -280,7 +201,6 @@ def test_a_wav_of_any_length_is_predicted(
     [
         ["pseudo", "--teachers", "gru", "--model", "gru"],
         ["distill", "--teachers", "gru", "--model", "gru"],
-        ["report"],
     ],
 )
 def test_what_is_of_single_labels_says_so(
@@ -333,6 +253,24 @@ def test_a_csv_of_something_else_is_refused(
     path.write_text("\n".join([head, ",".join([name, row, *others]), *rest]) + "\n")
     assert main(["-C", str(yaml), "--quiet", "submit", "--file", str(path)]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_clips_of_one_label_may_be_of_any_length_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With silence, which is a window each, and fillers."""
+    yaml = scenes.tiny.make(tmp_path)
+    cut = ["--set", "audio.longer=windows", "--set", "audio.seconds=0.3", "--set", "audio.hop_seconds=0.1"]
+    assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
+    assert main(["-C", str(yaml), "--quiet", "train", "--model", "gru", *cut]) == 0
+    clips = pl.read_parquet(tmp_path / ".kagglekit/clips.parquet")
+    counts = dict(clips.group_by("split").agg(pl.col("windows").unique()).iter_rows())
+    assert counts == {"train": [3], "test": [3], "silence": [1]}
+    (folder,) = (tmp_path / ".kagglekit/runs/gru").glob("*/")
+    assert len(pl.read_parquet(folder / "oof.parquet")) == (clips["fold"] >= 0).sum()
+    assert load_run(folder).score.cv > 0.6
+    sent = told(yaml, capsys, "submit", "--ensemble", "gru", "--upload", "--yes", *cut)
+    assert len(pl.read_csv(str(sent["csv"]))) == 24 and sent["public"] is not None
 
 
 def relabel(path: Path, cells: dict[str, str]) -> None:

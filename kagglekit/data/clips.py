@@ -45,8 +45,10 @@ def label_of(word: str | None, config: Config) -> str | None:
 
 
 def truth_of(labels: pl.Series, config: Config) -> NDArray[np.bool_]:
-    """Which classes each clip is of, (clips, classes), where it may be of several."""
-    split = labels.str.split(config.separator or "")
+    """Which classes each clip is of: (clips, classes)."""
+    if config.separator is None:
+        return np.stack([(labels == name).to_numpy() for name in config.labels.classes], axis=1)
+    split = labels.str.split(config.separator)
     return np.stack([split.list.contains(name).to_numpy() for name in config.labels.classes], axis=1)
 
 
@@ -118,7 +120,9 @@ def _with_part(table: pl.DataFrame, config: Config) -> pl.DataFrame:
 
 
 def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int]) -> pl.DataFrame:
-    """Silence clips; their fold is their noise piece's."""
+    """Silence clips, a window each; their fold is their noise piece's."""
+    if config.audio.longer == "windows":
+        facts = facts.with_columns(pl.lit(1, dtype=pl.Int64).alias(WINDOWS))
     return facts.with_columns(
         split=pl.lit("silence"),
         label=pl.lit(config.labels.silence),
