@@ -98,7 +98,7 @@ def test_calibration_by_hand(found: Source) -> None:
     judged = found.runs[0]
     sure = np.array([[0.95, 0.05], [0.95, 0.05], [0.55, 0.45], [0.55, 0.45]] * 5, dtype=np.float32)
     target = np.array([0, 0, 0, 1] * 5)
-    few = Source(**{**vars(found), "target": target, "weight": np.full(20, 0.05)})
+    few = Source(**{**vars(found), "truth": np.eye(2, dtype=bool)[target], "weight": np.full(20, 0.05)})
     curve = runs.calibration(few, judged._replace(probs=sure))
     assert curve.confidence == pytest.approx([0.55, 0.95]) and curve.accuracy == pytest.approx([0.5, 1.0])
     assert curve.clips == [10, 10] and curve.ece == pytest.approx(0.5 * 0.05 + 0.5 * 0.05)

@@ -2,126 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
+import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import scenes
-import torch
 
 from kagglekit import config_file
 from kagglekit.cli import main
-from kagglekit.config import Audio
-from kagglekit.data.clips import truth_of
-from kagglekit.data.wav import windows
+from kagglekit.data.clips import train_table, truth_of
+from kagglekit.data.prepare import prepare
+from kagglekit.ensemble.methods import METHODS
 from kagglekit.errors import ConfigError
 from kagglekit.metrics import (
-    average_precisions,
-    left_out,
     lwlrap,
-    mean_average_precision,
-    standard_error,
 )
-from kagglekit.training.dataset import Head, places, pool
-from kagglekit.training.runs import load_run, logits_of, rows_of, sigmoid
-
-RNG = np.random.default_rng(0)
-
-
-# --- metrics ---
-
-
-def precision_of_pair(truth: np.ndarray, scores: np.ndarray, label: int) -> float:
-    """By the definition: of the labels ranked as high as this one or higher, the share that is right."""
-    above = [name for name in range(len(scores)) if scores[name] >= scores[label]]
-    return sum(bool(truth[name]) for name in above) / len(above)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_lwlrap_is_its_definition(ties: bool) -> None:
-    truth, scores = RNG.random((50, 7)) < 0.3, RNG.random((50, 7))
-    scores = scores.round(1) if ties else scores
-    pairs = [
-        precision_of_pair(truth[clip], scores[clip], label)
-        for clip, label in zip(*np.nonzero(truth), strict=True)
-    ]
-    assert lwlrap(truth, scores) == pytest.approx(np.mean(pairs), abs=1e-12)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_average_precision_is_the_area_in_steps(ties: bool) -> None:
-    truth, scores = RNG.random((60, 3)) < 0.4, RNG.random((60, 3))
-    scores = scores.round(1) if ties else scores
-    for name, found in enumerate(average_precisions(truth, scores)):
-        area, recall = 0.0, 0.0
-        for limit in sorted(set(scores[:, name]), reverse=True):  # each a threshold, as scikit-learn has it
-            chosen = scores[:, name] >= limit
-            hits = (truth[:, name] & chosen).sum()
-            now = hits / truth[:, name].sum()
-            area += (now - recall) * hits / chosen.sum()
-            recall = now
-        assert found == pytest.approx(area, abs=1e-12)
-
-
-def test_metrics_of_the_best_the_worst_and_nothing() -> None:
-    truth = np.array([[True, False, True], [False, True, False]])
-    assert lwlrap(truth, truth.astype(float)) == mean_average_precision(truth, truth.astype(float)) == 1.0
-    assert lwlrap(truth, 1.0 - truth) == pytest.approx((2 / 3 + 2 / 3 + 1 / 3) / 3)
-    nothing = np.zeros((2, 3), bool)
-    assert lwlrap(nothing, RNG.random((2, 3))) == mean_average_precision(nothing, RNG.random((2, 3))) == 0.0
-    one = np.array([[True, False], [False, False]])
-    assert np.isnan(
-        average_precisions(one, RNG.random((2, 2)))[1]
-    )  # a class without clips counts for nothing
-
-
-def test_the_jackknifes_error_is_that_of_a_mean() -> None:
-    """Of a plain mean, the delete-one jackknife is the usual standard error."""
-    values = RNG.random((20, 1))
-    truth = np.ones((20, 1), bool)
-    without = left_out(lambda _, scores: float(scores.mean()), truth, values, np.arange(20))
-    assert standard_error(without) == pytest.approx(values.std(ddof=1) / 20**0.5)
-
-
-# --- windows ---
-
-
-@pytest.mark.parametrize(
-    ("samples", "starts"),
-    [(101, [0, 1]), (150, [0, 50]), (151, [0, 50, 51]), (320, [0, 50, 100, 150, 200, 220])],
-)
-def test_windows_cover_a_clip_and_end_with_it(samples: int, starts: list[int]) -> None:
-    audio = Audio(sample_rate=1000, seconds=0.1, longer="windows")
-    pcm = np.arange(samples, dtype=np.int16)
-    np.testing.assert_array_equal(windows(pcm, audio)[:, 0], starts)
-    assert windows(pcm, audio)[-1, -1] == samples - 1
-
-
-def test_audio_that_is_cut_keeps_the_keys_that_caches_have() -> None:
-    assert set(Audio().model_dump()) == {"sample_rate", "seconds"}
-    assert set(Audio(longer="windows", hop_seconds=0.2).model_dump()) > {"longer", "hop_seconds"}
-
-
-def test_windows_of_a_clip_speak_together() -> None:
-    counts = np.array([1, 3])
-    assert places(counts).tolist() == [0, 0, 1, 2]
-    logits = RNG.normal(0, 2, (4, 2)).astype(np.float32)
-    several = Head(("a", "b"), (0, 1), ("a", "b"), False, None, separator=",")
-    pooled = pool(logits, counts, several)
-    np.testing.assert_allclose(sigmoid(pooled)[1], sigmoid(logits[1:]).mean(0), rtol=1e-5)
-    one = Head(("a", "b"), (0, 1), ("a", "b"), False, None)
-    together = torch.from_numpy(pool(logits, counts, one)).softmax(1)
-    np.testing.assert_allclose(together[1], torch.from_numpy(logits[1:]).softmax(1).mean(0), rtol=1e-5)
-
-
-def test_what_is_certain_stays_finite() -> None:
-    sure = Head(("a",), (0,), ("a",), False, None, separator=",").mean(torch.tensor([[[80.0]], [[90.0]]]))
-    assert torch.isfinite(sure).all() and sure > 10
-
+from kagglekit.report import listening, runs, source
+from kagglekit.training.runs import load_run, logits_of, rows_of
+from kagglekit.workspace import Workspace
 
 # --- the whole job ---
 
@@ -218,6 +123,57 @@ def test_another_metric_judges_the_same_runs_anew(yaml: Path, capsys: pytest.Cap
     assert found["cv"] not in [run["cv"] for run in before]  # type: ignore[attr-defined]
 
 
+def test_methods_that_have_no_say_are_named(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-C", str(yaml), "--quiet", "ensemble", "--models", "tcresnet,gru"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out: ")]
+    assert set(METHODS) - {"mean", "geometric", "greedy"} == set(re.findall(r"[a-z_]+(?=,)", line))
+    assert line.endswith("which need one right class a clip")
+
+
+def read_source(yaml: Path) -> source.Source:
+    config = config_file.load(yaml)
+    workspace = Workspace(config)
+    return source.read(config, workspace, prepare(config, workspace), "kagglekit")
+
+
+def test_the_report_shows_classes_and_plays_whole_clips(
+    yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-C", str(yaml), "--quiet", "ensemble", "--models", "tcresnet,gru"]) == 0
+    path = tmp_path / "report.html"
+    assert main(["-C", str(yaml), "--quiet", "report", "--out", str(path)]) == 0
+    html = path.read_text(encoding="utf-8")
+    assert "Average precision by class" in html and "ranks these worst, by average precision" in html
+    assert "Confusion matrix" not in html and "plain accuracy" not in html
+    found = read_source(yaml)
+    judge = listening.best_there_is(found)
+    order, _ = listening.misses(found, judge)
+    told = listening.page(found, 10**8)["data"]["clips"]
+    assert len(told) == len(order) > 0
+    with zipfile.ZipFile(yaml.parent / "host/train.zip") as archive:
+        for clip in told:
+            assert base64.b64decode(clip["wav"])[44:][:4000] == archive.read(clip["id"])[44:][:4000]
+            assert len(base64.b64decode(clip["wav"])) == max(len(archive.read(clip["id"])), 8044)
+    capsys.readouterr()
+    assert main(["-C", str(yaml), "--quiet", "report", "--svg", str(tmp_path / "svg")]) == 0
+    assert {f"gru-{name}.svg" for name in ("classes", "cv", "loss", "calibration")} <= {
+        drawn.name for drawn in (tmp_path / "svg").iterdir()
+    }
+
+
+def test_misses_are_clips_whose_labels_are_not_the_likeliest(yaml: Path) -> None:
+    found = read_source(yaml)
+    for judged in found.runs:
+        order, loss = listening.misses(found, listening.Judge(judged.name, judged.probs))
+        for row, (truth, probs) in enumerate(zip(found.truth, judged.probs.astype(float), strict=True)):
+            likeliest = set(np.argsort(-probs)[: truth.sum()])
+            assert (row in order) == (likeliest != set(np.flatnonzero(truth)))
+            assert loss[row] == pytest.approx(-np.log(np.where(truth, probs, 1 - probs)).sum(), rel=1e-3)
+        assert (np.diff(loss[order]) <= 0).all()
+    curve = runs.calibration(found, found.runs[0])
+    assert sum(curve.clips) <= found.truth.size and 0 <= curve.ece < 0.5
+
+
 def test_cv_shows_classes(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(yaml), "--quiet", "cv"]) == 0
     out = capsys.readouterr().out
@@ -226,7 +182,8 @@ def test_cv_shows_classes(yaml: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_search_scores_by_it(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (study,) = told(yaml, capsys, "tune", "--model", "gru", "--no-train")["studies"]  # type: ignore[misc]
-    assert 0 < study["cv"] <= 1 and "train.labels" not in study["params"]
+    assert 0 < study["cv"] <= 1
+    assert study["params"].keys().isdisjoint({"train.labels", "train.balance", "train.augment.double_words"})
 
 
 def test_a_wav_of_any_length_is_predicted(
@@ -244,7 +201,6 @@ def test_a_wav_of_any_length_is_predicted(
     [
         ["pseudo", "--teachers", "gru", "--model", "gru"],
         ["distill", "--teachers", "gru", "--model", "gru"],
-        ["report"],
     ],
 )
 def test_what_is_of_single_labels_says_so(
@@ -272,7 +228,10 @@ def test_contradictions_are_named(setting: str, message: str, yaml: Path) -> Non
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("setting", ["train.loss=mse", "train.labels=cascade", "train.only=[hum, bell]"])
+@pytest.mark.parametrize(
+    "setting",
+    ["train.loss=mse", "train.labels=cascade", "train.only=[hum, bell]", "train.balance=0.5"],
+)
 def test_a_training_of_single_labels_is_refused(
     setting: str, yaml: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,15 +255,94 @@ def test_a_csv_of_something_else_is_refused(
     assert message in capsys.readouterr().err
 
 
+def test_clips_of_one_label_may_be_of_any_length_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With silence, which is a window each, and fillers."""
+    yaml = scenes.tiny.make(tmp_path)
+    cut = ["--set", "audio.longer=windows", "--set", "audio.seconds=0.3", "--set", "audio.hop_seconds=0.1"]
+    assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
+    assert main(["-C", str(yaml), "--quiet", "train", "--model", "gru", *cut]) == 0
+    clips = pl.read_parquet(tmp_path / ".kagglekit/clips.parquet")
+    counts = dict(clips.group_by("split").agg(pl.col("windows").unique()).iter_rows())
+    assert counts == {"train": [3], "test": [3], "silence": [1]}
+    (folder,) = (tmp_path / ".kagglekit/runs/gru").glob("*/")
+    assert len(pl.read_parquet(folder / "oof.parquet")) == (clips["fold"] >= 0).sum()
+    assert load_run(folder).score.cv > 0.6
+    sent = told(yaml, capsys, "submit", "--ensemble", "gru", "--upload", "--yes", *cut)
+    assert len(pl.read_csv(str(sent["csv"]))) == 24 and sent["public"] is not None
+
+
+def relabel(path: Path, cells: dict[str, str]) -> None:
+    """Put other labels into a solution."""
+    table = pl.read_csv(path)
+    label = pl.col("fname").replace_strict(cells, default=pl.col("label"))
+    table.with_columns(label=label).write_csv(path)
+
+
+def test_a_solution_may_have_clips_of_no_label_and_spaces(
+    yaml: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Clips of no label count for nothing in LWLRAP; ' hum' is hum."""
+    host = yaml.parent / "host"
+    relabel(host / "solution.csv", {"test_0001.wav": "", "test_0003.wav": " hum, bell "})
+    sent = told(yaml, capsys, "submit", "--ensemble", "gru", "--upload", "--yes")
+    rows = pl.read_csv(host / "solution.csv").filter(pl.col("Usage") == "Public")
+    cells = [(cell or "").split(",") for cell in rows["label"]]
+    truth = np.array([[name in [said.strip() for said in cell] for name in scenes.SOUNDS] for cell in cells])
+    csv = rows.select("fname").join(pl.read_csv(str(sent["csv"])), on="fname", maintain_order="left")
+    assert truth.sum(1).min() == 0 and truth[1].tolist() == [True, False, True, False]
+    expected = lwlrap(truth, csv.select(list(scenes.SOUNDS)).to_numpy())
+    assert sent["public"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_folds_spread_labels_not_their_sets(tmp_path: Path) -> None:
+    """Every label is in every fold in even parts, though hardly two clips have the same of them."""
+    names = [f"l{k}" for k in range(12)]
+    base = config_file.load(scenes.make(tmp_path, clips=4, test_clips=1))
+    config = base.model_copy(update={"labels": base.labels.model_copy(update={"targets": tuple(names)})})
+    rng = np.random.default_rng(0)
+    cells = [",".join(rng.choice(names, rng.integers(0, 5), replace=False)) for _ in range(600)]
+    facts = pl.DataFrame(
+        {
+            "clip_id": [f"c{k}" for k in range(600)],
+            "word": cells,
+            "speaker": [f"s{k % 97}" for k in range(600)],
+            "row": range(600),
+            **{name: [0.5] * 600 for name in ("rms", "peak")},
+            "samples": [4000] * 600,
+            "sha1": [""] * 600,
+            "problem": [""] * 600,
+        }
+    )
+    clips = train_table(config, facts, None)
+    assert clips.group_by("speaker").agg(pl.col("fold").n_unique())["fold"].max() == 1
+    counts = truth_of(clips["label"], config)
+    first = (clips["fold"] == 0).to_numpy()
+    share = counts[first].sum(0) / counts.sum(0)
+    assert np.abs(share - 0.5).max() < 0.06
+
+
 def test_labels_that_nobody_asked_for_and_none_at_all(tmp_path: Path) -> None:
-    """A clip of other labels alone is one that all classes are told from; one without a cell is left out."""
+    """A clip of other labels, or of none, is one that all classes are told from; one without a row is left out."""
     yaml = scenes.make(tmp_path)
+    with zipfile.ZipFile(tmp_path / "host/train.zip") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    head, _, second, *rest = files["train.csv"].decode().splitlines()
+    emptied = f"{second.split(',')[0]},,street 1"
+    files["train.csv"] = "\n".join([head, emptied, *rest]).encode()
+    with zipfile.ZipFile(tmp_path / "host/train.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
     config = config_file.load(yaml, ["labels.targets=[bell, hum]"])
     assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
     assert main(["-C", str(yaml), "--quiet", "prepare", "--set", "labels.targets=[bell, hum]"]) == 0
     clips = pl.read_parquet(tmp_path / ".kagglekit/clips.parquet").filter(pl.col("split") == "train")
     subsets = [",".join(c) for n in range(3) for c in itertools.combinations(("bell", "hum"), n)]
-    assert set(clips["label"]) == set(subsets) and clips["fold"].min() == 0
+    assert set(clips["label"].drop_nulls()) == set(subsets)
+    assert clips.filter(pl.col("fold") < 0)["clip_id"].to_list() == clips["clip_id"][:1].to_list()
+    assert clips["label"].to_list()[:2] == [None, ""]
+    clips = clips.filter(pl.col("fold") >= 0)
     assert truth_of(clips["label"], config).sum(1).tolist() == [
         len([name for name in label.split(",") if name]) for label in clips["label"]
     ]

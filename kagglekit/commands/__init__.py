@@ -35,7 +35,7 @@ def one_label_only(config: Config, verb: str) -> None:
     if config.separator is not None:
         raise ConfigError(
             f"{verb} is about clips with one label each, and these may have several",
-            hint="cv, ensemble and submit know competition.metric " + config.competition.metric,
+            hint="cv, ensemble, submit and report know competition.metric " + config.competition.metric,
         )
 
 

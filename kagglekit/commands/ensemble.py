@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.commands import next_command, open_workspace, show_score
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import build
+    from kagglekit.ensemble.ranks import LEFT_OUT, WHY_LEFT_OUT
     from kagglekit.training.runs import best_runs
 
     config, workspace = open_workspace(args)
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> None:
         },
         [
             *lab_tables(made),
+            *([f"left out: {', '.join(LEFT_OUT)}, which {WHY_LEFT_OUT}"] if config.separator else []),
             members_table(made),
             f"{made.name}: {made.method}, decision {made.decision}",
             *show_score(made.score),

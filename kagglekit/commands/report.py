@@ -32,12 +32,11 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from kagglekit import console
-    from kagglekit.commands import command_line, one_label_only, open_workspace
+    from kagglekit.commands import command_line, open_workspace
     from kagglekit.data.prepare import prepare
     from kagglekit.report import build, source
 
     config, workspace = open_workspace(args)
-    one_label_only(config, "report")
     prepared = prepare(config, workspace)
     found = source.read(config, workspace, prepared, command_line(args))
     if args.svg or args.png:

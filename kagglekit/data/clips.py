@@ -45,8 +45,10 @@ def label_of(word: str | None, config: Config) -> str | None:
 
 
 def truth_of(labels: pl.Series, config: Config) -> NDArray[np.bool_]:
-    """Which classes each clip is of, (clips, classes), where it may be of several."""
-    split = labels.str.split(config.separator or "")
+    """Which classes each clip is of: (clips, classes)."""
+    if config.separator is None:
+        return np.stack([(labels == name).to_numpy() for name in config.labels.classes], axis=1)
+    split = labels.str.split(config.separator)
     return np.stack([split.list.contains(name).to_numpy() for name in config.labels.classes], axis=1)
 
 
@@ -77,15 +79,12 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
         words_found = words_found.str.split(config.separator).explode()
     missing = sorted(set(config.labels.targets) - set(words_found.str.strip_chars()))
     if missing:
-        found = sorted(set(words_found.drop_nulls()))
+        found = sorted(set(words_found.drop_nulls()) - {""})
         raise ConfigError(
             f"no training clip for {', '.join(missing)}",
             hint="check labels.targets and data.train_clips; words found: " + ", ".join(found[:12]),
         )
-    speakers = kept.select(pl.coalesce("speaker", "clip_id")).to_series().to_list()
-    fold[used] = grouped_folds(
-        speakers, kept["word"].to_list(), config.validation.folds, config.validation.seed
-    )
+    fold[used] = _folds(kept, config)
     fillers = (
         kept.filter(pl.col("label") == config.labels.filler)["word"].to_list() if config.labels.filler else []
     )
@@ -96,6 +95,16 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
         official=_official(facts["clip_id"].to_list(), official),
     )
     return _with_part(table, config).select(_columns(facts))
+
+
+def _folds(kept: pl.DataFrame, config: Config) -> NDArray[np.int32]:
+    """Fold of each clip, by speaker; words are spread evenly, or labels where a clip may have several."""
+    clips = kept.select(pl.coalesce("speaker", "clip_id").alias("group"), "word", "label").with_row_index()
+    if config.separator is not None:  # a clip counts once for each label: their sets are as good as unique
+        clips = clips.with_columns(pl.col("label").str.split(config.separator).alias("word")).explode("word")
+    validation = config.validation
+    fold = grouped_folds(clips["group"].to_list(), clips["word"].to_list(), validation.folds, validation.seed)
+    return fold[np.unique(clips["index"].to_numpy(), return_index=True)[1]]
 
 
 def _official(clip_ids: list[str], lists: Mapping[str, str] | None) -> pl.Series:
@@ -111,7 +120,9 @@ def _with_part(table: pl.DataFrame, config: Config) -> pl.DataFrame:
 
 
 def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int]) -> pl.DataFrame:
-    """Silence clips; their fold is their noise piece's."""
+    """Silence clips, a window each; their fold is their noise piece's."""
+    if config.audio.longer == "windows":
+        facts = facts.with_columns(pl.lit(1, dtype=pl.Int64).alias(WINDOWS))
     return facts.with_columns(
         split=pl.lit("silence"),
         label=pl.lit(config.labels.silence),

@@ -272,7 +272,10 @@ class _Ingest:
 
 
 def _with_labels(facts: pl.DataFrame, path: Path, table: LabelTable) -> pl.DataFrame:
-    """`facts` with word, and speaker where the table has it, looked up by file name; null where absent."""
+    """`facts` with word, and speaker where the table has it, looked up by file name; null where absent.
+
+    A clip that may have several labels has none, "", where its cell is empty.
+    """
     if not path.is_file():
         raise ConfigError(
             f"data.label_table.file: {table.file!r} is not in the train archive",
@@ -292,6 +295,8 @@ def _with_labels(facts: pl.DataFrame, path: Path, table: LabelTable) -> pl.DataF
                 hint=close_match(column, labels.columns),
             )
     chosen = labels.select(pl.col(table.id).alias("_file"), *(pl.col(c).alias(n) for n, c in columns.items()))
+    if table.separator is not None:
+        chosen = chosen.with_columns(pl.col("word").fill_null(""))
     files = pl.col("path").str.split("/").list.last().alias("_file")
     joined = (
         facts.drop(columns)

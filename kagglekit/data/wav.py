@@ -9,8 +9,8 @@ Problems, most serious first; a clip has the first that applies:
     resampled   another sample rate
     converted   another encoding than 16-bit PCM wav, or more than one channel (averaged)
     clipped     at least 0.1 % of the samples at full scale
-    long        more samples than a clip has; cut at the end (no problem where audio.longer is windows)
-    short       fewer; padded with zeros (likewise)
+    long        more samples than a clip has, or than audio.max_windows hold; cut at the end
+    short       fewer; padded with zeros (no problem where audio.longer is windows)
 """
 
 from __future__ import annotations
@@ -99,8 +99,10 @@ def decode(data: bytes, audio: Audio) -> Clip:
     peak = max(-low, high)
     if not problem and peak >= FULL_SCALE - 1 and _share_at_full_scale(pcm) >= CLIPPED_SHARE:
         problem = "clipped"
-    if not problem and samples != audio.samples and audio.longer == "cut":
-        problem = "long" if samples > audio.samples else "short"
+    if not problem and samples > audio.most_samples:
+        problem = "long"
+    if not problem and samples < audio.samples and audio.longer == "cut":
+        problem = "short"
     scaled = pcm.astype(np.float32)
     rms = math.sqrt(float(scaled @ scaled) / samples) / FULL_SCALE
     return Clip(rows, samples, rms, peak / FULL_SCALE, sha1, problem)
@@ -108,9 +110,22 @@ def decode(data: bytes, audio: Audio) -> Clip:
 
 def windows(pcm: Int16, audio: Audio) -> Int16:
     """A clip longer than a window as windows: (windows, audio.samples), the last one ending with the clip."""
-    last = len(pcm) - audio.samples
-    starts = [*range(0, last, audio.hop_samples), last]
+    starts = _starts(min(len(pcm), audio.most_samples), audio)
     return np.stack([pcm[start : start + audio.samples] for start in starts])
+
+
+def joined(rows: Int16, samples: int, audio: Audio) -> Int16:
+    """What `windows` came from, as far as it was kept: (windows, audio.samples) -> (samples or fewer,)."""
+    kept = max(min(samples, audio.most_samples), audio.samples)  # shorter ones are padded
+    pcm = np.empty(kept, np.int16)
+    for start, row in zip(_starts(kept, audio), rows, strict=True):
+        pcm[start : start + audio.samples] = row
+    return pcm
+
+
+def _starts(samples: int, audio: Audio) -> list[int]:
+    last = samples - audio.samples
+    return [*range(0, last, audio.hop_samples), last]
 
 
 def decode_whole(data: bytes, audio: Audio) -> Int16:

@@ -19,6 +19,7 @@ from kagglekit.ensemble import unknown
 from kagglekit.ensemble.blends import Blend, Floats, Mean
 from kagglekit.ensemble.lab import Judged, Table, choose
 from kagglekit.ensemble.made import Ensemble, keep, read_members, record_of
+from kagglekit.ensemble.methods import METHODS
 from kagglekit.errors import ConfigError
 from kagglekit.metrics import METRICS, Metric, Truth, left_out, standard_error
 from kagglekit.training.runs import Run, fold_probs, sigmoid
@@ -82,6 +83,9 @@ BLENDS: dict[str, Callable[[Known], Blend]] = {
     "greedy": lambda known: Mean(_greedy(known)),
 }
 """Those of METHODS that a metric of ranks can judge and, where they select, be selected by."""
+LEFT_OUT = tuple(name for name in METHODS if name not in BLENDS)
+"""The others of METHODS."""
+WHY_LEFT_OUT = "need one right class a clip"  # to be fitted to, or as their logits compete within a clip
 
 
 def build(

@@ -20,7 +20,7 @@ import polars as pl
 from filelock import FileLock
 
 from kagglekit.config import Config
-from kagglekit.data.clips import truth_of
+from kagglekit.data.clips import label_of, truth_of
 from kagglekit.errors import HostError, KagglekitError
 from kagglekit.hosts.base import (
     Arrived,
@@ -278,6 +278,9 @@ class LocalHost:
         usage = pl.col("Usage") if "Usage" in table.columns else pl.lit("Public")
         solution = table.select(id=columns.id, label=columns.label, usage=usage)
         self._check_solution(solution)
+        if self._config.separator is not None:  # an empty cell is a clip of no class
+            found = [label_of(cell or "", self._config) for cell in solution["label"]]
+            solution = solution.with_columns(label=pl.Series(found, dtype=pl.String))
         return solution
 
     def _check_solution(self, solution: pl.DataFrame) -> None:

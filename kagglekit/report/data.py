@@ -27,12 +27,13 @@ def page(source: Source) -> dict[str, Any]:
     """What data.html shows."""
     clips = source.prepared.clips
     train = clips.filter(pl.col("split") == "train")
+    words = _words(source, train)
     return {
         "counts": dict(clips.group_by("split").len().rows()),
         "speakers": train["speaker"].n_unique() if train["speaker"].null_count() < len(train) else 0,
-        "words": words_picture(source, train),
+        "words": words_picture(source, words),
         "by_speaker": speakers_picture(train),
-        "busiest": _busiest(train),
+        "busiest": _busiest(train, words),
         "lengths": lengths_picture(source, clips),
         "loudness": loudness_picture(clips),
         "problems": _problems(source, clips),
@@ -41,9 +42,18 @@ def page(source: Source) -> dict[str, Any]:
     }
 
 
-def words_picture(source: Source, train: pl.DataFrame) -> Picture | None:
-    """Clips by word, targets and fillers, and which fold's training never hears a filler."""
+def _words(source: Source, train: pl.DataFrame) -> pl.DataFrame:
+    """A row for each word of a clip; clips of which nobody knows any are left out."""
     known = train.filter(pl.col("word").is_not_null())
+    if source.config.separator is None:
+        return known
+    each = pl.col("word").str.split(source.config.separator)
+    return known.with_columns(each).explode("word").with_columns(pl.col("word").str.strip_chars())
+
+
+def words_picture(source: Source, known: pl.DataFrame) -> Picture | None:
+    """Clips by word, targets and fillers, and which fold's training never hears a filler."""
+    known = known.filter(pl.col("word") != "")
     if not len(known):
         return None
     counts = known.group_by("word", "heldout_fold").len().sort("len", "word", descending=[True, False])
@@ -79,17 +89,19 @@ def speakers_picture(train: pl.DataFrame) -> Picture | None:
     return bars(rows, title="Speakers by their number of clips")
 
 
-def _busiest(train: pl.DataFrame) -> list[tuple[str, int, int]]:
+def _busiest(train: pl.DataFrame, words: pl.DataFrame) -> list[tuple[str, int, int]]:
     """(speaker, clips, words) of those with the most clips."""
     known = train.filter(pl.col("speaker").is_not_null())
-    found = known.group_by("speaker").agg(pl.len(), pl.col("word").n_unique().alias("words"))
+    said = words.group_by("speaker").agg(pl.col("word").n_unique().alias("words"))
+    found = known.group_by("speaker").len().join(said, on="speaker", how="left").fill_null(0)
     return found.sort("len", "speaker", descending=[True, False]).head(MOST_SPEAKERS).rows()
 
 
 def lengths_picture(source: Source, clips: pl.DataFrame) -> Picture | None:
     """Lengths of the files, before clips are cut or padded."""
     seconds = clips.with_columns(x=pl.col("samples") / source.config.audio.sample_rate)
-    longest = min(float(seconds["x"].max() or 0), 2 * source.config.audio.seconds)  # type: ignore[arg-type]
+    audio = source.config.audio
+    longest = min(float(seconds["x"].max() or 0), 2 * audio.most_samples / audio.sample_rate)  # type: ignore[arg-type]
     if not longest:
         return None
     edges = np.linspace(0, longest, BINS + 1)

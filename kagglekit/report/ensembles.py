@@ -96,11 +96,11 @@ def weights_picture(blend: Blend) -> Picture:
 
 
 def correlations(source: Source, models: list[Judged]) -> NDArray[np.float64]:
-    """(models, models): Pearson's correlation of the probabilities that models give the true class.
+    """(models, models): Pearson's correlation of the probabilities that models give the true classes.
 
     The lower it is between two good models, the more their mean gains. NaN where one is constant.
     """
-    truth = np.stack([judged.probs[np.arange(len(source.target)), source.target] for judged in models])
+    truth = np.stack([judged.probs[source.truth] for judged in models])
     centred = truth.astype(np.float64) - truth.mean(1, keepdims=True, dtype=np.float64)
     norm = np.sqrt(np.square(centred).sum(1))
     norm[norm < 1e-9] = np.nan

@@ -32,12 +32,12 @@ def page(source: Source, budget: int | None) -> dict[str, Any]:
     models = source.best_of_each_model()[:MOST_MODELS]
     if not models:
         return {"clips": [], "misses": 0, "total": len(source.clips), "judge": "", "data": {"clips": []}}
-    each = 4 * math.ceil((WAV_HEADER + 2 * source.config.audio.samples) / 3)  # base64
-    most = SERVED if budget is None else max(budget // each, 0)
     judge = best_there_is(source)
     order, loss = misses(source, judge)
-    chosen = spread(source, judge, order)[:most]
-    clips = [_clip(source, judge, models, int(row), float(loss[row])) for row in chosen]
+    chosen = spread(source, judge, order)
+    chosen = chosen[:SERVED] if budget is None else chosen[np.cumsum(_sizes(source)[chosen]) <= budget]
+    said = source.answers(judge.probs)
+    clips = [_clip(source, said[row], models, int(row), float(loss[row])) for row in chosen]
     if budget is not None:
         _embed(source, clips)
     return {
@@ -47,6 +47,14 @@ def page(source: Source, budget: int | None) -> dict[str, Any]:
         "judge": judge.name,
         "data": {"clips": clips, "competition": source.config.competition.slug},
     }
+
+
+def _sizes(source: Source) -> npt.NDArray[np.int64]:
+    """Bytes that each clip's sound takes in the file, (clips,)."""
+    audio = source.config.audio
+    samples = source.clips["samples"].to_numpy().clip(audio.samples, audio.most_samples)
+    size: npt.NDArray[np.int64] = 4 * -(-(WAV_HEADER + 2 * samples.astype(np.int64)) // 3)  # base64
+    return size
 
 
 class Judge(NamedTuple):
@@ -65,33 +73,40 @@ def best_there_is(source: Source) -> Judge:
         return Judge(top.name, top.probs)
     folder = source.workspace.ensembles / blend.name
     hint = f"remove the folder {folder} and blend again: kagglekit ensemble"
-    return Judge(blend.name, read_probs(folder / OOF, source.clips, hint))
+    return Judge(blend.name, read_probs(folder / OOF, source.clips, source.config, hint))
 
 
 def misses(source: Source, judge: Judge) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Clips that the best there is gets wrong, the worst first; and each clip's log-loss."""
-    truth = judge.probs[np.arange(len(judge.probs)), source.target]
-    loss = -np.log(np.maximum(truth.astype(np.float64), 1e-12))
-    wrong = np.flatnonzero(judge.probs.argmax(1) != source.target)
+    """Clips that the best there is gets wrong, the worst first; and each clip's log-loss.
+
+    Where a clip has several labels, it is wrong unless these are the likeliest, and its log-loss is the sum
+    over all classes.
+    """
+    right = np.where(source.truth, judge.probs, 1 - judge.probs if source.several else 1).astype(np.float64)
+    loss = -np.log(np.maximum(right, 1e-12)).sum(1)
+    wrong = np.flatnonzero((source.answers(judge.probs) != source.truth).any(1))
     return wrong[np.argsort(-loss[wrong], kind="stable")], loss
 
 
 def spread(source: Source, judge: Judge, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The worst of every confusion first, then the others by loss: a filter then finds something."""
-    pair = source.target[order] * len(source.classes) + judge.probs[order].argmax(1)
+    pair = np.hstack([source.truth[order], source.answers(judge.probs)[order]])
     first = np.zeros(len(order), bool)
-    first[np.unique(pair, return_index=True)[1]] = True
+    first[np.unique(pair, axis=0, return_index=True)[1]] = True
     return np.concatenate([order[first], order[~first]])
 
 
-def _clip(source: Source, judge: Judge, models: list[Judged], row: int, loss: float) -> dict[str, Any]:
+def _clip(
+    source: Source, said: npt.NDArray[np.bool_], models: list[Judged], row: int, loss: float
+) -> dict[str, Any]:
     facts = source.clips.row(row, named=True)
+    classes = np.array(source.classes, dtype=object)
     return {
         "id": facts["clip_id"],
         "split": facts["split"],
         "row": facts["row"],
-        "truth": facts["label"],
-        "said": source.classes[int(judge.probs[row].argmax())],
+        "truth": ", ".join(classes[source.truth[row]]),
+        "said": ", ".join(classes[said]),
         "loss": round(loss, 3),
         "word": (facts["word"] or "") if facts["split"] == "train" else "",
         "part": facts["part"].replace("_", " "),
@@ -113,9 +128,8 @@ def _embed(source: Source, clips: list[dict[str, Any]]) -> None:
     """Add the sound of each clip, as base64."""
     for split in Counter(clip["split"] for clip in clips):
         store, rate = source.prepared.store(split), source.config.audio.sample_rate
-        of = [clip for clip in clips if clip["split"] == split]
-        sounds = store.take(np.array([clip["row"] for clip in of]))
-        for clip, samples in zip(of, sounds, strict=True):
+        for clip in (clip for clip in clips if clip["split"] == split):
+            samples = source.sound(store, split, clip["row"])
             clip["wav"] = base64.b64encode(wav_bytes(samples, rate)).decode("ascii")
 
 

@@ -69,7 +69,7 @@ def advice(source: Source, studies: list[Study], made: list[Blend]) -> Iterator[
         names = ", ".join(top.run.score.constant)
         yield Advice(f"{top.name} hardly ever predicts, or always predicts: {names}.", page="runs")
     yield from _unsent(source, made)
-    yield _costliest(source, top)
+    yield _worst_classes(top) if source.several else _costliest(source, top)
     if len(models) == 1:
         other = "gru" if models != ["gru"] else "tcresnet"
         why = "One architecture alone: a second, different one is what an ensemble gains most by."
@@ -117,6 +117,13 @@ def _costliest(source: Source, top: Judged) -> Advice:
     costly = f" Costliest: {', '.join(pairs)}." if pairs else ""
     points = f"{100 * sum(lost.values()):.1f} points of OOF, {100 * lost[name]:.1f} on {said}"
     return Advice(f"{top.name} loses {points}.{costly}", page="listening")
+
+
+def _worst_classes(top: Judged) -> Advice:
+    """Which classes the best run tells least well from others."""
+    worst = sorted(top.run.score.parts.items(), key=lambda pair: pair[1])[:3]
+    names = ", ".join(f"{name} ({precision:.3f})" for name, precision in worst)
+    return Advice(f"{top.name} ranks these worst, by average precision: {names}.", page="listening")
 
 
 def _foretold(source: Source) -> Iterator[Advice]:

@@ -7,22 +7,34 @@ from collections.abc import Iterator
 from kagglekit.agreement import comparable, picture
 from kagglekit.charts.matrix import confusion
 from kagglekit.charts.svg import Picture
-from kagglekit.report.runs import calibration, calibration_picture, confusion_counts, learning_curves
-from kagglekit.report.source import Source
+from kagglekit.report.runs import (
+    calibration,
+    calibration_picture,
+    confusion_counts,
+    learning_curves,
+    precision_bars,
+)
+from kagglekit.report.source import Judged, Source
 
 
 def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
-    """(name, chart): CV against public, and the best run of each model: confusion, curves, calibration."""
+    """(name, chart): CV against public, and the best run of each model: confusion (or, where a clip may have
+    several labels, average precision by class), curves, calibration."""
     if sent := comparable(source.config, source.workspace):
         yield "cv-public", picture(sent)
     for judged in source.best_of_each_model():
-        model, counts = judged.run.model, confusion_counts(source, judged)
-        for name, percent, unit in (
-            ("confusion", False, "clips"),
-            ("confusion-percent", True, "% of each row"),
-        ):
-            title = f"Confusion matrix of {model}, {unit}"
-            yield f"{model}-{name}", confusion(counts, source.classes, percent=percent, title=title)
+        model = judged.run.model
+        if not source.several:
+            yield from _confusions(source, judged)
+        elif by_class := precision_bars(judged):
+            yield f"{model}-classes", by_class
         yield from ((f"{model}-{name}", curve) for name, curve in learning_curves(judged).items())
-        if sure := calibration_picture(calibration(source, judged)):
+        if sure := calibration_picture(calibration(source, judged), several=source.several):
             yield f"{model}-calibration", sure
+
+
+def _confusions(source: Source, judged: Judged) -> Iterator[tuple[str, Picture]]:
+    model, counts = judged.run.model, confusion_counts(source, judged)
+    for name, percent, unit in (("confusion", False, "clips"), ("confusion-percent", True, "% of each row")):
+        title = f"Confusion matrix of {model}, {unit}"
+        yield f"{model}-{name}", confusion(counts, source.classes, percent=percent, title=title)

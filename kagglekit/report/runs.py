@@ -29,21 +29,39 @@ def page(source: Source) -> dict[str, Any]:
 
 
 def _run(source: Source, judged: Judged) -> dict[str, Any]:
-    run, counts = judged.run, confusion_counts(source, judged)
-    curve = calibration(source, judged)
+    run, curve = judged.run, calibration(source, judged)
     return {
         "name": judged.name,
         "score": run.score,
         "metrics": run.metrics,
+        "curves": learning_curves(judged),
+        "calibration": calibration_picture(curve, several=source.several),
+        "ece": curve.ece,
+        **(_by_class(judged) if source.several else _by_confusion(source, judged)),
+    }
+
+
+def _by_class(judged: Judged) -> dict[str, Any]:
+    """Where a clip may have several labels: no class is taken for another, each is ranked for itself."""
+    return {"percent": None, "counts": None, "parts": None, "pairs": [], "classes": precision_bars(judged)}
+
+
+def _by_confusion(source: Source, judged: Judged) -> dict[str, Any]:
+    counts = confusion_counts(source, judged)
+    return {
         "percent": confusion(counts, source.classes, percent=True, title="Confusion matrix, % of each row"),
         "counts": confusion(counts, source.classes, percent=False, title="Confusion matrix, clips"),
         "parts": _accuracy_bars(source, judged, "part", PARTS, "Accuracy by part"),
         "classes": _accuracy_bars(source, judged, "label", source.classes, "Accuracy by class"),
-        "curves": learning_curves(judged),
-        "calibration": calibration_picture(curve),
-        "ece": curve.ece,
         "pairs": confused_pairs(source, judged)[:MOST_PAIRS],
     }
+
+
+def precision_bars(judged: Judged) -> Picture | None:
+    """Average precision of each class, the worst first; nothing where no class has clips."""
+    worst_first = sorted(judged.run.score.parts.items(), key=lambda pair: pair[1])
+    rows = [Bar(name, [precision], f"{precision:.3f}") for name, precision in worst_first]
+    return bars(rows, title="Average precision by class", high=1.0) if rows else None
 
 
 def confusion_counts(source: Source, judged: Judged) -> NDArray[np.int64]:
@@ -134,15 +152,22 @@ class Calibration(NamedTuple):
 
 
 def calibration(source: Source, judged: Judged) -> Calibration:
-    """Confidence against accuracy in BINS equal bins of OOF predictions, weighed as in the score."""
-    confidence = judged.probs.max(1).astype(np.float64)
-    right = judged.probs.argmax(1) == source.target
+    """Confidence against accuracy in BINS equal bins of OOF predictions, weighed as in the score.
+
+    Of the likeliest class of each clip; where it may have several labels, of every class of every clip.
+    """
+    if source.several:
+        confidence, right = judged.probs.ravel().astype(np.float64), source.truth.ravel()
+        weights = np.repeat(source.weight, len(source.classes)) / len(source.classes)
+    else:
+        confidence = judged.probs.max(1).astype(np.float64)
+        right, weights = judged.probs.argmax(1) == source.target, source.weight
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     clips = np.bincount(bins, minlength=BINS)
-    weight = np.bincount(bins, source.weight, BINS)
+    weight = np.bincount(bins, weights, BINS)
     safe = np.maximum(weight, 1e-12)
-    mean = np.bincount(bins, source.weight * confidence, BINS) / safe
-    accuracy = np.bincount(bins, source.weight * right, BINS) / safe
+    mean = np.bincount(bins, weights * confidence, BINS) / safe
+    accuracy = np.bincount(bins, weights * right, BINS) / safe
     shown = clips >= LEAST_IN_BIN
     return Calibration(
         confidence=mean[shown].tolist(),
@@ -152,19 +177,20 @@ def calibration(source: Source, judged: Judged) -> Calibration:
     )
 
 
-def calibration_picture(found: Calibration) -> Picture | None:
-    """Confidence against accuracy; nothing where no bin has clips enough."""
+def calibration_picture(found: Calibration, *, several: bool = False) -> Picture | None:
+    """Confidence against accuracy, or against how often a label is there; nothing without clips enough."""
     if not found.clips:
         return None
+    counted = "labels" if several else "clips"
     notes = [
-        f"sure to {100 * sure:.0f} %, right {100 * right:.0f} % of {clips:,} clips"
+        f"sure to {100 * sure:.0f} %, right {100 * right:.0f} % of {clips:,} {counted}"
         for sure, right, clips in zip(found.confidence, found.accuracy, found.clips, strict=True)
     ]
     return curves(
         [Series("", found.confidence, found.accuracy, "both", notes)],
         title=f"Calibration (expected error {100 * found.ece:.1f} points)",
-        x_name="probability of the answer",
-        y_name="accuracy",
+        x_name="probability of a label" if several else "probability of the answer",
+        y_name="share that is right" if several else "accuracy",
         whole=False,
         diagonal=True,
         limits=(0.0, 1.0),

@@ -7,8 +7,6 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
-import numpy as np
-
 from kagglekit.data.store import Store
 from kagglekit.errors import KagglekitError
 from kagglekit.report.listening import wav_bytes
@@ -28,7 +26,7 @@ def make_server(html: str, source: Source, port: int) -> ThreadingHTTPServer:
         KagglekitError: the port is taken.
     """
     stores = {split: source.prepared.store(split) for split in source.prepared.folders}
-    handler = _handler(html.encode(), stores, source.config.audio.sample_rate)
+    handler = _handler(html.encode(), stores, source)
     try:
         server = ThreadingHTTPServer((HOST, port), handler)
     except OSError as error:
@@ -40,7 +38,7 @@ def make_server(html: str, source: Source, port: int) -> ThreadingHTTPServer:
     return server
 
 
-def _handler(page: bytes, stores: dict[str, Store], rate: int) -> type[BaseHTTPRequestHandler]:
+def _handler(page: bytes, stores: dict[str, Store], source: Source) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """GET / and /audio/<split>/<row>.wav."""
 
@@ -53,7 +51,7 @@ def _handler(page: bytes, stores: dict[str, Store], rate: int) -> type[BaseHTTPR
                 self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"this report is for this machine alone\n")
             elif self.path == "/":
                 self._answer(HTTPStatus.OK, "text/html; charset=utf-8", page)
-            elif (sound := _sound(self.path, stores, rate)) is not None:
+            elif (sound := _sound(self.path, stores, source)) is not None:
                 self._answer(HTTPStatus.OK, "audio/wav", sound)
             else:
                 self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"there is no such page\n")
@@ -73,9 +71,10 @@ def _handler(page: bytes, stores: dict[str, Store], rate: int) -> type[BaseHTTPR
     return Handler
 
 
-def _sound(path: str, stores: dict[str, Store], rate: int) -> bytes | None:
+def _sound(path: str, stores: dict[str, Store], source: Source) -> bytes | None:
     """The wav file that a request asks for; None where there is none."""
     found = SOUND.fullmatch(path)
     if found is None or found[1] not in stores or int(found[2]) >= len(stores[found[1]]):
         return None
-    return wav_bytes(stores[found[1]].take(np.array([int(found[2])]))[0], rate)
+    samples = source.sound(stores[found[1]], found[1], int(found[2]))
+    return wav_bytes(samples, source.config.audio.sample_rate)

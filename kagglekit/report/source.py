@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from kagglekit import tables
 from kagglekit.config import Config
+from kagglekit.data.clips import WINDOWS, truth_of
 from kagglekit.data.prepare import Prepared
+from kagglekit.data.store import Store
+from kagglekit.data.wav import joined
 from kagglekit.errors import MissingError
 from kagglekit.ledger import Entry, Ledger, host_name
 from kagglekit.training.loop import OOF
-from kagglekit.training.runs import Run, logits_of, present_runs, scored, softmax, train_again
+from kagglekit.training.runs import Run, logits_of, present_runs, scored, sigmoid, softmax, train_again
 from kagglekit.validation import clip_weights
 from kagglekit.workspace import Workspace
 
@@ -47,8 +50,8 @@ class Source:
     """How the report's reader calls kagglekit: `kagglekit -C benchmarks/speech_mini.yaml`."""
     clips: pl.DataFrame
     """Spoken clips and silence that have a fold, by clip_id."""
-    target: NDArray[np.int64]
-    """(clips,), index of the true class."""
+    truth: NDArray[np.bool_]
+    """(clips, classes), the classes that are right: one, or several where a clip may have them."""
     weight: NDArray[np.float64]
     """(clips,), share of the CV score."""
     runs: tuple[Judged, ...]
@@ -62,6 +65,32 @@ class Source:
     def classes(self) -> tuple[str, ...]:
         """Columns of every run's `probs`."""
         return self.config.labels.classes
+
+    @property
+    def several(self) -> bool:
+        """Whether a clip may have several labels; there is then no confusion of one class with another."""
+        return self.config.separator is not None
+
+    @property
+    def target(self) -> NDArray[np.int64]:
+        """(clips,), index of the true class, where there is one alone."""
+        index: NDArray[np.int64] = self.truth.argmax(1)
+        return index
+
+    def answers(self, probs: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """As many of the likeliest classes of each clip as it has labels: (clips, classes)."""
+        rank = np.argsort(np.argsort(-probs, axis=1, kind="stable"), axis=1, kind="stable")
+        chosen: NDArray[np.bool_] = rank < self.truth.sum(1, keepdims=True)
+        return chosen
+
+    def sound(self, store: Store, split: str, row: int) -> NDArray[np.int16]:
+        """Samples of the clip that begins at a row of its split's store; of several windows all of them."""
+        if WINDOWS not in self.prepared.clips.columns:
+            one: NDArray[np.int16] = store.take(np.array([row]))[0]
+            return one
+        clip = self.prepared.clips.filter((pl.col("split") == split) & (pl.col("row") == row))
+        samples, count = clip.select("samples", WINDOWS).row(0) if len(clip) else (0, 1)
+        return joined(store.take(np.arange(row, row + count)), samples, self.config.audio)
 
     def best_of_each_model(self) -> list[Judged]:
         """One run for each architecture, the best first."""
@@ -78,7 +107,7 @@ def read(config: Config, workspace: Workspace, prepared: Prepared, kagglekit: st
         MissingError: the OOF predictions of a run are damaged.
     """
     clips = prepared.clips.filter(pl.col("fold") >= 0).sort("clip_id")
-    index = {name: k for k, name in enumerate(config.labels.classes)}
+    even = np.full(len(clips), 1 / max(len(clips), 1))
     runs, others = present_runs(config, workspace, prepared)
     best = sorted((scored(config, prepared, run) for run in runs), key=lambda run: -run.score.cv)
     entries = sorted(Ledger(workspace.ledger_path).entries(), key=lambda entry: entry.time)
@@ -88,19 +117,19 @@ def read(config: Config, workspace: Workspace, prepared: Prepared, kagglekit: st
         prepared=prepared,
         kagglekit=kagglekit,
         clips=clips,
-        target=clips["label"].replace_strict(index, return_dtype=pl.Int64).to_numpy(),
-        weight=clip_weights(clips, config),
-        runs=tuple(_judged(run, clips) for run in best[:MOST_RUNS]),
+        truth=truth_of(clips["label"], config),
+        weight=clip_weights(clips, config) if config.separator is None else even,
+        runs=tuple(_judged(run, clips, config) for run in best[:MOST_RUNS]),
         left_out=others + len(best[MOST_RUNS:]),
         entries=tuple(entry for entry in entries if entry.host == host_name(config)),
     )
 
 
-def _judged(run: Run, clips: pl.DataFrame) -> Judged:
-    return Judged(run, read_probs(run.folder / OOF, clips, train_again(run.folder)))
+def _judged(run: Run, clips: pl.DataFrame, config: Config) -> Judged:
+    return Judged(run, read_probs(run.folder / OOF, clips, config, train_again(run.folder)))
 
 
-def read_probs(path: Path, clips: pl.DataFrame, hint: str) -> NDArray[np.float32]:
+def read_probs(path: Path, clips: pl.DataFrame, config: Config, hint: str) -> NDArray[np.float32]:
     """Probabilities of OOF predictions, in the order of `clips`: (clips, classes).
 
     Raises:
@@ -110,4 +139,5 @@ def read_probs(path: Path, clips: pl.DataFrame, hint: str) -> NDArray[np.float32
     logits: NDArray[Any] = logits_of(table)
     if not table["clip_id"].equals(clips["clip_id"]) or not np.isfinite(logits).all():
         raise MissingError(f"{path} holds predictions of other clips, or ones that are not finite", hint=hint)
-    return softmax(logits).astype(np.float32)
+    probs = softmax(logits) if config.separator is None else sigmoid(logits)
+    return probs.astype(np.float32)

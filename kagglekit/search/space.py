@@ -245,9 +245,10 @@ def _training(draw: _Draw, plan: Plan) -> None:
     draw.suggest_float("train.weight_decay", 1e-3, 0.2, log=True)
     draw.suggest_categorical("train.schedule", ["cosine", "constant"])
     draw.suggest_float("train.warmup", 0.0, 0.3)
-    if train.loss == "crossentropy":
+    if train.loss != "mse":
         draw.suggest_float("train.label_smoothing", 0.0, 0.2)
-    draw.suggest_float("train.balance", 0.0, 1.0)
+    if train.loss != "bce":  # a clip with several labels has no one class to balance by
+        draw.suggest_float("train.balance", 0.0, 1.0)
     draw.suggest_float("train.augment.mixup", 0.0, 0.5)
 
 

@@ -140,6 +140,7 @@ def _several(train: Train) -> Train:
         ("labels", train.labels, ("targets", "words")),
         ("loss", train.loss, ("bce", "crossentropy")),
         ("only", train.only, ((),)),
+        ("balance", train.balance, (0,)),
         ("teaching", train.teaching, ("",)),
     ):
         if value not in usual:
