@@ -6,6 +6,8 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PEERS := .bench
+# Processes that share the default tests, file by file.
+TESTERS ?= 2
 
 .PHONY: install install-demo demo docs test test-all lint bench
 
@@ -41,7 +43,7 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile
 
 test-all: lint
 	$(BIN)/pytest -m ''
