@@ -150,7 +150,8 @@ def _compared(known: Known, fold: NDArray[np.int32], source: NDArray[np.int64], 
         margin = 1.96 * standard_error(without[name])
         error = standard_error(without[name] - without[PLAIN])
         gain = value - values[PLAIN]
-        judged.append(Judged(name, value, value - margin, value + margin, gain, error, honest[name]))
+        low, high = max(value - margin, 0.0), min(value + margin, 1.0)
+        judged.append(Judged(name, value, low, high, gain, error, honest[name]))
     judged.sort(key=lambda one: (-one.accuracy, one.name != PLAIN))
     table = choose(judged, PLAIN)
     if method == AUTO:
