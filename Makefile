@@ -6,8 +6,6 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PEERS := .bench
-# Processes that share the default tests, file by file.
-TESTERS ?= 2
 
 .PHONY: install install-demo demo docs test test-all lint bench
 
@@ -43,7 +41,7 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile
+	$(BIN)/pytest
 
 test-all: lint
 	$(BIN)/pytest -m ''
