@@ -74,7 +74,11 @@ def test_the_dashboard_serves_the_study_until_ctrl_c(yaml: Path) -> None:
         port = probe.getsockname()[1]
     command = ["-C", str(yaml), "tune", "--model", "gru", "--dashboard"]
     command += ["--set", "search.epochs=1", "--set", "search.folds=1"]
-    code = f"from kagglekit import cli; from kagglekit.search import plots; plots.PORT = {port}; cli.main({command})"
+    code = (  # whoever runs the tests may have had Ctrl-C ignored
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from kagglekit import cli; from kagglekit.search import plots; "
+        f"plots.PORT = {port}; cli.main({command})"
+    )
     child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     try:
         studies = _ask(f"http://127.0.0.1:{port}/api/studies", child)
