@@ -22,10 +22,6 @@ TRAINING_SHARE = 0.8  # of the time left; the rest is for evaluation, prediction
 SEARCH_SHARE = 0.25  # of a model's share of the time; the rest trains what the search found
 CROWDED = 1.25  # what a step takes beside other processes, measured alone (docs/LOG.md)
 LEAST_EPOCHS = 3  # a model trained for less is worth nothing
-LONGER = 1.5  # so many times the epochs of what a search found, and the recipe is trained instead
-
-Candidate = tuple[Config, Plan, str]
-"""What may be trained: the competition, the plan, and where it comes from."""
 
 
 class Clock:
@@ -67,17 +63,22 @@ def train_models(
     prepared = prepare(config, workspace)
     runs: list[Run] = []
     for index, (model, recipe) in enumerate(plans.items()):
-        candidates: list[Candidate] = [(config, recipe, "recipe")]
+        own, plan, source = config, recipe, "recipe"
         share = 1 / (len(plans) - index)
         if trials:
-            deadline = clock.deadline(SEARCH_SHARE * share)
-            candidates = _searched(config, workspace, prepared, model, trials, deadline) + candidates
-        chosen = _chosen(workspace, prepared, candidates, clock, share)
-        if chosen is None:
+            own, plan, source = _searched(
+                config, workspace, prepared, model, trials, clock.deadline(SEARCH_SHARE * share)
+            )
+        choice = _remembered(workspace, plan, run_id(own, prepared, plan), clock)
+        if choice.is_file():
+            fitted: Plan | None = with_epochs(plan, int(json.loads(choice.read_text(encoding="utf-8"))))
+        else:
+            fitted = _fit(own, workspace, prepared, plan, clock, share)
+        if fitted is None:
             console.note(f"no time left for {model}")
             continue
-        own, plan, source = chosen
-        runs.append(train_run(own, workspace, prepared, plan, source=source))
+        write_json(choice, fitted.train.epochs)
+        runs.append(train_run(own, workspace, prepared, fitted, source=source))
     if not runs:
         raise KagglekitError(
             "the time limit is too short to train a model", hint="give more, e.g. --time-limit 30m"
@@ -87,40 +88,16 @@ def train_models(
 
 def _searched(
     config: Config, workspace: Workspace, prepared: Prepared, model: str, trials: int, deadline: float | None
-) -> list[Candidate]:
+) -> tuple[Config, Plan, str]:
     from kagglekit.search.study import best_plan
     from kagglekit.search.tune import tune
 
     found = tune(config, workspace, prepared, model, trials=trials, deadline=deadline)
-    return [] if found.best is None else [best_plan(config, workspace, prepared, model)]
-
-
-def _chosen(
-    workspace: Workspace, prepared: Prepared, candidates: list[Candidate], clock: Clock, share: float
-) -> Candidate | None:
-    """The first candidate, or the recipe behind it, with the epochs that there is time for; None: too few.
-
-    Trials of a search have equal epochs, not equal times: a larger network wins there, and a limit then cuts
-    it short of what it needs (the demo lost 7 points so; docs/LOG.md, 2026-11-25).
-    """
-    config, plan, _ = candidates[0]
-    kept = _remembered(workspace, plan, run_id(config, prepared, plan), clock)
-    if kept.is_file():
-        choice = json.loads(kept.read_text(encoding="utf-8"))
-        config, plan, source = next(c for c in candidates if c[2] == choice["source"])
-        return config, with_epochs(plan, int(choice["epochs"])), source
-    chosen: Candidate | None = None
-    for config, plan, source in candidates:
-        fitted = _fit(config, workspace, prepared, plan, clock, share)
-        if fitted is None:
-            continue
-        if chosen is None or fitted.train.epochs >= LONGER * chosen[1].train.epochs:
-            chosen = config, fitted, source
-        if fitted.train.epochs == plan.train.epochs:
-            break
-    if chosen is not None:
-        write_json(kept, {"source": chosen[2], "epochs": chosen[1].train.epochs})
-    return chosen
+    return (
+        (config, resolve(config, model), "recipe")
+        if found.best is None
+        else best_plan(config, workspace, prepared, model)
+    )
 
 
 def _fit(
@@ -151,5 +128,5 @@ def _fit(
 
 
 def _remembered(workspace: Workspace, plan: Plan, identity: str, clock: Clock) -> Path:
-    """Where it is kept what was chosen, so that the same command goes on with the same run."""
-    return workspace.runs / plan.model / f"chosen-{key_of(identity, clock.limit)}.json"
+    """Where it is kept how many epochs were chosen, so that the same command goes on with the same run."""
+    return workspace.runs / plan.model / f"epochs-{key_of(identity, clock.limit)}.json"

@@ -16,7 +16,7 @@ from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
 from kagglekit.pipeline import Clock, train_models
-from kagglekit.training.plan import Plan, resolve
+from kagglekit.training.plan import Plan
 from kagglekit.workspace import Workspace
 
 Place = tuple[Config, Workspace]
@@ -141,26 +141,6 @@ def test_a_search_first(place: Place, trained: Trained) -> None:
     train_models(config, place[1], ["gru"], FakeClock(None), trials=1)
     assert trained.sources[0].startswith("study gru-") and trained.sources[0].endswith(" trial 0")
     assert trained.epochs() == {"gru": 12}
-
-
-@pytest.mark.parametrize(("cost", "source"), [(1.2, "study"), (3.0, "recipe")])
-def test_a_search_that_found_what_takes_too_long_leaves_the_recipe(
-    place: Place, trained: Trained, monkeypatch: pytest.MonkeyPatch, cost: float, source: str
-) -> None:
-    """Two folds in 0.8 * 20 s: the recipe has time for 8 epochs, what the search found for 6 or 2."""
-
-    def seconds(config: Config, plan: Plan, *_: Any) -> float:
-        return cost if plan.train.lr == 0.5 else 1.0
-
-    def found(config: Config, workspace: Workspace, prepared: Any, model: str, *_: Any) -> list[Any]:
-        return [(config, resolve(config, model, {"train.lr": 0.5}), "study gru-0 trial 1")]
-
-    monkeypatch.setattr(pipeline, "seconds_per_epoch", seconds)
-    monkeypatch.setattr(pipeline, "_searched", found)
-    for _ in range(2):  # the second time from what is kept
-        train_models(*place, ["gru"], FakeClock(20), trials=2)
-    assert [name.partition(" ")[0] for name in trained.sources] == [source] * 2
-    assert [plan.train.epochs for plan in trained] == [6 if source == "study" else 8] * 2
 
 
 def test_a_search_without_time_leaves_the_recipe(place: Place, trained: Trained) -> None:
