@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.workspace import Workspace, building, done_key
 
+KNOCK_S = 10.0  # until an address without an answer is taken for wrong
 TRIES = 4  # of what is lost with its node or process
 CHUNK = 64 * 2**20  # bytes of a file in one object of the cluster's memory
 SHARD = 1024  # clips, 32 MB of them and some seconds of work
@@ -56,14 +58,22 @@ def connect(address: str) -> Any:
         ) from error
     where: dict[str, Any] = {} if address == "local" else {"address": address}
     try:
+        _knock(address)
         ray.init(**where, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise KagglekitError(
             f"there is no Ray cluster at '{address}': {first}",
             hint="start one: ray start --head; or leave --cluster out, for this machine alone",
         ) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at host:port: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
 
 
 def same_version(version: str) -> None:

@@ -88,6 +88,17 @@ def test_a_cluster_that_is_not_there_is_explained(prepared: tuple[Path, Prepared
     assert "Traceback" not in child.stderr
 
 
+@has_ray
+def test_an_address_where_nobody_listens_is_known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was asked, which takes minutes"))
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        with pytest.raises(KagglekitError, match=f"there is no Ray cluster at '{address}': ") as caught:
+            cluster.connect(address)
+        assert caught.value.hint is not None and "ray start --head" in caught.value.hint
+
+
 def fake_ray(node: str) -> SimpleNamespace:
     """The cluster's memory in this process's."""
     context = SimpleNamespace(get_node_id=lambda: node)

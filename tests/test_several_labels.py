@@ -174,6 +174,17 @@ def test_misses_are_clips_whose_labels_are_not_the_likeliest(yaml: Path) -> None
     assert sum(curve.clips) <= found.truth.size and 0 <= curve.ece < 0.5
 
 
+def test_a_wrong_separator_is_suspected(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["-C", str(yaml), "prepare", "--set", "data.label_table.separator=;"]) == 0
+    said = capsys.readouterr().err
+    assert (
+        "training clips have labels, but none of labels.targets" in said and "is ';' the separator?" in said
+    )
+    assert main(["-C", str(yaml), "prepare"]) == 0
+    assert "none of labels.targets" not in capsys.readouterr().err
+
+
 def test_cv_shows_classes(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(yaml), "--quiet", "cv"]) == 0
     out = capsys.readouterr().out

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kagglekit import console
 from kagglekit.config import Config
 from kagglekit.data.folds import grouped_folds, word_folds
 from kagglekit.errors import ConfigError, close_match
@@ -84,6 +85,13 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
             f"no training clip for {', '.join(missing)}",
             hint="check labels.targets and data.train_clips; words found: " + ", ".join(found[:12]),
         )
+    if config.separator is not None:
+        nameless = len(kept.filter((pl.col("label") == "") & (pl.col("word") != "")))
+        if nameless:
+            console.note(
+                f"{nameless:,} of {len(kept):,} training clips have labels, but none of labels.targets: "
+                f"to be told from all classes. If that is too many: is '{config.separator}' the separator?"
+            )
     fold[used] = _folds(kept, config)
     fillers = (
         kept.filter(pl.col("label") == config.labels.filler)["word"].to_list() if config.labels.filler else []
