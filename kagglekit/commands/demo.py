@@ -9,7 +9,7 @@ EXAMPLE = """example:
   sent as 1: public 0.87333, private 0.88000, CV 0.8790
   next: kagglekit -C demo/competition.yaml leaderboard"""
 
-MODELS = ["tcresnet", "convs2s"]
+MODELS = ["tcresnet", "gru"]
 SECONDS = 190.0  # of the run; installation and synthesis before it, `make demo` takes less than five minutes
 
 
