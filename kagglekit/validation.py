@@ -115,6 +115,7 @@ def score(
     test: Sequence[NDArray[np.floating[Any]]] = (),
     shift_limit: float | None = None,
     *,
+    fitted: NDArray[np.floating[Any]] | None = None,
     interval: bool = True,
 ) -> Score:
     """Judge OOF predictions.
@@ -126,6 +127,8 @@ def score(
         test: each fold's probabilities of the test clips (clips, classes), whose mean is submitted.
         shift_limit: what `shift` is at most, where models have learnt from the test's clips: they are surer
             of these, which says nothing of how easy they are.
+        fitted: (clips, classes), OOF logits by the very blend that made `test`, where `logits` are by blends
+            fitted on the other folds: how sure two blends are differs by more than the clips do.
         interval: whether low and high are wanted, which for a metric of ranks takes time.
 
     With several labels a clip it is the competition's metric of all clips alike: ranks have no prior, no
@@ -142,7 +145,8 @@ def score(
     shift, gain = 0.0, 0.0
     if test:
         target = (label[:, None] == classes).argmax(1)
-        shift = confidence_shift(Answers(log_probs(logits), target, weight), test)
+        sure = logits if fitted is None else fitted
+        shift = confidence_shift(Answers(log_probs(sure), target, weight), test)
         shift = shift if shift_limit is None else min(shift, shift_limit)
         gain = averaging_gain(test, oof + shift)
     cv = min(max(oof + shift + gain, 0.0), 1.0)

@@ -22,7 +22,7 @@ from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
 from kagglekit.training.loop import predictions
 from kagglekit.training.runs import Run, softmax
-from kagglekit.validation import Score, score
+from kagglekit.validation import Answers, Score, clip_weights, confidence_shift, log_probs, score
 from kagglekit.workspace import Workspace
 
 Competition = tuple[Config, Workspace, Prepared]
@@ -136,6 +136,23 @@ def test_the_better_model_weighs_more(competition: Competition, make_run: MakeRu
     made = build(*competition, [make_run("gru", skill=0, seed=1), make_run("lstm", skill=6, seed=2)])
     weights = dict(zip([run.model for run in made.runs], made.weights, strict=True))
     assert weights["lstm"] > 0.9
+
+
+def test_oof_and_test_are_as_sure_as_one_blend(competition: Competition, make_run: MakeRun) -> None:
+    """The blends that OOF is judged by are others in each fold: how sure they are says nothing of the test."""
+    config, _, prepared = competition
+    made = build(*competition, [make_run("gru", seed=1), make_run("lstm", seed=2)], "caruana", "none")
+    kept = pl.read_parquet(made.folder / "oof.parquet").join(prepared.clips, on="clip_id", how="left")
+    label = kept["label"].to_numpy()[:, None] == np.array(config.labels.classes)
+    oof = Answers(log_probs(kept["logits"].to_numpy()), label.argmax(1), clip_weights(kept, config))
+    folds = [
+        sum(
+            w * softmax(pl.read_parquet(run.folder / f"fold_{n}" / "test.parquet")["logits"].to_numpy())
+            for w, run in zip(made.weights, made.runs, strict=True)
+        )
+        for n in range(config.validation.folds)
+    ]
+    assert made.score.shift == pytest.approx(confidence_shift(oof, folds), abs=1e-5)
 
 
 def test_weights_json(competition: Competition, make_run: MakeRun) -> None:

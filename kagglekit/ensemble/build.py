@@ -91,11 +91,11 @@ def build(
     for number in range(config.validation.folds):
         logits = np.stack([fold_logits(run.folder, number) for run in runs])
         folds.append(decide(blend(softmax_of(logits)), measure_signs(logits), share))
-    limits = [limit for run in runs if (limit := run.metrics.get("shift_limit")) is not None]
-    honest = log_of(judged[1].of(chosen[1]).honest)
-    result = score(honest, library.clips, config, folds, min(limits, default=None))
+    limits = [most for run in runs if (most := run.metrics.get("shift_limit")) is not None]
     oof, weight = library.oof, library.oof.weight / library.oof.weight.sum()
     blended = log_of(decide(blend(oof.probs), library.signs, weight))
+    honest, limit = log_of(judged[1].of(chosen[1]).honest), min(limits, default=None)
+    result = score(honest, library.clips, config, folds, limit, fitted=blended)
     by_part = tuple(_by_part(table, library) for table in judged)
     record = record_of(key, runs, blend, judged, by_part, chosen, result)
     name, folder, test = keep(

@@ -25,7 +25,7 @@ from kagglekit.workspace import Workspace, key_of, locked, write_json
 
 WEIGHTS = "weights.json"
 MAX_NAME = 60  # characters of a folder's name
-VERSION = 1  # raise it when the same runs make another ensemble
+VERSION = 2  # raise it when the same runs make another ensemble
 TOLD = ("name", "accuracy", "low", "high", "gain", "error")
 """Of what was judged, all but the predictions."""
 
