@@ -49,7 +49,13 @@ def wanted_files(config: Config) -> list[str]:
 
 
 def fetch(
-    config: Config, workspace: Workspace, host: Host, names: Sequence[str] = (), *, force: bool = False
+    config: Config,
+    workspace: Workspace,
+    host: Host,
+    names: Sequence[str] = (),
+    *,
+    force: bool = False,
+    reread: bool = True,
 ) -> list[Fetched]:
     """Download what is not there yet, or is there but damaged; several files at once.
 
@@ -59,6 +65,8 @@ def fetch(
         host: where they come from. A host that offers only `<slug>.zip` (Kaggle's "download all") gives that.
         names: files to fetch instead.
         force: fetch again what is there.
+        reread: look at every byte of what is there; if not, a file whose size and time are those of when it
+            was found good is taken for good.
 
     Raises:
         HostError: the host refused or could not be reached, or the disk is too small.
@@ -74,7 +82,7 @@ def fetch(
         workspace.raw.mkdir(parents=True, exist_ok=True)
         missing = [file for file in files if not (workspace.raw / file.name).is_file()]
         check_space(workspace.raw, sum(file.size or 0 for file in missing), f"{len(missing)} files")
-        return _at_once([partial(_fetch_one, host, file, workspace.raw, force) for file in files])
+        return _at_once([partial(_fetch_one, host, file, workspace.raw, force, reread) for file in files])
 
 
 def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
@@ -108,9 +116,9 @@ def _settle(result: Future[T], job: Callable[[], T]) -> None:
         result.set_exception(error)
 
 
-def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool) -> Fetched:
+def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool, reread: bool) -> Fetched:
     path = target_path(folder, file.name)
-    if force or not _is_good(path, file):
+    if force or not _is_good(path, file, reread):
         arrived, digest = _download(host, file, folder / INCOMING, force)
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(arrived, path)
@@ -140,11 +148,11 @@ def _download(host: Host, file: HostFile, folder: Path, force: bool) -> tuple[Pa
             last, there = not there, False
 
 
-def _is_good(path: Path, file: HostFile) -> bool:
+def _is_good(path: Path, file: HostFile, reread: bool) -> bool:
     """Whether a file that is there is the one that was fetched or, if nobody knows, a sound one."""
     if not _has_size(path, file):
         return False
-    digest, proven = _sha256(path), _noted(path).proven
+    digest, proven = _sha256(path) if reread else fingerprint(path), _noted(path).proven
     if proven is None:
         try:
             _test(path)

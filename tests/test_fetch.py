@@ -123,6 +123,20 @@ def test_a_damaged_file_of_the_right_size(
     assert (workspace.raw / name).read_bytes() == before
 
 
+def test_not_reread_a_file_of_its_size_and_time_is_taken_for_good(
+    config: Config, workspace: Workspace, host: Counting
+) -> None:
+    fetch(config, workspace, host)  # type: ignore[arg-type]
+    host.downloaded.clear()
+    path = workspace.raw / "train.zip"
+    flip(path, 9)
+    assert not any(f.new for f in fetch(config, workspace, host, reread=False))  # type: ignore[arg-type]
+    os.utime(path)
+    assert [f.name for f in fetch(config, workspace, host, reread=False) if f.new] == ["train.zip"]  # type: ignore[arg-type]
+    fetch(config, workspace, host, reread=False)  # type: ignore[arg-type]
+    assert host.downloaded == ["train.zip"]
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_file_put_there_by_hand(
     damaged: bool, config: Config, workspace: Workspace, host: Counting, tmp_path: Path

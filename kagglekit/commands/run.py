@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 
     clock = Clock(args.time_limit)
     config, workspace = open_workspace(args)
-    fetch(config, workspace, open_host(config, workspace.root))
+    fetch(config, workspace, open_host(config, workspace.root), reread=False)
     runs = train_models(config, workspace, args.models, clock, trials=args.trials)
     lines: list[object] = []
     for trained in runs:
