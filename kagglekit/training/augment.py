@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from kagglekit.config import Augment
 
@@ -32,8 +34,8 @@ class Domain(Protocol):
         """x with a gain of db (batch,)."""
         ...
 
-    def add(self, x: Tensor, y: Tensor) -> Tensor:
-        """Both sounds at once."""
+    def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
+        """x and, so many dB (batch,) below its power, another sound."""
         ...
 
 
@@ -46,8 +48,9 @@ class LogMel:
     def louder(self, x: Tensor, db: Tensor) -> Tensor:
         return x + (db * DB)[:, None, None]
 
-    def add(self, x: Tensor, y: Tensor) -> Tensor:
-        return torch.logaddexp(x, y)
+    def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
+        x, sound = x.exp(), sound.exp()  # once for the powers and for the sum, which logaddexp is not
+        return x.add_(sound.mul_(_factor(x.sum(1), sound.sum(1), snr)[:, None, None])).log_()
 
 
 class Waveform:
@@ -59,8 +62,14 @@ class Waveform:
     def louder(self, x: Tensor, db: Tensor) -> Tensor:
         return x * (db * DB / 2).exp()[:, None]
 
-    def add(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + y
+    def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
+        return x + sound * _factor(self.power(x), self.power(sound), snr).sqrt()[:, None]
+
+
+def _factor(speech: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
+    """(batch,): what the noise's power is multiplied with; powers are (batch, time)."""
+    ratio = speech.mean(1).clamp(min=LEAST_POWER) / noise.mean(1).clamp(min=LEAST_POWER)
+    return ratio * (-DB * snr).exp()
 
 
 DOMAINS: dict[str, Domain] = {"log_mel": LogMel(), "waveform": Waveform()}
@@ -80,7 +89,10 @@ class Augmenter:
         self.settings = settings
         self.domain = domain
         self.rate = rate
-        self.noise = noise
+        self.noise = torch.cat(list(noise), -1) if noise else None
+        ends = accumulate((recording.shape[-1] for recording in noise), initial=0)
+        self.recordings = list(pairwise(ends))
+        """First step of each in `noise`, and of the next."""
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """(batch, ..., time) -> the same shape: faster, higher, shifted, louder, noisier, filtered,
@@ -95,31 +107,28 @@ class Augmenter:
             x = shift(x, _uniform(len(x), -most, most, generator).round().long())
         if s.gain_db:
             x = self.domain.louder(x, _uniform(len(x), -s.gain_db, s.gain_db, generator))
-        if s.noise and self.noise:
-            x = self._add_noise(x, generator)
+        if s.noise and self.noise is not None:
+            x = self._add_noise(x, self.noise, generator)
         if s.filter_db and x.ndim == 3:
             x = x + DB * s.filter_db * smooth_curves(len(x), x.shape[1], generator)[:, :, None]
         if x.ndim == 3 and (s.time_mask or s.freq_mask):
             x = mask(x, s.time_mask, s.freq_mask, generator)
         return x
 
-    def _add_noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def _add_noise(self, x: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
         """Noise at a drawn SNR for a share of the batch."""
         chosen = (torch.rand(len(x), generator=generator) < self.settings.noise).nonzero()[:, 0]
         if len(chosen) == 0:
             return x
-        speech = x[chosen]
-        sound = torch.stack([self._crop(x.shape[-1], generator) for _ in chosen])
-        level = 10 * torch.log10(self.domain.power(speech).mean(1).clamp(min=LEAST_POWER))
-        noise_level = 10 * torch.log10(self.domain.power(sound).mean(1).clamp(min=LEAST_POWER))
+        starts = [self._start(x.shape[-1], generator) for _ in chosen]
+        crops = noise.unfold(-1, x.shape[-1], 1).movedim(-2, 0)  # (start, ..., time), a view
         snr = _uniform(len(chosen), *self.settings.noise_snr_db, generator)
-        mixed = self.domain.add(speech, self.domain.louder(sound, level - noise_level - snr))
-        return x.index_copy(0, chosen, mixed)
+        return x.index_copy(0, chosen, self.domain.mix(x[chosen], crops[starts], snr))
 
-    def _crop(self, length: int, generator: torch.Generator) -> Tensor:
-        recording = self.noise[int(torch.randint(len(self.noise), (), generator=generator))]
-        start = int(torch.randint(recording.shape[-1] - length + 1, (), generator=generator))
-        return recording[..., start : start + length]
+    def _start(self, length: int, generator: torch.Generator) -> int:
+        """Where in the noise a crop begins that lies in one recording."""
+        first, end = self.recordings[int(torch.randint(len(self.recordings), (), generator=generator))]
+        return first + int(torch.randint(end - first - length + 1, (), generator=generator))
 
 
 def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -135,8 +144,10 @@ def _at(x: Tensor, index: Tensor) -> Tensor:
 
 def shift(x: Tensor, offset: Tensor) -> Tensor:
     """x (batch, ..., time) moved right by offset (batch,); what moves in repeats the edge."""
-    time = torch.arange(x.shape[-1])
-    return _at(x, (time - offset[:, None]).clamp(0, x.shape[-1] - 1))
+    most = int(offset.abs().max())
+    wide = functional.pad(x.view(len(x), -1, x.shape[-1]), (most, most), mode="replicate")
+    moved = wide.unfold(-1, x.shape[-1], 1)[torch.arange(len(x)), :, most - offset]  # whole rows: no gather
+    return moved.view(x.shape)
 
 
 def stretch(x: Tensor, speed: Tensor) -> Tensor:
@@ -193,7 +204,7 @@ def join(x: Tensor, y: Tensor, domain: Domain) -> Tensor:
 def smooth_curves(count: int, points: int, generator: torch.Generator) -> Tensor:
     """(count, points): lines between CURVE_KNOTS normal numbers each."""
     knots = torch.randn(count, 1, CURVE_KNOTS, generator=generator)
-    return torch.nn.functional.interpolate(knots, points, mode="linear", align_corners=True)[:, 0]
+    return functional.interpolate(knots, points, mode="linear", align_corners=True)[:, 0]
 
 
 def clatter(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -203,27 +214,29 @@ def clatter(x: Tensor, generator: torch.Generator) -> Tensor:
     the clip's mean power.
     """
     batch, bands, time = x.shape
-    level = x.exp().mean((1, 2)).clamp(min=LEAST_POWER).log()
-    for _ in range(BURSTS):
+    power = x.exp()
+    level = power.mean((1, 2)).clamp(min=LEAST_POWER).log()
+    spectra, courses = torch.empty(batch, bands, BURSTS), torch.empty(batch, BURSTS, time)
+    for burst in range(BURSTS):
         colour = 10 * DB * smooth_curves(batch, bands, generator)
         loud = level + DB * _uniform(batch, -20, 40, generator)  # below 0 dB there is none to be heard
         start = _uniform(batch, 0, time, generator).floor()
         decay = _uniform(batch, 0, 3, generator).exp()  # frames
         since = torch.arange(time) - start[:, None]
-        dying = torch.where(since >= 0, -since / decay[:, None], -torch.inf)
-        x = torch.logaddexp(x, (loud[:, None] + colour)[:, :, None] + dying[:, None, :])
-    return x
+        spectra[:, :, burst] = (loud[:, None] + colour).exp()
+        courses[:, burst] = torch.where(since >= 0, -since / decay[:, None], -torch.inf).exp()
+    return power.baddbmm_(spectra, courses).log_()
 
 
 def mask(x: Tensor, time_mask: int, freq_mask: int, generator: torch.Generator) -> Tensor:
     """SpecAugment (arXiv:1904.08779): two masks on each axis, filled with the clip's mean."""
-    hidden = torch.zeros(x.shape, dtype=torch.bool)
-    for axis, most in ((2, time_mask), (1, freq_mask)):
-        size = x.shape[axis]
+    hidden = [torch.zeros(len(x), size, dtype=torch.bool) for size in x.shape[1:]]
+    for axis, most in ((1, time_mask), (0, freq_mask)):
+        size = x.shape[axis + 1]
         for _ in range(2 if most else 0):
             width = _uniform(len(x), 0, most + 1, generator).floor()
             start = (torch.rand(len(x), generator=generator) * (size - width + 1).clamp(min=0)).floor()
             place = torch.arange(size)
-            inside = (place >= start[:, None]) & (place < (start + width)[:, None])
-            hidden |= inside[:, None, :] if axis == 2 else inside[:, :, None]
-    return torch.where(hidden, x.mean((1, 2), keepdim=True), x)
+            hidden[axis] |= (place >= start[:, None]) & (place < (start + width)[:, None])
+    bands, frames = hidden
+    return torch.where(bands[:, :, None] | frames[:, None, :], x.mean((1, 2), keepdim=True), x)
