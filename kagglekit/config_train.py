@@ -10,7 +10,11 @@ from kagglekit.section import Count, Positive, Section, Share
 
 
 class Augment(Section):
-    """What happens to a training batch of cached log-mels. 0 switches a line off."""
+    """What happens to a training batch of cached log-mels. 0 switches a line off.
+
+    Masks and noise are a half and a third of what they were: small networks and few epochs need less
+    (docs/RESULTS.md, "Less augmentation").
+    """
 
     shift_ms: Annotated[float, Field(ge=0, le=500)] = 100.0
     """Time shift, uniform in +-shift_ms."""
@@ -23,16 +27,16 @@ class Augment(Section):
     filter_db: Annotated[float, Field(ge=0, le=30)] = 3.0
     """Another microphone for each clip: a random smooth curve over the mel bands of a log-mel, with
     this standard deviation (like FilterAugment, arXiv:2110.03282)."""
-    noise: Share = 0.5
+    noise: Share = 0.15
     """Share of clips that get background noise, added in the power domain."""
     noise_snr_db: tuple[float, float] = (0.0, 30.0)
     """Signal-to-noise ratio, uniform between the two."""
     clutter: Share = 0.5
     """Share of silence clips (log-mels) that get made-up clatter: short bursts of any colour, for the noises
     that no recording holds."""
-    time_mask: Annotated[int, Field(ge=0, le=100)] = 20
+    time_mask: Annotated[int, Field(ge=0, le=100)] = 10
     """SpecAugment: two masks of up to so many frames (arXiv:1904.08779)."""
-    freq_mask: Annotated[int, Field(ge=0, le=100)] = 5
+    freq_mask: Annotated[int, Field(ge=0, le=100)] = 2
     """SpecAugment: two masks of up to so many mel bands."""
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     """alpha of Beta(alpha, alpha) (arXiv:1710.09412)."""

@@ -14,6 +14,7 @@ import threading
 import types
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -420,6 +421,15 @@ def test_cv_against_public_is_among_the_pictures(found: Source) -> None:
     drawn = dict(pictures(found))
     assert next(iter(drawn)) == "cv-public" and "lstm-confusion" in drawn
     assert drawn["cv-public"].body.count("<circle") == 3
+
+
+def test_the_longest_search_of_a_model_is_among_the_pictures(found: Source) -> None:
+    (study,) = studies.read(found)
+    drawn = dict(pictures(found))
+    assert f"{study.trials[0].number}: {study.trials[0].value:.4f}" in drawn[f"{study.model}-search"].body
+    assert "lr" in drawn[f"{study.model}-importance"].body
+    shorter = replace(study, trials=study.trials[:1])
+    assert studies.longest_of_each_model([shorter, study, shorter]) == [study]
 
 
 def test_pictures_of_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

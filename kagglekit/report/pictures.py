@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kagglekit.agreement import comparable, picture
 from kagglekit.charts.matrix import confusion
 from kagglekit.charts.svg import Picture
+from kagglekit.report import studies
 from kagglekit.report.runs import (
     calibration,
     calibration_picture,
@@ -18,8 +19,9 @@ from kagglekit.report.source import Judged, Source
 
 
 def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
-    """(name, chart): CV against public, and the best run of each model: confusion (or, where a clip may have
-    several labels, average precision by class), curves, calibration."""
+    """(name, chart): CV against public; the best run of each model: confusion (or, where a clip may have
+    several labels, average precision by class), curves, calibration; and of each model's longest search the
+    history, and what mattered."""
     if sent := comparable(source.config, source.workspace):
         yield "cv-public", picture(sent)
     for judged in source.best_of_each_model():
@@ -31,6 +33,10 @@ def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
         yield from ((f"{model}-{name}", curve) for name, curve in learning_curves(judged).items())
         if sure := calibration_picture(calibration(source, judged), several=source.several):
             yield f"{model}-calibration", sure
+    for study in studies.longest_of_each_model(studies.read(source)):
+        yield f"{study.model}-search", studies.history_picture(study)
+        if matter := studies.importances(study):
+            yield f"{study.model}-importance", studies.importance_picture(matter)
 
 
 def _confusions(source: Source, judged: Judged) -> Iterator[tuple[str, Picture]]:

@@ -60,6 +60,15 @@ def read(source: Source) -> list[Study]:
     return sorted(found, key=lambda study: study.name)
 
 
+def longest_of_each_model(found: list[Study]) -> list[Study]:
+    """The search of each model with the most finished trials."""
+    longest: dict[str, Study] = {}
+    for study in found:
+        if study.model not in longest or len(study.trials) > len(longest[study.model].trials):
+            longest[study.model] = study
+    return list(longest.values())
+
+
 def page(found: list[Study]) -> dict[str, Any]:
     """What studies.html shows."""
     return {"studies": [_study(study) for study in found]}
@@ -73,7 +82,7 @@ def _study(study: Study) -> dict[str, Any]:
         "study": study,
         "best": ranked[0],
         "history": history_picture(study),
-        "importance": _importance_picture(matter) if matter else None,
+        "importance": importance_picture(matter) if matter else None,
         "parallel": parallel_picture(ranked[:MOST_LINES], names[:MOST_AXES]) if names else None,
         "names": names,
         "top": [(t.number, _value(t), [_shown(t.params.get(n)) for n in names]) for t in ranked[:MOST_ROWS]],
@@ -110,7 +119,7 @@ def history_picture(study: Study) -> Picture:
     return curves(drawn, title="History", x_name="trial", y_name="CV")
 
 
-def _importance_picture(matter: dict[str, float]) -> Picture:
+def importance_picture(matter: dict[str, float]) -> Picture:
     rows = [Bar(_short(name), [share], f"{100 * share:.0f} %") for name, share in matter.items()]
     return bars(rows, title="Importance of the parameters (PED-ANOVA)")
 
