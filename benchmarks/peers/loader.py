@@ -48,7 +48,7 @@ def augment(x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     time = torch.arange(x.shape[1])
     x = x[:, (time - int(torch.randint(-10, 11, ()))).clamp(0, x.shape[1] - 1)]
     x = x + DB * (12 * torch.rand(()) - 6)
-    if torch.rand(()) < 0.5:
+    if torch.rand(()) < 0.15:
         start = int(torch.randint(noise.shape[1] - x.shape[1] + 1, ()))
         sound = noise[:, start : start + x.shape[1]]
         level = x.exp().sum(0).mean().log() - sound.exp().sum(0).mean().log()
@@ -57,7 +57,7 @@ def augment(x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     curve = torch.nn.functional.interpolate(knots, x.shape[0], mode="linear", align_corners=True)[0, 0]
     x = x + 3 * DB * curve[:, None]
     mean = x.mean()
-    for most, axis in ((20, 1), (20, 1), (5, 0), (5, 0)):
+    for most, axis in ((10, 1), (10, 1), (2, 0), (2, 0)):
         width = int(torch.randint(most + 1, ()))
         start = int(torch.randint(x.shape[axis] - width + 1, ()))
         x = x.index_fill(axis, torch.arange(start, start + width), float(mean))

@@ -144,10 +144,8 @@ def _at(x: Tensor, index: Tensor) -> Tensor:
 
 def shift(x: Tensor, offset: Tensor) -> Tensor:
     """x (batch, ..., time) moved right by offset (batch,); what moves in repeats the edge."""
-    most = int(offset.abs().max())
-    wide = functional.pad(x.view(len(x), -1, x.shape[-1]), (most, most), mode="replicate")
-    moved = wide.unfold(-1, x.shape[-1], 1)[torch.arange(len(x)), :, most - offset]  # whole rows: no gather
-    return moved.view(x.shape)
+    time = torch.arange(x.shape[-1])
+    return _at(x, (time - offset[:, None]).clamp(0, x.shape[-1] - 1))
 
 
 def stretch(x: Tensor, speed: Tensor) -> Tensor:

@@ -92,6 +92,8 @@ class Batches:
             return torch.randperm(len(self.rows), generator=generator)
         return torch.multinomial(self.chance, len(self.rows), replacement=True, generator=generator)
 
+    # These three change x in place: it is `take`'s copy.
+
     def _clutter(self, x: Tensor, silence: Tensor, generator: torch.Generator) -> Tensor:
         """A share of the silence clips (log-mels) clatters."""
         share = self.train.augment.clutter
@@ -99,7 +101,7 @@ class Batches:
             return x
         drawn = torch.rand(len(x), generator=generator) < share
         chosen = (drawn & silence).nonzero()[:, 0]
-        return x.index_copy(0, chosen, clatter(x[chosen], generator)) if len(chosen) else x
+        return x.index_copy_(0, chosen, clatter(x[chosen], generator)) if len(chosen) else x
 
     def _reversed_words(
         self, x: Tensor, index: Tensor, speech: Tensor, generator: torch.Generator
@@ -110,7 +112,7 @@ class Batches:
             return x, index
         words = speech.nonzero()[:, 0]
         chosen = words[torch.randperm(len(words), generator=generator)][: round(share * len(x))]
-        return x.index_copy(0, chosen, x[chosen].flip(-1)), index.index_fill(0, chosen, self.head.double)
+        return x.index_copy_(0, chosen, x[chosen].flip(-1)), index.index_fill(0, chosen, self.head.double)
 
     def _double_words(
         self, x: Tensor, index: Tensor, speech: Tensor, generator: torch.Generator
@@ -128,7 +130,7 @@ class Batches:
         if len(first) == 0:
             return x, index
         joined = join(x[first], x[second], self.domain)
-        return x.index_copy(0, first, joined), index.index_fill(0, first, self.head.double)
+        return x.index_copy_(0, first, joined), index.index_fill(0, first, self.head.double)
 
     def _mixup(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         alpha = self.train.augment.mixup
