@@ -6,7 +6,7 @@ import argparse
 
 EXAMPLE = """example:
   $ kagglekit demo
-  sent as 1: public 0.87333, private 0.88000, CV 0.8790
+  sent as 1: public 0.90667, private 0.88571, CV 0.8960
   next: kagglekit -C demo/competition.yaml leaderboard"""
 
 MODELS = ["tcresnet", "gru"]
