@@ -37,11 +37,8 @@ MIN_BOMB_BYTES = 64 * 2**20
 
 
 # py7zr stops being lazy with its input: each call for a member's next bytes reads 1 MB more into the
-# decoder, until the whole archive is in memory. Short reads keep its buffer near empty. Long ones let two
-# archives be decoded at once: after each, a thread waits for the interpreter's lock. So they are long
-# until more has been read than what came out is expected to take, and short from there.
-_LONG_READ, _SHORT_READ = 2**14, 2**12
-_AHEAD = 2**20
+# decoder, until the whole archive is in memory. Short reads keep its buffer near empty.
+_READ_BYTES = 4096
 _COPY_BYTES = 2**20
 
 # What the zipfile, lzma and py7zr parsers raise on bytes that are not what they should be.
@@ -258,19 +255,14 @@ def _pump_zip(
 
 
 class _ShortReads(io.BufferedReader):
-    """A file that gives little at a time, once `needed` is set."""
+    """A file that gives at most `limit` bytes at a time, once that is set."""
 
-    given = 0
-    needed: Callable[[], float] | None = None
-    """How many bytes are expected to have been enough for what came out."""
+    limit: int | None = None
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if self.needed is not None:
-            limit = _LONG_READ if self.given < self.needed() + _AHEAD else _SHORT_READ
-            size = limit if size is None or size < 0 else min(size, limit)
-        data = super().read(size)
-        self.given += len(data)
-        return data
+        if self.limit is not None:
+            size = self.limit if size is None or size < 0 else min(size, self.limit)
+        return super().read(size)
 
 
 @contextmanager
@@ -289,7 +281,8 @@ def _open_7z(path: Path) -> Iterator[Archive]:
             if archive.needs_password():
                 raise _encrypted(path)
             files = _check(path, entries)
-            yield Archive(files, partial(_pump_7z, path, archive, files, file))
+            file.limit = _READ_BYTES
+            yield Archive(files, partial(_pump_7z, path, archive, files))
 
 
 def _check_7z_whole(path: Path) -> None:
@@ -316,18 +309,11 @@ def _7z_entry(file: ArchiveFile) -> _Entry:
 
 
 def _pump_7z(
-    path: Path,
-    archive: py7zr.SevenZipFile,
-    files: list[Member],
-    file: _ShortReads,
-    wanted: set[str],
-    sink_for: SinkFor,
+    path: Path, archive: py7zr.SevenZipFile, files: list[Member], wanted: set[str], sink_for: SinkFor
 ) -> None:
     if not wanted:
         return
     factory = _Factory(path, {m.name: m for m in files}, sink_for)
-    ratio = path.stat().st_size / max(sum(m.size for m in files), 1)
-    file.given, file.needed = 0, lambda: ratio * factory.begun
     try:
         archive.extract(targets=wanted, factory=factory)
     except CrcError as error:
@@ -345,10 +331,7 @@ class _Factory(WriterFactory):
         self.files = files
         self.sink_for = sink_for
         self.last: str | None = None
-        self.begun = 0
-        """Bytes of the members so far."""
 
     def create(self, filename: str) -> Py7zIO:
         self.last = filename
-        self.begun += self.files[filename].size
         return _Guarded(self.path, self.files[filename], self.sink_for)

@@ -19,6 +19,7 @@ from kagglekit.config import Augment
 
 DB = math.log(10) / 10  # natural log of power in a decibel
 LEAST_POWER = 1e-9
+NO_POWER = 1e-30  # a sum that float32 has rounded to nothing has a logarithm, too
 BURSTS = 6  # in a cluttered clip, a third of them too soft to be heard
 CURVE_KNOTS = 5  # as many as FilterAugment has bands
 
@@ -50,7 +51,8 @@ class LogMel:
 
     def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
         x, sound = x.exp(), sound.exp()  # once for the powers and for the sum, which logaddexp is not
-        return x.add_(sound.mul_(_factor(x.sum(1), sound.sum(1), snr)[:, None, None])).log_()
+        sound *= _factor(x.sum(1), sound.sum(1), snr)[:, None, None]
+        return x.add_(sound).clamp_min_(NO_POWER).log_()
 
 
 class Waveform:
@@ -223,7 +225,7 @@ def clatter(x: Tensor, generator: torch.Generator) -> Tensor:
         since = torch.arange(time) - start[:, None]
         spectra[:, :, burst] = (loud[:, None] + colour).exp()
         courses[:, burst] = torch.where(since >= 0, -since / decay[:, None], -torch.inf).exp()
-    return power.baddbmm_(spectra, courses).log_()
+    return power.baddbmm_(spectra, courses).clamp_min_(NO_POWER).log_()
 
 
 def mask(x: Tensor, time_mask: int, freq_mask: int, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ from kagglekit.config import Augment, Config, Features, ModelSection, Train, ove
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.training.precision import bf16_is_native
 
-VERSION = 3  # part of every run id: raise it when training itself changes its results
+VERSION = 3  # part of every run id: raise it when training itself changes its results by more than rounding
 # Fields of Train since that version; runs that do not use them keep their ids.
 ADDED = ("thresholds", "only", "teaching")
 
