@@ -20,7 +20,7 @@ from transformers import ASTFeatureExtractor
 from kagglekit.features.logmel import FULL_SCALE
 from kagglekit.models.extractors import input_of
 
-CLIPS, MAX_LENGTH, TOLERANCE = 256, 128, 1e-3  # frames, as MIT/ast-finetuned-speech-commands-v2 has them
+CLIPS, MAX_LENGTH, TOLERANCE = 1024, 128, 1e-3  # frames, as MIT/ast-finetuned-speech-commands-v2 has them
 
 
 def main() -> None:

@@ -145,7 +145,7 @@ class _File:
     """Writes a member to a file."""
 
     def __init__(self, path: Path) -> None:
-        self.file = path.open("xb")
+        self.file = path.open("wb")
 
     def write(self, data: bytes, /) -> None:
         self.file.write(data)

@@ -26,6 +26,7 @@ from py7zr.io import Py7zIO, WriterFactory
 from py7zr.properties import MAGIC_7Z
 from py7zr.py7zr import ArchiveFile
 
+from kagglekit import archive_7zip
 from kagglekit.errors import ArchiveError
 
 # A spoken clip takes 32 kB, a minute of noise 2 MB; the full 2018 challenge unpacks to 7.5 GB.
@@ -311,9 +312,13 @@ def _7z_entry(file: ArchiveFile) -> _Entry:
 def _pump_7z(
     path: Path, archive: py7zr.SevenZipFile, files: list[Member], wanted: set[str], sink_for: SinkFor
 ) -> None:
+    factory = _Factory(path, {m.name: m for m in files}, sink_for)
+    # Of a few files py7zr decodes the blocks that they are in, 7-Zip everything before them.
+    if 2 * sum(m.size for m in files if m.name in wanted) > sum(m.size for m in files):
+        stored = [file for file in archive.files if file.filename in factory.files]
+        wanted = wanted - archive_7zip.pump(path, stored, wanted, factory.create)
     if not wanted:
         return
-    factory = _Factory(path, {m.name: m for m in files}, sink_for)
     try:
         archive.extract(targets=wanted, factory=factory)
     except CrcError as error:

@@ -10,11 +10,12 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import py7zr
 import pytest
 
-from kagglekit import archive, archive_formats
+from kagglekit import archive, archive_7zip, archive_formats
 from kagglekit.errors import ArchiveError
 
 FILES = {
@@ -54,6 +55,15 @@ def make_7z(path: Path, files: Files, filters: list[dict[str, int]] | None = Non
 
 
 both = pytest.mark.parametrize("make", [make_zip, make_7z])
+
+
+@pytest.fixture(autouse=True, params=["py7zr", "7-Zip"])
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """7z archives, with and without the program that kagglekit decodes them with where it is installed."""
+    if request.param == "py7zr":
+        monkeypatch.setattr(archive_7zip, "PROGRAMS", ())
+    elif archive_7zip.program() is None:
+        pytest.skip("7-Zip is not installed")
 
 
 def content(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, bytes]:
@@ -279,3 +289,30 @@ def test_memory_does_not_grow_with_the_archive(make: Make, tmp_path: Path) -> No
     archive.stream(path, lambda member, data: held.append(tracemalloc.get_traced_memory()[0]))
     tracemalloc.stop()
     assert held[-1] - held[0] < 1_000_000  # of 12 MB
+
+
+@pytest.mark.parametrize("name", ["*.7z", "@a", "-so", "a b.7z"])
+def test_any_name_of_an_archive(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_7z(Path("another.7z"), {"z": b"z"})
+    assert content(make_7z(Path(name), FILES)) == FILES
+
+
+def test_7zip_takes_most_files_and_not_a_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_7z(tmp_path / "a", FILES | {"empty": b""})
+    given: list[set[str]] = []
+    real = archive_7zip.pump
+
+    def pump(path: Path, stored: list[archive_7zip.Stored], *rest: Any) -> set[str]:
+        given.append(real(path, stored, *rest))
+        return given[-1]
+
+    monkeypatch.setattr(archive_7zip, "pump", pump)
+    assert content(path) == FILES | {"empty": b""}
+    assert content(path, lambda name: "yes" in name) == {"train/audio/yes/a.wav": b"yes" * 5000}
+    assert given == [{*FILES, "empty"} if archive_7zip.program() else set()]
+
+
+def test_a_program_that_is_not_7zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_7zip, "PROGRAMS", ("echo",))
+    assert content(make_7z(tmp_path / "a", FILES)) == FILES

@@ -43,3 +43,15 @@ def test_only_whole_windows_are_frames(samples: int, frames: int) -> None:
 def test_filters_equal_transformers() -> None:
     expected = mel_filter_bank(257, 80, 20, 8000, 16_000, mel_scale="kaldi", triangularize_in_mel_space=True)
     assert np.abs(mel_filters(80).numpy() - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "n_mels", [1, 40, 600]
+)  # of 600, the first 32 lie between two bins: they hear nothing
+def test_bands_of_mels_leave_nothing_out(n_mels: int) -> None:
+    fbank, power = KaldiFbank(n_mels), torch.rand(5, 257)
+    banded = torch.zeros(5, n_mels)
+    for bins, band in fbank.bands:
+        banded[:, band] = power[:, bins] @ mel_filters(n_mels)[bins, band]
+    assert torch.allclose(banded, power @ mel_filters(n_mels), atol=1e-5)
+    assert KaldiFbank(n_mels)(speech_like(2)).shape == (2, 98, n_mels)

@@ -32,6 +32,7 @@ from kagglekit.report import build, data, ensembles, listening, overview, runs, 
 from kagglekit.report.pictures import pictures
 from kagglekit.report.serve import make_server
 from kagglekit.report.source import Source
+from kagglekit.search.importance import importances
 from kagglekit.training.loop import OOF
 from kagglekit.training.runs import logits_of
 
@@ -140,7 +141,7 @@ def test_a_run_judges_where_it_is_better_than_every_ensemble(tmp_path: Path) -> 
 def test_importances_find_what_matters(found: Source) -> None:
     (study,) = studies.read(found)
     assert (study.model, len(study.trials)) == ("gru", 12)
-    matter = studies.importances(study)
+    matter = importances(study.study)
     assert next(iter(matter)) == "train.lr" and sum(matter.values()) == pytest.approx(1)
 
 

@@ -28,8 +28,7 @@ class SpectrogramInput(nn.Module):
         """(batch, samples) to (batch, max_length, n_mels): cut, or padded with zeros and then normalised."""
         fbank: Tensor = self.fbank(waveform)[:, : self.max_length]
         fbank = nn.functional.pad(fbank, (0, 0, 0, self.max_length - fbank.shape[1]))
-        normalised: Tensor = (fbank - self.mean) / self.scale
-        return normalised
+        return fbank.sub_(self.mean).div_(self.scale)  # of the copy that padding makes, even of nothing
 
 
 class WaveformInput(nn.Module):

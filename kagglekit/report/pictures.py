@@ -16,6 +16,7 @@ from kagglekit.report.runs import (
     precision_bars,
 )
 from kagglekit.report.source import Judged, Source
+from kagglekit.search.importance import importances
 
 
 def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
@@ -35,7 +36,7 @@ def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
             yield f"{model}-calibration", sure
     for study in studies.longest_of_each_model(studies.read(source)):
         yield f"{study.model}-search", studies.history_picture(study)
-        if matter := studies.importances(study):
+        if matter := importances(study.study):
             yield f"{study.model}-importance", studies.importance_picture(matter)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -18,10 +17,10 @@ from kagglekit.charts.curves import Series, curves
 from kagglekit.charts.parallel import Axis, parallel
 from kagglekit.charts.svg import Picture
 from kagglekit.report.source import Source
+from kagglekit.search.importance import importances
 from kagglekit.search.storage import all_studies
 from kagglekit.search.study import REASON
 
-LEAST_FOR_IMPORTANCE = 6  # finished trials; PED-ANOVA needs a better and a worse half
 MOST_AXES = 9  # of parallel coordinates, the most important parameters
 MOST_ROWS = 10  # of the table of trials
 MOST_LINES = 400  # of parallel coordinates, the best trials
@@ -75,7 +74,7 @@ def page(found: list[Study]) -> dict[str, Any]:
 
 
 def _study(study: Study) -> dict[str, Any]:
-    matter = importances(study)
+    matter = importances(study.study)
     ranked = sorted(study.trials, key=_value, reverse=True)
     names = list(matter) or sorted({name for trial in ranked for name in trial.params})
     return {
@@ -91,22 +90,6 @@ def _study(study: Study) -> dict[str, Any]:
 
 def _value(trial: FrozenTrial) -> float:
     return -math.inf if trial.value is None else trial.value
-
-
-def importances(study: Study) -> dict[str, float]:
-    """Share of each parameter in what tells good trials from others (PED-ANOVA, arXiv:2304.10255).
-
-    The most important first; empty where the trials are too few.
-    """
-    if len(study.trials) < LEAST_FOR_IMPORTANCE:
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says that few trials give uncertain results: so does the page
-        try:
-            found = optuna.importance.get_param_importances(study.study)
-        except (ValueError, RuntimeError):  # no parameter that all trials have
-            return {}
-    return {name: share for name, share in found.items() if math.isfinite(share)}
 
 
 def history_picture(study: Study) -> Picture:

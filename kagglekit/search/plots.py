@@ -15,6 +15,7 @@ from kagglekit import console
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import ConfigError, KagglekitError, MissingError
+from kagglekit.search.importance import judged
 from kagglekit.search.study import Desk, open_desk, whole
 from kagglekit.training.plan import resolve
 from kagglekit.workspace import Workspace
@@ -75,7 +76,9 @@ def _figures(desk: Desk) -> dict[str, Any]:
     if varied:  # of one point nothing can be compared
         with warnings.catch_warnings():  # that a parameter which few trials have is judged by few
             warnings.simplefilter("ignore")
-            figures["importance"] = visualization.plot_param_importances(study, **usual)
+            figures["importance"] = visualization.plot_param_importances(
+                study if usual else judged(study), **usual
+            )
         figures["parallel coordinates"] = visualization.plot_parallel_coordinate(study, **usual)
         figures["slices"] = visualization.plot_slice(study, **usual)
     if usual:
