@@ -53,8 +53,9 @@ def measure(name: str, seed: int) -> list[dict[str, Any]]:
     from kagglekit.config_file import load
     from kagglekit.data.clips import validation_rows
     from kagglekit.data.prepare import prepare
-    from kagglekit.training.loop import Fold, predict, predictions, train_fold
+    from kagglekit.training.loop import Fold, train_fold
     from kagglekit.training.plan import resolve
+    from kagglekit.training.predicting import predict, predictions
     from kagglekit.training.run import head_for, make_dataset
     from kagglekit.training.runs import load_fold, logits_of, rows_of
     from kagglekit.validation import score

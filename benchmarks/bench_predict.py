@@ -29,8 +29,8 @@ from kagglekit.data.store import StoreWriter, open_store
 from kagglekit.features.cache import log_mel_cache
 from kagglekit.features.logmel import FLOOR, geometry
 from kagglekit.training.dataset import Dataset, Head
-from kagglekit.training.loop import predict, predictions
 from kagglekit.training.plan import resolve
+from kagglekit.training.predicting import predict, predictions
 
 MODEL, LARGE, SMALL, PART, COMPARED = "tcresnet", 158_538, 10_000, 8_000, 2_000
 STAGES = ("store", "features", "predict", "submission")

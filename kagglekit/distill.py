@@ -26,8 +26,8 @@ from kagglekit.ensemble.build import Library
 from kagglekit.ensemble.methods import METHODS
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.pseudo import may_teach
-from kagglekit.training.loop import device, predict
 from kagglekit.training.plan import Plan
+from kagglekit.training.predicting import device, predict
 from kagglekit.training.run import make_dataset
 from kagglekit.training.runs import Run, fold_logits, load_fold, read_meta, train_again
 from kagglekit.training.teaching import FIELDS, folder_of, table_path, write_facts

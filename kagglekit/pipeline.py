@@ -12,8 +12,9 @@ from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
 from kagglekit.processes import cores
-from kagglekit.training.loop import Fold, seconds_per_epoch, threads
+from kagglekit.training.loop import Fold, seconds_per_epoch
 from kagglekit.training.plan import Plan, resolve, with_epochs
+from kagglekit.training.predicting import threads
 from kagglekit.training.run import head_for, make_dataset, processes_for, run_id, train_run
 from kagglekit.training.runs import Run
 from kagglekit.workspace import Workspace, key_of, write_json

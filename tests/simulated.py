@@ -19,7 +19,8 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.data.store import StoreWriter
 from kagglekit.ensemble.made import WEIGHTS
 from kagglekit.ledger import Entry, Ledger, host_name
-from kagglekit.training.loop import OOF, predictions
+from kagglekit.training.loop import OOF
+from kagglekit.training.predicting import predictions
 from kagglekit.training.runs import HISTORY, METRICS, logits_of, score_key, softmax
 from kagglekit.validation import score
 from kagglekit.workspace import Workspace, write_json

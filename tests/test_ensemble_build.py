@@ -20,7 +20,7 @@ from kagglekit.ensemble.build import build
 from kagglekit.errors import KagglekitError
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
-from kagglekit.training.loop import predictions
+from kagglekit.training.predicting import predictions
 from kagglekit.training.runs import Run, softmax
 from kagglekit.validation import Answers, Score, clip_weights, confidence_shift, log_probs, score
 from kagglekit.workspace import Workspace

@@ -21,23 +21,13 @@ from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
-from kagglekit.training import checkpoint, loop
+from kagglekit.training import checkpoint, learner, loop
 from kagglekit.training.augment import shift
 from kagglekit.training.dataset import Dataset, Head, make_head
 from kagglekit.training.decision import rule_for
-from kagglekit.training.loop import (
-    META,
-    OOF,
-    STATE,
-    WEIGHTS,
-    Fold,
-    classify,
-    gave_up,
-    is_best,
-    predict,
-    train_fold,
-)
+from kagglekit.training.loop import META, OOF, STATE, WEIGHTS, Fold, gave_up, is_best, train_fold
 from kagglekit.training.plan import resolve
+from kagglekit.training.predicting import classify, predict
 from kagglekit.training.run import head_for, make_dataset
 from kagglekit.training.runs import load_fold, softmax
 from kagglekit.validation import Score, score
@@ -125,7 +115,7 @@ def test_a_state_of_batches_of_another_size_is_not_gone_on_with(job: Job) -> Non
 def test_a_kill_within_an_epoch_repeats_that_epoch(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, cut = job("whole"), job("cut")
     train_fold(whole)
-    real, calls = loop.loss_of, [0]
+    real, calls = learner.loss_of, [0]
 
     def dies(*args: Any) -> Any:
         calls[0] += 1
@@ -133,7 +123,7 @@ def test_a_kill_within_an_epoch_repeats_that_epoch(job: Job, monkeypatch: pytest
             raise Killed
         return real(*args)
 
-    monkeypatch.setattr(loop, "loss_of", dies)
+    monkeypatch.setattr(learner, "loss_of", dies)
     with pytest.raises(Killed):
         train_fold(cut)
     train_fold(cut)
@@ -159,7 +149,7 @@ def test_a_finished_fold_is_not_trained_again(job: Job, monkeypatch: pytest.Monk
     fold = job("one", epochs=1)
     first = train_fold(fold)
     before = {p.name: p.stat().st_mtime_ns for p in fold.folder.iterdir()}
-    monkeypatch.setattr(loop, "Batches", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "begin", lambda *args: pytest.fail("trained again"))
     assert train_fold(fold).equals(first)
     assert {p.name: p.stat().st_mtime_ns for p in fold.folder.iterdir()} == before
 
@@ -250,13 +240,13 @@ def test_is_best_and_gave_up(cvs: list[float], patience: int, best: bool, end: b
 
 def test_a_loss_that_is_not_finite(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     fold = job("one", epochs=2)
-    real, calls = loop.loss_of, [0]
+    real, calls = learner.loss_of, [0]
 
     def breaks(*args: Any) -> Any:
         calls[0] += 1
         return real(*args) * (float("nan") if calls[0] == 2 else 1.0)
 
-    monkeypatch.setattr(loop, "loss_of", breaks)
+    monkeypatch.setattr(learner, "loss_of", breaks)
     with pytest.raises(
         KagglekitError, match=r"the loss is nan .* in epoch 1, step \d+, learning rate 0\."
     ) as caught:

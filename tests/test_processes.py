@@ -19,8 +19,9 @@ from kagglekit.errors import KagglekitError
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
 from kagglekit.processes import cores, run_all
-from kagglekit.training.loop import Fold, threads
+from kagglekit.training.loop import Fold
 from kagglekit.training.plan import resolve, with_epochs
+from kagglekit.training.predicting import threads
 from kagglekit.training.run import head_for, make_dataset, processes_for, train_run
 from kagglekit.training.runs import logits_of, tables
 from kagglekit.workspace import Workspace

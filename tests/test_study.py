@@ -34,8 +34,9 @@ from kagglekit.search import study as studies
 from kagglekit.search import trial as trials_of
 from kagglekit.search import tune as search
 from kagglekit.search.study import Desk
-from kagglekit.training.loop import Fold, Report, predictions
+from kagglekit.training.loop import Fold, Report
 from kagglekit.training.plan import resolve
+from kagglekit.training.predicting import predictions
 from kagglekit.validation import Score
 from kagglekit.workspace import Workspace
 

@@ -34,7 +34,7 @@ from kagglekit.submit import (
     wait,
     write,
 )
-from kagglekit.training.loop import predictions
+from kagglekit.training.predicting import predictions
 from kagglekit.training.runs import Run
 from kagglekit.validation import Score
 from kagglekit.workspace import Workspace

@@ -16,7 +16,7 @@ from speech_mini import epochs, job_for
 from steps import Steps, build
 
 from kagglekit import console
-from kagglekit.training.loop import train_step
+from kagglekit.training.learner import train_step
 from kagglekit.training.optimizers import Ema, make_optimizer
 
 

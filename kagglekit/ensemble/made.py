@@ -18,7 +18,8 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.blends import Blend
 from kagglekit.ensemble.lab import Judged, Table
 from kagglekit.errors import KagglekitError
-from kagglekit.training.loop import OOF, predictions
+from kagglekit.training.loop import OOF
+from kagglekit.training.predicting import predictions
 from kagglekit.training.runs import TEST, Run, logits_of, rows_of, score_key, sigmoid, train_again
 from kagglekit.validation import Score
 from kagglekit.workspace import Workspace, key_of, locked, write_json

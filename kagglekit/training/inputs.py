@@ -18,8 +18,8 @@ from kagglekit.data.store import Store
 from kagglekit.features import embeddings
 from kagglekit.features.cache import log_mel_cache, log_mels
 from kagglekit.features.logmel import FULL_SCALE, geometry, log_mel
-from kagglekit.training.loop import device
 from kagglekit.training.plan import Plan
+from kagglekit.training.predicting import device
 from kagglekit.workspace import Workspace
 
 

@@ -24,16 +24,9 @@ from kagglekit.processes import cores, run_all
 from kagglekit.training import teaching
 from kagglekit.training.dataset import Dataset, Head, make_head, training_view
 from kagglekit.training.inputs import inputs_of
-from kagglekit.training.loop import (
-    EPOCH_COLUMNS,
-    META,
-    STATE,
-    Fold,
-    device,
-    show_epoch,
-    train_fold,
-)
+from kagglekit.training.loop import EPOCH_COLUMNS, META, STATE, Fold, show_epoch, train_fold
 from kagglekit.training.plan import VERSION, Plan
+from kagglekit.training.predicting import device
 from kagglekit.training.runs import (
     HISTORY,
     METRICS,

@@ -20,7 +20,8 @@ from kagglekit.errors import KagglekitError, MissingError, close_match
 from kagglekit.training import checkpoint
 from kagglekit.training.dataset import Head
 from kagglekit.training.decision import Rule, Thresholds, apply_by_fold, fit_by_fold, rule_for
-from kagglekit.training.loop import META, OOF, WEIGHTS, predictions
+from kagglekit.training.loop import META, OOF, WEIGHTS
+from kagglekit.training.predicting import predictions
 from kagglekit.validation import Score, clip_weights, score
 from kagglekit.workspace import Workspace, key_of, write_json
 

@@ -20,7 +20,8 @@ from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
 from kagglekit.training.dataset import Dataset, places, pool, windows_of
 from kagglekit.training.inputs import heard
-from kagglekit.training.loop import EVAL_BATCH, META, WEIGHTS, classify, device, predict, predictions
+from kagglekit.training.loop import META, WEIGHTS
+from kagglekit.training.predicting import EVAL_BATCH, classify, device, predict, predictions
 from kagglekit.training.runs import TEST, load_fold, mean_test, read_meta
 from kagglekit.training.zero_shot import link
 

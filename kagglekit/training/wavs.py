@@ -14,7 +14,7 @@ from kagglekit.data import wav
 from kagglekit.errors import AudioError
 from kagglekit.training.dataset import pool
 from kagglekit.training.inputs import heard
-from kagglekit.training.loop import classify
+from kagglekit.training.predicting import classify
 from kagglekit.training.runs import Run, load_fold, read_meta, sigmoid, softmax
 
 MAX_BYTES = 100_000_000

@@ -16,8 +16,9 @@ from kagglekit.errors import ConfigError
 from kagglekit.training import checkpoint
 from kagglekit.training.dataset import Head
 from kagglekit.training.decision import rule_for
-from kagglekit.training.loop import META, OOF, WEIGHTS, Fold, describe, device, predict, predictions
+from kagglekit.training.loop import META, OOF, WEIGHTS, Fold, describe
 from kagglekit.training.plan import Plan
+from kagglekit.training.predicting import device, predict, predictions
 from kagglekit.validation import score
 from kagglekit.workspace import write_json
 
