@@ -13,6 +13,7 @@ import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,11 @@ Status = Literal["written", "sending", "PENDING", "COMPLETE", "ERROR"]
 
 GIT_SECONDS = 5.0  # a repository on a slow network disk must not hold up a submission
 TORN = "torn"  # key of a line that keeps what a killed process had half written
+
+
+def stamp(moment: datetime) -> str:
+    """A time as the log has it: ISO 8601, UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,9 @@ from kagglekit.errors import SubmissionError
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import Host
 from kagglekit.ledger import Entry, Ledger
-from kagglekit.submit import Written, admission, after_kill, refuse_twice, settling, upload, wait
+from kagglekit.submit import Written
+from kagglekit.sync import settling
+from kagglekit.upload import admission, after_kill, refuse_twice, upload, wait
 from kagglekit.workspace import Workspace, locked
 
 Agree = Callable[[Sequence[str]], bool]

@@ -21,21 +21,11 @@ from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import Details, LeaderboardRow, Limits, Status, SubmissionState
 from kagglekit.ledger import Entry, Ledger
-from kagglekit.submit import (
-    Written,
-    admission,
-    after_kill,
-    rank,
-    refuse_twice,
-    sync,
-    take,
-    updated,
-    upload,
-    wait,
-    write,
-)
+from kagglekit.submit import Written, take, write
+from kagglekit.sync import rank, sync, updated
 from kagglekit.training.predicting import predictions
 from kagglekit.training.runs import Run
+from kagglekit.upload import admission, after_kill, refuse_twice, upload, wait
 from kagglekit.validation import Score
 from kagglekit.workspace import Workspace
 

@@ -57,7 +57,7 @@ def _sync(config: Config, workspace: Workspace, ledger: Ledger) -> list[object]:
     from kagglekit.errors import HostError
     from kagglekit.hosts import open_host
     from kagglekit.ledger import host_name
-    from kagglekit.submit import rank, settling, sync
+    from kagglekit.sync import rank, settling, sync
     from kagglekit.workspace import locked
 
     host, name = open_host(config, workspace.root), host_name(config)
