@@ -60,9 +60,13 @@ def pump(path: Path, stored: Iterable[Stored], wanted: set[str], sink_for: Calla
     # -mmt1: more threads hold more blocks, and find something to do in few archives.
     command = [found, "x", "-t7z", "-so", "-mmt1", "-spd", "-y", "-bd", "--", str(path.resolve())]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, bufsize=_COPY_BYTES, pipesize=_COPY_BYTES
-    ) as process:
+    try:
+        process = subprocess.Popen(
+            command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, bufsize=_COPY_BYTES
+        )
+    except OSError:  # of another machine's kind, or no memory for a process
+        return done
+    with process:
         assert process.stdout is not None
         try:
             # Empty ones first, as py7zr has them.

@@ -313,6 +313,10 @@ def test_7zip_takes_most_files_and_not_a_few(tmp_path: Path, monkeypatch: pytest
     assert given == [{*FILES, "empty"} if archive_7zip.program() else set()]
 
 
-def test_a_program_that_is_not_7zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_7zip, "PROGRAMS", ("echo",))
+@pytest.mark.parametrize("script", ["#!/bin/sh\necho yes", "#!/bin/sh\nexit 1", "\x7fELF", "#!/no/such"])
+def test_a_program_that_is_not_7zip(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "7zz"
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setattr(archive_7zip, "PROGRAMS", (str(program),))
     assert content(make_7z(tmp_path / "a", FILES)) == FILES
