@@ -281,14 +281,14 @@ def test_nested_too_deep(tmp_path: Path) -> None:
 @both
 def test_memory_does_not_grow_with_the_archive(make: Make, tmp_path: Path) -> None:
     rng = random.Random(0)
-    files = {f"{i}": rng.randbytes(200_000) for i in range(60)}
+    files = {f"{i}": rng.randbytes(200_000) for i in range(30)}
     small = [{"id": py7zr.FILTER_LZMA2, "preset": 0, "dict_size": 65_536}]
     path = make_7z(tmp_path / "a", files, small) if make is make_7z else make_zip(tmp_path / "a", files)
     held: list[int] = []
     tracemalloc.start()
     archive.stream(path, lambda member, data: held.append(tracemalloc.get_traced_memory()[0]))
     tracemalloc.stop()
-    assert held[-1] - held[0] < 1_000_000  # of 12 MB
+    assert held[-1] - held[0] < 1_000_000  # of 6 MB
 
 
 @pytest.mark.parametrize("name", ["*.7z", "@a", "-so", "a b.7z"])
