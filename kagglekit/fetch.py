@@ -122,7 +122,7 @@ def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool, reread: bo
         arrived, digest = _download(host, file, folder / INCOMING, force)
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(arrived, path)
-        _note(path, digest, proven=True)
+        _note(path, path.stat(), digest, proven=True)
         return Fetched(file.name, path.stat().st_size, new=True)
     return Fetched(file.name, path.stat().st_size, new=False)
 
@@ -152,6 +152,7 @@ def _is_good(path: Path, file: HostFile, reread: bool) -> bool:
     """Whether a file that is there is the one that was fetched or, if nobody knows, a sound one."""
     if not _has_size(path, file):
         return False
+    stat = path.stat()  # before it is read: what is written meanwhile has another time
     digest, proven = _sha256(path) if reread else fingerprint(path), _noted(path).proven
     if proven is None:
         try:
@@ -162,7 +163,7 @@ def _is_good(path: Path, file: HostFile, reread: bool) -> bool:
     elif proven != digest:
         console.note(f"{path.name} is not as it was fetched: fetching it again")
         return False
-    _note(path, digest, proven=True)
+    _note(path, stat, digest, proven=True)
     return True
 
 
@@ -206,7 +207,7 @@ def fingerprint(path: Path) -> str:
     if (noted.size, noted.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
         return noted.sha256
     digest = _sha256(path)
-    _note(path, digest, proven=False)
+    _note(path, stat, digest, proven=False)
     return digest
 
 
@@ -227,8 +228,8 @@ def _noted(path: Path) -> _Noted:
         return _Noted()
 
 
-def _note(path: Path, digest: str, *, proven: bool) -> None:
-    notes, stat = path.parent / FINGERPRINTS, path.stat()
+def _note(path: Path, stat: os.stat_result, digest: str, *, proven: bool) -> None:
+    notes = path.parent / FINGERPRINTS
     with _NOTES, locked(notes, FINGERPRINTS):
         good = digest if proven else _noted(path).proven
         entry = _Noted(stat.st_size, stat.st_mtime_ns, digest, good)

@@ -96,7 +96,7 @@ def upload(
     try:
         ref = host.submit(written.path, message)
     except HostError as error:
-        if not _may_havearrived(error):
+        if not _may_have_arrived(error):
             refused = replace(sending, status="ERROR", error=str(error))
             ledger.append(ledger.sent_before(sending) or refused)
             raise
@@ -112,7 +112,7 @@ def upload(
     return entry
 
 
-def _may_havearrived(error: BaseException | None) -> bool:
+def _may_have_arrived(error: BaseException | None) -> bool:
     """Whether the host may have taken it all the same: the connection broke, or its server did."""
     while error is not None and not isinstance(error, OSError):  # requests' errors are OSErrors, too
         error = error.__cause__

@@ -136,6 +136,15 @@ def test_noise_reaches_its_share_and_spares_the_rest() -> None:
     assert float(ratio.min()) < 2 and float(ratio.max()) > 28  # the whole of (0, 30)
 
 
+def test_a_crop_of_noise_lies_in_one_recording() -> None:
+    recordings = [torch.full((105,), 1.0), torch.full((103,), 2.0)]
+    augmenter, generator = Augmenter(only(noise=1.0), WAVEFORM, 100, recordings), seeded()
+    assert augmenter.noise is not None
+    starts = [augmenter._start(100, generator) for _ in range(200)]
+    crops = {tuple(augmenter.noise[start : start + 100].tolist()) for start in starts}
+    assert crops == {(1.0,) * 100, (2.0,) * 100}
+
+
 def test_noise_on_digital_silence_is_finite() -> None:
     noisy = Augmenter(only(noise=1.0), WAVEFORM, 100, [torch.zeros(300), torch.ones(300)])
     x = noisy(torch.zeros(8, 100), seeded())

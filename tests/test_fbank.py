@@ -18,6 +18,21 @@ def speech_like(clips: int, samples: int = 16_000) -> torch.Tensor:
     return 0.1 * tone + 0.01 * torch.randn(clips, samples, generator=generator) + 0.05
 
 
+def exact(waveform: torch.Tensor, n_mels: int) -> torch.Tensor:
+    """The filterbank by its definition, in float64."""
+    frames = waveform.double().unfold(1, 400, 160)
+    frames = frames - frames.mean(2, keepdim=True)
+    window = torch.hann_window(400, periodic=False, dtype=torch.float64)
+    power = torch.fft.rfft((frames[..., 1:] - 0.97 * frames[..., :-1]) * window[1:], 512).abs().square()
+    return (power @ mel_filters(n_mels).double()).clamp_min(torch.finfo(torch.float32).eps).log()
+
+
+def test_an_offset_and_padding_cost_no_precision() -> None:
+    waveform = speech_like(8) + 0.2
+    waveform[:, 9_000:] = 0
+    assert (KaldiFbank(40)(waveform) - exact(waveform, 40)).abs().max() < 1e-3
+
+
 @pytest.mark.filterwarnings(
     "ignore:At least one mel filter"
 )  # 128 mels are too many for 257 bins, AST has them

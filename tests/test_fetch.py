@@ -18,6 +18,7 @@ import py7zr
 import pytest
 from tiny import make
 
+import kagglekit.fetch
 from kagglekit import config_file, console
 from kagglekit.config import Config
 from kagglekit.errors import ArchiveError, HostError, MissingError
@@ -285,6 +286,26 @@ def test_fingerprint_is_remembered_until_the_file_changes(tmp_path: Path) -> Non
     path.write_bytes(b"other")
     assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
     notes.write_text("{ damaged")
+    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"bytes")
+    real = kagglekit.fetch._sha256
+
+    def changing(path: Path) -> str:
+        digest = real(path)
+        before = path.stat().st_mtime_ns
+        path.write_bytes(b"other")
+        os.utime(path, ns=(before + 1, before + 1))
+        return digest
+
+    monkeypatch.setattr(kagglekit.fetch, "_sha256", changing)
+    fingerprint(path)
+    monkeypatch.undo()
     assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
 
 

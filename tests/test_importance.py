@@ -47,6 +47,9 @@ def test_failed_trials_say_nothing() -> None:
     nan = create_trial(
         state=TrialState.PRUNED, intermediate_values={0: 0.1}, user_attrs={REASON: "loss is NaN"}
     )
-    study.add_trials([nan, create_trial(state=TrialState.FAIL), create_trial(state=TrialState.PRUNED)])
+    undefined = create_trial(state=TrialState.PRUNED, intermediate_values={0: 0.1, 1: float("nan")})
+    study.add_trials(
+        [nan, undefined, create_trial(state=TrialState.FAIL), create_trial(state=TrialState.PRUNED)]
+    )
     assert len(judged(study).trials) == 3
     assert importances(study) == {}  # of three

@@ -39,7 +39,8 @@ class KaldiFbank(nn.Module):
         """Filterbank of every clip.
 
         Args:
-            waveform: (batch, samples), float32 at 16 kHz, at least 400 samples.
+            waveform: (batch, samples), float32 in [-1, 1] (of larger ones more is rounded away), 16 kHz, at
+                least 400 samples.
 
         Returns:
             (batch, frames, n_mels), natural logarithm of the mel power; frames = 1 + (samples - 400) // 160.

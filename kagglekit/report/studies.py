@@ -17,7 +17,7 @@ from kagglekit.charts.curves import Series, curves
 from kagglekit.charts.parallel import Axis, parallel
 from kagglekit.charts.svg import Picture
 from kagglekit.report.source import Source
-from kagglekit.search.importance import importances
+from kagglekit.search.importance import importances, judged
 from kagglekit.search.storage import all_studies
 from kagglekit.search.study import REASON
 
@@ -81,6 +81,7 @@ def _study(study: Study) -> dict[str, Any]:
         "study": study,
         "best": ranked[0],
         "history": history_picture(study),
+        "judged": len(judged(study.study).get_trials(deepcopy=False)),
         "importance": importance_picture(matter) if matter else None,
         "parallel": parallel_picture(ranked[:MOST_LINES], names[:MOST_AXES]) if names else None,
         "names": names,

@@ -27,12 +27,18 @@ def judged(study: optuna.Study) -> optuna.Study:
 
 def _counts(trial: FrozenTrial) -> bool:
     """Whether a trial was given up for its score, not for an error."""
-    return bool(trial.intermediate_values) and REASON not in trial.user_attrs
+    return REASON not in trial.user_attrs and math.isfinite(_reached(trial))
+
+
+def _reached(trial: FrozenTrial) -> float:
+    """Its last score; NaN where it has none."""
+    return (
+        trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else math.nan
+    )
 
 
 def _finished(trial: FrozenTrial) -> FrozenTrial:
-    reached = trial.intermediate_values[max(trial.intermediate_values)]
-    return create_trial(value=reached, params=trial.params, distributions=trial.distributions)
+    return create_trial(value=_reached(trial), params=trial.params, distributions=trial.distributions)
 
 
 def importances(study: optuna.Study) -> dict[str, float]:

@@ -131,9 +131,8 @@ def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, 
     learner, on = begin(config, plan, dataset, head, 0), device()
     learner.model.train()
     started, done = time.perf_counter(), 0
-    for done, (x, y) in enumerate(
-        learner.batches.epoch(0)
-    ):  # the first step, slow by its allocations, is not timed
+    # The first step, slow by its allocations, is not timed.
+    for done, (x, y) in enumerate(learner.batches.epoch(0)):
         train_step(
             learner.model, learner.optimizer, learner.ema, x.to(on), y.to(on), plan.train, "the trial steps"
         )
