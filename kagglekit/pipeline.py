@@ -114,6 +114,7 @@ def _fit(
     def jobs(fitted: Plan) -> list[Fold]:
         return [Fold(config, fitted, dataset, head, number, workspace.runs) for number in range(count)]
 
+    affordable: list[Plan] = []
     for processes in (processes_for(jobs(plan)), 1):  # fewer epochs may not be worth processes
         with threads(cores() // processes):
             cost = seconds_per_epoch(config, plan, dataset, head)
@@ -125,7 +126,9 @@ def _fit(
         fitted = with_epochs(plan, epochs)
         if processes_for(jobs(fitted)) == processes:
             return fitted
-    return None
+        affordable.append(fitted)
+    # Too few epochs for several processes, too many for one: what both allow.
+    return min(affordable, key=lambda fitted: fitted.train.epochs, default=None)
 
 
 def _remembered(workspace: Workspace, plan: Plan, identity: str, clock: Clock) -> Path:

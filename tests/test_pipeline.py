@@ -16,6 +16,7 @@ from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.fetch import fetch
 from kagglekit.hosts import open_host
 from kagglekit.pipeline import Clock, train_models
+from kagglekit.training.loop import Fold
 from kagglekit.training.plan import Plan
 from kagglekit.workspace import Workspace
 
@@ -96,6 +97,19 @@ def test_a_limit_cuts_the_epochs(place: Place, trained: Trained) -> None:
 def test_folds_side_by_side_get_more_epochs(place: Place, trained: Trained) -> None:
     train_models(place[0].model_copy(update={"jobs": 2}), place[1], ["gru"], FakeClock(10))
     assert trained.epochs() == {"gru": 6}  # 0.8 * 10 s, both folds at once, each epoch 1.25 s
+
+
+def test_too_few_epochs_for_processes_and_too_many_for_one(
+    place: Place, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def processes(jobs: list[Fold]) -> int:
+        return 2 if jobs[0].plan.train.epochs >= 9 else 1
+
+    monkeypatch.setattr(pipeline, "processes_for", processes)
+    costs = iter((2.0, 0.5))  # of an epoch, beside another and alone
+    monkeypatch.setattr(pipeline, "seconds_per_epoch", lambda *_: next(costs))
+    train_models(*place, ["gru"], FakeClock(20))
+    assert trained.epochs() == {"gru": 6}  # of 2.5 s side by side; alone 12, which are worth processes
 
 
 def test_a_limit_never_adds_epochs(place: Place, trained: Trained) -> None:
