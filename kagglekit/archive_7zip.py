@@ -11,7 +11,10 @@ import subprocess
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
+
+from py7zr.io import Py7zIO
+from py7zr.py7zr import ArchiveFile
 
 PROGRAMS = ("7zz", "7z", "7za", "7zr")  # what upstream, Debian's and p7zip's packages call it
 _COPY_BYTES = 2**20
@@ -22,26 +25,10 @@ def program() -> str | None:
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
-class Stored(Protocol):
-    """What the table of contents says of a member (py7zr's `ArchiveFile`)."""
-
-    @property
-    def filename(self) -> str: ...
-    @property
-    def uncompressed(self) -> int: ...
-    @property
-    def crc32(self) -> int | None: ...
-
-
-class Sink(Protocol):
-    """Takes a member's bytes; `close` says that all have come."""
-
-    def write(self, s: bytes, /) -> object: ...
-    def close(self) -> object: ...
-
-
-def pump(path: Path, stored: Iterable[Stored], wanted: set[str], sink_for: Callable[[str], Sink]) -> set[str]:
-    """Hand over the wanted members with anything in them, as far as 7-Zip and their CRCs agree.
+def pump(
+    path: Path, stored: Iterable[ArchiveFile], wanted: set[str], sink_for: Callable[[str], Py7zIO]
+) -> set[str]:
+    """Hand over the wanted members, as far as 7-Zip and their CRCs agree.
 
     Args:
         path: a 7z archive, known to be whole and not encrypted.
@@ -79,7 +66,9 @@ def pump(path: Path, stored: Iterable[Stored], wanted: set[str], sink_for: Calla
     return done & wanted
 
 
-def _hand_over(pipe: IO[bytes], member: Stored, wanted: set[str], sink_for: Callable[[str], Sink]) -> bool:
+def _hand_over(
+    pipe: IO[bytes], member: ArchiveFile, wanted: set[str], sink_for: Callable[[str], Py7zIO]
+) -> bool:
     """Whether all of a member came out of the pipe, and was handed over if wanted."""
     sink = sink_for(member.filename) if member.filename in wanted else None
     crc, left = 0, member.uncompressed

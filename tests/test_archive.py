@@ -303,7 +303,7 @@ def test_7zip_takes_most_files_and_not_a_few(tmp_path: Path, monkeypatch: pytest
     given: list[set[str]] = []
     real = archive_7zip.pump
 
-    def pump(path: Path, stored: list[archive_7zip.Stored], *rest: Any) -> set[str]:
+    def pump(path: Path, stored: list[py7zr.py7zr.ArchiveFile], *rest: Any) -> set[str]:
         given.append(real(path, stored, *rest))
         return given[-1]
 
