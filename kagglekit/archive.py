@@ -27,20 +27,23 @@ def members(path: Path) -> list[Member]:
 
 
 def stream(
-    path: Path, take: Callable[[Member, bytes], None], wanted: Callable[[str], bool] = lambda name: True
+    path: Path,
+    take: Callable[[Member, bytes], None],
+    choose: Callable[[list[Member]], Collection[str]] | None = None,
 ) -> None:
-    """Decompress once and hand over each wanted member, in stored order (7z: empty ones first).
+    """Decompress once and hand over the chosen members, in stored order (7z: empty ones first).
 
     Args:
         path: a zip or 7z file.
         take: called with each member and its bytes, whose CRC has been verified.
-        wanted: whether a member of this name is.
+        choose: called once with what `members` gives, says the names of those to hand over; by default all.
 
     Raises:
         ArchiveError: as `members`; or a member has a wrong CRC or does not fit in memory.
     """
     with open_archive(path) as archive:
-        chosen = [m for m in archive.members if wanted(m.name)]
+        names = None if choose is None else choose(archive.members)
+        chosen = [m for m in archive.members if names is None or m.name in names]
         for member in chosen:
             if member.size > MAX_MEMBER_BYTES:
                 raise ArchiveError(

@@ -49,7 +49,12 @@ def pump(
     quiet = subprocess.DEVNULL
     try:
         process = subprocess.Popen(
-            command, stdin=quiet, stdout=subprocess.PIPE, stderr=quiet, bufsize=_COPY_BYTES
+            command,
+            stdin=quiet,
+            stdout=subprocess.PIPE,
+            stderr=quiet,
+            bufsize=_COPY_BYTES,
+            pipesize=_COPY_BYTES,
         )
     except OSError:  # of another machine's kind, or no memory for a process
         return done

@@ -238,14 +238,17 @@ def _check_ids(frame: pl.DataFrame, sample: Sample) -> None:
 
 
 def _only_csv(path: Path) -> bytes:
-    csvs = [m.name for m in archive.members(path) if m.name.lower().endswith(".csv")]
-    if len(csvs) != 1:
-        raise SubmissionError(
-            f"{path.name} holds {len(csvs)} CSV files, not one{': ' * bool(csvs)}{_names(csvs)}",
-            hint="data.sample_submission in competition.yaml names the file",
-        )
+    def choose(members: list[archive.Member]) -> list[str]:
+        csvs = [m.name for m in members if m.name.lower().endswith(".csv")]
+        if len(csvs) != 1:
+            raise SubmissionError(
+                f"{path.name} holds {len(csvs)} CSV files, not one{': ' * bool(csvs)}{_names(csvs)}",
+                hint="data.sample_submission in competition.yaml names the file",
+            )
+        return csvs
+
     found: list[bytes] = []
-    archive.stream(path, lambda member, data: found.append(data), lambda name: name == csvs[0])
+    archive.stream(path, lambda member, data: found.append(data), choose)
     return found[0]
 
 

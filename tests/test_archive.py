@@ -68,7 +68,11 @@ def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def content(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, bytes]:
     taken: dict[str, bytes] = {}
-    archive.stream(path, lambda member, data: taken.update({member.name: data}), wanted)
+    archive.stream(
+        path,
+        lambda member, data: taken.update({member.name: data}),
+        lambda members: {m.name for m in members if wanted(m.name)},
+    )
     return taken
 
 

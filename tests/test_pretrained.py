@@ -11,6 +11,7 @@ import torch
 from checkpoints import SAVE, save_tiny_ast, save_tiny_wav2vec2, save_tiny_whisper, tiny_whisper
 from torch import Tensor
 from transformers import (
+    ASTForAudioClassification,
     Wav2Vec2Config,
     Wav2Vec2FeatureExtractor,
     Wav2Vec2ForPreTraining,
@@ -89,6 +90,31 @@ def test_bf16_keeps_the_input_in_float32(tmp_path: Path) -> None:
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         model(clips())
     assert torch.equal(seen[0], model.preprocess(clips()))
+
+
+def test_ast_hears_two_tokens_as_transformers_hears_all(tmp_path: Path) -> None:
+    folder = save_tiny_ast(tmp_path / "ast", LABELS)
+    theirs = ASTForAudioClassification.from_pretrained(folder, hidden_dropout_prob=0.0)
+    model = models.build("ast", {"checkpoint": str(folder)}, len(LABELS))
+    values = model.preprocess(clips())
+    expected, logits = theirs.eval()(values).logits, model.eval()(clips())
+    torch.testing.assert_close(logits, expected, atol=1e-6, rtol=0)
+    for out in (expected, logits):
+        out.square().sum().backward()
+    gradients = dict(theirs.named_parameters())
+    for name, weight in model.network.named_parameters():
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad, gradients[name].grad, atol=1e-6, rtol=1e-3)
+    hidden = model.network.audio_spectrogram_transformer(values).last_hidden_state
+    assert hidden.shape == (4, 2, 32)
+
+
+def test_logits_of_ast_are_not_rounded_to_bfloat16(tmp_path: Path) -> None:
+    folder = save_tiny_ast(tmp_path / "ast", LABELS)
+    model = models.build("ast", {"checkpoint": str(folder)}, len(LABELS)).eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        logits = model(clips())
+    assert logits.dtype == torch.float32 and not torch.equal(logits, logits.bfloat16().float())
 
 
 @every

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -160,21 +160,18 @@ class _Ingest:
         self.contents: set[str] = set()
 
     def run(self) -> Ingested:
-        kinds = self._kinds(archive.members(self.job.archive))
         with ExitStack() as stack:
             self.store = stack.enter_context(StoreWriter(self.folder / STORE, self.audio.samples))
             if self.train:
                 self.noise_store = stack.enter_context(StoreWriter(self.folder / NOISE, None))
-            bar = console.bar(f"prepare {self.job.archive.name}", total=len(kinds), unit="clips")
-            advance = stack.enter_context(bar)
 
-            def take(member: archive.Member, content: bytes) -> None:
-                if self.stop.is_set():
-                    raise _Stopped
-                self._take(member.name, kinds[member.name], content)
-                advance(1)
+            def choose(members: list[archive.Member]) -> Collection[str]:
+                self.kinds = self._kinds(members)
+                bar = console.bar(f"prepare {self.job.archive.name}", total=len(self.kinds), unit="clips")
+                self.advance = stack.enter_context(bar)
+                return self.kinds
 
-            archive.stream(self.job.archive, take, kinds.__contains__)
+            archive.stream(self.job.archive, self._take, choose)
         return self._finish()
 
     def _files_to_keep(self) -> dict[str, str]:
@@ -203,13 +200,17 @@ class _Ingest:
             )
         return kinds
 
-    def _take(self, name: str, kind: Literal["file", "noise", "clip"], content: bytes) -> None:
+    def _take(self, member: archive.Member, content: bytes) -> None:
+        if self.stop.is_set():
+            raise _Stopped
+        kind = self.kinds[member.name]
         if kind == "file":
-            (self.folder / self.files[name]).write_bytes(content)
+            (self.folder / self.files[member.name]).write_bytes(content)
         elif kind == "noise":
-            self._take_noise(PurePosixPath(name).name, content)
+            self._take_noise(PurePosixPath(member.name).name, content)
         else:
-            self._take_clip(PurePosixPath(name), content)
+            self._take_clip(PurePosixPath(member.name), content)
+        self.advance(1)
 
     def _take_noise(self, file_name: str, content: bytes) -> None:
         waveform = wav.decode_whole(content, self.audio)

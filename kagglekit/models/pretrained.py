@@ -35,6 +35,7 @@ from transformers.utils import logging as transformers_logging
 from kagglekit.config import Count, Section
 from kagglekit.errors import ConfigError
 from kagglekit.models import hub
+from kagglekit.models.ast_tail import hear_two_tokens
 from kagglekit.models.extractors import INPUTS, input_of
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Pretrained(nn.Module):
 
     def __init__(self, network: PreTrainedModel, preprocess: nn.Module, config: Config) -> None:
         super().__init__()
+        hear_two_tokens(network)
         self.network = network
         self.preprocess = preprocess
         self.config = config
