@@ -16,6 +16,7 @@ from kagglekit.errors import ConfigError, close_match
 DEFAULT_NAME = "competition.yaml"
 _BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
 _TAGS_OF_1_1 = {_BOOL, _FLOAT, "tag:yaml.org,2002:timestamp"}  # read otherwise in YAML 1.1
+SET = "--set"  # where a setting of the command line stands
 MAX_BYTES = 1_000_000  # a few kB are expected; a bound keeps a wrong file from being read whole
 
 
@@ -67,8 +68,12 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
             *_cross_errors(raw, {str(e["loc"][0]) for e in error.errors() if e["loc"]}),
         ]
         problems = _unique(_describe(e, lines) for e in errors)
-    count = f"{len(problems)} problems in {path}:" if len(problems) > 1 else f"{path} has a problem:"
-    raise ConfigError("\n  ".join([count, *problems]), hint=f"edit {path} and run the same command again")
+    if all(problem.startswith(f"{SET} ") for problem in problems):
+        where, remedy = "the command line", "correct it and run the command again"
+    else:
+        where, remedy = str(path), f"edit {path} and run the same command again"
+    count = f"{len(problems)} problems in {where}:" if len(problems) > 1 else f"{where} has a problem:"
+    raise ConfigError("\n  ".join([count, *problems]), hint=remedy)
 
 
 def _cross_errors(raw: dict[str, Any], bad: set[str]) -> list[Any]:
@@ -184,10 +189,10 @@ class Lines:
         self.overridden: set[tuple[str, ...]] = set()
 
     def __call__(self, loc: Sequence[int | str]) -> str:
-        """`competition.yaml:12`, or `--set` for what the command line set."""
+        """`competition.yaml:12`, or SET for what the command line set."""
         parts = tuple(str(p) for p in loc)
         if any(parts[: len(o)] == o for o in self.overridden):
-            return "--set"
+            return SET
         node, line = self.node, 1
         for part in parts:
             if isinstance(node, yaml.MappingNode):

@@ -189,6 +189,10 @@ def test_problems_of_set_say_so(tmp_path: Path) -> None:
     lines = problem(tmp_path, YAML, "train.epoch=3", "validation.folds=1")
     assert "--set train.epoch: unknown key; did you mean 'epochs'?" in lines
     assert any(line.startswith("--set validation.folds: ") and line.endswith("not 1") for line in lines)
+    assert lines[0] == "2 problems in the command line:"
+    assert problem(tmp_path, YAML, "train.epoch=3")[0] == "the command line has a problem:"
+    mixed = problem(tmp_path, YAML + "research: {}\n", "train.epoch=3")
+    assert mixed[0] == "2 problems in competition.yaml:"
 
 
 def test_overlay_later_layers_are_stronger() -> None:
