@@ -6,6 +6,9 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PEERS := .bench
+# Modules are compiled when they are first imported, so that installing takes half the time (docs/LOG.md).
+PIP_INSTALL := -m pip install --quiet --no-compile
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install install-demo demo docs test test-all lint bench
 
@@ -15,17 +18,17 @@ install-demo: $(VENV)/.installed-demo
 
 $(VENV)/.installed-demo: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	$(BIN)/python $(PIP_INSTALL) --upgrade pip
+	$(BIN)/python $(PIP_INSTALL) $(TORCH)
+	$(BIN)/python $(PIP_INSTALL) --editable '.[demo]'
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.installed-demo
-	$(BIN)/python -m pip install --quiet --editable '.[demo,speech,onnx,png,cluster,dashboard,docs,dev]'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[demo,speech,onnx,png,cluster,dashboard,docs,dev]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed-demo
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[docs]'
 	touch $@
 
 # Into site/; its pages open from disk, its search works where a web server serves it.
@@ -49,8 +52,8 @@ test-all: lint
 # What benchmarks/ compares with, in an environment of its own.
 $(PEERS)/.installed: benchmarks/peers.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet $(TORCH)
-	$(PEERS)/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	$(PEERS)/bin/python $(PIP_INSTALL) $(TORCH)
+	$(PEERS)/bin/python $(PIP_INSTALL) --requirement benchmarks/peers.txt
 	touch $@
 
 bench: install $(PEERS)/.installed

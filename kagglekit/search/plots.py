@@ -7,7 +7,9 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.trial import FrozenTrial
 
@@ -104,10 +106,23 @@ def serve_dashboard(config: Config, workspace: Workspace, prepared: Prepared, mo
             "--dashboard needs optuna-dashboard, which is not installed", hint=EXTRA
         ) from error
     desk = open_desk(config, workspace, prepared, resolve(config, model))
-    console.note(f"http://{HOST}:{PORT}/ shows {desk.study.study_name}; Ctrl-C ends it")
     try:
-        optuna_dashboard.run_server(desk.storage, host=HOST, port=PORT)
+        server = make_server(HOST, PORT, optuna_dashboard.wsgi(desk.storage), _Server, _Quiet)
     except OSError as error:
         raise KagglekitError(
             f"port {PORT} cannot be served: {error.strerror or error}", hint="end what uses it"
         ) from error
+    with server:
+        console.note(f"http://{HOST}:{PORT}/ shows {desk.study.study_name}; Ctrl-C ends it")
+        server.serve_forever()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread a request: Ctrl-C finds the main one waiting, where wsgiref would take it for an error."""
+
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nobody wants a line for every request."""
