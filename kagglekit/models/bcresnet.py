@@ -21,7 +21,8 @@ from kagglekit.config import Section
 if TYPE_CHECKING:
     from optuna import Trial
 
-DEFAULTS: dict[str, Any] = {"lr": 5e-3, "epochs": 40, "weight_decay": 1e-3}
+# Small batches: four times the steps in as many minutes, and so small a network needs many (docs/LOG.md).
+DEFAULTS: dict[str, Any] = {"lr": 5e-3, "epochs": 40, "weight_decay": 1e-3, "batch_size": 32}
 STAGES = ((2, 1.0, 1), (2, 1.5, 2), (4, 2.0, 2), (4, 2.5, 1))
 """Blocks, channels (times the first stage's) and stride over frequency; a stage doubles the dilation."""
 BANDS = 5
