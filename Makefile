@@ -10,7 +10,7 @@ PEERS := .bench
 PIP_INSTALL := -m pip install --quiet --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-demo demo docs test test-all lint bench
+.PHONY: install install-demo demo docs test tests test-all lint bench
 
 # Everything, for the tests; the demo needs less, and is quicker to install.
 install: $(VENV)/.installed
@@ -43,7 +43,11 @@ lint: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-test: lint
+# mypy reads everything once, on the core that the tests leave free.
+test: install
+	$(MAKE) --jobs 2 lint tests
+
+tests: install
 	$(BIN)/pytest
 
 test-all: lint
