@@ -22,7 +22,7 @@ from kagglekit.errors import ConfigError
 if TYPE_CHECKING:
     from optuna import Trial
 
-DEFAULTS: dict[str, Any] = {"lr": 1e-3, "epochs": 40, "weight_decay": 0.1}
+DEFAULTS: dict[str, Any] = {"lr": 1e-3, "epochs": 40, "weight_decay": 0.1, "batch_size": 32}
 HEAD = 64
 """Width of an attention head; KWT-1, 2 and 3 have so many heads."""
 STD = 0.02
