@@ -42,7 +42,7 @@ def stream(
         ArchiveError: as `members`; or a member has a wrong CRC or does not fit in memory.
     """
     with open_archive(path) as archive:
-        names = None if choose is None else choose(archive.members)
+        names = None if choose is None else set(choose(archive.members))
         chosen = [m for m in archive.members if names is None or m.name in names]
         for member in chosen:
             if member.size > MAX_MEMBER_BYTES:

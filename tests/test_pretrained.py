@@ -115,6 +115,12 @@ def test_logits_of_ast_are_not_rounded_to_bfloat16(tmp_path: Path) -> None:
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         logits = model(clips())
     assert logits.dtype == torch.float32 and not torch.equal(logits, logits.bfloat16().float())
+    # the head of a frozen network hears float32, too, also where it is built without its checkpoint
+    frozen = models.build("ast", {"checkpoint": str(folder), "tune": "frozen"}, len(LABELS))
+    again = models.build("ast", frozen.config.model_dump(), len(LABELS))
+    for head in (frozen, again):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            assert head(torch.randn(4, 1, 32)).dtype == torch.float32
 
 
 @every

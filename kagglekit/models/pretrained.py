@@ -90,7 +90,6 @@ class Pretrained(nn.Module):
 
     def __init__(self, network: PreTrainedModel, preprocess: nn.Module, config: Config) -> None:
         super().__init__()
-        hear_two_tokens(network)
         self.network = network
         self.preprocess = preprocess
         self.config = config
@@ -265,6 +264,7 @@ def _read(
     _check_backbone(loaded, name)
     if "layer_weights" in loaded["missing_keys"]:
         _even(network)
+    hear_two_tokens(network)
     preprocessor = json.loads(extractor.to_json_string())
     if config.context_s is not None:
         _shorten(network, preprocessor, config.context_s, name)
@@ -312,6 +312,7 @@ def _unfilled(hf_config: Mapping[str, Any], num_classes: int) -> PreTrainedModel
     network = AutoModelForAudioClassification.from_config(  # type: ignore[no-untyped-call]
         _trusted(settings), dtype=torch.float32
     )
+    hear_two_tokens(network)
     return cast(PreTrainedModel, network)
 
 
