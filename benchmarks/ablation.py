@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from kagglekit.processes import run_all
+from kagglekit.parallel.processes import run_all
 
 MODEL, DEPTH, EPOCHS, SEEDS = "tcresnet", 8, 24, (0, 1, 2)
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "ablation.jsonl"
@@ -49,26 +49,26 @@ def measure(name: str, seed: int) -> list[dict[str, Any]]:
     """Train the folds of one switch with one seed; its scores, and of the recipe those of TTA."""
     import torch
 
-    from kagglekit import console
-    from kagglekit.config_file import load
+    from kagglekit.config.load import load_config
     from kagglekit.data.clips import validation_rows
     from kagglekit.data.prepare import prepare
+    from kagglekit.files.workspace import Workspace
+    from kagglekit.runs.store import load_fold, logits_of, rows_of
+    from kagglekit.runs.train import head_for, make_dataset
+    from kagglekit.scoring.cv import score
+    from kagglekit.terminal import console
     from kagglekit.training.loop import Fold, train_fold
     from kagglekit.training.plan import resolve
-    from kagglekit.training.predicting import predict, predictions
-    from kagglekit.training.run import head_for, make_dataset
-    from kagglekit.training.runs import load_fold, logits_of, rows_of
-    from kagglekit.validation import score
-    from kagglekit.workspace import Workspace
+    from kagglekit.training.predict import predict, predictions
 
     torch.set_num_threads(1)
     console.configure(quiet=True)
-    config = load(Path(__file__).with_name("speech_mini.yaml"))
+    config = load_config(Path(__file__).with_name("speech_mini.yaml"))
     workspace = Workspace(config)
-    prepared = prepare(config, workspace)
+    prepared = prepare(workspace)
     found = {"model.depth": DEPTH, "train.epochs": EPOCHS, "train.seed": seed, **RECIPE, **SWITCHES[name]}
     plan = resolve(config, MODEL, found)
-    dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
+    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
     with tempfile.TemporaryDirectory() as folder:
         jobs = [
             Fold(config, plan, dataset, head, n, Path(folder, str(n))) for n in range(config.validation.folds)
@@ -125,9 +125,7 @@ def table() -> str:
         difference = statistics.mean(row["cv"] - recipe[row["seed"]]["cv"] for row in of)
         error = 2 * ((spread**2 + statistics.stdev(cv) ** 2) / len(SEEDS)) ** 0.5  # of two means' difference
         verdict = "none" if abs(difference) < error else "better" if difference > 0 else "worse"
-        parts = [
-            statistics.mean(row[p] for row in of) for p in ("keyword", "heard", "never_heard", "silence")
-        ]
+        parts = [statistics.mean(row[p] for row in of) for p in ("keyword", "seen", "unseen", "silence")]
         numbers = [f"{statistics.mean(cv):.4f}", f"{statistics.stdev(cv):.4f}", f"{100 * difference:+.1f}"]
         cells = [name, *numbers, *(f"{part:.3f}" for part in parts), "" if name == "recipe" else verdict]
         lines.append(f"| {' | '.join(cells)} |")

@@ -16,15 +16,16 @@ import numpy as np
 import polars as pl
 from harness import Figure, Peer, Row, arguments, ratios, report, take_turns, timed
 
-from kagglekit import submission
-from kagglekit.calibration import Answers
 from kagglekit.config import Ensemble
-from kagglekit.ensemble import unknown
+from kagglekit.ensemble import decisions
 from kagglekit.ensemble.blends import Mean, log_of
 from kagglekit.ensemble.hillclimb import hill_climb
-from kagglekit.ensemble.lab import compare_methods
 from kagglekit.ensemble.methods import METHODS, Oof
+from kagglekit.ensemble.nested_cv import compare_methods
 from kagglekit.ensemble.selection import greedy, select
+from kagglekit.files.sample import Sample
+from kagglekit.scoring.calibration import Answers
+from kagglekit.submission import shapes
 
 MODELS, CLIPS, CLASSES, FOLDS, SPEAKERS, ROWS, SELECTED = 20, 65_000, 12, 5, 2000, 158_538, 25
 CLIMBED, CLIMBERS = 20_000, 8  # clips and models of two classes
@@ -47,17 +48,17 @@ def one_submission(oof: Oof) -> None:
     """Blend, decide, check and write the CSV of ROWS clips."""
     blend = Mean(np.full(len(oof.probs), 1 / len(oof.probs)))
     answers = Answers(log_of(blend(oof.probs)), oof.target, oof.weight)
-    decide = unknown.fit("bias", answers, np.zeros((len(oof.target), 3)), CLASSES - 1)
+    decide = decisions.fit("bias", answers, np.zeros((len(oof.target), 3)), CLASSES - 1)
     classes = [f"class{i}" for i in range(CLASSES)]
     ids = [f"clip_{i:09d}.wav" for i in range(ROWS)]
-    sample = submission.Sample(ids, "fname", ("label",))
+    sample = Sample(ids, "fname", ("label",))
     test = np.resize(oof.probs, (len(oof.probs), ROWS, CLASSES))
     decided = decide(blend(test), np.zeros((ROWS, 3)), np.full(ROWS, 1 / ROWS))
     labels = np.asarray(classes)[decided.argmax(1)]
-    frame = submission.build(sample, pl.DataFrame({"clip_id": ids, "label": labels}))
-    submission.check(frame, sample, classes)
+    frame = shapes.build(sample, pl.DataFrame({"clip_id": ids, "label": labels}))
+    shapes.check(frame, sample, classes)
     with tempfile.TemporaryDirectory() as folder:
-        submission.write(submission.to_csv(frame), Path(folder) / "submission.csv")
+        shapes.write(shapes.to_csv(frame), Path(folder) / "submission.csv")
 
 
 def measure_greedy(oof: Oof, rounds: int) -> list[Figure]:

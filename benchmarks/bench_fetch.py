@@ -2,7 +2,8 @@
 
     python benchmarks/bench_fetch.py [--mb 500] [--repeats 3]
 
-Both are told to fetch one zip of stored members from tests/kaggle_server.py, alternately, each in a new
+Both are told to fetch one zip of stored members from tests/support/kaggle_server.py,
+alternately, each in a new
 process that imports the client; once as fast as loopback goes, once at the speed of a fast line. Ours
 also compares the size, proves the bytes by MD5 or by every member's CRC, and takes the SHA-256. Memory
 is flat if a file of a tenth of the size needs as much. Prints the medians as text and as one JSON line.
@@ -26,7 +27,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from kaggle_server import SLUG, KaggleServer
+from support.kaggle_server import SLUG, KaggleServer
 
 MEMBER = 32_000  # bytes, as a clip of a second
 YAML = f"""\

@@ -13,15 +13,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kagglekit import console
-from kagglekit.config_file import load
+from kagglekit.config.load import load_config
 from kagglekit.data.prepare import prepare
-from kagglekit.fetch import fetch
+from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
+from kagglekit.hosts.fetch import fetch
+from kagglekit.runs.train import head_for, make_dataset, train_folds
+from kagglekit.terminal import console
 from kagglekit.training.loop import META, Fold
 from kagglekit.training.plan import resolve, with_epochs
-from kagglekit.training.run import head_for, make_dataset, train_folds
-from kagglekit.workspace import Workspace
 
 EPOCHS, ROUNDS, FOLDS = 3, 5, 2
 
@@ -29,18 +29,18 @@ EPOCHS, ROUNDS, FOLDS = 3, 5, 2
 def main(models: list[str]) -> None:
     """Measure each of `models`."""
     console.configure(quiet=True)
-    config = load(Path(__file__).with_name("speech_mini.yaml"))
+    config = load_config(Path(__file__).with_name("speech_mini.yaml"))
     assert config.competition.local is not None
     if not config.competition.local.files.is_dir():
         print(f"skipped: there is no {config.competition.local.files.resolve()}")
         return
     workspace = Workspace(config)
-    fetch(config, workspace, open_host(config, workspace.root))
-    prepared = prepare(config, workspace)
+    fetch(workspace, open_host(config, workspace.root))
+    prepared = prepare(workspace)
     ratios = {}
     for name in models:
         plan = with_epochs(resolve(config, name), EPOCHS)
-        dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
+        dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
         rates: dict[int, list[float]] = {1: [], FOLDS: []}
         for _ in range(ROUNDS):
             for jobs in rates:

@@ -24,7 +24,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import tiny
+from support import tiny
 
 SETTINGS = ["search.epochs=4", "search.folds=2", "train.batch_size=4"]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)

@@ -23,19 +23,23 @@ import polars as pl
 import torch
 from harness import HERE, ROOT, THREADS, Figure, Peer, Row, arguments, own_memory, ratios, report, timed
 
-from kagglekit import console, models, submission, tables
-from kagglekit.config_file import load
+from kagglekit import models
+from kagglekit.config.load import load_config
 from kagglekit.data.store import StoreWriter, open_store
 from kagglekit.features.cache import log_mel_cache
 from kagglekit.features.logmel import FLOOR, geometry
+from kagglekit.files import tables
+from kagglekit.files.sample import Sample
+from kagglekit.submission import shapes
+from kagglekit.terminal import console
 from kagglekit.training.dataset import Dataset, Head
 from kagglekit.training.plan import resolve
-from kagglekit.training.predicting import predict, predictions
+from kagglekit.training.predict import predict, predictions
 
 MODEL, LARGE, SMALL, PART, COMPARED = "tcresnet", 158_538, 10_000, 8_000, 2_000
 STAGES = ("store", "features", "predict", "submission")
 TOLERANCE = 1e-2
-CONFIG = load(HERE / "speech_mini.yaml")
+CONFIG = load_config(HERE / "speech_mini.yaml")
 PLAN = resolve(CONFIG, MODEL)
 
 
@@ -80,10 +84,10 @@ def one_round(folder: Path, count: int) -> dict[str, float]:
         found = tables.read(folder / "test.parquet", "")
         at = found["logits"].to_numpy().argmax(1) + np.arange(count)  # untrained, it says one class of all
         labels = np.asarray(classes)[at % len(classes)]
-        sample = submission.Sample(made["ids"], "fname", ("label",))
-        frame = submission.build(sample, pl.DataFrame({"clip_id": found["clip_id"], "label": labels}))
-        submission.check(frame, sample, list(classes))
-        submission.write(submission.to_csv(frame), folder / "submission.csv")
+        sample = Sample(made["ids"], "fname", ("label",))
+        frame = shapes.build(sample, pl.DataFrame({"clip_id": found["clip_id"], "label": labels}))
+        shapes.check(frame, sample, list(classes))
+        shapes.write(shapes.to_csv(frame), folder / "submission.csv")
 
     seconds["submission"] = timed(csv)
     return seconds

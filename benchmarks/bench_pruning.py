@@ -53,17 +53,19 @@ class Draw:
 
 def record(path: Path) -> None:
     """Train every set to the end; a killed recording goes on with the sets that are missing."""
-    from kagglekit import config_file
+    from kagglekit.config.load import load_config
     from kagglekit.data.prepare import prepare
+    from kagglekit.files.atomic import write_json
+    from kagglekit.files.keys import key_of
+    from kagglekit.files.workspace import Workspace
     from kagglekit.search.space import Space
     from kagglekit.search.trial import Task, train_trial
     from kagglekit.training.plan import resolve
-    from kagglekit.workspace import Workspace, key_of, write_json
 
     limits = [f"search.epochs={EPOCHS}", f"search.folds={FOLDS}"]
-    config = config_file.load(Path(__file__).parent / "speech_mini.yaml", limits)
+    config = load_config(Path(__file__).parent / "speech_mini.yaml", limits)
     workspace = Workspace(config)
-    prepared = prepare(config, workspace)
+    prepared = prepare(workspace)
     space = Space(config, resolve(config, "tcresnet"))
     sets = [space.recipe(), *(space.suggest(Draw(seed)) for seed in range(SETS - 1))]
     curves: list[dict[str, Any]] = []

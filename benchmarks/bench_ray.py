@@ -21,7 +21,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import tiny
+from support import tiny
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -52,22 +52,22 @@ def main() -> None:
 
 def search(yaml: Path, cluster: object, second: object, trials: int) -> dict[str, object]:
     """The search; its second node goes when two trials have ended."""
-    from kagglekit import config_file
+    from kagglekit.config.load import load_config
     from kagglekit.data.prepare import prepare
-    from kagglekit.fetch import fetch
+    from kagglekit.files.workspace import Workspace
     from kagglekit.hosts import open_host
+    from kagglekit.hosts.fetch import fetch
     from kagglekit.search.study import open_desk
     from kagglekit.search.tune import tune
     from kagglekit.training.plan import resolve
-    from kagglekit.workspace import Workspace
 
-    config = config_file.load(yaml, ["search.epochs=10", "search.folds=2"])
+    config = load_config(yaml, ["search.epochs=10", "search.folds=2"])
     workspace = Workspace(config)
-    fetch(config, workspace, open_host(config, workspace.root))
-    prepared = prepare(config, workspace)
+    fetch(workspace, open_host(config, workspace.root))
+    prepared = prepare(workspace)
 
     def read() -> list[FrozenTrial]:
-        with open_desk(config, workspace, prepared, resolve(config, "gru")) as desk:
+        with open_desk(prepared, resolve(config, "gru")) as desk:
             return desk.study.get_trials(deepcopy=False)
 
     removed: list[int] = []
@@ -83,7 +83,7 @@ def search(yaml: Path, cluster: object, second: object, trials: int) -> dict[str
     threading.Thread(target=remove, daemon=True).start()
     started = time.monotonic()
     address = cluster.address  # type: ignore[attr-defined]
-    found = tune(config, workspace, prepared, "gru", trials=trials, cluster=address)
+    found = tune(prepared, "gru", trials=trials, cluster=address)
     ended = [trial for trial in read() if trial.state in FINISHED]
     return {
         "trials": found.trials,
@@ -100,30 +100,31 @@ def shards(yaml: Path, cluster: object, second: object) -> dict[str, object]:
     """Log-mels of the train clips, the second node going after two shards; then a run's test logits."""
     import numpy as np
 
-    import kagglekit.cluster
-    from kagglekit import config_file, tables
+    import kagglekit.parallel.cluster
+    from kagglekit.config.load import load_config
     from kagglekit.data.prepare import prepare
-    from kagglekit.fetch import fetch
+    from kagglekit.files import tables
+    from kagglekit.files.workspace import Workspace
     from kagglekit.hosts import open_host
+    from kagglekit.hosts.fetch import fetch
+    from kagglekit.runs.predict_test import predict_test_on
+    from kagglekit.runs.store import TEST, logits_of
+    from kagglekit.runs.train import train_run
     from kagglekit.training.inputs import _log_mels, inputs_of
     from kagglekit.training.plan import resolve
-    from kagglekit.training.run import train_run
-    from kagglekit.training.runs import TEST, logits_of
-    from kagglekit.training.test_logits import predict_test_on
-    from kagglekit.workspace import Workspace
 
-    kagglekit.cluster.SHARD = 3
-    config = config_file.load(yaml, ["train.epochs=1"])
+    kagglekit.parallel.cluster.SHARD = 3
+    config = load_config(yaml, ["train.epochs=1"])
     workspace = Workspace(config)
-    fetch(config, workspace, open_host(config, workspace.root))
-    prepared, plan = prepare(config, workspace), resolve(config, "gru")
-    here = inputs_of(config, workspace, prepared, plan, "train")[:]
-    run = train_run(config, workspace, prepared, plan)
+    fetch(workspace, open_host(config, workspace.root))
+    prepared, plan = prepare(workspace), resolve(config, "gru")
+    here = inputs_of(prepared, plan, "train")[:]
+    run = train_run(prepared, plan)
     told = tables.read(run.folder / TEST, "")
     for path in run.folder.rglob(TEST):
         path.unlink()
     address = cluster.address  # type: ignore[attr-defined]
-    with kagglekit.cluster.shards(config, prepared, address) as shared:
+    with kagglekit.parallel.cluster.shards(config, prepared, address) as shared:
         assert shared is not None
         parts = []
         for part in shared.run(functools.partial(_log_mels, plan.features), "train"):

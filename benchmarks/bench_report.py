@@ -2,7 +2,7 @@
 
     python benchmarks/bench_report.py [--clips 160000] [--runs 6] [--folder FOLDER]
 
-Clips of one second at 16 kHz (5 GB of store), made up in `tests/simulated.py`; runs, a search, an ensemble.
+Clips of one second at 16 kHz (5 GB of store) from tests/support/simulated.py; runs, a search, an ensemble.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import simulated
+from support import simulated
 
 from kagglekit.report import build, source
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import HERE, ROOT, Figure, Row, arguments, ratios, report, take_turns, timed
 
-from kagglekit.ledger import Entry, Ledger
+from kagglekit.submission.ledger import Entry, Ledger
 
 STARTS, ENTRIES = 10, 500
 OURS = [sys.executable, "-m", "kagglekit"]

@@ -18,16 +18,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit import tables
-from kagglekit.calibration import Answers, log_probs
 from kagglekit.config import Config
-from kagglekit.config_file import load
+from kagglekit.config.load import load_config
 from kagglekit.data.prepare import prepare
 from kagglekit.errors import MissingError
+from kagglekit.files import tables
+from kagglekit.files.workspace import Workspace
 from kagglekit.models import MODELS
-from kagglekit.training.runs import best_run, logits_of, rows_of, softmax
-from kagglekit.validation import averaging_gain, clip_weights, confidence_shift
-from kagglekit.workspace import Workspace
+from kagglekit.runs.store import best_run, logits_of, rows_of
+from kagglekit.scoring.calibration import Answers, log_probs
+from kagglekit.scoring.cv import averaging_gain, clip_weights, confidence_shift
+from kagglekit.scoring.numerics import softmax
 
 DRAWN = 20_000  # clips, by their weight: the estimates know none
 
@@ -79,13 +80,15 @@ def check_shift(config: Config, oof: dict[str, pl.DataFrame], clips: pl.DataFram
 
 def main() -> None:
     """Both checks, on the best run of every model."""
-    config = load(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("speech_mini.yaml"))
+    config = load_config(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("speech_mini.yaml")
+    )
     workspace = Workspace(config)
-    prepared = prepare(config, workspace)
+    prepared = prepare(workspace)
     oof: dict[str, pl.DataFrame] = {}
     for model in MODELS:
         try:
-            run = best_run(config, workspace, prepared, model)
+            run = best_run(prepared, model)
         except MissingError:
             continue
         oof[model] = tables.read(run.folder / "oof.parquet", "train it again").sort("clip_id")

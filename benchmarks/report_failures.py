@@ -24,22 +24,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
-from kagglekit import console, models
+from kagglekit import models
 from kagglekit.config import Config, Train
-from kagglekit.config_file import load
+from kagglekit.config.load import load_config
 from kagglekit.data.clips import training_rows, validation_rows
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
 from kagglekit.features.logmel import geometry, mel_filters
+from kagglekit.files.workspace import Workspace
+from kagglekit.runs.store import logits_of, rows_of
+from kagglekit.runs.train import head_for, make_dataset
+from kagglekit.scoring.cv import clip_weights, score
+from kagglekit.terminal import console
 from kagglekit.training.dataset import FULL_SCALE, Dataset, Head, make_head
-from kagglekit.training.decision import Thresholds, apply_by_fold, fit_by_fold
 from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.optimizers import clip_gradients, loss_of, stop_at_nonfinite
 from kagglekit.training.plan import UNCHANGED, resolve
-from kagglekit.training.run import head_for, make_dataset
-from kagglekit.training.runs import logits_of, rows_of
-from kagglekit.validation import clip_weights, score
-from kagglekit.workspace import Workspace
+from kagglekit.training.thresholds import Thresholds, apply_by_fold, fit_by_fold
 
 BATCH, CNN_EPOCHS, GRU_EPOCHS, WORDS_EPOCHS = 64, 12, 8, 10
 WORDS = (  # the report's classes, in the order of their indices
@@ -181,7 +182,7 @@ def recurrent(config: Config, log_mel: Dataset, waveform: Dataset) -> None:
     class_of = tuple(classes.index(w) if w in classes else len(classes) - 1 for w in WORDS)
     head = Head(WORDS, class_of, classes, words=True, double=None)
     y, word = head.targets(learned), head.targets(judged)
-    heard = torch.from_numpy((judged["part"] != "never_heard").to_numpy())
+    heard = torch.from_numpy((judged["part"] != "unseen").to_numpy())
     mels, sounds = ([inputs(of, clips) for clips in (learned, judged)] for of in (log_mel, waveform))
     decibels, peaked = ([mel_of_decibels(x, config, area) for x in sounds] for area in (True, False))
     for name, done, (x, unseen), loss, normalised in (
@@ -212,7 +213,7 @@ def thresholds(config: Config, workspace: Workspace, prepared: Prepared) -> None
     settings = {"train.label_smoothing": 0.0, "train.augment": UNCHANGED["augment"], "model.depth": 8}
     words = {"train.labels": "words_threshold", "train.epochs": WORDS_EPOCHS}
     plan = resolve(config, "tcresnet", settings | words)
-    dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
+    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
     rule = head.rule
     assert rule is not None
     with tempfile.TemporaryDirectory() as folder:
@@ -227,17 +228,17 @@ def thresholds(config: Config, workspace: Workspace, prepared: Prepared) -> None
     row("F", "thresholds 0.5/0.3", given, clips, config)
     as_fitted = torch.from_numpy(apply_by_fold(rule, raw, fold, fitted))
     row("F", f"thresholds fitted on the other folds: {pairs}", as_fitted, clips, config)
-    known = clips["part"].is_in(("keyword", "heard")).to_numpy()
+    known = clips["part"].is_in(("keyword", "seen")).to_numpy()
     row("G", "no thresholds, judged on words heard alone", none[known], clips.filter(known), config)
 
 
 def main(overrides: list[str]) -> None:
     """Print the table."""
-    config = load(Path(__file__).with_name("speech_mini.yaml"), overrides)
+    config = load_config(Path(__file__).with_name("speech_mini.yaml"), overrides)
     console.configure(quiet=True)
     workspace = Workspace(config)
-    prepared = prepare(config, workspace)
-    log_mel = make_dataset(config, workspace, prepared, resolve(config, "gru"))
+    prepared = prepare(workspace)
+    log_mel = make_dataset(prepared, resolve(config, "gru"))
     waveform = replace(log_mel, inputs={s: prepared.store(s) for s in prepared.folders}, features=None)
     print("| experiment | what was done | CV | plain | constant | |\n|---|---|---|---|---|---|")
     constant_prediction(config, log_mel, waveform)

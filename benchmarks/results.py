@@ -19,13 +19,14 @@ from typing import Any
 import polars as pl
 import yaml
 
-from kagglekit.agreement import agreement
-from kagglekit.config_file import load
-from kagglekit.data.clips import PARTS
+from kagglekit.config.load import load_config
 from kagglekit.data.prepare import prepare
-from kagglekit.ledger import Ledger, host_name
-from kagglekit.training.runs import HISTORY, SETTINGS, Run, best_runs
-from kagglekit.workspace import Workspace, key_of
+from kagglekit.files.keys import key_of
+from kagglekit.files.workspace import Workspace
+from kagglekit.runs.store import HISTORY, SETTINGS, Run, best_runs
+from kagglekit.scoring.forecast import cv_vs_lb
+from kagglekit.scoring.task import PARTS
+from kagglekit.submission.ledger import Ledger, host_name
 
 COLUMNS = (
     *("model", "parameters", "epochs", "minutes", "clips/s", "seeds", "plain", "OOF", "shift", "gain"),
@@ -35,9 +36,11 @@ COLUMNS = (
 
 def main() -> None:
     """Print a row for each model that has been trained, and how CV agrees with public scores."""
-    config = load(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("speech_mini.yaml"))
+    config = load_config(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("speech_mini.yaml")
+    )
     workspace = Workspace(config)
-    prepared = prepare(config, workspace)
+    prepared = prepare(workspace)
     sent = {
         entry.runs[0]: entry.public
         for entry in Ledger(workspace.ledger_path).entries()
@@ -47,7 +50,7 @@ def main() -> None:
     print("|" + "---|" * len(COLUMNS))
     pairs: list[tuple[float, float]] = []
     settings = defaultdict(list)
-    for run in best_runs(config, workspace, prepared, ["runs"]):
+    for run in best_runs(prepared, ["runs"]):
         settings[name_of(run), settings_key(run)].append(run)
     best: dict[str, list[Run]] = {}
     for (model, _), runs in sorted(settings.items(), key=lambda item: mean(run.score.cv for run in item[1])):
@@ -56,7 +59,7 @@ def main() -> None:
         print(f"| {' | '.join(row(runs, sent))} |")
         pairs += [(run.score.cv, public) for run in runs if (public := sent.get(run.id)) is not None]
     if len(pairs) > 2:
-        print("\n" + str(agreement(pairs)))
+        print("\n" + str(cv_vs_lb(pairs)))
 
 
 def name_of(run: Run) -> str:

@@ -12,17 +12,17 @@ from harness import HERE, need
 from torch import Tensor
 
 from kagglekit.config import Config
-from kagglekit.config_file import load
+from kagglekit.config.load import load_config
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared, prepare
-from kagglekit.fetch import fetch
+from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
+from kagglekit.hosts.fetch import fetch
+from kagglekit.runs.train import head_for, make_dataset
 from kagglekit.training.batches import Batches
 from kagglekit.training.dataset import Dataset, Head
 from kagglekit.training.plan import Plan, resolve
-from kagglekit.training.run import head_for, make_dataset
-from kagglekit.training.teaching import lesson
-from kagglekit.workspace import Workspace
+from kagglekit.training.soft_targets import lesson
 
 
 class Job(NamedTuple):
@@ -37,23 +37,23 @@ class Job(NamedTuple):
 
 def open_prepared() -> tuple[Config, Workspace, Prepared]:
     """speech-mini, fetched and prepared where it is not yet; ends the benchmark where there is none."""
-    config = load(HERE / "speech_mini.yaml")
+    config = load_config(HERE / "speech_mini.yaml")
     assert config.competition.local is not None
     need(config.competition.local.files)
     workspace = Workspace(config)
-    fetch(config, workspace, open_host(config, workspace.root))
-    return config, workspace, prepare(config, workspace)
+    fetch(workspace, open_host(config, workspace.root))
+    return config, workspace, prepare(workspace)
 
 
 def job_for(model: str, clips: int, *, augmented: bool = True) -> Job:
     """The first `clips` that fold 0 learns from, with the recipe of a model, or without its augmentation."""
-    config, workspace, prepared = open_prepared()
+    config, _workspace, prepared = open_prepared()
     plan = resolve(config, model)
     if not augmented:
         off = {name: 0 for name in type(plan.train.augment).model_fields if name != "noise_snr_db"}
         augment = plan.train.augment.model_copy(update=off)
         plan = replace(plan, train=plan.train.model_copy(update={"augment": augment, "balance": 0.0}))
-    dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
+    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
     learned = training_rows(dataset.clips, 0, config, plan.train.seed)
     learned = learned.sample(clips, seed=0)
     taught = lesson(dataset.teaching, 0, learned, head)

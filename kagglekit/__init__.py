@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kagglekit.competition import Competition
+    from kagglekit.project import Competition
 
 __version__ = "0.1.0"
 
 
 def open(path: str | Path | None = None, *settings: str) -> Competition:
-    """A competition for a script or a notebook; see `kagglekit.competition`.
+    """A competition for a script or a notebook; see `kagglekit.project`.
 
     Args:
         path: its YAML; by default competition.yaml in the current folder.
@@ -22,6 +22,6 @@ def open(path: str | Path | None = None, *settings: str) -> Competition:
     Raises:
         ConfigError: the file is missing or has problems.
     """
-    from kagglekit.competition import Competition  # here, because it imports torch
+    from kagglekit.project import Competition  # here, because it imports torch
 
     return Competition(path, *settings)

@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from kagglekit import __version__, console
+from kagglekit import __version__
 from kagglekit.errors import KagglekitError
+from kagglekit.terminal import console
 
 VERBS = {
     "doctor": "check credentials, rules, limits, disk and versions",
@@ -60,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
         module.add_arguments(parser)
         _add_common(parser, top_level=False)
-        parser.set_defaults(run=module.run)
+        parser.set_defaults(run=module.run, parser=top)
     return top
 
 

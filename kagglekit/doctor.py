@@ -10,14 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from kagglekit import config_file
 from kagglekit.config import Config
+from kagglekit.config.load import load_config
 from kagglekit.errors import ConfigError, KagglekitError
-from kagglekit.fetch import wanted_files
+from kagglekit.files.raw import wanted_files
+from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import Details, Host, HostFile, pick_file
-from kagglekit.ledger import Ledger
-from kagglekit.workspace import Workspace
+from kagglekit.submission.ledger import Ledger
 
 Verdict = Literal["ok", "warn", "bad"]
 
@@ -45,7 +45,7 @@ def examine(path: Path | None = None, overrides: Sequence[str] = ()) -> Iterator
     """
     config = None
     try:
-        config = config_file.load(path, overrides)
+        config = load_config(path, overrides)
         competition = config.competition
         yield Check("config", "ok", f"{competition.slug} on the host '{competition.host}'")
     except ConfigError as error:

@@ -7,17 +7,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kagglekit import console
-from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
-from kagglekit.processes import cores
+from kagglekit.files.atomic import write_json
+from kagglekit.files.keys import key_of
+from kagglekit.files.workspace import Workspace
+from kagglekit.parallel.processes import cores
+from kagglekit.runs.store import Run
+from kagglekit.runs.train import head_for, make_dataset, processes_for, run_id, train_run
+from kagglekit.terminal import console
 from kagglekit.training.loop import Fold, seconds_per_epoch
 from kagglekit.training.plan import Plan, resolve, with_epochs
-from kagglekit.training.predicting import threads
-from kagglekit.training.run import head_for, make_dataset, processes_for, run_id, train_run
-from kagglekit.training.runs import Run
-from kagglekit.workspace import Workspace, key_of, write_json
+from kagglekit.training.predict import threads
 
 TRAINING_SHARE = 0.8  # of the time left; the rest is for evaluation, prediction and the ensemble
 SEARCH_SHARE = 0.25  # of a model's share of the time; the rest trains what the search found
@@ -46,13 +47,11 @@ class Clock:
         return None if left is None else time.monotonic() + share * left
 
 
-def train_models(
-    config: Config, workspace: Workspace, models: Sequence[str], clock: Clock, *, trials: int = 0
-) -> list[Run]:
+def train_models(workspace: Workspace, models: Sequence[str], clock: Clock, *, trials: int = 0) -> list[Run]:
     """Prepare, then train each model; with a limit, for as many epochs as its share of the time allows.
 
     Args:
-        config, workspace: the competition, fetched.
+        workspace: the competition, fetched.
         models: architectures, the most important first: a short limit leaves out the last.
         clock: the time limit.
         trials: search each model's parameters first, with so many trials.
@@ -60,26 +59,24 @@ def train_models(
     Raises:
         KagglekitError: the limit is too short for a single model.
     """
-    plans = {model: resolve(config, model) for model in models}
-    prepared = prepare(config, workspace)
+    plans = {model: resolve(workspace.config, model) for model in models}
+    prepared = prepare(workspace)
     runs: list[Run] = []
     for index, (model, recipe) in enumerate(plans.items()):
-        own, plan, source = config, recipe, "recipe"
+        own, plan, source = prepared, recipe, "recipe"
         share = 1 / (len(plans) - index)
         if trials:
-            own, plan, source = _searched(
-                config, workspace, prepared, model, trials, clock.deadline(SEARCH_SHARE * share)
-            )
-        choice = _remembered(workspace, plan, run_id(own, prepared, plan), clock)
+            own, plan, source = _searched(prepared, model, trials, clock.deadline(SEARCH_SHARE * share))
+        choice = _remembered(workspace, plan, run_id(own, plan), clock)
         if choice.is_file():
             fitted: Plan | None = with_epochs(plan, int(json.loads(choice.read_text(encoding="utf-8"))))
         else:
-            fitted = _fit(own, workspace, prepared, plan, clock, share)
+            fitted = _fit(own, plan, clock, share)
         if fitted is None:
             console.note(f"no time left for {model}")
             continue
         write_json(choice, fitted.train.epochs)
-        runs.append(train_run(own, workspace, prepared, fitted, source=source))
+        runs.append(train_run(own, fitted, source=source))
     if not runs:
         raise KagglekitError(
             "the time limit is too short to train a model", hint="give more, e.g. --time-limit 30m"
@@ -88,36 +85,37 @@ def train_models(
 
 
 def _searched(
-    config: Config, workspace: Workspace, prepared: Prepared, model: str, trials: int, deadline: float | None
-) -> tuple[Config, Plan, str]:
+    prepared: Prepared, model: str, trials: int, deadline: float | None
+) -> tuple[Prepared, Plan, str]:
     from kagglekit.search.study import best_plan
     from kagglekit.search.tune import tune
 
-    found = tune(config, workspace, prepared, model, trials=trials, deadline=deadline)
+    found = tune(prepared, model, trials=trials, deadline=deadline)
     return (
-        (config, resolve(config, model), "recipe")
+        (prepared, resolve(prepared.config, model), "recipe")
         if found.best is None
-        else best_plan(config, workspace, prepared, model)
+        else best_plan(prepared, model)
     )
 
 
-def _fit(
-    config: Config, workspace: Workspace, prepared: Prepared, plan: Plan, clock: Clock, share: float
-) -> Plan | None:
+def _fit(prepared: Prepared, plan: Plan, clock: Clock, share: float) -> Plan | None:
     """The plan with no more epochs than its share of the time left allows; None: too little."""
     left = clock.left()
     if left is None or plan.train.labels == "zero_shot":  # which has no epochs
         return plan
-    dataset, head = make_dataset(config, workspace, prepared, plan), head_for(config, prepared, plan)
-    budget, count = TRAINING_SHARE * share * left, config.validation.folds
+    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
+    budget, count = TRAINING_SHARE * share * left, prepared.config.validation.folds
 
     def jobs(fitted: Plan) -> list[Fold]:
-        return [Fold(config, fitted, dataset, head, number, workspace.runs) for number in range(count)]
+        return [
+            Fold(prepared.config, fitted, dataset, head, number, prepared.workspace.runs)
+            for number in range(count)
+        ]
 
     affordable: list[Plan] = []
     for processes in (processes_for(jobs(plan)), 1):  # fewer epochs may not be worth processes
         with threads(cores() // processes):
-            cost = seconds_per_epoch(config, plan, dataset, head)
+            cost = seconds_per_epoch(prepared.config, plan, dataset, head)
         if processes > 1:
             cost *= CROWDED
         epochs = min(int(budget / (cost * -(-count // processes))), plan.train.epochs)

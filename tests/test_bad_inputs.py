@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bad_inputs import CASES, Case, NotHereError, run
+from support.bad_inputs import CASES, Case, NotHereError, run
 
 PARAMS = [
     pytest.param(case, id=f"{case.section}: {case.what}", marks=[pytest.mark.slow] if case.slow else [])

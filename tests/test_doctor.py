@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import tiny
+from support import tiny
 
 from kagglekit.doctor import Check, examine
 from kagglekit.errors import HostError
 from kagglekit.hosts.base import Details, HostFile, Limits
-from kagglekit.ledger import Entry, Ledger
+from kagglekit.submission.ledger import Entry, Ledger
 
 SOON = datetime.now(UTC) + timedelta(days=12, hours=3, minutes=1)
 DETAILS = Details("tiny", "Tiny Speech", "Accuracy", SOON, 5, rules_url="https://host/rules", entered=True)

@@ -13,20 +13,19 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import scenes
+from support import scenes
 
-from kagglekit import config_file
 from kagglekit.cli import main
-from kagglekit.data.clips import train_table, truth_of
+from kagglekit.config.load import load_config
+from kagglekit.data.clips import train_table
 from kagglekit.data.prepare import prepare
 from kagglekit.ensemble.methods import METHODS
 from kagglekit.errors import ConfigError
-from kagglekit.metrics import (
-    lwlrap,
-)
+from kagglekit.files.workspace import Workspace
 from kagglekit.report import listening, runs, source
-from kagglekit.training.runs import load_run, logits_of, rows_of
-from kagglekit.workspace import Workspace
+from kagglekit.runs.store import load_run, logits_of, rows_of
+from kagglekit.scoring.metrics import lwlrap
+from kagglekit.scoring.task import Task
 
 # --- the whole job ---
 
@@ -80,11 +79,11 @@ def test_a_clip_of_any_length_is_one_row_in_one_fold(trained: Path) -> None:
 
 
 def test_the_score_is_the_metric_of_oof(trained: Path) -> None:
-    config = config_file.load(trained)
+    config = load_config(trained)
     folder = next((trained.parent / ".kagglekit/runs/gru").glob("*/"))
     oof = pl.read_parquet(folder / "oof.parquet")
     clips = rows_of(oof, pl.read_parquet(trained.parent / ".kagglekit/clips.parquet"))
-    assert load_run(folder).score.cv == lwlrap(truth_of(clips["label"], config), logits_of(oof))
+    assert load_run(folder).score.cv == lwlrap(Task.of(config).truth(clips["label"]), logits_of(oof))
 
 
 def test_a_submission_is_graded_by_the_same_metric(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +92,7 @@ def test_a_submission_is_graded_by_the_same_metric(yaml: Path, capsys: pytest.Ca
     assert csv.columns == ["fname", "knock", "hum", "chirp", "bell"]  # as the sample has them
     assert csv["fname"].to_list() == pl.read_csv(host / "sample_submission.csv")["fname"].to_list()
     solution = csv.select("fname").join(pl.read_csv(host / "solution.csv"), on="fname", maintain_order="left")
-    truth = truth_of(solution["label"], config_file.load(yaml))
+    truth = Task.of(load_config(yaml)).truth(solution["label"])
     for usage in ("Public", "Private"):
         rows = (solution["Usage"] == usage).to_numpy()
         expected = lwlrap(truth[rows], csv.select(list(scenes.SOUNDS)).to_numpy()[rows])
@@ -131,9 +130,9 @@ def test_methods_that_have_no_say_are_named(yaml: Path, capsys: pytest.CaptureFi
 
 
 def read_source(yaml: Path) -> source.Source:
-    config = config_file.load(yaml)
+    config = load_config(yaml)
     workspace = Workspace(config)
-    return source.read(config, workspace, prepare(config, workspace), "kagglekit")
+    return source.read(prepare(workspace), "kagglekit")
 
 
 def test_the_report_shows_classes_and_plays_whole_clips(
@@ -235,7 +234,7 @@ def test_what_is_of_single_labels_says_so(
 )
 def test_contradictions_are_named(setting: str, message: str, yaml: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        config_file.load(yaml, [setting])
+        load_config(yaml, [setting])
     assert message in str(caught.value)
 
 
@@ -310,7 +309,7 @@ def test_a_solution_may_have_clips_of_no_label_and_spaces(
 def test_folds_spread_labels_not_their_sets(tmp_path: Path) -> None:
     """Every label is in every fold in even parts, though hardly two clips have the same of them."""
     names = [f"l{k}" for k in range(12)]
-    base = config_file.load(scenes.make(tmp_path, clips=4, test_clips=1))
+    base = load_config(scenes.make(tmp_path, clips=4, test_clips=1))
     config = base.model_copy(update={"labels": base.labels.model_copy(update={"targets": tuple(names)})})
     rng = np.random.default_rng(0)
     cells = [",".join(rng.choice(names, rng.integers(0, 5), replace=False)) for _ in range(600)]
@@ -328,7 +327,7 @@ def test_folds_spread_labels_not_their_sets(tmp_path: Path) -> None:
     )
     clips = train_table(config, facts, None)
     assert clips.group_by("speaker").agg(pl.col("fold").n_unique())["fold"].max() == 1
-    counts = truth_of(clips["label"], config)
+    counts = Task.of(config).truth(clips["label"])
     first = (clips["fold"] == 0).to_numpy()
     share = counts[first].sum(0) / counts.sum(0)
     assert np.abs(share - 0.5).max() < 0.06
@@ -345,7 +344,7 @@ def test_labels_that_nobody_asked_for_and_none_at_all(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "host/train.zip", "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    config = config_file.load(yaml, ["labels.targets=[bell, hum]"])
+    config = load_config(yaml, ["labels.targets=[bell, hum]"])
     assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
     assert main(["-C", str(yaml), "--quiet", "prepare", "--set", "labels.targets=[bell, hum]"]) == 0
     clips = pl.read_parquet(tmp_path / ".kagglekit/clips.parquet").filter(pl.col("split") == "train")
@@ -354,6 +353,6 @@ def test_labels_that_nobody_asked_for_and_none_at_all(tmp_path: Path) -> None:
     assert clips.filter(pl.col("fold") < 0)["clip_id"].to_list() == clips["clip_id"][:1].to_list()
     assert clips["label"].to_list()[:2] == [None, ""]
     clips = clips.filter(pl.col("fold") >= 0)
-    assert truth_of(clips["label"], config).sum(1).tolist() == [
+    assert Task.of(config).truth(clips["label"]).sum(1).tolist() == [
         len([name for name in label.split(",") if name]) for label in clips["label"]
     ]

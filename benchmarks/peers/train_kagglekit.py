@@ -15,7 +15,7 @@ from serve import serve
 from speech_mini import epochs, job_for
 from steps import Steps, build
 
-from kagglekit import console
+from kagglekit.terminal import console
 from kagglekit.training.learner import train_step
 from kagglekit.training.optimizers import Ema, make_optimizer
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
-    from kagglekit.grid import Grid
-    from kagglekit.validation import Score
-    from kagglekit.workspace import Workspace
+    from kagglekit.files.workspace import Workspace
+    from kagglekit.scoring.cv import Score
+    from kagglekit.terminal.table import Grid
 
 
 def open_workspace(args: argparse.Namespace) -> tuple[Config, Workspace]:
     """The competition that the options name."""
-    from kagglekit import config_file
-    from kagglekit.workspace import Workspace
+    from kagglekit.config.load import load_config
+    from kagglekit.files.workspace import Workspace
 
-    config = config_file.load(Path(args.config) if args.config else None, args.set)
+    config = load_config(Path(args.config) if args.config else None, args.set)
     return config, Workspace(config)
 
 
@@ -73,7 +73,7 @@ def duration(text: str) -> float:
 
 def show_score(score: Score) -> list[str]:
     """A score in lines."""
-    from kagglekit.data.clips import PARTS
+    from kagglekit.scoring.task import PARTS
 
     parts = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in score.parts.items())
     official = "" if score.official is None else f", official validation list {score.official:.4f}"
@@ -97,6 +97,6 @@ def show_score(score: Score) -> list[str]:
 
 def table(title: str, columns: list[str], rows: list[list[Any]]) -> Grid:
     """A table for `console.result`; see `Grid`."""
-    from kagglekit.grid import Grid
+    from kagglekit.terminal.table import Grid
 
     return Grid(title, columns, rows)

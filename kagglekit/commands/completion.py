@@ -14,10 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit import console, recipes
-    from kagglekit.cli import make_parser
-    from kagglekit.completion import SHELLS, verbs
+    from kagglekit import recipes
     from kagglekit.models import MODELS
+    from kagglekit.terminal import console
+    from kagglekit.terminal.completion import SHELLS, verbs
 
-    script = SHELLS[args.shell](verbs(make_parser(), list(MODELS), recipes.names()))
+    script = SHELLS[args.shell](verbs(args.parser, list(MODELS), recipes.names()))
     console.result({"shell": args.shell, "script": script}, [script.rstrip("\n")])

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kagglekit.commands import names
 
 if TYPE_CHECKING:
-    from kagglekit.config import Config
     from kagglekit.data.prepare import Prepared
-    from kagglekit.explain import Explanation
-    from kagglekit.ledger import Entry
-    from kagglekit.training.runs import Run
-    from kagglekit.workspace import Workspace
+    from kagglekit.runs.store import Run
+    from kagglekit.scoring.parts import Explanation
+    from kagglekit.submission.ledger import Entry
 
 EXAMPLE = """example:
   $ kagglekit cv --models tcresnet --scatter cv.svg
@@ -54,22 +52,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from kagglekit import console
-    from kagglekit.agreement import comparable, picture
+    from kagglekit.charts.cv_vs_lb import picture
     from kagglekit.charts.svg import save
     from kagglekit.commands import open_workspace
     from kagglekit.data.prepare import prepare
+    from kagglekit.submission.compared import comparable
+    from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
-    sent = comparable(config, workspace)
+    sent = comparable(workspace)
     if args.scatter:
         save(picture(sent), Path(args.scatter))
-    prepared = prepare(config, workspace)
-    runs = _chosen(config, workspace, prepared, args.models, args.run_names)
+    prepared = prepare(workspace)
+    runs = _chosen(prepared, args.models, args.run_names)
     if config.separator is not None:
-        _show_ranks(config, prepared, runs, sent)
+        _show_ranks(prepared, runs, sent)
         return
-    explained = [_explain(config, prepared, run, args.prior == "estimated") for run in runs]
+    explained = [_explain(prepared, run, args.prior == "estimated") for run in runs]
     explained.sort(key=lambda one: -one.why.score.cv)
     detailed = explained if args.models or args.run_names else explained[:1]
     lines = _overview(explained, args.prior == "estimated")
@@ -79,13 +78,13 @@ def run(args: argparse.Namespace) -> None:
     console.result(_data(explained, args.prior, sent), lines)
 
 
-def _show_ranks(config: Config, prepared: Prepared, runs: Sequence[Run], sent: Sequence[Entry]) -> None:
+def _show_ranks(prepared: Prepared, runs: Sequence[Run], sent: Sequence[Entry]) -> None:
     """Each run's metric, where a clip may have several labels: there is neither prior nor part to explain."""
-    from kagglekit import console
     from kagglekit.commands import table
-    from kagglekit.training.runs import scored
+    from kagglekit.runs.store import scored
+    from kagglekit.terminal import console
 
-    judged = (scored(config, prepared, run) for run in runs)
+    judged = (scored(prepared, run) for run in runs)
     runs = sorted(judged, key=lambda run: -run.score.cv)
     rows = [
         [
@@ -99,9 +98,9 @@ def _show_ranks(config: Config, prepared: Prepared, runs: Sequence[Run], sent: S
     best = sorted(runs[0].score.parts.items(), key=lambda pair: pair[1])
     data = [{"model": run.model, "run": run.id, **run.score.as_dict()} for run in runs]
     console.result(
-        {"runs": data, "metric": config.competition.metric},
+        {"runs": data, "metric": prepared.config.competition.metric},
         [
-            table("score", ["run", config.competition.metric, "95 %", "folds"], rows),
+            table("score", ["run", prepared.config.competition.metric, "95 %", "folds"], rows),
             "95 %: by a jackknife over sources; folds: the lowest and the highest",
             table(f"{rows[0][0]}, by class", ["class", "average precision"], [list(pair) for pair in best]),
             *_against(sent),
@@ -110,8 +109,6 @@ def _show_ranks(config: Config, prepared: Prepared, runs: Sequence[Run], sent: S
 
 
 def _chosen(
-    config: Config,
-    workspace: Workspace,
     prepared: Prepared,
     models: list[str] | None,
     run_names: list[str] | None,
@@ -121,14 +118,14 @@ def _chosen(
     Raises:
         MissingError: there is none, or none of a name.
     """
-    from kagglekit import console
     from kagglekit.errors import MissingError, close_match
     from kagglekit.models import info
-    from kagglekit.training.runs import present_runs
+    from kagglekit.runs.store import present_runs
+    from kagglekit.terminal import console
 
     for model in models or ():
         info(model)
-    fitting, others = present_runs(config, workspace, prepared)
+    fitting, others = present_runs(prepared)
     if others:
         console.note(f"{others} runs are left out: of other clips, folds or classes than the present")
     for name in run_names or ():
@@ -149,7 +146,7 @@ def _chosen(
     ]
 
 
-def _explain(config: Config, prepared: Prepared, run: Run, estimated: bool) -> Explained:
+def _explain(prepared: Prepared, run: Run, estimated: bool) -> Explained:
     """Read a run's predictions and take its score apart, under the prior estimated from them if so wished.
 
     Raises:
@@ -157,11 +154,11 @@ def _explain(config: Config, prepared: Prepared, run: Run, estimated: bool) -> E
     """
     import numpy as np
 
-    from kagglekit import tables
     from kagglekit.errors import KagglekitError
-    from kagglekit.explain import explain
+    from kagglekit.files import tables
+    from kagglekit.runs.store import fold_probs, logits_of, rows_of, train_again
+    from kagglekit.scoring.parts import explain
     from kagglekit.training.loop import OOF
-    from kagglekit.training.runs import fold_probs, logits_of, rows_of, train_again
 
     oof = tables.read(run.folder / OOF, train_again(run.folder))
     logits, clips = logits_of(oof), rows_of(oof, prepared.clips)
@@ -169,12 +166,14 @@ def _explain(config: Config, prepared: Prepared, run: Run, estimated: bool) -> E
         raise KagglekitError(
             f"OOF predictions of {run.model}/{run.id} hold NaN or infinity", hint=train_again(run.folder)
         )
-    test = [fold_probs(run.folder, number) for number in range(config.validation.folds)]
+    test = [fold_probs(run.folder, number) for number in range(prepared.config.validation.folds)]
     limit = run.metrics.get("shift_limit")
-    why = explain(logits, clips, config, test, limit)
+    why = explain(logits, clips, prepared.config, test, limit)
     if estimated:
-        validation = config.validation.model_copy(update={"prior": why.estimated})
-        under = explain(logits, clips, config.model_copy(update={"validation": validation}), test, limit)
+        validation = prepared.config.validation.model_copy(update={"prior": why.estimated})
+        under = explain(
+            logits, clips, prepared.config.model_copy(update={"validation": validation}), test, limit
+        )
         why = under._replace(estimated=why.estimated)
     return Explained(run, why)
 
@@ -284,8 +283,9 @@ def _details(one: Explained) -> list[Any]:
 
 def _against(sent: Sequence[Entry]) -> list[Any]:
     """CV beside public, for every submission."""
-    from kagglekit.agreement import agreement, scores_of, told
     from kagglekit.commands import table
+    from kagglekit.scoring.forecast import cv_vs_lb, told
+    from kagglekit.submission.compared import scores_of
 
     if not sent:
         return ["no submission has both a CV and a public score yet"]
@@ -296,13 +296,14 @@ def _against(sent: Sequence[Entry]) -> list[Any]:
     ]
     return [
         table("CV as submitted, against public", ["models", "CV", "public", "CV-public"], rows),
-        told(agreement(scores)),
+        told(cv_vs_lb(scores)),
     ]
 
 
 def _data(explained: Sequence[Explained], prior: str, sent: Sequence[Entry]) -> dict[str, Any]:
     """For JSON."""
-    from kagglekit.agreement import agreement, scores_of
+    from kagglekit.scoring.forecast import cv_vs_lb
+    from kagglekit.submission.compared import scores_of
 
     scores = scores_of(sent)
     runs = [
@@ -317,7 +318,7 @@ def _data(explained: Sequence[Explained], prior: str, sent: Sequence[Entry]) -> 
                 kind: {name: part._asdict() for name, part in getattr(why, kind).items()}
                 for kind in ("parts", "classes", "words")
             },
-            "never_heard_interval": word_interval(why) if why.words else None,
+            "unseen_interval": word_interval(why) if why.words else None,
             "estimated_prior": why.estimated,
             "bias": {**why.bias._asdict(), "beyond_noise": why.bias.beyond_noise},
         }
@@ -331,5 +332,5 @@ def _data(explained: Sequence[Explained], prior: str, sent: Sequence[Entry]) -> 
         "runs": runs,
         "prior": prior,
         "submissions": submissions,
-        "agreement": agreement(scores)._asdict() if scores else None,
+        "agreement": cv_vs_lb(scores)._asdict() if scores else None,
     }

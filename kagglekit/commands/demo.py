@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.commands import run as run_command
-    from kagglekit.data.synth import demo_yaml, make_competition
-    from kagglekit.workspace import building
+    from kagglekit.demo.synth import demo_yaml, make_competition
+    from kagglekit.files.atomic import building
+    from kagglekit.terminal import console
 
     folder = Path(args.folder)
     with building(folder / "host", "demo-1") as host:

@@ -28,29 +28,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit import console, distill
     from kagglekit.commands import next_command, one_label_only, open_workspace, show_score
     from kagglekit.commands.ensemble import check_choices
     from kagglekit.commands.train import describe_run
     from kagglekit.data.prepare import prepare
+    from kagglekit.distillation import distill
     from kagglekit.ensemble.build import judge, load
     from kagglekit.models import info
+    from kagglekit.runs.store import best_runs
+    from kagglekit.runs.train import train_run
+    from kagglekit.terminal import console
     from kagglekit.training.plan import resolve
-    from kagglekit.training.run import train_run
-    from kagglekit.training.runs import best_runs
 
     config, workspace = open_workspace(args)
     one_label_only(config, "distill")
     info(args.model)
     args.decision = "none"
     check_choices(args)
-    prepared = prepare(config, workspace)
-    runs = sorted(best_runs(config, workspace, prepared, args.teachers), key=lambda run: (run.model, run.id))
-    library = load(config, prepared, runs)
+    prepared = prepare(workspace)
+    runs = sorted(best_runs(prepared, args.teachers), key=lambda run: (run.model, run.id))
+    library = load(prepared, runs)
     table, _ = judge(config, library, args.method, args.decision)
-    key = distill.make(config, workspace, prepared, runs, library, table.chosen)
+    key = distill.make(prepared, runs, library, table.chosen)
     plan = resolve(config, args.model, {"train.teaching": key, "train.labels": "targets"})
-    student = train_run(config, workspace, prepared, plan, source=f"teaching {key}")
+    student = train_run(prepared, plan, source=f"teaching {key}")
     ensemble = table.of(table.chosen).accuracy
     less = 100 * (student.score.oof - ensemble)
     lines = [

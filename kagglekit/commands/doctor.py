@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.doctor import examine
     from kagglekit.errors import KagglekitError
+    from kagglekit.terminal import console
 
     checks = list(examine(Path(args.config) if args.config else None, args.set))
     lines = []

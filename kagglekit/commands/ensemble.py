@@ -10,9 +10,9 @@ from kagglekit.commands import names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kagglekit.ensemble.lab import Table
-    from kagglekit.ensemble.made import Ensemble
-    from kagglekit.training.runs import Run
+    from kagglekit.ensemble.blend import Ensemble
+    from kagglekit.ensemble.nested_cv import Table
+    from kagglekit.runs.store import Run
 
 EXAMPLE = """example:
   $ kagglekit ensemble --models convs2s,gru,tcresnet
@@ -50,18 +50,18 @@ def add_choices(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit import console
     from kagglekit.commands import next_command, open_workspace, show_score
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import build
-    from kagglekit.ensemble.ranks import LEFT_OUT, WHY_LEFT_OUT
-    from kagglekit.training.runs import best_runs
+    from kagglekit.ensemble.multilabel import LEFT_OUT, WHY_LEFT_OUT
+    from kagglekit.runs.store import best_runs
+    from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
     check_choices(args)
-    prepared = prepare(config, workspace)
-    runs = best_runs(config, workspace, prepared, args.models)
-    made = build(config, workspace, prepared, runs, args.method, args.decision)
+    prepared = prepare(workspace)
+    runs = best_runs(prepared, args.models)
+    made = build(prepared, runs, args.method, args.decision)
     pairs = list(zip(made.tables, made.by_part, strict=True))
     console.result(
         {
@@ -93,8 +93,8 @@ def check_choices(args: argparse.Namespace) -> None:
         ConfigError: there is none of that name.
     """
     from kagglekit.config import AUTO
+    from kagglekit.ensemble.decisions import DECISIONS
     from kagglekit.ensemble.methods import METHODS
-    from kagglekit.ensemble.unknown import DECISIONS
     from kagglekit.errors import ConfigError, close_match
 
     for what, known in (("method", METHODS), ("decision", DECISIONS)):

@@ -20,21 +20,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.commands import open_workspace
     from kagglekit.data.prepare import prepare
     from kagglekit.errors import ConfigError
-    from kagglekit.onnx_export import export
-    from kagglekit.training.runs import best_runs
+    from kagglekit.runs.export_onnx import export
+    from kagglekit.runs.store import best_runs
+    from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
     if not 0 <= args.fold < config.validation.folds:
         raise ConfigError(
             f"there is no fold {args.fold}", hint=f"name one from 0 to {config.validation.folds - 1}"
         )
-    prepared = prepare(config, workspace)
+    prepared = prepare(workspace)
     name = f"{args.model}/{args.run_name}" if args.run_name else args.model
-    (chosen,) = best_runs(config, workspace, prepared, [name])
+    (chosen,) = best_runs(prepared, [name])
     path = Path(args.output or f"{chosen.model}-{chosen.id}-fold_{args.fold}.onnx")
     made = export(chosen.folder / f"fold_{args.fold}", path)
     size = f"{made.size / 1e6:.1f} MB, {made.parameters:,} parameters, within {made.error:.0e} of torch"

@@ -25,30 +25,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit import console, models
-    from kagglekit.cluster import shards
+    from kagglekit import models
     from kagglekit.commands import next_command, open_workspace
     from kagglekit.data.prepare import prepare
+    from kagglekit.data.shards import shards
     from kagglekit.errors import ConfigError
+    from kagglekit.terminal import console
     from kagglekit.training.inputs import inputs_of
     from kagglekit.training.plan import resolve
 
     config, workspace = open_workspace(args)
     plan = resolve(config, args.model)
-    hears = models.hears(plan.model, plan.params)
-    if hears not in NAMES:
+    kind = models.input_kind(plan.model, plan.params)
+    if kind not in NAMES:
         raise ConfigError(
             f"{args.model} hears waveforms as they are: there are no features to compute",
             hint=f"kagglekit train --model {args.model}; tune: frozen would make embeddings of them",
         )
-    prepared = prepare(config, workspace)
-    with shards(config, prepared, args.cluster) as shared:
-        arrays = [inputs_of(config, workspace, prepared, plan, split, shared) for split in prepared.folders]
+    prepared = prepare(workspace)
+    with shards(prepared, args.cluster) as shared:
+        arrays = [inputs_of(prepared, plan, split, shared) for split in prepared.folders]
     clips, shape = sum(len(array) for array in arrays), arrays[0][:1].shape[1:]
     console.result(
-        {"clips": clips, "features": hears, "shape": list(shape), "folder": workspace.features},
+        {"clips": clips, "features": kind, "shape": list(shape), "folder": workspace.features},
         [
-            f"{NAMES[hears]} of {clips:,} clips: {' x '.join(map(str, shape))} numbers each",
+            f"{NAMES[kind]} of {clips:,} clips: {' x '.join(map(str, shape))} numbers each",
             f"in {workspace.features}",
             next_command(args, f"train --model {args.model}"),
         ],

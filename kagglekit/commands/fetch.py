@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit import console
     from kagglekit.commands import next_command, open_workspace
-    from kagglekit.fetch import fetch
     from kagglekit.hosts import open_host
+    from kagglekit.hosts.fetch import fetch
+    from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
     host = open_host(config, workspace.root)
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
         lines: list[object] = [f"{f.name}  {_size(f.size)}" for f in files]
         console.result({"files": [{"name": f.name, "size": f.size} for f in files]}, lines)
         return
-    fetched = fetch(config, workspace, host, args.files, force=args.force)
+    fetched = fetch(workspace, host, args.files, force=args.force)
     new = ", ".join(f"{f.name} ({_size(f.size)})" for f in fetched if f.new)
     old = ", ".join(f.name for f in fetched if not f.new)
     checkpoints = _checkpoints(config) if args.checkpoints else {}

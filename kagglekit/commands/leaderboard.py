@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
-    from kagglekit.ledger import Entry, Ledger
-    from kagglekit.workspace import Workspace
+    from kagglekit.files.workspace import Workspace
+    from kagglekit.submission.ledger import Entry, Ledger
 
 EXAMPLE = """example:
   $ kagglekit leaderboard --sync
@@ -29,13 +29,13 @@ def run(args: argparse.Namespace) -> None:
     from dataclasses import asdict
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.commands import next_command, open_workspace, table
-    from kagglekit.ledger import Ledger, best, host_name, to_csv
+    from kagglekit.submission.ledger import Ledger, best, host_name, to_csv
+    from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
     ledger = Ledger(workspace.ledger_path)
-    lines: list[object] = _sync(config, workspace, ledger) if args.sync else []
+    lines: list[object] = _sync(workspace, ledger) if args.sync else []
     entries = sorted(ledger.entries(), key=lambda entry: entry.time)
     here = [entry for entry in entries if entry.host == host_name(config)]
     by_cv, by_public = best(here, "cv_score"), best(here, "public")
@@ -52,17 +52,17 @@ def run(args: argparse.Namespace) -> None:
     console.result({"entries": [asdict(entry) for entry in entries], **data}, lines)
 
 
-def _sync(config: Config, workspace: Workspace, ledger: Ledger) -> list[object]:
-    from kagglekit import console
+def _sync(workspace: Workspace, ledger: Ledger) -> list[object]:
     from kagglekit.errors import HostError
+    from kagglekit.files.locks import locked
     from kagglekit.hosts import open_host
-    from kagglekit.ledger import host_name
-    from kagglekit.sync import rank, settling, sync
-    from kagglekit.workspace import locked
+    from kagglekit.submission.ledger import host_name
+    from kagglekit.submission.sync import rank, settling, sync
+    from kagglekit.terminal import console
 
-    host, name = open_host(config, workspace.root), host_name(config)
+    host, name = open_host(workspace.config, workspace.root), host_name(workspace.config)
     with locked(workspace.submissions / "upload", "an upload"):  # one on its way is not yet to be judged
-        changed = sync(host, ledger, name, settling(config))
+        changed = sync(host, ledger, name, settling(workspace.config))
     try:
         rank(host, ledger, name)
     except HostError as error:  # the scores are there, and count for more
@@ -97,7 +97,7 @@ def _marked(score: float | None, is_best: bool) -> str:
 
 def _standing(entry: Entry) -> str:
     """`61/1315 silver`"""
-    from kagglekit.medals import zone
+    from kagglekit.submission.medals import zone
 
     if entry.rank is None or entry.teams is None:
         return ""
@@ -106,7 +106,7 @@ def _standing(entry: Entry) -> str:
 
 def _legend(config: Config, entries: list[Entry]) -> list[str]:
     """How to read the table."""
-    from kagglekit.medals import medals
+    from kagglekit.submission.medals import medals
 
     lines = ["* the best"] if any(e.cv_score is not None or e.public is not None for e in entries) else []
     if any(entry.rank for entry in entries):

@@ -6,10 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kagglekit.config import Config
     from kagglekit.data.prepare import Prepared
-    from kagglekit.training.runs import Run
-    from kagglekit.workspace import Workspace
+    from kagglekit.runs.store import Run
 
 EXAMPLE = """example:
   $ kagglekit predict --model tcresnet hello.wav
@@ -31,17 +29,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.commands import next_command, open_workspace
     from kagglekit.data.prepare import prepare
     from kagglekit.errors import MissingError
-    from kagglekit.training.runs import METRICS, TEST, best_run, load_run
-    from kagglekit.training.wavs import predict_wavs
+    from kagglekit.runs.predict_files import predict_wavs
+    from kagglekit.runs.store import METRICS, TEST, best_run, load_run
+    from kagglekit.terminal import console
 
-    config, workspace = open_workspace(args)
-    prepared = prepare(config, workspace)
+    _config, workspace = open_workspace(args)
+    prepared = prepare(workspace)
     if args.run_name is None:
-        chosen = best_run(config, workspace, prepared, args.model)
+        chosen = best_run(prepared, args.model)
     else:
         folder = workspace.runs / args.model / args.run_name
         if Path(args.run_name).name != args.run_name or not (folder / METRICS).is_file():
@@ -51,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
         chosen = load_run(folder)
     if not args.wavs:
         if not (chosen.folder / TEST).is_file():
-            _predict_test(config, workspace, prepared, chosen, args.cluster)
+            _predict_test(prepared, chosen, args.cluster)
         lines: list[object] = [
             f"test logits of {chosen.model}/{chosen.id}: {chosen.folder / TEST}",
             next_command(args, f"submit --ensemble {args.model}"),
@@ -66,30 +64,28 @@ def run(args: argparse.Namespace) -> None:
     console.result({"run": chosen.id, "probs": predicted}, lines)
 
 
-def _predict_test(
-    config: Config, workspace: Workspace, prepared: Prepared, run: Run, address: str | None
-) -> None:
+def _predict_test(prepared: Prepared, run: Run, address: str | None) -> None:
     """Make a run's test logits again, from its folds' weights."""
-    from kagglekit import tables
-    from kagglekit.cluster import shards
     from kagglekit.config import Features, Train
+    from kagglekit.data.shards import shards
     from kagglekit.errors import MissingError
+    from kagglekit.files import tables
+    from kagglekit.files.locks import locked
+    from kagglekit.runs.predict_test import predict_test, predict_test_on
+    from kagglekit.runs.store import TEST, read_meta, train_again
+    from kagglekit.runs.train import make_dataset
     from kagglekit.training.plan import Plan
-    from kagglekit.training.run import make_dataset
-    from kagglekit.training.runs import TEST, read_meta, train_again
-    from kagglekit.training.test_logits import predict_test, predict_test_on
-    from kagglekit.workspace import locked
 
     if run.metrics["clips_key"] != prepared.key:
         raise MissingError(
             f"{run.folder / TEST} is not there, and the run is of other clips or folds than the present",
             hint=train_again(run.folder),
         )
-    with locked(run.folder, f"run {run.model}/{run.id}"), shards(config, prepared, address) as shared:
+    with locked(run.folder, f"run {run.model}/{run.id}"), shards(prepared, address) as shared:
         if shared is None:
             meta = read_meta(run.folder / "fold_0")
             plan = Plan(run.model, meta["params"], Train(**meta["train"]), Features(**meta["features"]))
-            found = predict_test(config, make_dataset(config, workspace, prepared, plan), run.folder)
+            found = predict_test(prepared.config, make_dataset(prepared, plan), run.folder)
         else:
             found = predict_test_on(shared, run.folder)
         tables.write(found, run.folder / TEST)

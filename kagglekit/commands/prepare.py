@@ -17,12 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import polars as pl
 
-    from kagglekit import console
     from kagglekit.commands import next_command, open_workspace
     from kagglekit.data.prepare import prepare, summary
+    from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
-    prepared = prepare(config, workspace)
+    prepared = prepare(workspace)
     counts = dict(prepared.clips.group_by("split").len().rows())
     shown = ", ".join(
         f"{counts[split]:,} {split}" for split in ("train", "silence", "test") if split in counts

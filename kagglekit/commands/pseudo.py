@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kagglekit.commands import names
 
 if TYPE_CHECKING:
-    from kagglekit.pseudo import Teaching
+    from kagglekit.distillation.pseudo_labels import Teaching
 
 EXAMPLE = """example:
   $ kagglekit pseudo --teachers all --model tcresnet --seeds 3
@@ -48,29 +48,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit import console, pseudo
     from kagglekit.commands import next_command, one_label_only, open_workspace, show_score
     from kagglekit.data.prepare import prepare
+    from kagglekit.distillation import pseudo_labels as pseudo
+    from kagglekit.distillation.compare import gains
     from kagglekit.ensemble.build import load
     from kagglekit.models import info
-    from kagglekit.students import gains
-    from kagglekit.training.runs import best_runs
+    from kagglekit.runs.store import best_runs
+    from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
     one_label_only(config, "pseudo")
     info(args.model)
-    prepared = prepare(config, workspace)
-    runs = sorted(best_runs(config, workspace, prepared, args.teachers), key=lambda run: (run.model, run.id))
+    prepared = prepare(workspace)
+    runs = sorted(best_runs(prepared, args.teachers), key=lambda run: (run.model, run.id))
     rule = pseudo.Rule(_agree(args, len(runs)), *_shares(args))
-    library = load(config, prepared, runs)
-    made = pseudo.make(config, workspace, prepared, runs, library, rule)
+    library = load(prepared, runs)
+    made = pseudo.make(prepared, runs, library, rule)
     lines: list[object] = _audit_lines(made)
     data: dict[str, Any] = {"teaching": made.key, "audit": made.audit._asdict(), "counts": made.counts}
     if args.no_train:
         lines.append(next_command(args, f"train --model {args.model} --set train.teaching={made.key}"))
         return console.result(data, lines)
     console.show(lines)
-    found = gains(config, workspace, prepared, args.model, made.key, args.seeds)
+    found = gains(prepared, args.model, made.key, args.seeds)
     last = found.taught[-1]
     lines = [
         f"{args.model} with pseudo-labels, {last.model}/{last.id}:",

@@ -31,14 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.commands import command_line, open_workspace
     from kagglekit.data.prepare import prepare
     from kagglekit.report import build, source
+    from kagglekit.terminal import console
 
-    config, workspace = open_workspace(args)
-    prepared = prepare(config, workspace)
-    found = source.read(config, workspace, prepared, command_line(args))
+    _config, workspace = open_workspace(args)
+    prepared = prepare(workspace)
+    found = source.read(prepared, command_line(args))
     if args.svg or args.png:
         return _draw(found, args.svg, args.png)
     html = build.render(found, served=args.serve)
@@ -64,10 +64,10 @@ def _draw(found: Source, svg_folder: str | None, png_folder: str | None) -> None
     """
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.charts import png, svg
     from kagglekit.errors import MissingError
     from kagglekit.report.pictures import pictures
+    from kagglekit.terminal import console
 
     written = []
     for name, picture in pictures(found):
@@ -85,8 +85,8 @@ def _draw(found: Source, svg_folder: str | None, png_folder: str | None) -> None
 
 def _serve(html: str, found: Source, port: int) -> None:
     """Serve until Ctrl-C."""
-    from kagglekit import console
     from kagglekit.report.serve import make_server
+    from kagglekit.terminal import console
 
     server = make_server(html, found, port)
     address = f"http://127.0.0.1:{server.server_port}/"

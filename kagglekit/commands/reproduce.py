@@ -13,7 +13,7 @@ from kagglekit.commands import duration, names
 
 if TYPE_CHECKING:
     from kagglekit.recipes import Recipe
-    from kagglekit.training.runs import Run
+    from kagglekit.runs.store import Run
 
 EXAMPLE = """example:
   $ kagglekit reproduce --recipes gru,ast_12 --time-limit 40m
@@ -39,21 +39,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import time
 
-    from kagglekit import console, recipes
+    from kagglekit import recipes
     from kagglekit.commands import open_workspace, table
     from kagglekit.data.prepare import prepare
     from kagglekit.errors import ConfigError
+    from kagglekit.terminal import console
 
     if args.epochs is not None and args.epochs < 1:
         raise ConfigError(f"--epochs {args.epochs}: needed is at least 1", hint="for example --epochs 3")
     deadline = time.monotonic() + args.time_limit if args.time_limit else None
-    config, workspace = open_workspace(args)
+    _config, workspace = open_workspace(args)
     shipped = [recipes.load(name) for name in recipes.names()]
     if not args.recipes:
         chosen = [recipe for recipe in shipped if recipe.report]
     else:
         chosen = shipped if args.recipes == ["all"] else [recipes.load(name) for name in args.recipes]
-    prepare(config, workspace)  # a failure here is not one recipe's
+    prepare(workspace)  # a failure here is not one recipe's
     rows = []
     for number, recipe in enumerate(chosen, start=1):
         console.note(f"{number}/{len(chosen)} {recipe.name}: {recipe.about}")
@@ -75,10 +76,10 @@ def reproduce(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     from kagglekit import recipes
     from kagglekit.data.prepare import prepare
     from kagglekit.errors import KagglekitError
-    from kagglekit.ledger import Ledger, host_name
+    from kagglekit.files.workspace import Workspace
+    from kagglekit.runs.train import train_run
+    from kagglekit.submission.ledger import Ledger, host_name
     from kagglekit.training.plan import resolve, with_epochs
-    from kagglekit.training.run import train_run
-    from kagglekit.workspace import Workspace
 
     try:
         config = recipes.configure(Path(args.config) if args.config else None, recipe, args.set)
@@ -86,7 +87,7 @@ def reproduce(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
         if args.epochs is not None:
             plan = with_epochs(plan, args.epochs)
         workspace = Workspace(config)
-        run = train_run(config, workspace, prepare(config, workspace), plan, source=recipe.source)
+        run = train_run(prepare(workspace), plan, source=recipe.source)
     except (KagglekitError, RuntimeError) as error:  # RuntimeError is what torch raises
         return row_of(recipe, error=next(iter(str(error).splitlines()), type(error).__name__))
     entries = Ledger(workspace.ledger_path).entries()

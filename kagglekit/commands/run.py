@@ -32,18 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit import console
     from kagglekit.commands import open_workspace, show_score
     from kagglekit.commands import submit as submit_command
     from kagglekit.commands.train import describe_run
-    from kagglekit.fetch import fetch
     from kagglekit.hosts import open_host
+    from kagglekit.hosts.fetch import fetch
     from kagglekit.pipeline import Clock, train_models
+    from kagglekit.terminal import console
 
     clock = Clock(args.time_limit)
     config, workspace = open_workspace(args)
-    fetch(config, workspace, open_host(config, workspace.root), reread=False)
-    runs = train_models(config, workspace, args.models, clock, trials=args.trials)
+    fetch(workspace, open_host(config, workspace.root), reread=False)
+    runs = train_models(workspace, args.models, clock, trials=args.trials)
     lines: list[object] = []
     for trained in runs:
         lines += [describe_run(trained), *show_score(trained.score)]

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kagglekit.config import Config
-    from kagglekit.ensemble.made import Ensemble
-    from kagglekit.ledger import Entry
-    from kagglekit.submit import Written
-    from kagglekit.workspace import Workspace
+    from kagglekit.ensemble.blend import Ensemble
+    from kagglekit.files.workspace import Workspace
+    from kagglekit.submission.ledger import Entry
+    from kagglekit.submission.write import Written
 
 MOVES = 6  # kinds of change that are named
 EXAMPLE = """example:
@@ -55,18 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.commands import next_command, open_workspace
-    from kagglekit.submit import take, write
+    from kagglekit.submission.write import take, write
+    from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
     _check_options(args)
-    made = None if args.file else _blend(args, config, workspace)
+    made = None if args.file else _blend(args, workspace)
     if args.dry_run and made:
-        return _rehearse(args, config, workspace, made)
-    written = write(config, workspace, made) if made else take(config, workspace, Path(args.file or ""))
+        return _rehearse(args, workspace, made)
+    written = write(workspace, made) if made else take(workspace, Path(args.file or ""))
     what = ["--file", shlex.quote(args.file)] if args.file else _same_again(args, made)
-    outlook = _outlook(args, config, workspace, made, written.frame)
+    outlook = _outlook(args, workspace, made, written.frame)
     console.show([*_described(written.frame, written.warnings, made, config, written), *outlook.lines])
     entry = written.entry
     lines: list[object] = []
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         if args.keep_sent and entry.status in ("PENDING", "COMPLETE"):
             lines.append(f"sent before as {entry.ref}: {_scores(entry)}")
         else:
-            entry = _upload(args, written, config, workspace)
+            entry = _upload(args, written, workspace)
             lines.append(f"sent as {entry.ref}: {_scores(entry)}")
     lines.append(next_command(args, "leaderboard" if args.upload else f"submit {' '.join(what)} --upload"))
     data = {"csv": written.path, "rows": len(written.frame), "cv": entry.cv_score, **_facts(made)}
@@ -105,26 +105,26 @@ def _check_options(args: argparse.Namespace) -> None:
         raise ConfigError("--dry-run sends nothing", hint="leave --dry-run or --upload out")
 
 
-def _blend(args: argparse.Namespace, config: Config, workspace: Workspace) -> Ensemble:
+def _blend(args: argparse.Namespace, workspace: Workspace) -> Ensemble:
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import best, build
-    from kagglekit.training.runs import best_runs
+    from kagglekit.runs.store import best_runs
 
-    prepared = prepare(config, workspace)
+    prepared = prepare(workspace)
     if args.best:
-        return best(config, workspace, prepared, best_runs(config, workspace, prepared, ["runs"]))
-    runs = best_runs(config, workspace, prepared, args.ensemble)
-    return build(config, workspace, prepared, runs, args.method, args.decision)
+        return best(prepared, best_runs(prepared, ["runs"]))
+    runs = best_runs(prepared, args.ensemble)
+    return build(prepared, runs, args.method, args.decision)
 
 
-def _rehearse(args: argparse.Namespace, config: Config, workspace: Workspace, made: Ensemble) -> None:
+def _rehearse(args: argparse.Namespace, workspace: Workspace, made: Ensemble) -> None:
     """Show all that --upload would show before it asks."""
-    from kagglekit import console
     from kagglekit.commands import next_command
-    from kagglekit.submit import draft
+    from kagglekit.submission.write import draft
+    from kagglekit.terminal import console
 
-    frame, warnings = draft(config, workspace, made)
-    outlook = _outlook(args, config, workspace, made, frame)
+    frame, warnings = draft(workspace, made)
+    outlook = _outlook(args, workspace, made, frame)
     console.result(
         {
             "csv": None,
@@ -135,7 +135,7 @@ def _rehearse(args: argparse.Namespace, config: Config, workspace: Workspace, ma
             "warnings": warnings,
         },
         [
-            *_described(frame, warnings, made, config, None),
+            *_described(frame, warnings, made, workspace.config, None),
             *outlook.lines,
             "nothing was written (--dry-run)",
             next_command(args, f"submit {' '.join(_same_again(args, made))} --upload"),
@@ -168,7 +168,7 @@ def _described(
     """What is about to be sent, and how good it may be."""
     from kagglekit.commands import show_score
     from kagglekit.commands.ensemble import members_table
-    from kagglekit.submission import class_balance
+    from kagglekit.submission.shapes import class_balance
 
     lines: list[object] = []
     if made is not None:
@@ -192,18 +192,20 @@ class _Outlook(NamedTuple):
 
 
 def _outlook(
-    args: argparse.Namespace, config: Config, workspace: Workspace, made: Ensemble | None, frame: pl.DataFrame
+    args: argparse.Namespace, workspace: Workspace, made: Ensemble | None, frame: pl.DataFrame
 ) -> _Outlook:
     """What changed since the last submission, and the score to come; the host is asked only where it would
     be asked anyway, or for a rehearsal."""
-    from kagglekit import console, outlook
     from kagglekit.errors import KagglekitError
     from kagglekit.hosts import open_host
-    from kagglekit.ledger import Ledger, host_name
+    from kagglekit.scoring.forecast import expected
+    from kagglekit.submission.ledger import Ledger, host_name
+    from kagglekit.submission.preview import change, standing
+    from kagglekit.terminal import console
 
     out = _Outlook([], {})
     ledger = Ledger(workspace.ledger_path)
-    changed = outlook.change(frame, ledger, host_name(config), workspace.submissions)
+    changed = change(frame, ledger, host_name(workspace.config), workspace.submissions)
     if changed is not None:
         moves = ", ".join(f"{before} to {after} {count:,}" for before, after, count in changed.moves[:MOVES])
         more = ", ..." * (len(changed.moves) > MOVES)
@@ -213,12 +215,12 @@ def _outlook(
         out.data["change"] = changed._asdict()
     if made is None:
         return out
-    hope = outlook.expected(made.score, len(frame))
+    hope = expected(made.score, len(frame))
     out.data["expected"] = hope._asdict()
     text = f"  expected public score {hope.score:.4f} (95 % {hope.low:.4f} to {hope.high:.4f})"
     if args.upload or args.dry_run:
         try:
-            place = outlook.standing(open_host(config, workspace.root), hope)
+            place = standing(open_host(workspace.config, workspace.root), hope)
         except KagglekitError as error:  # no ranks: the rest counts for more
             console.note(f"no ranks: {error}")
             place = None
@@ -240,17 +242,17 @@ def _scores(entry: Entry) -> str:
     return f"public {public}, private {private}{cv}"
 
 
-def _upload(args: argparse.Namespace, written: Written, config: Config, workspace: Workspace) -> Entry:
+def _upload(args: argparse.Namespace, written: Written, workspace: Workspace) -> Entry:
     """Send, if that was not begun before, and wait for the score."""
-    from kagglekit import console
-    from kagglekit.sending import Wishes, send
+    from kagglekit.submission.send import Wishes, send
+    from kagglekit.terminal import console
 
     def agree(said: Sequence[str]) -> bool:
         console.show([f"  {line}" for line in said])
         return args.yes or _agreed()
 
     wishes = Wishes(agree=agree, force=args.force, wait=not args.no_wait, message=args.message)
-    return send(written, config, workspace, wishes)
+    return send(written, workspace, wishes)
 
 
 def _agreed() -> bool:

@@ -63,11 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import json
 
-    from kagglekit import console
     from kagglekit.commands import next_command, show_score
     from kagglekit.data.prepare import prepare
-    from kagglekit.training.run import train_run
-    from kagglekit.workspace import Workspace
+    from kagglekit.files.workspace import Workspace
+    from kagglekit.runs.train import train_run
+    from kagglekit.terminal import console
 
     if args.recipes or "list" in args.recipe:
         return list_recipes()
@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> None:
     results, lines, trained = [], [], []
     for job in with_seeds(jobs(args, overrides), args.seeds):
         workspace = Workspace(job.config)
-        prepared = prepare(job.config, workspace)
-        run = train_run(job.config, workspace, prepared, job.plan, source=job.source)
+        prepared = prepare(workspace)
+        run = train_run(prepared, job.plan, source=job.source)
         results.append({**run.metrics, "folder": run.folder})
         lines += [describe_run(run), *show_score(run.score)]
         if job.last and args.seeds > 1:
@@ -98,14 +98,15 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> list[Job]:
     """
     from pathlib import Path
 
-    from kagglekit import config_file, recipes
+    from kagglekit import recipes
+    from kagglekit.config.load import load_config
     from kagglekit.data.prepare import prepare
     from kagglekit.errors import ConfigError
+    from kagglekit.files.workspace import Workspace
     from kagglekit.training.plan import resolve
-    from kagglekit.workspace import Workspace
 
     path = Path(args.config) if args.config else None
-    config = config_file.load(path, overrides)
+    config = load_config(path, overrides)
     made = [Job(config, resolve(config, model), "recipe") for model in args.model]
     for recipe in map(recipes.load, args.recipe):
         own = recipes.configure(path, recipe, overrides)
@@ -117,8 +118,9 @@ def jobs(args: argparse.Namespace, overrides: list[str]) -> list[Job]:
     from kagglekit.search.study import best_plan
 
     workspace = Workspace(config)
-    prepared = prepare(config, workspace)
-    return [Job(*best_plan(config, workspace, prepared, job.plan.model)) for job in made]
+    prepared = prepare(workspace)
+    found = [best_plan(prepared, job.plan.model) for job in made]
+    return [Job(own.config, plan, source) for own, plan, source in found]
 
 
 def with_seeds(made: list[Job], seeds: int) -> list[Job]:
@@ -153,8 +155,9 @@ def over_seeds(model: str, scores: list[float]) -> str:
 
 def list_recipes() -> None:
     """Show the shipped recipes."""
-    from kagglekit import console, recipes
+    from kagglekit import recipes
     from kagglekit.commands import table
+    from kagglekit.terminal import console
 
     found = [recipes.load(name) for name in recipes.names()]
     rows = [[recipe.name, recipe.model, recipe.about, recipe.report] for recipe in found]
@@ -164,7 +167,7 @@ def list_recipes() -> None:
 
 def describe_run(run: object) -> str:
     """What a run cost."""
-    from kagglekit.training.runs import Run
+    from kagglekit.runs.store import Run
 
     assert isinstance(run, Run)
     m = run.metrics

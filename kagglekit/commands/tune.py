@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 from kagglekit.commands import duration, names
 
 if TYPE_CHECKING:
-    from kagglekit.config import Config
     from kagglekit.data.prepare import Prepared
     from kagglekit.search.study import Outcome
-    from kagglekit.workspace import Workspace
 
 EXAMPLE = """example:
   $ kagglekit tune --model convs2s --trials 20
@@ -77,15 +75,15 @@ def run(args: argparse.Namespace) -> None:
     config, workspace = open_workspace(args)
     for model in args.model:
         resolve(config, model)  # a wrong name fails before work begins
-    prepared = prepare(config, workspace)
+    prepared = prepare(workspace)
     if args.best:
-        _show_best(config, workspace, prepared, args.model)
+        _show_best(prepared, args.model)
     elif args.plots:
-        _show_plots(config, workspace, prepared, args.model, args.plots)
+        _show_plots(prepared, args.model, args.plots)
     elif args.dashboard:
-        _serve(config, workspace, prepared, args.model)
+        _serve(prepared, args.model)
     else:
-        _search(args, config, workspace, prepared, deadline)
+        _search(args, prepared, deadline)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -108,25 +106,21 @@ def _check(args: argparse.Namespace) -> None:
 
 def _search(
     args: argparse.Namespace,
-    config: Config,
-    workspace: Workspace,
     prepared: Prepared,
     deadline: float | None,
 ) -> None:
-    from kagglekit import console
     from kagglekit.commands import next_command, show_score
     from kagglekit.commands.train import describe_run
     from kagglekit.errors import MissingError
+    from kagglekit.runs.train import train_run
     from kagglekit.search.study import best_plan
     from kagglekit.search.tune import STAGNATION, tune
-    from kagglekit.training.run import train_run
+    from kagglekit.terminal import console
 
     stagnation = STAGNATION if args.until_stagnation == 0 else args.until_stagnation
     results, lines = [], []
     for model in args.model:
         found = tune(
-            config,
-            workspace,
             prepared,
             model,
             trials=args.trials,
@@ -150,8 +144,8 @@ def _search(
         }
         result = {"model": model, "study": found.name, **counts, "best": found.best, "cv": found.value}
         if not args.no_train:
-            own, plan, source = best_plan(config, workspace, prepared, model)
-            trained = train_run(own, workspace, prepared, plan, source=source)
+            own, plan, source = best_plan(prepared, model)
+            trained = train_run(own, plan, source=source)
             result["run"] = trained.metrics
             lines += [describe_run(trained), *show_score(trained.score)]
         results.append(result | {"params": found.params, "front": found.front})
@@ -178,28 +172,26 @@ def describe(model: str, found: Outcome) -> list[object]:
     return lines
 
 
-def _show_best(config: Config, workspace: Workspace, prepared: Prepared, chosen: list[str]) -> None:
-    from kagglekit import console
-    from kagglekit.search.keep import to_keep
+def _show_best(prepared: Prepared, chosen: list[str]) -> None:
+    from kagglekit.search.best import to_keep
+    from kagglekit.terminal import console
 
-    kept = [to_keep(config, workspace, prepared, model) for model in chosen]
+    kept = [to_keep(prepared, model) for model in chosen]
     console.result({"best": [found for found, _ in kept]}, [text for _, text in kept])
 
 
-def _show_plots(
-    config: Config, workspace: Workspace, prepared: Prepared, chosen: list[str], file: str
-) -> None:
+def _show_plots(prepared: Prepared, chosen: list[str], file: str) -> None:
     from pathlib import Path
 
-    from kagglekit import console
     from kagglekit.search.plots import write_plots
+    from kagglekit.terminal import console
 
     path = Path(file)
-    shown = write_plots(config, workspace, prepared, chosen, path)
+    shown = write_plots(prepared, chosen, path)
     console.result({"file": path, "plots": shown}, [f"{path}: {len(shown)} plots; open it in a browser"])
 
 
-def _serve(config: Config, workspace: Workspace, prepared: Prepared, chosen: list[str]) -> None:
+def _serve(prepared: Prepared, chosen: list[str]) -> None:
     from kagglekit.search.plots import serve_dashboard
 
-    serve_dashboard(config, workspace, prepared, chosen[0])
+    serve_dashboard(prepared, chosen[0])

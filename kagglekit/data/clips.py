@@ -1,7 +1,7 @@
 """The clips table: one row a clip, with label, part and folds. Everything later is a view of it.
 
 Columns: clip_id · split (train, silence, test) · row (in its split's store) · word · label · part
-(keyword, silence, heard, never_heard) · speaker · fold (that validates it; -1: left out) ·
+(keyword, silence, seen, unseen) · speaker · fold (that validates it; -1: left out) ·
 heldout_fold (that never hears its word; -1: none) · official (validation, testing, train, or null
 where the data set has no lists) · samples · rms · peak · sha1 · problem; and windows, the rows that a clip
 has in the store from `row` on, where audio.longer makes it several.
@@ -18,39 +18,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit import console
 from kagglekit.config import Config
 from kagglekit.data.folds import grouped_folds, word_folds
 from kagglekit.errors import ConfigError, close_match
+from kagglekit.scoring.task import Task
+from kagglekit.terminal import console
 
-VERSION = 1  # part of the key: raise it when folds or parts change
-PARTS = ("keyword", "silence", "heard", "never_heard")
+VERSION = 2  # part of the key: raise it when folds or parts change
 COLUMNS = (
     *("clip_id", "split", "row", "word", "label", "part", "speaker", "fold", "heldout_fold", "official"),
     *("samples", "rms", "peak", "sha1", "problem"),
 )
 WINDOWS = "windows"
-
-
-def label_of(word: str | None, config: Config) -> str | None:
-    """The class of a spoken word; None where it has none (no filler class, or nobody knows the word).
-
-    Of a cell with several labels, the classes among them; where there is none, "": a clip unlike all of them.
-    """
-    if word is None:  # the label table lacks the clip, and it may well be a keyword
-        return None
-    if config.separator is not None:
-        said = {name.strip() for name in word.split(config.separator)}
-        return config.separator.join(name for name in config.labels.targets if name in said)
-    return word if word in config.labels.targets else config.labels.filler
-
-
-def truth_of(labels: pl.Series, config: Config) -> NDArray[np.bool_]:
-    """Which classes each clip is of: (clips, classes)."""
-    if config.separator is None:
-        return np.stack([(labels == name).to_numpy() for name in config.labels.classes], axis=1)
-    split = labels.str.split(config.separator)
-    return np.stack([split.list.contains(name).to_numpy() for name in config.labels.classes], axis=1)
 
 
 def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str] | None) -> pl.DataFrame:
@@ -65,7 +44,8 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
         ConfigError: a target word has no clip, or folds are impossible.
     """
     words = facts["word"].to_list()
-    labels = [label_of(word, config) for word in words]
+    task = Task.of(config)
+    labels = [task.label_of(word) for word in words]
     used = np.array(
         [
             label is not None and problem not in config.data.leave_out
@@ -123,8 +103,8 @@ def _official(clip_ids: list[str], lists: Mapping[str, str] | None) -> pl.Series
 
 def _with_part(table: pl.DataFrame, config: Config) -> pl.DataFrame:
     spoken = pl.when(pl.col("label") != pl.lit(config.labels.filler or "")).then(pl.lit("keyword"))
-    heard = pl.when(pl.col("fold") == pl.col("heldout_fold")).then(pl.lit("never_heard"))
-    return table.with_columns(part=spoken.otherwise(heard.otherwise(pl.lit("heard"))))
+    heard = pl.when(pl.col("fold") == pl.col("heldout_fold")).then(pl.lit("unseen"))
+    return table.with_columns(part=spoken.otherwise(heard.otherwise(pl.lit("seen"))))
 
 
 def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int]) -> pl.DataFrame:

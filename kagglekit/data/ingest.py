@@ -15,12 +15,13 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from kagglekit import archive, console
 from kagglekit.config import Audio, Data, LabelTable
 from kagglekit.data import wav
 from kagglekit.data.store import StoreWriter
 from kagglekit.errors import ArchiveError, ConfigError, MissingError, close_match
-from kagglekit.workspace import building
+from kagglekit.files import archive
+from kagglekit.files.atomic import building
+from kagglekit.terminal import console
 
 VERSION = 1  # part of the caller's key: raise it when the output changes
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit import tables
 from kagglekit.config import Config
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
 from kagglekit.data.store import Store, open_recordings, open_store
-from kagglekit.fetch import fingerprint, raw_archive
-from kagglekit.workspace import Workspace, building, key_of, locked, write_json
+from kagglekit.files import tables
+from kagglekit.files.atomic import building, write_json
+from kagglekit.files.keys import key_of
+from kagglekit.files.locks import locked
+from kagglekit.files.raw import fingerprint, raw_archive
+from kagglekit.files.workspace import Workspace
+from kagglekit.scoring.task import Task
 
 SPLITS = ("train", "silence", "test")
 
@@ -25,6 +29,8 @@ SPLITS = ("train", "silence", "test")
 class Prepared:
     """What every later stage starts from."""
 
+    workspace: Workspace
+    """Where it lies; it knows the config."""
     clips: pl.DataFrame
     """The clips table (kagglekit.data.clips)."""
     key: str
@@ -38,62 +44,79 @@ class Prepared:
     problems: dict[str, dict[str, int]]
     """Clips by problem, by split."""
 
+    @property
+    def config(self) -> Config:
+        """All of competition.yaml."""
+        return self.workspace.config
+
+    @property
+    def task(self) -> Task:
+        """What the competition asks."""
+        return Task.of(self.config)
+
+    def with_config(self, config: Config) -> Prepared:
+        """The same clips under other settings of training, search or ensemble."""
+        return replace(self, workspace=Workspace(config))
+
     def store(self, split: str) -> Store:
         """The decoded clips of one split."""
         return open_store(self.folders[split] / ingest.STORE)
 
-    def noise(self, config: Config) -> dict[str, NDArray[np.int16]]:
+    def noise(self) -> dict[str, NDArray[np.int16]]:
         """Pieces of noise by name; nothing where there is no silence class."""
         if not self.noise_fold:
             return {}
-        return _pieces(self.folders["train"], config)
+        return _pieces(self.folders["train"], self.config)
 
 
-def prepare(config: Config, workspace: Workspace) -> Prepared:
+def prepare(workspace: Workspace) -> Prepared:
     """Make, or find, the audio stores and the clips table.
 
     Raises:
         MissingError: the archives have not been fetched.
         ArchiveError, AudioError, ConfigError: they cannot be what competition.yaml says.
     """
-    keys = _keys(config, workspace)
+    keys = _keys(workspace)
     folders = {split: workspace.audio / f"{split}-{key}" for split, key in keys.items() if split != "clips"}
     jobs = [
         ingest.Job(
-            raw_archive(config, workspace, config.data.train_archive),
+            raw_archive(workspace, workspace.config.data.train_archive),
             folders["train"],
             "train",
             keys["train"],
         ),
         ingest.Job(
-            raw_archive(config, workspace, config.data.test_archive), folders["test"], "test", keys["test"]
+            raw_archive(workspace, workspace.config.data.test_archive), folders["test"], "test", keys["test"]
         ),
     ]
-    train, test = ingest.ingest_all(jobs, config.data, config.audio)
-    noise_fold = _make_silence(config, folders, keys, train.clips) if "silence" in keys else {}
-    clips = _clips(config, workspace, folders, keys["clips"], noise_fold)
+    train, test = ingest.ingest_all(jobs, workspace.config.data, workspace.config.audio)
+    noise_fold = _make_silence(workspace.config, folders, keys, train.clips) if "silence" in keys else {}
+    clips = _clips(workspace, folders, keys["clips"], noise_fold)
     problems = {"train": train.problems, "test": test.problems}
-    return Prepared(clips, keys.pop("clips"), folders, keys, noise_fold, problems)
+    return Prepared(workspace, clips, keys.pop("clips"), folders, keys, noise_fold, problems)
 
 
-def _keys(config: Config, workspace: Workspace) -> dict[str, str]:
+def _keys(workspace: Workspace) -> dict[str, str]:
     """One for each split and one for the table."""
-    settings = config.data.model_dump(
+    settings = workspace.config.data.model_dump(
         exclude={"train_archive", "test_archive", "sample_submission", "leave_out", "leave_out_clips"}
     )
     keys = {}
-    for split, name in (("train", config.data.train_archive), ("test", config.data.test_archive)):
-        archive = fingerprint(raw_archive(config, workspace, name))
-        keys[split] = key_of(split, ingest.VERSION, settings, config.audio.model_dump(), archive)
-    folds = (config.validation.folds, config.validation.seed)
-    if config.labels.silence is not None:
+    for split, name in (
+        ("train", workspace.config.data.train_archive),
+        ("test", workspace.config.data.test_archive),
+    ):
+        archive = fingerprint(raw_archive(workspace, name))
+        keys[split] = key_of(split, ingest.VERSION, settings, workspace.config.audio.model_dump(), archive)
+    folds = (workspace.config.validation.folds, workspace.config.validation.seed)
+    if workspace.config.labels.silence is not None:
         keys["silence"] = key_of(
-            "silence", silence.VERSION, keys["train"], folds, config.labels.silence_share
+            "silence", silence.VERSION, keys["train"], folds, workspace.config.labels.silence_share
         )
-    labels = config.labels.model_dump(exclude={"keep_fillers"})
-    left_out: list[object] = [config.data.leave_out]
-    if config.data.leave_out_clips is not None:
-        left_out.append(sorted(clip_table.listed_clips(config.data.leave_out_clips)))
+    labels = workspace.config.labels.model_dump(exclude={"keep_fillers"})
+    left_out: list[object] = [workspace.config.data.leave_out]
+    if workspace.config.data.leave_out_clips is not None:
+        left_out.append(sorted(clip_table.listed_clips(workspace.config.data.leave_out_clips)))
     keys["clips"] = key_of("clips", clip_table.VERSION, keys, folds, labels, *left_out)
     return keys
 
@@ -119,7 +142,7 @@ def _make_silence(
 
 
 def _clips(
-    config: Config, workspace: Workspace, folders: dict[str, Path], key: str, noise_fold: dict[str, int]
+    workspace: Workspace, folders: dict[str, Path], key: str, noise_fold: dict[str, int]
 ) -> pl.DataFrame:
     """The table, made again where it has another key."""
     path, marker = workspace.clips_path, workspace.clips_path.with_suffix(".json")
@@ -136,14 +159,16 @@ def _clips(
                 )
                 for split, folder in folders.items()
             }
-            parts = [clip_table.train_table(config, facts["train"], _official_lists(folders["train"]))]
+            parts = [
+                clip_table.train_table(workspace.config, facts["train"], _official_lists(folders["train"]))
+            ]
             if "silence" in facts:
-                parts.append(clip_table.silence_table(config, facts["silence"], noise_fold))
+                parts.append(clip_table.silence_table(workspace.config, facts["silence"], noise_fold))
             parts.append(clip_table.test_table(facts["test"]))
             marker.unlink(missing_ok=True)
             table = pl.concat(parts, how="vertical_relaxed")
-            if config.data.leave_out_clips is not None:
-                table = clip_table.without(table, config.data.leave_out_clips)
+            if workspace.config.data.leave_out_clips is not None:
+                table = clip_table.without(table, workspace.config.data.leave_out_clips)
             tables.write(table, path)
             write_json(marker, {"key": key, "folders": {k: str(v) for k, v in folders.items()}})
         return tables.read(path, again)

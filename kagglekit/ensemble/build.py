@@ -9,33 +9,32 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit.calibration import Answers
 from kagglekit.config import AUTO, Config
-from kagglekit.data.clips import PARTS
 from kagglekit.data.prepare import Prepared
-from kagglekit.ensemble import methods, ranks, unknown
+from kagglekit.ensemble import decisions, methods, multilabel
+from kagglekit.ensemble.blend import Ensemble, found, identity, keep, read_members, record_of
 from kagglekit.ensemble.blends import Blend, Floats, log_of, softmax_of
-from kagglekit.ensemble.lab import Table, compare_decisions, compare_methods
-from kagglekit.ensemble.made import Ensemble, found, identity, keep, read_members, record_of
+from kagglekit.ensemble.decisions import Decision, measure_signs
 from kagglekit.ensemble.methods import METHODS, Oof
-from kagglekit.ensemble.unknown import Decision, measure_signs
-from kagglekit.training.runs import Run, fold_logits
-from kagglekit.validation import clip_weights, score
-from kagglekit.workspace import Workspace
+from kagglekit.ensemble.nested_cv import Table, compare_decisions, compare_methods
+from kagglekit.runs.store import Run, fold_logits
+from kagglekit.scoring.calibration import Answers
+from kagglekit.scoring.cv import clip_weights, score
+from kagglekit.scoring.task import PARTS
 
 
-def best(config: Config, workspace: Workspace, prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
+def best(prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
     """The best by nested CV: of every run blended, of each model's best run blended, and of any single run.
 
     Arguments and errors as those of `build`.
     """
     best_of = {run.model: run for run in sorted(runs, key=lambda run: run.score.oof)}
     sets = [list(best_of.values()), list(runs)] if len(best_of) < len(runs) else [list(runs)]
-    built = [build(config, workspace, prepared, chosen, AUTO, AUTO) for chosen in sets]
+    built = [build(prepared, chosen, AUTO, AUTO) for chosen in sets]
     top = max(built, key=lambda one: one.score.oof)  # of equals the one of fewer runs
     single = max(runs, key=lambda run: run.score.oof)
     if len(runs) > 1 and single.score.oof > top.score.oof:
-        return build(config, workspace, prepared, [single], AUTO, AUTO)
+        return build(prepared, [single], AUTO, AUTO)
     return top
 
 
@@ -57,8 +56,6 @@ class Library(NamedTuple):
 
 
 def build(
-    config: Config,
-    workspace: Workspace,
     prepared: Prepared,
     runs: Sequence[Run],
     method: str | None = None,
@@ -76,30 +73,36 @@ def build(
         KagglekitError: runs with other clips, folds or classes, or with logits that are not finite.
     """
     runs = sorted(runs, key=lambda run: (run.model, run.id))
-    key = identity(config, prepared, runs, method, decision)
-    if (made := found(workspace, runs, key)) is not None:
+    key = identity(prepared, runs, method, decision)
+    if (made := found(prepared.workspace, runs, key)) is not None:
         return made
-    if config.separator is not None:
-        return ranks.build(config, workspace, prepared, runs, method, decision, key)
-    library = load(config, prepared, runs)
-    judged = judge(config, library, method, decision)
+    if prepared.config.separator is not None:
+        return multilabel.build(prepared, runs, method, decision, key)
+    library = load(prepared, runs)
+    judged = judge(prepared.config, library, method, decision)
     chosen = (judged[0].chosen, judged[1].chosen)
-    blend, decide = fit(config, library, *chosen)
+    blend, decide = fit(prepared.config, library, *chosen)
     tested = len(library.test_clips)
     share = np.full(tested, 1 / tested)
     folds = []
-    for number in range(config.validation.folds):
+    for number in range(prepared.config.validation.folds):
         logits = np.stack([fold_logits(run.folder, number) for run in runs])
         folds.append(decide(blend(softmax_of(logits)), measure_signs(logits), share))
     limits = [most for run in runs if (most := run.metrics.get("shift_limit")) is not None]
     oof, weight = library.oof, library.oof.weight / library.oof.weight.sum()
     blended = log_of(decide(blend(oof.probs), library.signs, weight))
     honest, limit = log_of(judged[1].of(chosen[1]).honest), min(limits, default=None)
-    result = score(honest, library.clips, config, folds, limit, fitted=blended)
+    result = score(honest, library.clips, prepared.config, folds, limit, fitted=blended)
     by_part = tuple(_by_part(table, library) for table in judged)
     record = record_of(key, runs, blend, judged, by_part, chosen, result)
     name, folder, test = keep(
-        workspace, runs, library.clips, library.test_clips, blended, log_of(np.mean(folds, axis=0)), record
+        prepared.workspace,
+        runs,
+        library.clips,
+        library.test_clips,
+        blended,
+        log_of(np.mean(folds, axis=0)),
+        record,
     )
     weights = tuple(float(w) for w in blend.weights)
     return Ensemble(
@@ -107,16 +110,18 @@ def build(
     )
 
 
-def load(config: Config, prepared: Prepared, runs: Sequence[Run]) -> Library:
+def load(prepared: Prepared, runs: Sequence[Run]) -> Library:
     """Read the OOF predictions of runs, in the order given.
 
     Raises:
         KagglekitError: as `build`.
     """
-    members = read_members(config, prepared, runs)
+    members = read_members(prepared, runs)
     logits, clips = members.logits, members.clips
-    target = _class_index(clips["label"].to_list(), config)
-    predicted = Oof(softmax_of(logits), target, clip_weights(clips, config), clips["fold"].to_numpy())
+    target = _class_index(clips["label"].to_list(), prepared.config)
+    predicted = Oof(
+        softmax_of(logits), target, clip_weights(clips, prepared.config), clips["fold"].to_numpy()
+    )
     return Library(predicted, measure_signs(logits), clips, members.test_clips)
 
 
@@ -127,13 +132,13 @@ def judge(config: Config, library: Library, method: str | None, decision: str | 
     if len(library.oof.probs) == 1:
         method = methods.PLAIN  # there is nothing to blend
     if config.labels.filler is None:
-        decision = unknown.PLAIN
+        decision = decisions.PLAIN
     filler = len(config.labels.classes) - 1
     names = tuple(METHODS) if method == AUTO else (method,)
     first = compare_methods(library.oof, library.speaker, settings, names)
     why = "as there is one run" if len(library.oof.probs) == 1 else "as asked"
     first = first if method == AUTO else first._replace(chosen=method, why=why)
-    names = tuple(unknown.DECISIONS) if decision == AUTO else (decision,)
+    names = tuple(decisions.DECISIONS) if decision == AUTO else (decision,)
     second = compare_decisions(
         library.oof, library.signs, filler, library.speaker, settings, first.chosen, names
     )
@@ -160,7 +165,7 @@ def fit(config: Config, library: Library, method: str, decision: str) -> tuple[B
     oof = library.oof
     blend = METHODS[method].fit(oof, config.ensemble)
     answers = Answers(log_of(blend(oof.probs)), oof.target, oof.weight)
-    return blend, unknown.fit(decision, answers, library.signs, len(config.labels.classes) - 1)
+    return blend, decisions.fit(decision, answers, library.signs, len(config.labels.classes) - 1)
 
 
 def _class_index(labels: list[str], config: Config) -> NDArray[np.int64]:

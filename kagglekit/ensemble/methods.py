@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kagglekit.calibration import conditional_logit
 from kagglekit.config import Ensemble
 from kagglekit.ensemble.blends import SMALLEST, Blend, Floats, Geometric, Logit, Mean, Rank, log_of
 from kagglekit.ensemble.hillclimb import hill_climb
 from kagglekit.ensemble.selection import greedy, select
+from kagglekit.scoring.calibration import conditional_logit
 
 Ints = NDArray[np.integer[Any]]
 

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.lib import format as npy
 
-from kagglekit import console
 from kagglekit.config import Audio, Features
 from kagglekit.data.store import Store
 from kagglekit.errors import MissingError
 from kagglekit.features import logmel
-from kagglekit.workspace import building, key_of
+from kagglekit.files.atomic import building
+from kagglekit.files.keys import key_of
+from kagglekit.terminal import console
 
 CHUNK = 512  # clips read, transformed and written at a time: 8 MB of features, so memory stays flat
 FILE = "log_mel.npy"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -11,12 +12,13 @@ import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
-from kagglekit import console, models
 from kagglekit.data.store import Store
 from kagglekit.errors import ConfigError
 from kagglekit.features.cache import open_array
 from kagglekit.features.logmel import FULL_SCALE
-from kagglekit.workspace import building, key_of
+from kagglekit.files.atomic import building
+from kagglekit.files.keys import key_of
+from kagglekit.terminal import console
 
 VERSION = 1  # raise it when the same network gives other embeddings
 BATCH = 32  # clips; the activations of a base-sized network stay below 1 GB
@@ -31,24 +33,29 @@ class Embedder(Protocol):
         ...
 
 
-class Embeds(Protocol):
-    """What the module of an architecture with `tune: frozen` offers besides."""
+@dataclass(frozen=True)
+class FrozenNetwork:
+    """A frozen network, loaded only where embeddings have to be computed."""
 
-    def embedder(self, config: Any) -> torch.nn.Module:
-        """An Embedder with the pretrained weights."""
-        ...
+    model: str
+    """The architecture's name, for messages."""
+    key: Any
+    """JSON-able: changes with everything that shapes the embeddings but the audio."""
+    dtype: str
+    """float16 or float32, as the cache keeps them."""
+    load: Callable[[], torch.nn.Module]
+    """Makes the Embedder, with its pretrained weights."""
 
-    def embeds(self, config: Any) -> Any:
-        """JSON-able: changes with everything that shapes embeddings but the audio."""
-        ...
+    def on(self, device: torch.device) -> Embedder:
+        """The network on a device, ready to embed."""
+        return cast(Embedder, self.load().eval().to(device))
 
 
 def embedding_cache(
     folder: Path,
     store: Store,
     store_key: str,
-    model: str,
-    params: Mapping[str, Any],
+    network: FrozenNetwork,
     on: torch.device,
     name: str,
     computed: Iterable[np.ndarray[Any, Any]] | None = None,
@@ -59,8 +66,7 @@ def embedding_cache(
         folder: the workspace's features folder.
         store: decoded clips at 16 kHz.
         store_key: what the store was made from.
-        model: the architecture's name.
-        params: its parameters, with tune: frozen; they say which network, and which of its layers.
+        network: what embeds them.
         on: where the network runs.
         name: what the bar says is being computed.
         computed: `embeddings` of the whole store where something else computes them, a cluster for one.
@@ -72,34 +78,24 @@ def embedding_cache(
         KagglekitError: the network's weights are not to be had.
         ConfigError: a value is too large for float16.
     """
-    config: Any = models.configure(model, params)
-    key = key_of("embeddings", VERSION, store_key, _of(model).embeds(config), config.embeddings)
+    key = key_of("embeddings", VERSION, store_key, network.key, network.dtype)
     target = folder / key
     with building(target, key) as part:
         if part is not None:
-            rows = embeddings(store, model, params, on) if computed is None else computed
+            rows = embeddings(store, network, on) if computed is None else computed
             _write(part / FILE, len(store), rows, name)
     return open_array(target / FILE)
 
 
-def embed(waveform: Tensor, model: str, params: Mapping[str, Any], on: torch.device) -> Tensor:
+def embed(waveform: Tensor, network: FrozenNetwork, on: torch.device) -> Tensor:
     """Embeddings of clips that no cache has: waveform (clips, samples) in [-1, 1]."""
-    network = _network(model, models.configure(model, params), on)
-    return torch.cat([network.embed(rows.to(on)).cpu() for rows in torch.split(waveform, BATCH)])
-
-
-def _of(model: str) -> Embeds:
-    return cast(Embeds, models.load(model))
-
-
-def _network(model: str, config: Any, on: torch.device) -> Embedder:
-    return cast(Embedder, _of(model).embedder(config).eval().to(on))
+    embedder = network.on(on)
+    return torch.cat([embedder.embed(rows.to(on)).cpu() for rows in torch.split(waveform, BATCH)])
 
 
 def embeddings(
     store: Store,
-    model: str,
-    params: Mapping[str, Any],
+    network: FrozenNetwork,
     on: torch.device,
     start: int = 0,
     stop: int | None = None,
@@ -109,15 +105,14 @@ def embeddings(
     Raises:
         ConfigError: a value is too large for float16.
     """
-    config: Any = models.configure(model, params)
-    network, dtype = _network(model, config, on), getattr(torch, config.embeddings)
+    embedder, dtype = network.on(on), getattr(torch, network.dtype)
     end = len(store) if stop is None else stop
     for first in range(start, end, BATCH):
         waveform = torch.tensor(store[first : min(first + BATCH, end)]).float() / FULL_SCALE
-        rows = network.embed(waveform.to(on)).to(dtype).cpu().numpy()
+        rows = embedder.embed(waveform.to(on)).to(dtype).cpu().numpy()
         if not np.isfinite(rows).all():
             raise ConfigError(
-                f"an embedding by {model} is not a finite {config.embeddings}",
+                f"an embedding by {network.model} is not a finite {network.dtype}",
                 hint="set embeddings: float32 for this model",
             )
         yield rows

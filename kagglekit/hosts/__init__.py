@@ -6,13 +6,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kagglekit.config.names import HOSTS
 from kagglekit.hosts.base import Host
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
-
-# Imported only when chosen: one needs the kaggle package, the other polars. Each offers connect().
-HOSTS = {"kaggle": "kagglekit.hosts.kaggle", "local": "kagglekit.hosts.local"}
 
 
 def open_host(config: Config, folder: Path) -> Host:

@@ -16,9 +16,9 @@ from typing import Any
 import requests
 import urllib3
 
+from kagglekit.files.atomic import write_json
 from kagglekit.hosts.replies import DamagedError, StorageError, UnreadableError
 from kagglekit.hosts.retry import Retry, passes
-from kagglekit.workspace import write_json
 
 BACKLOG = 8  # chunks that wait for the MD5
 CHUNK_BYTES = 2**20  # at most: what has come is written at once, so that a drop or a kill loses nothing

@@ -20,8 +20,8 @@ import polars as pl
 from filelock import FileLock
 
 from kagglekit.config import Config
-from kagglekit.data.clips import label_of, truth_of
 from kagglekit.errors import HostError, KagglekitError
+from kagglekit.files.sample import read_sample
 from kagglekit.hosts.base import (
     Arrived,
     Details,
@@ -33,8 +33,8 @@ from kagglekit.hosts.base import (
     pick_file,
     target_path,
 )
-from kagglekit.metrics import METRICS
-from kagglekit.submission import columns_of, read_sample
+from kagglekit.scoring.metrics import METRICS
+from kagglekit.scoring.task import Task
 
 CHUNK_BYTES = 1024**2
 USAGES = ("Public", "Private", "Ignored")
@@ -221,7 +221,7 @@ class LocalHost:
 
     def _grade(self, data: bytes) -> tuple[str, float | None, float | None]:
         """(error, public, private) of a submission's bytes; error is empty when they are well-formed."""
-        columns, guesses = self._config.submission, columns_of(self._config)
+        columns, guesses = self._config.submission, Task.of(self._config).columns
         try:
             table = _read_csv(data)
         except pl.exceptions.PolarsError as error:
@@ -248,7 +248,7 @@ class LocalHost:
         scores = []
         for usage in ("Public", "Private"):
             rows = joined.filter(pl.col("usage") == usage)
-            truth = truth_of(rows["label"], self._config)
+            truth = Task.of(self._config).truth(rows["label"])
             scores.append(round(metric(truth, rows.select(classes).to_numpy()), 5) if len(rows) else None)
         return "", scores[0], scores[1]
 
@@ -258,7 +258,7 @@ class LocalHost:
         name, columns = self._config.data.sample_submission, self._config.submission
         pick_file(self.files(), name)
         try:
-            sample = read_sample(self._local.files / name, columns.id, columns_of(self._config))
+            sample = read_sample(self._local.files / name, columns.id, Task.of(self._config).columns)
         except KagglekitError as error:
             raise HostError(str(error), hint=error.hint) from error
         return pl.Series(sample.ids, dtype=pl.String)
@@ -279,7 +279,7 @@ class LocalHost:
         solution = table.select(id=columns.id, label=columns.label, usage=usage)
         self._check_solution(solution)
         if self._config.separator is not None:  # an empty cell is a clip of no class
-            found = [label_of(cell or "", self._config) for cell in solution["label"]]
+            found = [Task.of(self._config).label_of(cell or "") for cell in solution["label"]]
             solution = solution.with_columns(label=pl.Series(found, dtype=pl.String))
         return solution
 

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import requests
 
-from kagglekit import console
 from kagglekit.config import Network
 from kagglekit.hosts.replies import BROKEN, UnreadableError, asked_pause, server_words
+from kagglekit.terminal import console
 
 T = TypeVar("T")
 

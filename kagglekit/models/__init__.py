@@ -6,18 +6,21 @@ An architecture is one file with
     search_space(trial)         the fields of Config that a search tries
     DEFAULTS                    what it changes of config.Train
     FEATURES                    log-mels that its weights need, whatever the config says; left out: any
-and one line in MODELS.
+and one line in kagglekit.config.names.MODELS.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pydantic import ValidationError
 
-from kagglekit.config import Section
+from kagglekit.config.base import Section
+from kagglekit.config.names import CASCADE as CASCADE
+from kagglekit.config.names import MODELS as MODELS
+from kagglekit.config.names import InputKind, ModelInfo
 from kagglekit.errors import ConfigError, close_match
 
 if TYPE_CHECKING:
@@ -25,65 +28,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-CASCADE = "cascade-"
-"""`cascade-gru` is two networks of gru, one behind the other (cascade.py)."""
 WAVEFORM_RATE = 16_000
 """Hz, of the clips that pretrained models hear."""
 
 
 FROZEN: dict[str, Any] = {"epochs": 40, "lr": 1e-3, "batch_size": 256}
 """What the head of a frozen network changes of its DEFAULTS: it trains in seconds."""
-
-
-class ModelInfo(NamedTuple):
-    """Where an architecture is, and what it hears."""
-
-    module: str
-    """Imported only when chosen."""
-    input: str
-    """log_mel: (batch, n_mels, frames), natural logarithm of the mel power, not normalised;
-    waveform: (batch, samples) in [-1, 1] at 16 kHz."""
-    source: str
-    """Paper."""
-    checkpoint: str | None = None
-    """Pretrained weights taken where the config names none."""
-
-
-MODELS: dict[str, ModelInfo] = {
-    "convs2s": ModelInfo("kagglekit.models.convs2s", "log_mel", "arXiv:1705.03122"),
-    "lstm": ModelInfo("kagglekit.models.lstm", "log_mel", "doi:10.1162/neco.1997.9.8.1735"),
-    "gru": ModelInfo("kagglekit.models.gru", "log_mel", "arXiv:1406.1078"),
-    "crnn": ModelInfo("kagglekit.models.crnn", "log_mel", "arXiv:1703.05390"),
-    "deepspeech2": ModelInfo("kagglekit.models.deepspeech2", "log_mel", "arXiv:1512.02595"),
-    "tcresnet": ModelInfo("kagglekit.models.tcresnet", "log_mel", "arXiv:1904.03814"),
-    "matchboxnet": ModelInfo("kagglekit.models.matchboxnet", "log_mel", "arXiv:2004.08531"),
-    "bcresnet": ModelInfo("kagglekit.models.bcresnet", "log_mel", "arXiv:2106.04140"),
-    "kwt": ModelInfo("kagglekit.models.kwt", "log_mel", "arXiv:2104.00769"),
-    "resnet": ModelInfo("kagglekit.models.resnet", "log_mel", "arXiv:1512.03385"),
-    "speech_embedding": ModelInfo("kagglekit.models.speech_embedding", "log_mel", "arXiv:2002.01322"),
-    "ast": ModelInfo(
-        "kagglekit.models.pretrained",
-        "waveform",
-        "arXiv:2104.01778",
-        checkpoint="MIT/ast-finetuned-speech-commands-v2",
-    ),
-    "wav2vec2": ModelInfo(
-        "kagglekit.models.pretrained", "waveform", "arXiv:2006.11477", checkpoint="facebook/wav2vec2-base"
-    ),
-    "hubert": ModelInfo(
-        "kagglekit.models.pretrained", "waveform", "arXiv:2106.07447", checkpoint="facebook/hubert-base-ls960"
-    ),
-    "wavlm": ModelInfo(
-        "kagglekit.models.pretrained", "waveform", "arXiv:2110.13900", checkpoint="microsoft/wavlm-base-plus"
-    ),
-    "whisper": ModelInfo(
-        "kagglekit.models.pretrained", "waveform", "arXiv:2212.04356", checkpoint="openai/whisper-tiny"
-    ),
-    # any checkpoint that the config names; without one, the smallest that is good
-    "pretrained": ModelInfo(
-        "kagglekit.models.pretrained", "waveform", "arXiv:2110.01900", checkpoint="ntu-spml/distilhubert"
-    ),
-}
 
 
 class Architecture(Protocol):
@@ -111,15 +61,15 @@ def info(name: str) -> ModelInfo:
     return MODELS[base]
 
 
-def hears(name: str, params: Mapping[str, Any]) -> str:
-    """What a model with these parameters is given: its ModelInfo.input, or, where it is the head of a
-    frozen network, embedding: (batch, layers, dim), what the network makes of a clip."""
-    return "embedding" if params.get("tune") == "frozen" else info(name).input
+def input_kind(name: str, params: Mapping[str, Any]) -> InputKind:
+    """The input of a model with these parameters: its ModelInfo.input, or embeddings for the head of a
+    frozen network."""
+    return InputKind.EMBEDDING if params.get("tune") == "frozen" else info(name).input
 
 
 def defaults(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """What a model with these parameters changes of config.Train."""
-    frozen = hears(name, params) == "embedding"
+    frozen = input_kind(name, params) is InputKind.EMBEDDING
     return load(name).DEFAULTS | (FROZEN if frozen else {})
 
 

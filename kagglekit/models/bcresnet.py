@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from kagglekit.config import Section
+from kagglekit.config.base import Section
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from kagglekit.config import Section
+from kagglekit.config.base import Section
 
 if TYPE_CHECKING:
     from optuna import Trial

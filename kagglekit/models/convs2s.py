@@ -26,7 +26,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from kagglekit.config import Count, Section
+from kagglekit.config.base import Count, Section
 from kagglekit.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from kagglekit.config import Section
+from kagglekit.config.base import Section
 from kagglekit.models.recurrent import attend, attention_score
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # its own copy, as transformers takes it
 
 from kagglekit.errors import ConfigError, KagglekitError
-from kagglekit.workspace import key_of
+from kagglekit.files.keys import key_of
 
 FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
 """What we take of a checkpoint: no code, no pickles."""

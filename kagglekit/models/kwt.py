@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from kagglekit.config import Count, Section
+from kagglekit.config.base import Count, Section
 from kagglekit.errors import ConfigError
 
 if TYPE_CHECKING:

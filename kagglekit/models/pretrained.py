@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from kagglekit.config import Count, Section
+from kagglekit.config.base import Count, Section
 from kagglekit.errors import ConfigError
 from kagglekit.models import hub
 from kagglekit.models.ast_tail import hear_two_tokens

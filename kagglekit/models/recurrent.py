@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from kagglekit.config import Count, Section
+from kagglekit.config.base import Count, Section
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -23,7 +23,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from kagglekit.config import Features, Section
+from kagglekit.config.audio import Features
+from kagglekit.config.base import Section
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.features.logmel import FULL_SCALE, log_mel
 from kagglekit.models.recurrent import attend, attention_score

@@ -20,8 +20,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from kagglekit import config_file, models
+from kagglekit import models
 from kagglekit.config import Config, ModelSection, Section
+from kagglekit.config.load import load_config, read_yaml
 from kagglekit.errors import ConfigError, close_match
 
 FOLDER = Path(__file__).parent
@@ -60,7 +61,7 @@ def load(name: str) -> Recipe:
     if not path.is_file():
         known = [file.stem for file in FOLDER.glob(f"*{SUFFIX}")]
         raise ConfigError(f"there is no recipe '{name}'", hint=close_match(path.stem, known))
-    _, content = config_file.read(path)
+    _, content = read_yaml(path)
     try:
         recipe = Recipe(**{**content, "name": path.stem})
     except ValidationError as error:
@@ -76,17 +77,17 @@ def configure(path: Path | None, recipe: Recipe, overrides: Sequence[str] = ()) 
     """competition.yaml with the recipe's settings.
 
     Args:
-        path: of competition.yaml, as config_file.load takes it.
+        path: of competition.yaml, as load.load_config takes it.
         recipe: whose settings override it.
         overrides: `a.b=value` strings from --set, which override both.
 
     Raises:
         ConfigError: competition.yaml has a problem, or the recipe has.
     """
-    config_file.load(path, overrides)  # a problem of its own is told first
+    load_config(path, overrides)  # a problem of its own is told first
     section = f"models.{recipe.model.removeprefix(models.CASCADE)}."
     try:
-        return config_file.load(path, [*_settings(recipe.settings, section), *overrides])
+        return load_config(path, [*_settings(recipe.settings, section), *overrides])
     except ConfigError as error:
         problems = [WHERE.sub("", line) for line in str(error).splitlines()[1:]]
         raise ConfigError(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from kagglekit.charts.bars import Bar, Histogram, bars, histogram
 from kagglekit.charts.svg import Picture
-from kagglekit.data.clips import PARTS
 from kagglekit.data.prepare import SPLITS
 from kagglekit.report.source import Source
+from kagglekit.scoring.task import PARTS
 
 MOST_WORDS = 60  # in the picture; a long tail is one bar
 MOST_SPEAKERS = 15  # in the table

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.matrix import heatmap
 from kagglekit.charts.svg import Picture
-from kagglekit.ensemble.made import WEIGHTS
+from kagglekit.ensemble.blend import WEIGHTS
 from kagglekit.errors import MissingError
 from kagglekit.report.source import Judged, Source
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kagglekit.agreement import agreement, picture, scores_of, told
-from kagglekit.ledger import best
-from kagglekit.medals import zone
+from kagglekit.charts.cv_vs_lb import picture
 from kagglekit.report.source import Source
+from kagglekit.scoring.forecast import cv_vs_lb, told
+from kagglekit.submission.compared import scores_of
+from kagglekit.submission.ledger import best
+from kagglekit.submission.medals import zone
 
 
 def page(source: Source) -> dict[str, Any]:
@@ -27,5 +29,5 @@ def page(source: Source) -> dict[str, Any]:
     return {
         "rows": rows,
         "scatter": picture(sent) if sent else None,
-        "told": told(agreement(scores_of(sent))) if sent else "",
+        "told": told(cv_vs_lb(scores_of(sent))) if sent else "",
     }

@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from kagglekit import tables
-from kagglekit.agreement import BAND, agreement, scores_of
 from kagglekit.charts.bars import Bar, bars
+from kagglekit.charts.cv_vs_lb import BAND
 from kagglekit.charts.svg import Picture
-from kagglekit.ledger import best
+from kagglekit.files import tables
 from kagglekit.report.ensembles import Blend, blends, options
 from kagglekit.report.runs import confused_pairs
 from kagglekit.report.source import Judged, Source
 from kagglekit.report.studies import Study
-from kagglekit.training.runs import HISTORY, train_again
+from kagglekit.runs.store import HISTORY, train_again
+from kagglekit.scoring.forecast import cv_vs_lb
+from kagglekit.submission.compared import scores_of
+from kagglekit.submission.ledger import best
 
 STILL_RISING = 0.01  # of OOF over the last fifth of the epochs: more than noise between epochs
 
@@ -110,9 +112,9 @@ def _costliest(source: Source, top: Judged) -> Advice:
     name = max(lost, key=lambda part: lost[part])
     pairs = [f"{pair.true} taken for {pair.predicted}" for pair in confused_pairs(source, top)[:2]]
     said = {
-        "never_heard": "words that its training never heard",
+        "unseen": "words that its training never heard",
         "keyword": "the target words",
-        "heard": "other words, heard in training",
+        "seen": "other words, heard in training",
     }.get(name, name)
     costly = f" Costliest: {', '.join(pairs)}." if pairs else ""
     points = f"{100 * sum(lost.values()):.1f} points of OOF, {100 * lost[name]:.1f} on {said}"
@@ -131,7 +133,7 @@ def _foretold(source: Source) -> Iterator[Advice]:
     scores = scores_of([e for e in source.entries if e.cv_score is not None and e.public is not None])
     if len(scores) < 2:
         return
-    found = agreement(scores)
+    found = cv_vs_lb(scores)
     if abs(found.mean) > BAND:
         side = "above" if found.mean > 0 else "below"
         points = f"{100 * abs(found.mean):.1f} points {side} public"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kagglekit.agreement import comparable, picture
+from kagglekit.charts.cv_vs_lb import picture
 from kagglekit.charts.matrix import confusion
 from kagglekit.charts.svg import Picture
 from kagglekit.report import studies
@@ -17,13 +17,14 @@ from kagglekit.report.runs import (
 )
 from kagglekit.report.source import Judged, Source
 from kagglekit.search.importance import importances
+from kagglekit.submission.compared import comparable
 
 
 def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
     """(name, chart): CV against public; the best run of each model: confusion (or, where a clip may have
     several labels, average precision by class), curves, calibration; and of each model's longest search the
     history, and what mattered."""
-    if sent := comparable(source.config, source.workspace):
+    if sent := comparable(source.workspace):
         yield "cv-public", picture(sent)
     for judged in source.best_of_each_model():
         model = judged.run.model

@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit import tables
 from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.curves import Series, curves
 from kagglekit.charts.matrix import confusion
 from kagglekit.charts.svg import Picture
-from kagglekit.data.clips import PARTS
+from kagglekit.files import tables
 from kagglekit.report.source import Judged, Source
-from kagglekit.training.runs import HISTORY, train_again
+from kagglekit.runs.store import HISTORY, train_again
+from kagglekit.scoring.task import PARTS
 
 BINS = 10  # of confidence
 LEAST_IN_BIN = 5  # clips; fewer say nothing about their accuracy

@@ -10,18 +10,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit import tables
 from kagglekit.config import Config
-from kagglekit.data.clips import WINDOWS, truth_of
+from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.store import Store
 from kagglekit.data.wav import joined
 from kagglekit.errors import MissingError
-from kagglekit.ledger import Entry, Ledger, host_name
+from kagglekit.files import tables
+from kagglekit.files.workspace import Workspace
+from kagglekit.runs.store import Run, logits_of, present_runs, scored, train_again
+from kagglekit.scoring.cv import clip_weights
+from kagglekit.scoring.numerics import sigmoid, softmax
+from kagglekit.scoring.task import Task
+from kagglekit.submission.ledger import Entry, Ledger, host_name
 from kagglekit.training.loop import OOF
-from kagglekit.training.runs import Run, logits_of, present_runs, scored, sigmoid, softmax, train_again
-from kagglekit.validation import clip_weights
-from kagglekit.workspace import Workspace
 
 MOST_RUNS = 30  # that the report shows, the best by CV
 
@@ -43,8 +45,6 @@ class Judged(NamedTuple):
 class Source:
     """A competition's workspace, as the report sees it."""
 
-    config: Config
-    workspace: Workspace
     prepared: Prepared
     kagglekit: str
     """How the report's reader calls kagglekit: `kagglekit -C benchmarks/speech_mini.yaml`."""
@@ -60,6 +60,16 @@ class Source:
     """Runs that are not shown: of other clips, folds or classes, or beyond MOST_RUNS."""
     entries: tuple[Entry, ...]
     """Submissions to this competition's host, oldest first."""
+
+    @property
+    def config(self) -> Config:
+        """All of competition.yaml."""
+        return self.prepared.config
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where it lies."""
+        return self.prepared.workspace
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -100,7 +110,7 @@ class Source:
         return list(found.values())
 
 
-def read(config: Config, workspace: Workspace, prepared: Prepared, kagglekit: str) -> Source:
+def read(prepared: Prepared, kagglekit: str) -> Source:
     """Everything the report shows. A workspace without runs or submissions is none the worse for it.
 
     Raises:
@@ -108,20 +118,18 @@ def read(config: Config, workspace: Workspace, prepared: Prepared, kagglekit: st
     """
     clips = prepared.clips.filter(pl.col("fold") >= 0).sort("clip_id")
     even = np.full(len(clips), 1 / max(len(clips), 1))
-    runs, others = present_runs(config, workspace, prepared)
-    best = sorted((scored(config, prepared, run) for run in runs), key=lambda run: -run.score.cv)
-    entries = sorted(Ledger(workspace.ledger_path).entries(), key=lambda entry: entry.time)
+    runs, others = present_runs(prepared)
+    best = sorted((scored(prepared, run) for run in runs), key=lambda run: -run.score.cv)
+    entries = sorted(Ledger(prepared.workspace.ledger_path).entries(), key=lambda entry: entry.time)
     return Source(
-        config=config,
-        workspace=workspace,
         prepared=prepared,
         kagglekit=kagglekit,
         clips=clips,
-        truth=truth_of(clips["label"], config),
-        weight=clip_weights(clips, config) if config.separator is None else even,
-        runs=tuple(_judged(run, clips, config) for run in best[:MOST_RUNS]),
+        truth=Task.of(prepared.config).truth(clips["label"]),
+        weight=clip_weights(clips, prepared.config) if prepared.config.separator is None else even,
+        runs=tuple(_judged(run, clips, prepared.config) for run in best[:MOST_RUNS]),
         left_out=others + len(best[MOST_RUNS:]),
-        entries=tuple(entry for entry in entries if entry.host == host_name(config)),
+        entries=tuple(entry for entry in entries if entry.host == host_name(prepared.config)),
     )
 
 

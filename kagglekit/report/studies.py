@@ -46,7 +46,7 @@ def read(source: Source) -> list[Study]:
         KagglekitError: a journal or storage cannot be read.
     """
     found = []
-    for study in all_studies(source.config, source.workspace):
+    for study in all_studies(source.workspace):
         if len(study.directions) > 1:  # its trials have no one score; `kagglekit tune` shows their front
             continue
         trials = study.get_trials(deepcopy=False)

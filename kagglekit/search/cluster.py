@@ -18,24 +18,23 @@ import optuna
 import polars as pl
 from optuna.trial import TrialState
 
-from kagglekit import __version__, console
-from kagglekit.cluster import TRIES, Files, OtherVersion, at_node, connect, only, same_version, ship
-from kagglekit.config import Config
+from kagglekit import __version__
 from kagglekit.data.prepare import Prepared
+from kagglekit.data.shards import Files, at_node, only, ship
+from kagglekit.files.keys import key_of
+from kagglekit.parallel.cluster import TRIES, OtherVersion, connect, same_version
+from kagglekit.scoring.cv import Score
 from kagglekit.search.objectives import cost_of
 from kagglekit.search.study import Desk, recover
-from kagglekit.search.trial import Task, folds_of, judge, reason_of
+from kagglekit.search.trial import Candidate, folds_of, judge, reason_of
 from kagglekit.search.tune import Limits, answered, ask, draw, fail, noted, tell, watcher
-from kagglekit.validation import Score
-from kagglekit.workspace import Workspace, key_of
+from kagglekit.terminal import console
 
 LOOK_S = 0.2  # between looks at the cluster
 NEEDED = ("train", "silence")  # splits: a search predicts no test clips
 
 
 def search_on_cluster(
-    config: Config,
-    workspace: Workspace,
     prepared: Prepared,
     desk: Desk,
     limits: Limits,
@@ -54,7 +53,7 @@ def search_on_cluster(
         KagglekitError: there is no cluster, or a node has another kagglekit.
     """
     ray = connect(address)
-    conductor = Conductor(ray, config, workspace, prepared, desk, limits)
+    conductor = Conductor(ray, prepared, desk, limits)
     try:
         while True:
             over = limits.done(desk.study) or limits.late()
@@ -72,7 +71,6 @@ def search_on_cluster(
 class FoldOrder:
     """One fold for a node to train."""
 
-    config: Config
     model: str
     params: Mapping[str, Any]
     study: str
@@ -86,7 +84,7 @@ class Running:
     """A trial that is being trained."""
 
     trial: optuna.Trial
-    task: Task
+    task: Candidate
     held: ExitStack
     """Its locks."""
     watch: Callable[[int, float], None]
@@ -119,10 +117,8 @@ class Mailbox:
 class Conductor:
     """Keeps the cluster busy with a study's folds, and the study with what comes of them."""
 
-    def __init__(
-        self, ray: Any, config: Config, workspace: Workspace, prepared: Prepared, desk: Desk, limits: Limits
-    ) -> None:
-        self.ray, self.config, self.workspace = ray, config, workspace
+    def __init__(self, ray: Any, prepared: Prepared, desk: Desk, limits: Limits) -> None:
+        self.ray, self.config, self.workspace = ray, prepared.config, prepared.workspace
         self.desk, self.limits = desk, limits
         self.prepared = only(prepared, NEEDED)
         self.running: dict[int, Running] = {}
@@ -131,7 +127,7 @@ class Conductor:
         near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=True)
         lasting: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         self.mailbox = ray.remote(**lasting, scheduling_strategy=near)(Mailbox).remote()
-        cpus, gpus = config.search.cpus, config.search.gpus
+        cpus, gpus = prepared.config.search.cpus, prepared.config.search.gpus
         self.train = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(train_on_node)
 
     def step(self, *, begin: bool) -> None:
@@ -174,7 +170,7 @@ class Conductor:
             if answered(self.desk, trial):
                 return True
             folder = self.workspace.studies / self.desk.study.study_name / key_of(params)
-            task = Task(self.config, self.workspace, self.prepared, self.desk.plan.model, params, folder)
+            task = Candidate(self.prepared, self.desk.plan.model, params, folder)
             running = Running(trial, task, held.pop_all(), watcher(self.desk, trial))
         self.running[trial.number] = running
         self._send(running, 0)
@@ -183,7 +179,7 @@ class Conductor:
     def _send(self, running: Running, number: int) -> None:
         running.tries[number] = running.tries.get(number, 0) + 1
         task, study = running.task, self.desk.study.study_name
-        order = FoldOrder(task.config, task.model, task.params, study, running.trial.number, number)
+        order = FoldOrder(task.model, task.params, study, running.trial.number, number)
         running.refs[self.train.remote(order, self.sent, self.files, self.mailbox)] = number
 
     def _reported(self, number: int, step: int, value: float) -> None:
@@ -261,10 +257,10 @@ def train_on_node(order: FoldOrder, prepared: Prepared, files: Files, mailbox: A
 
     same_version(order.version)
     console.configure(quiet=True)
-    torch.set_num_threads(order.config.search.cpus)
-    workspace, prepared = at_node(order.config, prepared, files)
-    folder = workspace.studies / order.study / key_of(order.params)
-    task = Task(order.config, workspace, prepared, order.model, order.params, folder)
+    torch.set_num_threads(prepared.config.search.cpus)
+    prepared = at_node(prepared, files)
+    folder = prepared.workspace.studies / order.study / key_of(order.params)
+    task = Candidate(prepared, order.model, order.params, folder)
     job = fold_jobs(task)[order.number]
 
     def report(epoch: int, now: Score) -> None:

@@ -12,15 +12,15 @@ from multiprocessing.queues import SimpleQueue
 
 import torch
 
-from kagglekit import console
 from kagglekit.config import Config
 from kagglekit.data.prepare import prepare
 from kagglekit.errors import ConfigError, KagglekitError
-from kagglekit.processes import cores
+from kagglekit.files.workspace import Workspace
+from kagglekit.parallel.processes import cores
 from kagglekit.search.study import open_desk
 from kagglekit.search.tune import Limits, Worker, work
+from kagglekit.terminal import console
 from kagglekit.training.plan import resolve
-from kagglekit.workspace import Workspace
 
 LOOK_S = 0.3  # between looks at the processes
 STARTS = 4  # of a process that is killed again and again, as it is where memory runs out
@@ -111,9 +111,9 @@ def _work(
     console.configure(quiet=True)
     try:
         workspace = Workspace(config)
-        prepared = prepare(config, workspace)
-        with open_desk(config, workspace, prepared, resolve(config, model)) as desk:
-            work(Worker(config, workspace, prepared, desk, limits, parent), lambda: None)
+        prepared = prepare(workspace)
+        with open_desk(prepared, resolve(config, model)) as desk:
+            work(Worker(prepared, desk, limits, parent), lambda: None)
     except KeyboardInterrupt:
         pass
     except Exception as error:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import torch
 
 from kagglekit import models
-from kagglekit.search.trial import Task, fold_jobs
+from kagglekit.search.trial import Candidate, fold_jobs
 
 LATENCY_RUNS = 20  # after a few to warm up; their median
 
 
-def cost_of(task: Task, objectives: Sequence[str]) -> list[float]:
+def cost_of(task: Candidate, objectives: Sequence[str]) -> list[float]:
     """The values of objectives besides the score, in their order.
 
     Args:

@@ -13,22 +13,18 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.trial import FrozenTrial
 
-from kagglekit import console
-from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import ConfigError, KagglekitError, MissingError
 from kagglekit.search.importance import judged
 from kagglekit.search.study import Desk, open_desk, whole
+from kagglekit.terminal import console
 from kagglekit.training.plan import resolve
-from kagglekit.workspace import Workspace
 
 HOST, PORT = "127.0.0.1", 8080
 EXTRA = "pip install 'kagglekit[dashboard]'"
 
 
-def write_plots(
-    config: Config, workspace: Workspace, prepared: Prepared, chosen: Sequence[str], path: Path
-) -> list[str]:
+def write_plots(prepared: Prepared, chosen: Sequence[str], path: Path) -> list[str]:
     """Optuna's plots of each architecture's study, in one file.
 
     Returns:
@@ -42,7 +38,7 @@ def write_plots(
         raise ConfigError(f"--plots {path}: not an HTML file", hint="for example --plots study.html")
     figures: dict[str, Any] = {}
     for model in chosen:
-        with open_desk(config, workspace, prepared, resolve(config, model)) as desk:
+        with open_desk(prepared, resolve(prepared.config, model)) as desk:
             if not whole(desk.study):
                 raise MissingError(
                     f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"
@@ -92,7 +88,7 @@ def _figures(desk: Desk) -> dict[str, Any]:
     return figures
 
 
-def serve_dashboard(config: Config, workspace: Workspace, prepared: Prepared, model: str) -> None:
+def serve_dashboard(prepared: Prepared, model: str) -> None:
     """Serve optuna-dashboard for an architecture's storage, on this machine alone, until Ctrl-C.
 
     Raises:
@@ -105,7 +101,7 @@ def serve_dashboard(config: Config, workspace: Workspace, prepared: Prepared, mo
         raise MissingError(
             "--dashboard needs optuna-dashboard, which is not installed", hint=EXTRA
         ) from error
-    desk = open_desk(config, workspace, prepared, resolve(config, model))
+    desk = open_desk(prepared, resolve(prepared.config, model))
     try:
         server = make_server(HOST, PORT, optuna_dashboard.wsgi(desk.storage), _Server, _Quiet)
     except OSError as error:

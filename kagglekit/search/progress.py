@@ -8,8 +8,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from kagglekit import console
 from kagglekit.search.study import FINISHED, REASON, SAME, Desk, outcome
+from kagglekit.terminal import console
 
 HEAD = f"{'trial':>5}  {'state':<8} {'score':>6}  {'best':>6}  {'saved':>5}  parameters unlike the recipe's"
 SHOWN = 6  # parameters in a row

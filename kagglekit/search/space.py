@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kagglekit import models
 from kagglekit.config import Config, Features, ModelSection, Train, overlay
-from kagglekit.config_search import Range
+from kagglekit.config.names import InputKind
+from kagglekit.config.search import Range
 from kagglekit.errors import AudioError, ConfigError
 from kagglekit.features.logmel import mel_filters
 from kagglekit.training.plan import Plan, resolve
@@ -84,10 +85,10 @@ class Space:
         """Parameters of one trial, by name; those of the plan that are not searched are not among them."""
         draw = _Draw(trial, self.own, self.overrides)
         _training(draw, self.plan)
-        hears = models.hears(self.plan.model, self.plan.params)
-        if hears != "embedding":
-            _augmentation(draw, self.config, hears)
-        if hears == "log_mel" and not self.n_mels_is_given:
+        kind = models.input_kind(self.plan.model, self.plan.params)
+        if kind is not InputKind.EMBEDDING:
+            _augmentation(draw, self.config, kind)
+        if kind is InputKind.LOG_MEL and not self.n_mels_is_given:
             choices = _bands(self.plan.features, self.config.audio.sample_rate)
             draw.suggest_categorical("features.n_mels", choices)
         _labels(draw, self.config, self.plan.train)
@@ -252,14 +253,14 @@ def _training(draw: _Draw, plan: Plan) -> None:
     draw.suggest_float("train.augment.mixup", 0.0, 0.5)
 
 
-def _augmentation(draw: _Draw, config: Config, hears: str) -> None:
+def _augmentation(draw: _Draw, config: Config, kind: InputKind) -> None:
     """What happens to a batch of log-mels or waveforms."""
     if config.labels.filler is not None:
         draw.suggest_float("train.augment.double_words", 0.0, 0.3)
     draw.suggest_float("train.augment.shift_ms", 0.0, 200.0)
     if config.labels.silence is not None:  # else there is no noise to add
         draw.suggest_float("train.augment.noise", 0.0, 0.8)
-    if hears == "log_mel":
+    if kind is InputKind.LOG_MEL:
         draw.suggest_float("train.augment.filter_db", 0.0, 6.0)
         draw.suggest_int("train.augment.time_mask", 0, 30)
         draw.suggest_int("train.augment.freq_mask", 0, 10)

@@ -12,16 +12,15 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage
 
-from kagglekit.config import Config
 from kagglekit.errors import KagglekitError
+from kagglekit.files.workspace import Workspace
 from kagglekit.search.journal import open_journal
-from kagglekit.workspace import Workspace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # a trial that fails is told of in our words
 POSTGRES = "postgresql://"
 
 
-def open_storage(config: Config, workspace: Workspace, model: str) -> BaseStorage:
+def open_storage(workspace: Workspace, model: str) -> BaseStorage:
     """The storage of an architecture's studies.
 
     Raises:
@@ -29,7 +28,11 @@ def open_storage(config: Config, workspace: Workspace, model: str) -> BaseStorag
     """
     path = workspace.studies / f"{model}.journal"
     try:
-        return _database(config.search.storage) if config.search.storage else open_journal(path)
+        return (
+            _database(workspace.config.search.storage)
+            if workspace.config.search.storage
+            else open_journal(path)
+        )
     except OSError:  # a full disk, a file that must not be written
         raise
     except ImportError as error:
@@ -38,18 +41,20 @@ def open_storage(config: Config, workspace: Workspace, model: str) -> BaseStorag
             hint="pip install 'kagglekit[cluster]', or leave search.storage out",
         ) from error
     except Exception as error:  # a storage's failures are its driver's: there is no common class
-        raise explained(error, "search.storage" if config.search.storage else str(path)) from error
+        raise explained(error, "search.storage" if workspace.config.search.storage else str(path)) from error
 
 
-def all_studies(config: Config, workspace: Workspace) -> list[optuna.Study]:
+def all_studies(workspace: Workspace) -> list[optuna.Study]:
     """Every study of the database, or else of the workspace's journals, to look at.
 
     Raises:
         KagglekitError: as `open_storage`.
     """
     journals = [path.stem for path in sorted(workspace.studies.glob("*.journal"))]
-    places = [""] if config.search.storage else journals  # a database holds those of all architectures
-    storages = [open_storage(config, workspace, model) for model in places]
+    places = (
+        [""] if workspace.config.search.storage else journals
+    )  # a database holds those of all architectures
+    storages = [open_storage(workspace, model) for model in places]
     return [
         optuna.load_study(study_name=study.study_name, storage=storage)
         for storage in storages
@@ -104,10 +109,10 @@ class Locks(Protocol):
         ...
 
 
-def open_locks(config: Config, workspace: Workspace) -> Locks:
+def open_locks(workspace: Workspace) -> Locks:
     """Locks that reach as far as the storage does: PostgreSQL's own for all its machines, else the
     workspace's files, which the processes of one machine share."""
-    address = config.search.storage or ""
+    address = workspace.config.search.storage or ""
     return PostgresLocks(address) if address.startswith("postgresql") else FileLocks(workspace.studies)
 
 

@@ -11,18 +11,19 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from kagglekit import __version__, console
-from kagglekit.config import Config
+from kagglekit import __version__
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import ConfigError, KagglekitError, MissingError, close_match
 from kagglekit.features import logmel
+from kagglekit.files.keys import key_of
+from kagglekit.files.workspace import Workspace
+from kagglekit.runs.store import score_key
 from kagglekit.search.pruning import STARTUP_TRIALS, CurvePruner
 from kagglekit.search.space import Space, configure
 from kagglekit.search.storage import Locks, close_storage, explained, open_locks, open_storage
 from kagglekit.search.trial import budgeted, folds_of
+from kagglekit.terminal import console
 from kagglekit.training.plan import VERSION, Plan, resolve
-from kagglekit.training.runs import score_key
-from kagglekit.workspace import Workspace, key_of
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 REASON, AGAIN, SAME, ORIGIN = "reason", "again", "same_as", "from"
@@ -81,7 +82,7 @@ class Desk:
         return f"{self.study.study_name}/trial_{number}"
 
 
-def open_desk(config: Config, workspace: Workspace, prepared: Prepared, plan: Plan) -> Desk:
+def open_desk(prepared: Prepared, plan: Plan) -> Desk:
     """Open the architecture's study; with anything else that shapes a trial's score, it is another one.
 
     Raises:
@@ -93,39 +94,39 @@ def open_desk(config: Config, workspace: Workspace, prepared: Prepared, plan: Pl
             f"train.labels zero_shot takes {plan.model} as it is: there is nothing to search",
             hint=f"kagglekit train --model {plan.model}, or set train.labels: words",
         )
-    plan = budgeted(plan, config)
-    space = Space(config, plan)
+    plan = budgeted(plan, prepared.config)
+    space = Space(prepared.config, plan)
     about = {
-        "competition": config.competition.slug,
+        "competition": prepared.config.competition.slug,
         "model": plan.model,
         "data": prepared.key,
-        "folds": folds_of(config),
-        "settings": key_of(VERSION, logmel.VERSION, plan.as_dict(), config.labels.keep_fillers),
-        "score": score_key(config),
+        "folds": folds_of(prepared.config),
+        "settings": key_of(VERSION, logmel.VERSION, plan.as_dict(), prepared.config.labels.keep_fillers),
+        "score": score_key(prepared.config),
         "space": key_of(space.signature()),
-        "objectives": list(config.search.objectives),
+        "objectives": list(prepared.config.search.objectives),
     }
     name = f"{plan.model}-{key_of(about)}"
-    storage = open_storage(config, workspace, plan.model)
+    storage = open_storage(prepared.workspace, plan.model)
     try:
-        _compare(storage, name, about, shared=config.search.storage is not None)
+        _compare(storage, name, about, shared=prepared.config.search.storage is not None)
         study = optuna.create_study(
             study_name=name,
             storage=storage,
             load_if_exists=True,
-            directions=[DIRECTIONS[objective] for objective in config.search.objectives],
+            directions=[DIRECTIONS[objective] for objective in prepared.config.search.objectives],
             pruner=CurvePruner(plan.train.epochs, plan.train.warmup),
         )
         if ABOUT not in study.user_attrs:
             study.set_user_attr(ABOUT, about | {"kagglekit": __version__, "optuna": optuna.__version__})
-        locks = open_locks(config, workspace)
+        locks = open_locks(prepared.workspace)
     except (OSError, KagglekitError):
         close_storage(storage)
         raise
     except Exception as error:  # a storage's failures are its driver's: there is no common class
         close_storage(storage)
-        raise explained(error, "search.storage" if config.search.storage else plan.model) from error
-    return Desk(study, storage, space, locks, plan, plan.train.epochs * folds_of(config))
+        raise explained(error, "search.storage" if prepared.config.search.storage else plan.model) from error
+    return Desk(study, storage, space, locks, plan, plan.train.epochs * folds_of(prepared.config))
 
 
 def _compare(storage: BaseStorage, name: str, about: Mapping[str, Any], *, shared: bool) -> None:
@@ -173,7 +174,7 @@ def recover(desk: Desk) -> None:
         study.enqueue_trial(params, user_attrs={AGAIN: trial.number})
 
 
-def enqueue_first(desk: Desk, sources: list[str], config: Config, workspace: Workspace) -> None:
+def enqueue_first(desk: Desk, sources: list[str], workspace: Workspace) -> None:
     """The recipe, and the best trials of other studies, where nothing has been tried yet or they are new.
 
     Raises:
@@ -182,17 +183,17 @@ def enqueue_first(desk: Desk, sources: list[str], config: Config, workspace: Wor
     if not desk.study.get_trials(deepcopy=False):
         desk.study.enqueue_trial(desk.space.recipe())
     for source in sources:
-        for origin, trial in _best_of(source, desk, config, workspace):
+        for origin, trial in _best_of(source, desk, workspace):
             tried = {t.user_attrs.get(ORIGIN) for t in desk.study.get_trials(deepcopy=False)}
             label = f"{origin} trial {trial.number}"
             if label not in tried:
                 desk.study.enqueue_trial(desk.space.nearest(trial.params), user_attrs={ORIGIN: label})
 
 
-def _best_of(source: str, desk: Desk, config: Config, workspace: Workspace) -> list[tuple[str, FrozenTrial]]:
+def _best_of(source: str, desk: Desk, workspace: Workspace) -> list[tuple[str, FrozenTrial]]:
     """(study, trial) of the best trials of a study, or of all studies of a model."""
     model = source.partition("-")[0] if "-" in source else source
-    known = {s.study_name: s for s in _studies(desk, model, config, workspace)}
+    known = {s.study_name: s for s in _studies(desk, model, workspace)}
     names = [n for n in known if n != desk.study.study_name and source in (n, n.rpartition("-")[0])]
     if not names:
         raise MissingError(
@@ -207,12 +208,12 @@ def _best_of(source: str, desk: Desk, config: Config, workspace: Workspace) -> l
     return sorted(found, key=lambda pair: pair[1].values[0], reverse=True)[:WARM_TRIALS]
 
 
-def _studies(desk: Desk, model: str, config: Config, workspace: Workspace) -> list[optuna.Study]:
+def _studies(desk: Desk, model: str, workspace: Workspace) -> list[optuna.Study]:
     storage = desk.storage
-    if not config.search.storage:  # every architecture has a journal of its own
+    if not workspace.config.search.storage:  # every architecture has a journal of its own
         if not (workspace.studies / f"{model}.journal").is_file():
             return []
-        storage = open_storage(config, workspace, model)
+        storage = open_storage(workspace, model)
     names = [study.study_name for study in storage.get_all_studies()]
     return [optuna.load_study(study_name=name, storage=storage) for name in names]
 
@@ -257,13 +258,13 @@ def _front(desk: Desk) -> list[dict[str, Any]]:
     return [{"trial": t.number, **dict(zip(objectives, t.values, strict=True))} for t in best]
 
 
-def finished(config: Config, workspace: Workspace, prepared: Prepared, model: str) -> Outcome:
+def finished(prepared: Prepared, model: str) -> Outcome:
     """How an architecture's study stands, with its best trial.
 
     Raises:
         MissingError: no trial has finished.
     """
-    with open_desk(config, workspace, prepared, resolve(config, model)) as desk:
+    with open_desk(prepared, resolve(prepared.config, model)) as desk:
         found = outcome(desk)
     if found.best is None:
         raise MissingError(
@@ -272,13 +273,12 @@ def finished(config: Config, workspace: Workspace, prepared: Prepared, model: st
     return found
 
 
-def best_plan(
-    config: Config, workspace: Workspace, prepared: Prepared, model: str
-) -> tuple[Config, Plan, str]:
+def best_plan(prepared: Prepared, model: str) -> tuple[Prepared, Plan, str]:
     """The competition and the recipe with the parameters of the study's best trial, and where they come from.
 
     Raises:
         MissingError: no trial has finished.
     """
-    found = finished(config, workspace, prepared, model)
-    return *configure(config, model, found.params), f"study {found.name} trial {found.best}"
+    found = finished(prepared, model)
+    config, plan = configure(prepared.config, model, found.params)
+    return prepared.with_config(config), plan, f"study {found.name} trial {found.best}"

@@ -19,24 +19,21 @@ import polars as pl
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError
+from kagglekit.runs.store import logits_of, rows_of
+from kagglekit.runs.train import head_for, make_dataset
+from kagglekit.scoring.cv import Score, score
 from kagglekit.search.space import configure
 from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.plan import Plan, with_epochs
-from kagglekit.training.run import head_for, make_dataset
-from kagglekit.training.runs import logits_of, rows_of
-from kagglekit.validation import Score, score
-from kagglekit.workspace import Workspace
 
 Watch = Callable[[int, float], None]
 """Told (step, score) after each epoch; may raise to stop the trial."""
 
 
 @dataclass(frozen=True)
-class Task:
+class Candidate:
     """A trial to be trained."""
 
-    config: Config
-    workspace: Workspace
     prepared: Prepared
     model: str
     params: Mapping[str, Any]
@@ -63,7 +60,7 @@ def folds_of(config: Config) -> int:
     return min(config.search.folds or config.validation.folds, config.validation.folds)
 
 
-def train_trial(task: Task, watch: Watch) -> Result:
+def train_trial(task: Candidate, watch: Watch) -> Result:
     """Train the folds of a trial one after the other.
 
     Raises:
@@ -84,19 +81,19 @@ def train_trial(task: Task, watch: Watch) -> Result:
     return judge(task, parts)
 
 
-def fold_jobs(task: Task) -> list[Fold]:
+def fold_jobs(task: Candidate) -> list[Fold]:
     """The trainings that a trial is made of."""
-    config, plan = configure(task.config, task.model, task.params)
+    config, plan = configure(task.prepared.config, task.model, task.params)
     plan = budgeted(plan, config)
-    dataset = make_dataset(config, task.workspace, task.prepared, plan)
-    head = head_for(config, task.prepared, plan)
+    prepared = task.prepared.with_config(config)
+    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
     return [
         Fold(config, plan, dataset, head, number, task.folder / f"fold_{number}")
         for number in range(folds_of(config))
     ]
 
 
-def judge(task: Task, parts: list[pl.DataFrame]) -> Result:
+def judge(task: Candidate, parts: list[pl.DataFrame]) -> Result:
     """The score of the OOF predictions of some folds.
 
     Raises:
@@ -105,7 +102,7 @@ def judge(task: Task, parts: list[pl.DataFrame]) -> Result:
     oof = pl.concat(parts)
     if not np.isfinite(logits_of(oof)).all():
         raise KagglekitError("OOF predictions hold NaN or infinity", hint="lower the learning rate")
-    found = score(logits_of(oof), rows_of(oof, task.prepared.clips), task.config)
+    found = score(logits_of(oof), rows_of(oof, task.prepared.clips), task.prepared.config)
     return Result(found.cv, (found.high - found.low) / (2 * 1.96))
 
 

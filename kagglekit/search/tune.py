@@ -14,9 +14,8 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from kagglekit import console
-from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
+from kagglekit.files.keys import key_of
 from kagglekit.search.objectives import cost_of
 from kagglekit.search.progress import Rows
 from kagglekit.search.pruning import NOISE
@@ -34,9 +33,9 @@ from kagglekit.search.study import (
     recover,
     sampler,
 )
-from kagglekit.search.trial import Result, Task, from_outside, reason_of, train_trial
+from kagglekit.search.trial import Candidate, Result, from_outside, reason_of, train_trial
+from kagglekit.terminal import console
 from kagglekit.training.plan import resolve
-from kagglekit.workspace import Workspace, key_of
 
 WAIT_S = 0.5  # between looks at trials that other processes are at
 STAGNATION = 15
@@ -88,8 +87,6 @@ def since_progress(study: optuna.Study) -> int:
 
 
 def tune(
-    config: Config,
-    workspace: Workspace,
     prepared: Prepared,
     model: str,
     *,
@@ -121,29 +118,31 @@ def tune(
         ConfigError: the model is not trained, or its space cannot be.
         KagglekitError: the storage cannot be opened, or failed.
     """
-    plan = resolve(config, model)
-    wanted = trials if trials or stagnation else config.search.trials
+    plan = resolve(prepared.config, model)
+    wanted = trials if trials or stagnation else prepared.config.search.trials
     limits = Limits(wanted, deadline, stagnation)
-    with open_desk(config, workspace, prepared, plan) as desk:
+    with open_desk(prepared, plan) as desk:
         try:
             with desk.locks.hold(desk.study.study_name):
                 recover(desk)
-                enqueue_first(desk, list(sources), config, workspace)
+                enqueue_first(desk, list(sources), prepared.workspace)
             with Rows(desk, limits.trials, deadline) as rows:
                 if cluster is not None:
                     from kagglekit.search.cluster import search_on_cluster
 
-                    search_on_cluster(config, workspace, prepared, desk, limits, cluster, rows.show)
+                    search_on_cluster(prepared, desk, limits, cluster, rows.show)
                 elif jobs > 1:
                     from kagglekit.search.jobs import search_in_processes
 
-                    search_in_processes(config, plan.model, limits, jobs, lambda: _over(desk, limits, rows))
+                    search_in_processes(
+                        prepared.config, plan.model, limits, jobs, lambda: _over(desk, limits, rows)
+                    )
                 else:
-                    work(Worker(config, workspace, prepared, desk, limits), rows.show)
+                    work(Worker(prepared, desk, limits), rows.show)
         except Exception as error:
             if not _of_storage(error):
                 raise
-            raise explained(error, "search.storage" if config.search.storage else model) from error
+            raise explained(error, "search.storage" if prepared.config.search.storage else model) from error
         return outcome(desk)
 
 
@@ -189,14 +188,12 @@ class Worker:
 
     def __init__(
         self,
-        config: Config,
-        workspace: Workspace,
         prepared: Prepared,
         desk: Desk,
         limits: Limits,
         parent: int | None = None,
     ) -> None:
-        self.config, self.workspace, self.prepared = config, workspace, prepared
+        self.config, self.workspace, self.prepared = prepared.config, prepared.workspace, prepared
         self.desk, self.limits, self.parent = desk, limits, parent
 
     def try_next(self) -> bool:
@@ -218,7 +215,7 @@ class Worker:
         return True
 
     def _try(self, trial: optuna.Trial, params: dict[str, Any], folder: Path) -> None:
-        task = Task(self.config, self.workspace, self.prepared, self.desk.plan.model, params, folder)
+        task = Candidate(self.prepared, self.desk.plan.model, params, folder)
         try:
             known = answered(self.desk, trial)
             if not known:
@@ -241,7 +238,7 @@ class Worker:
             fail(self.desk, trial, reason_of(error))
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _values(self, trial: optuna.Trial, task: Task) -> list[float]:
+    def _values(self, trial: optuna.Trial, task: Candidate) -> list[float]:
         self._stop_if_late()
         watch = watcher(self.desk, trial)
 

@@ -15,7 +15,7 @@ from kagglekit import models
 from kagglekit.config import Train
 from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join
 from kagglekit.training.dataset import Dataset, Head, windows_of
-from kagglekit.training.teaching import Lesson
+from kagglekit.training.soft_targets import Lesson
 
 
 class Batches:

@@ -18,7 +18,7 @@ from kagglekit.config import Audio, Features, Train
 from kagglekit.data.clips import WINDOWS
 from kagglekit.data.store import Store
 from kagglekit.features.logmel import FULL_SCALE, geometry, log_mel
-from kagglekit.training.decision import FLOOR, Rule, Thresholds, rule_for
+from kagglekit.training.thresholds import FLOOR, Rule, Thresholds, rule_for
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Dataset:
     """Folder of what is learnt besides labels; None: nothing is."""
 
     @property
-    def hears_waveforms(self) -> bool:
+    def takes_waveforms(self) -> bool:
         """Whether models are given decoded clips."""
         return any(isinstance(source, Store) for source in self.inputs.values())
 

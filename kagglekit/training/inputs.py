@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from kagglekit import models
-from kagglekit.cluster import Shards
-from kagglekit.config import Audio, Config, Features
+from kagglekit.config import Audio, Features
+from kagglekit.config.names import InputKind
 from kagglekit.data.prepare import Prepared
+from kagglekit.data.shards import Shards
 from kagglekit.data.store import Store
 from kagglekit.features import embeddings
 from kagglekit.features.cache import log_mel_cache, log_mels
 from kagglekit.features.logmel import FULL_SCALE, geometry, log_mel
 from kagglekit.training.plan import Plan
-from kagglekit.training.predicting import device
-from kagglekit.workspace import Workspace
+from kagglekit.training.predict import device
 
 
 def inputs_of(
-    config: Config,
-    workspace: Workspace,
     prepared: Prepared,
     plan: Plan,
     split: str,
@@ -38,15 +36,19 @@ def inputs_of(
         the store, where the network hears waveforms.
     """
     store, key = prepared.store(split), prepared.keys[split]
-    hears = models.hears(plan.model, plan.params)
-    if hears == "log_mel":
+    kind = models.input_kind(plan.model, plan.params)
+    if kind is InputKind.LOG_MEL:
         spec = plan.features
         shared = None if shards is None else shards.run(partial(_log_mels, spec), split)
-        return log_mel_cache(workspace.features, store, key, spec, config.audio, split, shared)
-    if hears == "embedding":
-        network = (plan.model, plan.params)
-        shared = None if shards is None else shards.run(partial(_embeddings, *network), split)
-        return embeddings.embedding_cache(workspace.features, store, key, *network, device(), split, shared)
+        return log_mel_cache(
+            prepared.workspace.features, store, key, spec, prepared.config.audio, split, shared
+        )
+    if kind is InputKind.EMBEDDING:
+        network = frozen_network(plan.model, plan.params)
+        shared = None if shards is None else shards.run(partial(_embeddings, plan.model, plan.params), split)
+        return embeddings.embedding_cache(
+            prepared.workspace.features, store, key, network, device(), split, shared
+        )
     return store
 
 
@@ -61,31 +63,54 @@ def heard(meta: Mapping[str, Any], waveform: Tensor) -> tuple[Tensor, float]:
         (clips, ..., time), and the rate of its time axis.
     """
     audio = Audio(**meta["audio"])
-    hears = models.hears(meta["model"], meta["params"])
-    if hears == "log_mel":
+    kind = models.input_kind(meta["model"], meta["params"])
+    if kind is InputKind.LOG_MEL:
         features = Features(**meta["features"])
         rate = audio.sample_rate / geometry(features, audio.sample_rate)[1]
         return log_mel(waveform, features, audio.sample_rate), rate
     x = waveform.float() / FULL_SCALE
-    if hears == "embedding":
-        x = embeddings.embed(x, meta["model"], meta["params"], device())
+    if kind is InputKind.EMBEDDING:
+        x = embeddings.embed(x, frozen_network(meta["model"], meta["params"]), device())
     return x, float(audio.sample_rate)
 
 
-def _log_mels(
-    spec: Features, config: Config, prepared: Prepared, split: str, start: int, stop: int
-) -> NDArray[Any]:
-    return np.concatenate(list(log_mels(prepared.store(split), spec, config.audio, start, stop)))
+class _Frozen(Protocol):
+    """What the module of an architecture with `tune: frozen` offers besides."""
+
+    def embedder(self, config: Any) -> nn.Module:
+        """An Embedder with the pretrained weights."""
+        ...
+
+    def embeds(self, config: Any) -> Any:
+        """JSON-able: changes with everything that shapes embeddings but the audio."""
+        ...
+
+
+def frozen_network(model: str, params: Mapping[str, Any]) -> embeddings.FrozenNetwork:
+    """The frozen network of an architecture.
+
+    Args:
+        model: the architecture's name.
+        params: its parameters, with tune: frozen; they say which network, and which of its layers.
+    """
+    config: Any = models.configure(model, params)
+    module = cast(_Frozen, models.load(model))
+    return embeddings.FrozenNetwork(
+        model, module.embeds(config), config.embeddings, partial(module.embedder, config)
+    )
+
+
+def _log_mels(spec: Features, prepared: Prepared, split: str, start: int, stop: int) -> NDArray[Any]:
+    return np.concatenate(list(log_mels(prepared.store(split), spec, prepared.config.audio, start, stop)))
 
 
 def _embeddings(
     model: str,
     params: Mapping[str, Any],
-    config: Config,
     prepared: Prepared,
     split: str,
     start: int,
     stop: int,
 ) -> NDArray[Any]:
-    store = prepared.store(split)
-    return np.concatenate(list(embeddings.embeddings(store, model, params, device(), start, stop)))
+    store, network = prepared.store(split), frozen_network(model, params)
+    return np.concatenate(list(embeddings.embeddings(store, network, device(), start, stop)))

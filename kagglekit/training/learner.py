@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kagglekit import console, models
+from kagglekit import models
 from kagglekit.config import Config, Train
 from kagglekit.data.clips import training_rows
+from kagglekit.terminal import console
 from kagglekit.training import checkpoint
 from kagglekit.training.batches import Batches
 from kagglekit.training.dataset import Dataset, Head
+from kagglekit.training.distributed import ALONE, Team
 from kagglekit.training.optimizers import (
     Ema,
     clip_gradients,
@@ -25,9 +27,8 @@ from kagglekit.training.optimizers import (
     stop_at_nonfinite,
 )
 from kagglekit.training.plan import Plan
-from kagglekit.training.predicting import device
-from kagglekit.training.teaching import lesson
-from kagglekit.training.team import ALONE, Team
+from kagglekit.training.predict import device
+from kagglekit.training.soft_targets import lesson
 
 
 @dataclass

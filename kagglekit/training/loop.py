@@ -13,18 +13,19 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import nn
 
-from kagglekit import console, tables
 from kagglekit.config import Config, Section, Train
 from kagglekit.data.clips import validation_rows
+from kagglekit.files import tables
+from kagglekit.files.atomic import write_json
+from kagglekit.scoring.cv import Score, score
+from kagglekit.terminal import console
 from kagglekit.training import checkpoint
 from kagglekit.training.dataset import Dataset, Head
+from kagglekit.training.distributed import ALONE, Team
 from kagglekit.training.learner import Learner, begin, train_step
 from kagglekit.training.optimizers import Ema
 from kagglekit.training.plan import Plan
-from kagglekit.training.predicting import EVAL_BATCH, device, predict, predict_together, predictions
-from kagglekit.training.team import ALONE, Team
-from kagglekit.validation import Score, score
-from kagglekit.workspace import write_json
+from kagglekit.training.predict import EVAL_BATCH, device, predict, predict_together, predictions
 
 WEIGHTS, STATE, META = "model.safetensors", "last.safetensors", "meta.json"
 OOF = "oof.parquet"

@@ -8,6 +8,7 @@ from typing import Any
 
 from kagglekit import models
 from kagglekit.config import Augment, Config, Features, ModelSection, Train, overlay
+from kagglekit.config.names import InputKind
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.training.precision import bf16_is_native
 
@@ -60,7 +61,7 @@ def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) 
         params["checkpoint"] = section.checkpoint
     own = models.defaults(model, params)
     train = overlay(Train(), own, config.train, section.train, layers.get("train", {}))
-    if models.hears(model, params) == "embedding":
+    if models.input_kind(model, params) is InputKind.EMBEDDING:
         train = overlay(train, UNCHANGED)
     if train.bf16 == "auto":  # as it turns out here, because it shapes the logits
         train = train.model_copy(update={"bf16": bf16_is_native()})
@@ -68,7 +69,7 @@ def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) 
     features = overlay(
         config.features, section.features, layers.get("features", {}), models.needed_features(model)
     )
-    if models.hears(model, params) == "log_mel":
+    if models.input_kind(model, params) is InputKind.LOG_MEL:
         if params.setdefault("n_mels", features.n_mels) != features.n_mels:
             raise ConfigError(
                 f"models.{model}.model.n_mels is {params['n_mels']}, features.n_mels is {features.n_mels}",

@@ -1,0 +1,41 @@
+"""CV scores against public ones, a dot a submission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kagglekit.charts.scatter import Point, scatter
+from kagglekit.charts.svg import Picture
+from kagglekit.errors import KagglekitError
+from kagglekit.scoring.forecast import cv_vs_lb, told
+from kagglekit.submission.compared import scores_of
+from kagglekit.submission.ledger import Entry
+
+BAND = 0.015
+"""Half the width of the band in the picture: how far CV may be from public."""
+
+
+def picture(sent: Sequence[Entry]) -> Picture:
+    """CV against public, a dot a submission.
+
+    Raises:
+        KagglekitError: nothing to draw.
+    """
+    if not sent:
+        raise KagglekitError(
+            "no submission has both a CV and a public score, so there is nothing to draw",
+            hint="send one (kagglekit submit --upload), or fetch late scores: kagglekit leaderboard --sync",
+        )
+    scores = scores_of(sent)
+    points = [
+        Point(cv, public, "+".join(entry.models) or entry.csv)
+        for entry, (cv, public) in zip(sent, scores, strict=True)
+    ]
+    return scatter(
+        points,
+        title="CV against public score",
+        note=told(cv_vs_lb(scores)),
+        x_name="CV",
+        y_name=f"public (band: CV ± {100 * BAND:g} points)",
+        band=BAND,
+    )

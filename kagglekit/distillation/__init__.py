@@ -1,0 +1,1 @@
+"""Learn from an ensemble: pseudo-labels of test clips, and small students."""

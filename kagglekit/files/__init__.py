@@ -1,0 +1,1 @@
+"""The workspace on disk: paths, atomic writes, locks, keys, archives, tables."""

@@ -1,0 +1,1 @@
+"""Several processes on this machine, and a Ray cluster of several."""

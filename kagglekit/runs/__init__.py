@@ -1,0 +1,1 @@
+"""Runs: train every fold, keep, read back, choose, predict, export."""

@@ -1,0 +1,180 @@
+"""A fold's model as an ONNX file: log-mel in, logits of the competition's classes out.
+
+The file holds what a program without kagglekit needs: its metadata names the classes, the sample rate and the
+log-mel's parameters. It is checked against torch before it gets its name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kagglekit.config import Audio, Features
+from kagglekit.errors import ConfigError, KagglekitError
+from kagglekit.features.logmel import log_mel
+from kagglekit.runs.store import load_fold
+from kagglekit.training.dataset import Head
+
+OPSET = 17
+INPUT, OUTPUT = "log_mel", "logits"
+LARGEST_ERROR = 1e-3  # between two ways to the same logits, of size 10 or so, in float32
+CLIPS = 16  # that the check compares
+RUNS = 200  # that the time is the median of
+
+
+class Exported(NamedTuple):
+    """The file, and what it costs."""
+
+    path: Path
+    parameters: int
+    size: int
+    """Bytes."""
+    error: float
+    """Largest difference from torch's logits."""
+    network_ms: float
+    """Median time of one clip, log-mel given, on one core."""
+    clip_ms: float
+    """The same from the waveform on."""
+
+
+class _Network(nn.Module):
+    """A model with its outputs summed into classes."""
+
+    def __init__(self, model: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.model = model
+        self.direct = head.outputs == head.classes
+        members = torch.tensor(head.class_of)
+        self.register_buffer("of", torch.stack([members == c for c in range(len(head.classes))]).float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_mels, frames) -> logits (batch, classes)."""
+        logits: Tensor = self.model(x)
+        if self.direct:
+            return logits
+        return (logits.softmax(1) @ self.of.T).clamp(min=1e-12).log()  # type: ignore[operator]
+
+
+def export(folder: Path, path: Path) -> Exported:
+    """Write a fold's model as ONNX, check it, and time it.
+
+    Args:
+        folder: fold_<k> of a run.
+        path: the file to write; it appears whole and checked, or not at all.
+
+    Raises:
+        ConfigError: onnx and onnxruntime are not installed, or the model hears no log-mel.
+        KagglekitError: the ONNX file says something else than the model.
+    """
+    _need_packages()
+    model, head, meta = load_fold(folder)
+    if head.rule is not None or "n_mels" not in meta["params"]:
+        raise ConfigError(
+            f"{meta['model']} cannot be exported: it hears no log-mel, or a rule decides",
+            hint="export a model of log-mels with train.labels targets or words",
+        )
+    audio, features = Audio(**meta["audio"]), Features(**meta["features"])
+    network = _Network(model, head).eval()
+    loud = np.random.default_rng(0).normal(0, 3000, (CLIPS, audio.samples))
+    waveforms = torch.from_numpy(loud).to(torch.int16)
+    x = log_mel(waveforms, features, audio.sample_rate)
+    facts = {
+        "classes": list(head.classes),
+        "activation": "softmax" if head.separator is None else "sigmoid",
+        "audio": meta["audio"],
+        "features": meta["features"],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        _write(network, x[:1], facts, part)
+        session = _session(part)
+        with torch.inference_mode():
+            expected = network(x).numpy()
+        error = float(np.abs(session.run(None, {INPUT: x.numpy()})[0] - expected).max())
+        if not error <= LARGEST_ERROR:
+            raise KagglekitError(
+                f"the ONNX file of {folder} differs from the model by {error:.3g}",
+                hint="report it with the versions of torch and onnxruntime",
+            )
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+    def listen() -> None:
+        session.run(None, {INPUT: log_mel(waveforms[:1], features, audio.sample_rate).numpy()})
+
+    first = x[:1].numpy()
+    return Exported(
+        path,
+        sum(parameter.numel() for parameter in model.parameters()),
+        path.stat().st_size,
+        error,
+        _median_ms(lambda: session.run(None, {INPUT: first})),
+        _median_ms(listen),
+    )
+
+
+def _need_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed", hint="pip install 'kagglekit[onnx]'") from error
+
+
+def _write(network: nn.Module, x: Tensor, facts: dict[str, Any], path: Path) -> None:
+    """Trace the network with one clip, and put the facts into the file's metadata."""
+    import onnx
+
+    batch = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
+    with warnings.catch_warnings():  # the newer exporter needs onnxscript, for nothing that is wanted here
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (x,),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_axes=batch,
+        )
+    told = onnx.load(str(path))
+    for name, value in facts.items():
+        entry = told.metadata_props.add()
+        entry.key, entry.value = name, json.dumps(value)
+    onnx.checker.check_model(told)
+    onnx.save(told, str(path))
+
+
+def _session(path: Path) -> Any:
+    """The file in ONNX Runtime, on one core."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _median_ms(work: Callable[[], object]) -> float:
+    """Median milliseconds, torch on one core as well."""
+    threads, times = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        for _ in range(RUNS):
+            started = time.perf_counter()
+            work()
+            times.append(1000 * (time.perf_counter() - started))
+    finally:
+        torch.set_num_threads(threads)
+    return float(np.median(times))

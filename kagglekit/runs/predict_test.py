@@ -1,0 +1,110 @@
+"""A run's test logits, from its folds' weights: here, or in shards on a cluster."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from kagglekit.config import Config, Train
+from kagglekit.data.clips import WINDOWS
+from kagglekit.data.prepare import Prepared
+from kagglekit.data.shards import Shards
+from kagglekit.files import tables
+from kagglekit.runs.store import TEST, load_fold, mean_test, read_meta
+from kagglekit.runs.zero_shot import link
+from kagglekit.terminal import console
+from kagglekit.training.dataset import Dataset, places, pool, windows_of
+from kagglekit.training.inputs import heard
+from kagglekit.training.loop import META, WEIGHTS
+from kagglekit.training.predict import EVAL_BATCH, classify, device, predict, predictions
+
+Weights = Mapping[int, Mapping[str, bytes]]
+"""The two files of each fold's model."""
+
+
+def predict_test(config: Config, dataset: Dataset, folder: Path) -> pl.DataFrame:
+    """A run's test logits. Each fold's own are kept beside its weights, in their raw form."""
+    clips = _test_clips(dataset.clips)
+    folds = range(config.validation.folds)
+    with console.bar(f"predict {folder.parent.name}", len(clips) * len(folds), "clips") as advance:
+        for number in folds:
+            path = folder / f"fold_{number}" / TEST
+            if not path.is_file():
+                model, head, meta = load_fold(path.parent)
+                train = Train(**meta["train"])
+                if train.labels == "zero_shot" and number:  # the same model in every fold
+                    link(folder / "fold_0" / TEST, path)
+                else:
+                    raw = replace(head, thresholds=None)
+                    logits = predict(model.to(device()), dataset, clips, raw, train, advance)
+                    tables.write(predictions(clips, logits), path)
+                    continue
+            advance(len(clips))
+    return mean_test(config, folder)
+
+
+def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
+    """The same on a cluster. A node makes the features of its clips once, for all folds.
+
+    Raises:
+        KagglekitError: as `Shards.run`.
+    """
+    config, clips = shards.prepared.config, _test_clips(shards.prepared.clips)
+    paths = {number: folder / f"fold_{number}" / TEST for number in range(config.validation.folds)}
+    missing = [number for number, path in paths.items() if not path.is_file()]
+    if missing and read_meta(paths[0].parent)["train"]["labels"] == "zero_shot":
+        missing = [0]
+    if missing:
+        weights = {
+            number: {name: (paths[number].parent / name).read_bytes() for name in (META, WEIGHTS)}
+            for number in missing
+        }
+        parts = []
+        with console.bar(f"predict {folder.parent.name}", len(clips), "clips") as advance:
+            for part in shards.run(partial(_logits, weights), "test"):
+                parts.append(part)
+                advance(len(part))
+        logits = np.concatenate(parts)
+        windows, head = windows_of(clips), load_fold(paths[0].parent)[1]
+        rows = np.repeat(clips["row"].to_numpy(), windows) + places(windows)
+        for place, number in enumerate(missing):
+            pooled = pool(logits[rows, place], windows, head)
+            tables.write(predictions(clips, pooled), paths[number])
+    for path in paths.values():
+        if not path.is_file():
+            link(paths[0], path)
+    return mean_test(config, folder)
+
+
+def _test_clips(clips: pl.DataFrame) -> pl.DataFrame:
+    columns = [name for name in ("clip_id", "split", "row", WINDOWS) if name in clips.columns]
+    return clips.filter(pl.col("split") == "test").select(columns)
+
+
+def _logits(weights: Weights, prepared: Prepared, split: str, start: int, stop: int) -> NDArray[np.float32]:
+    """One shard: (clips, folds, classes)."""
+    waveforms = torch.split(torch.tensor(prepared.store(split)[start:stop]), EVAL_BATCH)
+    by_fold: list[NDArray[np.float32]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, files in weights.items():
+            fold = Path(folder, f"fold_{number}")
+            fold.mkdir()
+            for name, content in files.items():
+                (fold / name).write_bytes(content)
+            model, head, meta = load_fold(fold)
+            if not by_fold:  # all of them hear the same
+                parts, rates = zip(*(heard(meta, waveform) for waveform in waveforms), strict=True)
+                x, rate = torch.cat(parts), rates[0]
+            raw, train = replace(head, thresholds=None), Train(**meta["train"])
+            on = model.to(device())
+            batches = torch.split(x, min(EVAL_BATCH, train.batch_size))
+            by_fold.append(np.concatenate([classify(on, batch, raw, train, rate) for batch in batches]))
+    return np.stack(by_fold, 1)

@@ -1,0 +1,1 @@
+"""How good predictions are: metrics, the CV score and its parts, what it foretells."""

@@ -1,0 +1,67 @@
+"""What a CV score foretells of the public one, and how well earlier ones did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kagglekit.scoring.cv import Score
+
+PUBLIC_SHARE = 0.3  # of the rows behind the public score: the challenge's, and most others'
+
+
+class Expected(NamedTuple):
+    """A public score to come."""
+
+    score: float
+    low: float
+    """Lower end of its 95 % interval: the CV score's own error, and which rows are the public ones."""
+    high: float
+
+
+def expected(score: Score, rows: int) -> Expected:
+    """The public score that a CV score says, for a test of so many rows."""
+    error = (score.high - score.low) / (2 * 1.96)
+    draw = math.sqrt(score.cv * (1 - score.cv) / max(PUBLIC_SHARE * rows, 1))
+    margin = 1.96 * math.hypot(error, draw)
+    return Expected(score.cv, max(score.cv - margin, 0.0), min(score.cv + margin, 1.0))
+
+
+class CvVsLb(NamedTuple):
+    """How well CV scores foretold the public ones."""
+
+    pairs: int
+    mean_abs: float
+    """Mean of |CV - public|."""
+    mean: float
+    """Mean of CV - public."""
+    rank: float | None
+    """Spearman's rank correlation; None for fewer than three pairs, or where all of one side are equal."""
+
+
+def cv_vs_lb(scores: Sequence[tuple[float, float]]) -> CvVsLb:
+    """How far CV was from public, over at least one (CV, public), and whether it ranked alike."""
+    differences = [cv - public for cv, public in scores]
+    ranks = [_ranks(side) for side in zip(*scores, strict=True)]
+    middle = (len(scores) + 1) / 2
+    across, up = ([rank - middle for rank in side] for side in ranks)
+    spread = sum(a * a for a in across) * sum(b * b for b in up)
+    together = sum(a * b for a, b in zip(across, up, strict=True))
+    return CvVsLb(
+        pairs=len(scores),
+        mean_abs=sum(map(abs, differences)) / len(scores),
+        mean=sum(differences) / len(scores),
+        rank=together / spread**0.5 if len(scores) >= 3 and spread > 0 else None,
+    )
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Ranks from 1; equal values share the mean of theirs."""
+    return [sum(v < value for v in values) + (values.count(value) + 1) / 2 for value in values]
+
+
+def told(found: CvVsLb) -> str:
+    """In a line."""
+    rank = "too few to rank" if found.rank is None else f"rank correlation {found.rank:.2f}"
+    return f"{found.pairs} submissions: mean |CV - public| {100 * found.mean_abs:.1f} points, {rank}"

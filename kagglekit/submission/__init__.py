@@ -1,0 +1,1 @@
+"""A submission: its CSV, the upload, and the log of scores."""

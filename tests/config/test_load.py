@@ -1,0 +1,245 @@
+"""What competition.yaml says is what the Config holds, and every problem is told with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.places import SHARED
+from support.tiny import YAML, make
+
+from kagglekit.config import Augment, Config, Train, overlay
+from kagglekit.config.load import load_config
+from kagglekit.demo.synth import demo_yaml
+from kagglekit.errors import ConfigError
+from kagglekit.hosts import HOSTS
+
+ROOT = Path(__file__).resolve().parents[2]
+LEAST = "competition: {slug: tiny}\nlabels: {targets: [a, b]}\n"
+
+
+def load(folder: Path, text: str, *overrides: str) -> Config:
+    path = folder / "competition.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path, overrides)
+
+
+def problem(folder: Path, text: str, *overrides: str) -> list[str]:
+    """The lines of the error, without the folder."""
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text, *overrides)
+    assert caught.value.hint
+    return [line.strip() for line in str(caught.value).replace(f"{folder}/", "").splitlines()]
+
+
+def test_a_section_without_content_has_its_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("competition: {slug: a}\nlabels: {targets: [b]}\ntrain:\n#  epochs: 3\nsearch:\n")
+    config = load_config(path, ["train.epochs=2"])
+    assert (config.train.epochs, config.search.trials) == (2, 30)
+
+
+def test_tiny_is_read(tmp_path: Path) -> None:
+    config = load_config(make(tmp_path))
+    assert config.labels.classes == ("low", "mid", "silence", "unknown")
+    assert (config.audio.samples, config.train.lr, config.search.epochs) == (4000, 0.01, 2)
+    assert config.models["gru"].model == {"hidden": 16, "layers": 1}
+    assert config.data.noise_clips == "train/audio/_background_noise_/*.wav"  # a default
+
+
+def test_a_host_is_one_of_the_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert problem(tmp_path, LEAST, "competition.host=kagle")[1:] == [
+        "--set competition.host: no host 'kagle'; did you mean 'kaggle'?"
+    ]
+    monkeypatch.setitem(HOSTS, "drive", "kagglekit.hosts.drive")
+    assert load(tmp_path, LEAST, "competition.host=drive").competition.host == "drive"
+
+
+def test_default_name_is_in_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "competition.yaml").write_text(LEAST)  # conftest goes there
+    assert load_config().competition.slug == "tiny"
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    config = load(tmp_path / "deep", YAML)
+    assert config.competition.local is not None
+    assert config.competition.local.files == tmp_path / "deep" / "host"
+    assert config.workspace == tmp_path / "deep" / ".kagglekit"
+    assert load(tmp_path, LEAST + "workspace: /elsewhere/w\n").workspace == Path("/elsewhere/w")
+
+
+def test_all_problems_at_once_with_line_path_and_close_match(tmp_path: Path) -> None:
+    text = (
+        "competition: {slug: tiny}\n"
+        "labels:\n"
+        "  targets: [a, b]\n"
+        "  silnce: quiet\n"
+        "train:\n"
+        "  epoch: 3\n"
+        "  lr: fast\n"
+        "  augment: {shift_ms: -1}\n"
+        "validation: {folds: 2, prior: {c: 0.5}}\n"
+        "models:\n"
+        "  tcrestnet: {}\n"
+    )
+    first, *rest = problem(tmp_path, text)
+    assert first == f"{len(rest)} problems in competition.yaml:"
+    assert "competition.yaml:4 labels.silnce: unknown key; did you mean 'silence'?" in rest
+    assert "competition.yaml:6 train.epoch: unknown key; did you mean 'epochs'?" in rest
+    assert any(r.startswith("competition.yaml:7 train.lr: ") and r.endswith("not 'fast'") for r in rest)
+    assert any(r.startswith("competition.yaml:8 train.augment.shift_ms: ") for r in rest)
+    assert "competition.yaml:11 models.tcrestnet: no model 'tcrestnet'; did you mean 'tcresnet'?" in rest
+    assert len(rest) == 5  # the prior's class is not judged while the classes are in doubt
+
+
+def test_problems_between_sections_are_reported_beside_the_others(tmp_path: Path) -> None:
+    lines = problem(tmp_path, LEAST + "validation: {prior: {unkown: 0.5}}\ntrain: {epochs: 0}\n")
+    assert lines[0] == "2 problems in competition.yaml:"
+    assert any("train.epochs" in line and line.endswith("not 0") for line in lines)
+    assert any("'unkown', which is not a class; did you mean 'unknown'?" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("competition: {slug: tiny}\n", "competition.yaml:1 labels: needed, but not there"),
+        (LEAST + "features: {fmin: 300, fmax: 200}\n", "fmin 300 Hz is not below fmax 200 Hz"),
+        (LEAST.replace("a, b", "a, a"), "named twice: a"),
+        (LEAST + "validation: {prior: {a: 0.6, b: 0.6}}\n", "the prior adds up to 1.2, more than 1"),
+        (LEAST + "data: {speaker_pattern: '^abc'}\n", "needs a group"),
+        (LEAST + "data: {noise_clips: null}\n", "labels.silence is cut from noise"),
+        (LEAST.replace("tiny", "tiny, host: local"), "there is no 'local' section"),
+        (LEAST + "train: {lr: .nan}\n", "train.lr"),
+        (LEAST + "train: {lr: 1e999}\n", "train.lr"),
+    ],
+)
+def test_one_problem(text: str, message: str, tmp_path: Path) -> None:
+    lines = problem(tmp_path, text)
+    assert lines[0] == "competition.yaml has a problem:"
+    assert len(lines) == 2 and message in lines[1]
+
+
+def test_words_that_yaml_11_takes_for_truth(tmp_path: Path) -> None:
+    config = load(tmp_path, LEAST.replace("a, b", "yes, no, on, off, y, Yes"))
+    assert config.labels.targets == ("yes", "no", "on", "off", "y", "Yes")
+
+
+def test_numbers_and_truth(tmp_path: Path) -> None:
+    config = load(tmp_path, LEAST + "train: {lr: 3e-4, weight_decay: 1E-2, bf16: true, ema: .5}\n")
+    assert (config.train.lr, config.train.weight_decay) == (3e-4, 1e-2)
+    assert (config.train.bf16, config.train.ema) == (True, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        (LEAST + "train:\n  lr: 1\n  lr: 2\n", "competition.yaml:5", "'lr' stands twice (first on line 4)"),
+        (LEAST + "labels: {targets: [c]}\n", "competition.yaml:3", "'labels' stands twice"),
+        ("a: &x [1]\nb: *x\n", "competition.yaml:2", "aliases (*name) are not used here"),
+        ("a: [1,\n", "competition.yaml:2", "is not YAML"),
+        ("a: !!python/object/apply:os.getcwd []\n", "competition.yaml:1", "is not YAML"),
+        ("- a\n- b\n", "competition.yaml", "holds a list, not sections"),
+    ],
+)
+def test_not_yaml_that_we_take(text: str, where: str, what: str, tmp_path: Path) -> None:
+    (line,) = problem(tmp_path, text)
+    assert line.startswith(where) and what in line
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no absent\.yaml") as caught:
+        load_config(Path("absent.yaml"))
+    assert "-C FILE" in str(caught.value.hint)
+    (tmp_path / "wave.yaml").write_bytes(b"\xff\xfe\x00RIFF")
+    with pytest.raises(ConfigError, match=r"wave\.yaml cannot be read"):
+        load_config(tmp_path / "wave.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+    (tmp_path / "big.yaml").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigError, match="is 1,000,001 bytes"):
+        load_config(tmp_path / "big.yaml")
+
+
+def test_set(tmp_path: Path) -> None:
+    config = load(
+        tmp_path, YAML, "train.lr=3e-4", "labels.targets=[yes, no]", "validation.prior={}", "train.lr=4e-4"
+    )
+    assert (config.train.lr, config.labels.targets) == (4e-4, ("yes", "no"))  # the last one counts
+    assert config.train.epochs == 12  # what it does not name stays
+    assert config.validation.prior == {}
+    assert load(tmp_path, LEAST, "search.trials=7").search.trials == 7  # a section that the file lacks
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train.lr", "--set train.lr: not of the form a.b=value"),
+        ("train..lr=1", "not of the form a.b=value"),
+        ("train.lr=[1", "the value is not YAML"),
+        ("train.lr.x=1", "'lr' is a value, not a section"),
+        ("train.lr=*x", "the value is not YAML"),
+    ],
+)
+def test_set_that_cannot_be(text: str, message: str, tmp_path: Path) -> None:
+    assert message in problem(tmp_path, YAML, text)[0]
+
+
+def test_problems_of_set_say_so(tmp_path: Path) -> None:
+    lines = problem(tmp_path, YAML, "train.epoch=3", "validation.folds=1")
+    assert "--set train.epoch: unknown key; did you mean 'epochs'?" in lines
+    assert any(line.startswith("--set validation.folds: ") and line.endswith("not 1") for line in lines)
+    assert lines[0] == "2 problems in the command line:"
+    assert problem(tmp_path, YAML, "train.epoch=3")[0] == "the command line has a problem:"
+    mixed = problem(tmp_path, YAML + "research: {}\n", "train.epoch=3")
+    assert mixed[0] == "2 problems in competition.yaml:"
+
+
+def test_overlay_later_layers_are_stronger() -> None:
+    defaults = {"epochs": 80, "lr": 1e-3}
+    yaml = Train(lr=2e-2, augment=Augment(gain_db=1))
+    made = overlay(Train(), defaults, yaml, {"augment": {"mixup": 0.4}})
+    assert (made.epochs, made.lr) == (80, 2e-2)  # only what the YAML sets itself covers the defaults
+    assert (made.augment.gain_db, made.augment.mixup, made.augment.shift_ms) == (1, 0.4, 100)
+    assert overlay(Train(), yaml, Train(lr=2e-3)).lr == 2e-3  # set to its default is set
+
+
+@pytest.mark.parametrize("layer", [{"lrr": 1}, {"epochs": 0}, {"augment": {"mixup": -1}}])
+def test_overlay_refuses(layer: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(layer))):
+        overlay(Train(), layer)
+
+
+def test_sections_are_frozen_and_maps_merge(tmp_path: Path) -> None:
+    config = load(tmp_path, YAML)
+    with pytest.raises(ValueError, match="frozen"):
+        config.train.lr = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["competition.yaml", "benchmarks/speech_mini.yaml"])
+def test_shipped_files_load(name: str) -> None:
+    path = ROOT / name
+    if not path.is_file():
+        pytest.skip(f"{name} is missing")
+    config = load_config(path)
+    targets = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+    assert config.labels.classes == (*targets, "silence", "unknown")
+    if config.competition.local is not None:
+        assert config.competition.local.files.resolve() == (SHARED / "data" / "speech-mini").resolve()
+
+
+def test_the_demo_loads(tmp_path: Path) -> None:
+    config = load(tmp_path, demo_yaml("host"))
+    assert config.competition.local is not None
+    assert config.competition.local.files == tmp_path / "host"
+    assert len(config.labels.classes) >= 4
+
+
+def test_a_checkpoint_is_a_folder_beside_the_file_or_a_hub_name(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "mine").mkdir(parents=True)
+    text = (
+        LEAST + "models: {ast: {checkpoint: ./mine}, wav2vec2: {checkpoint: facebook/wav2vec2-base}, gru: {}}"
+    )
+    sections = load(tmp_path / "deep", text).models
+    assert sections["ast"].checkpoint == str(tmp_path / "deep" / "mine")
+    assert (sections["wav2vec2"].checkpoint, sections["gru"].checkpoint) == ("facebook/wav2vec2-base", None)

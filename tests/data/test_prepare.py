@@ -1,0 +1,206 @@
+"""Archives become stores and a table, once; a changed setting remakes only what depends on it."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.tiny import WORDS, make, wav_bytes
+
+from kagglekit.config import Config
+from kagglekit.config.load import load_config
+from kagglekit.data.clips import COLUMNS
+from kagglekit.data.prepare import Prepared, prepare, summary
+from kagglekit.errors import AudioError, ConfigError, MissingError
+from kagglekit.files.workspace import Workspace
+from kagglekit.hosts import open_host
+from kagglekit.hosts.fetch import fetch
+
+
+@pytest.fixture
+def yaml(tmp_path: Path) -> Path:
+    return make(tmp_path, speakers=6, test_clips=12)
+
+
+def run(yaml: Path, *overrides: str) -> tuple[Prepared, Config, Workspace]:
+    config = load_config(yaml, overrides)
+    workspace = Workspace(config)
+    fetch(workspace, open_host(config, workspace.root))
+    return prepare(workspace), config, workspace
+
+
+def times(workspace: Workspace) -> dict[str, int]:
+    """Of every file but locks."""
+    paths = [*workspace.audio.rglob("*"), workspace.clips_path, workspace.clips_path.with_suffix(".json")]
+    return {
+        str(p.relative_to(workspace.root)): p.stat().st_mtime_ns
+        for p in paths
+        if p.is_file() and p.suffix != ".lock"
+    }
+
+
+def test_prepare(yaml: Path) -> None:
+    prepared, config, _ = run(yaml)
+    clips = prepared.clips
+    assert clips.columns == list(COLUMNS)
+    silence = round(0.3 * 6 * len(WORDS))
+    assert dict(clips["split"].value_counts().rows()) == {"train": 30, "silence": silence, "test": 12}
+    for split in ("train", "silence", "test"):
+        store, rows = prepared.store(split), clips.filter(split=split)
+        assert [store.clip_ids[row] for row in rows["row"]] == rows["clip_id"].to_list()
+        assert store.samples == config.audio.samples
+    assert prepared.problems == {"train": {}, "test": {}}
+    assert len(prepared.noise()) == 2 and set(prepared.noise_fold.values()) == {0, 1}
+
+
+def test_a_second_call_does_nothing(yaml: Path) -> None:
+    first, _, workspace = run(yaml)
+    before = times(workspace)
+    again, _, _ = run(yaml)
+    assert times(workspace) == before and len(before) > 8
+    assert again.clips.equals(first.clips)
+    assert (again.key, again.keys, again.noise_fold) == (first.key, first.keys, first.noise_fold)
+
+
+def remade(workspace: Workspace, before: dict[str, int]) -> set[str]:
+    """What of the workspace is new: clips, train, silence, test."""
+    changed = {name for name, time in times(workspace).items() if before.get(name) != time}
+    return {
+        Path(name).stem if "audio" not in name else name.split("/")[1].partition("-")[0] for name in changed
+    }
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("validation.seed=5", {"clips", "silence"}),
+        ("validation.folds=3", {"clips", "silence"}),
+        ("labels.silence_share=0.5", {"clips", "silence"}),
+        ("labels.targets=[low, high]", {"clips"}),
+        ("data.leave_out=[]", {"clips"}),
+        ("audio.seconds=0.4", {"clips", "silence", "train", "test"}),
+        ("data.train_archive=train.zip", set()),  # as it was
+        ("train.lr=0.5", set()),
+        ("features.n_mels=10", set()),
+        ("labels.keep_fillers=3", set()),  # chosen when training
+        ("validation.prior={}", set()),
+    ],
+)
+def test_a_changed_setting_remakes_what_depends_on_it(override: str, parts: set[str], yaml: Path) -> None:
+    first, _, workspace = run(yaml)
+    before = times(workspace)
+    other, _, _ = run(yaml, override)
+    assert remade(workspace, before) == parts
+    assert (other.key != first.key) == bool(parts)
+    kept = {name: time for name, time in before.items() if name.startswith("audio")}
+    assert kept.items() <= times(workspace).items()  # the first stays for its own settings
+
+
+def test_listed_clips_are_left_out_and_the_others_stay_where_they_are(yaml: Path) -> None:
+    first, _, workspace = run(yaml)
+    before = times(workspace)
+    listed = ["low/00000002_nohash_0.wav", first.clips.filter(split="silence")["clip_id"][0]]
+    (yaml.parent / "flagged.csv").write_text("\n".join(["clip_id", *listed]))
+    other, _, _ = run(yaml, "data.leave_out_clips=flagged.csv")
+    assert remade(workspace, before) == {"clips"} and other.key != first.key
+    assert other.clips.filter(pl.col("clip_id").is_in(listed))["fold"].to_list() == [-1, -1]
+    rest = ~pl.col("clip_id").is_in(listed)
+    assert other.clips.filter(rest).equals(first.clips.filter(rest))
+    (yaml.parent / "flagged.csv").write_text(f"clip_id\n{listed[0]}\n")
+    fewer, _, _ = run(yaml, "data.leave_out_clips=flagged.csv")
+    assert fewer.key not in (first.key, other.key)  # what the file says counts, not its name
+
+
+def test_another_seed_is_another_table(yaml: Path) -> None:
+    first, second = (run(yaml, f"validation.seed={seed}")[0] for seed in (0, 1))
+    spoken = [p.clips.filter(split="train") for p in (first, second)]
+    assert spoken[0]["fold"].to_list() != spoken[1]["fold"].to_list()
+    assert spoken[0].drop("fold", "part").equals(spoken[1].drop("fold", "part"))
+    back, _, _ = run(yaml)
+    assert back.clips.equals(first.clips)
+
+
+def add(yaml: Path, archive: str, files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(yaml.parent / "host" / archive, "a") as packed:
+        for name, data in files.items():
+            packed.writestr(name, data)
+
+
+def test_another_archive_is_another_key(yaml: Path) -> None:
+    first, _, workspace = run(yaml)
+    before = times(workspace)
+    add(yaml, "test.zip", {"test/audio/one_more.wav": wav_bytes(prepared_tone())})
+    other, _, _ = run(yaml)
+    assert remade(workspace, before) == {"test", "clips"}
+    assert len(other.clips) == len(first.clips) + 1
+
+
+def prepared_tone() -> pl.Series:
+    return pl.Series([1000, -1000] * 2000).to_numpy()  # type: ignore[return-value]
+
+
+def test_official_lists(yaml: Path) -> None:
+    lists = {
+        "train/validation_list.txt": b"low/00000001_nohash_0.wav\nmid/00000002_nohash_0.wav\n",
+        "train/testing_list.txt": b"high/00000003_nohash_0.wav\n",
+    }
+    add(yaml, "train.zip", lists)
+    clips = run(yaml)[0].clips
+    counts = dict(clips.filter(split="train")["official"].value_counts().rows())
+    assert counts == {"validation": 2, "testing": 1, "train": 27}
+    assert clips.filter(official="testing")["clip_id"].to_list() == ["high/00000003_nohash_0.wav"]
+    assert clips.filter(pl.col("split") != "train")["official"].null_count() == len(clips) - 30
+
+
+def test_without_lists_nothing_is_official(yaml: Path) -> None:
+    assert run(yaml)[0].clips["official"].null_count() == 30 + 9 + 12
+
+
+def test_problems_are_counted_and_left_out(yaml: Path) -> None:
+    whole = wav_bytes(prepared_tone())
+    bad = {
+        "train/audio/low/empty.wav": b"",
+        "train/audio/low/text.wav": b"this is no audio at all",
+        "train/audio/mid/a.wav": whole,
+        "train/audio/mid/b.wav": whole,
+        "train/audio/mid/cut.wav": wav_bytes(prepared_tone() // 2)[:4000],
+    }
+    add(yaml, "train.zip", bad)
+    add(yaml, "test.zip", {"test/audio/zz_empty.wav": b""})
+    prepared, _, _ = run(yaml)
+    problems = {"train": {"empty": 1, "unreadable": 1, "duplicate": 1, "truncated": 1}, "test": {"empty": 1}}
+    assert prepared.problems == problems
+    rows = {r["clip_id"]: r["fold"] for r in prepared.clips.iter_rows(named=True)}
+    assert [rows[f"low/{n}.wav"] for n in ("empty", "text")] == [-1, -1] and rows["mid/b.wav"] == -1
+    assert rows["mid/a.wav"] >= 0 and rows["mid/cut.wav"] >= 0
+    assert "zz_empty.wav" in rows  # a test clip needs an answer
+    counts = summary(prepared)
+    assert counts["clips"] == {"silence": 10, "test": 13, "train": 35} and counts["problems"] == problems
+    assert run(yaml)[0].problems == problems  # remembered
+
+
+def test_no_silence_class(yaml: Path) -> None:
+    prepared, _config, _ = run(yaml, "labels.silence=null", "validation.prior={}")
+    assert set(prepared.clips["split"]) == {"train", "test"}
+    assert prepared.noise() == {} and set(prepared.folders) == {"train", "test"}
+
+
+def test_a_lost_table_is_made_again(yaml: Path) -> None:
+    first, _, workspace = run(yaml)
+    before = times(workspace)
+    workspace.clips_path.unlink()
+    assert run(yaml)[0].clips.equals(first.clips)
+    assert remade(workspace, before) == {"clips"}
+
+
+def test_errors(yaml: Path, tmp_path: Path) -> None:
+    config = load_config(yaml)
+    with pytest.raises(MissingError, match=r"train\.zip is not there") as caught:
+        prepare(Workspace(config))
+    assert caught.value.hint == "fetch it: kagglekit fetch"
+    with pytest.raises(ConfigError, match="no training clip for nothing"):
+        run(yaml, "labels.targets=[low, nothing]")
+    with pytest.raises(AudioError, match="there are no noise recordings"):
+        run(yaml, "data.noise_clips=train/none/*.wav", "data.train_clips=train/audio/[!_]*/*.wav")

@@ -1,0 +1,126 @@
+"""pseudo, distill and export, as a person types them, on the tiny competition."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from support import tiny
+
+from kagglekit.cli import main
+from kagglekit.distillation import pseudo_labels as pseudo
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    yaml = str(tiny.make(folder))
+    for argv in (["fetch"], ["train", "--model", "tcresnet,gru"]):
+        assert main(["--quiet", "-C", yaml, *argv]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    shutil.copytree(trained, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, dict[str, object], str]:
+    capsys.readouterr()
+    code = main(["--quiet", "--json", *argv])
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if out else {}, err
+
+
+def tables(here: Path, key: object) -> list[pl.DataFrame]:
+    return [pl.read_parquet(here / f".kagglekit/teachings/{key}/fold_{k}.parquet") for k in range(2)]
+
+
+def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pseudo, "LEAST", 2)
+    rule = ("--precision", "0.6", "--agree", "1", "--share", "0.4")
+    code, data, err = call(capsys, "pseudo", "--model", "gru", *rule, "--seeds", "2")
+    assert code == 0, err
+    for table in tables(here, data["teaching"]):
+        assert set(table["split"]) == {"test"} and len(table) > 0
+        hot = table["targets"].to_numpy()
+        assert (hot.max(1) == 1).all() and (hot.sum(1) == 1).all()
+    gains, oof, plain = (np.array(data[name]) for name in ("gains", "oof", "plain_oof"))
+    assert len(gains) == 2 and np.allclose(gains, oof - plain)
+    again = call(capsys, "pseudo", "--model", "gru", *rule, "--no-train")[1]
+    assert again["teaching"] == data["teaching"]
+    runs = data["runs"]
+    assert isinstance(runs, list)
+    metrics = json.loads((here / f".kagglekit/runs/gru/{runs[0]}/metrics.json").read_text())
+    facts = json.loads((here / f".kagglekit/teachings/{data['teaching']}/teaching.json").read_text())
+    assert metrics["shift_limit"] == min(facts["shift"], 0) >= metrics["shift"]
+    settings = (here / f".kagglekit/runs/gru/{runs[0]}/config.yaml").read_text()
+    assert f"teaching: {data['teaching']}" in settings
+
+
+def test_pseudo_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, "pseudo")  # too few clips to be sure of anything
+    assert (code, err.count("\n")) == (1, 2) and err.startswith("error: the rule is sure of no clip")
+    assert call(capsys, "pseudo", "--agree", "3")[2].startswith("error: --agree 3 of 2 teachers\n")
+    assert call(capsys, "pseudo", "--share", "1")[2].startswith("error: --share 1 is no share\n")
+    missing = call(capsys, "train", "--model", "gru", "--set", "train.teaching=0123456789ab")
+    assert missing[0] == 1 and "there is no teaching 0123456789ab" in missing[2]
+    assert not list(here.glob(".kagglekit/teachings/*/fold_*"))
+
+
+def test_distill_and_export(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, data, err = call(capsys, "distill", "--model", "tcresnet", "--method", "mean")
+    assert code == 0, err
+    clips = pl.read_parquet(here / ".kagglekit/clips.parquet")
+    for fold, table in enumerate(tables(here, data["teaching"])):
+        told = table.join(clips.select("clip_id", "fold", "heldout_fold"), on="clip_id")
+        learnt = told.filter(pl.col("split") != "test")
+        assert len(told.filter(pl.col("split") == "test")) == 24
+        assert fold not in set(learnt["fold"]) and fold not in set(learnt["heldout_fold"])
+        assert np.allclose(table["targets"].to_numpy().sum(1), 1, atol=1e-5)
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    code, made, err = call(
+        capsys, "export", "--model", "tcresnet", "--run", str(data["run"]), "--output", "m.onnx"
+    )
+    assert code == 0, err
+    assert (
+        made["parameters"] == data["parameters"] and isinstance(made["error"], float) and made["error"] < 1e-3
+    )
+    import onnx
+
+    told = {entry.key: json.loads(entry.value) for entry in onnx.load("m.onnx").metadata_props}
+    assert told["classes"] == ["low", "mid", "silence", "unknown"] and told["features"]["n_mels"] == 20
+
+
+def test_a_teacher_of_an_earlier_architecture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in here.glob(".kagglekit/runs/gru/*/fold_*/meta.json"):
+        meta = json.loads(path.read_text())
+        path.write_text(json.dumps(meta | {"params": meta["params"] | {"gates": 3}}))
+    code, _, err = call(capsys, "distill", "--model", "tcresnet")
+    assert (
+        code == 1 and "is of an earlier gru and cannot be loaded" in err and "or name other teachers" in err
+    )
+    assert not list(here.glob(".kagglekit/teachings/*"))
+
+
+def test_export_of_word_outputs_gives_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx")
+    ort = pytest.importorskip("onnxruntime")
+    code, _, err = call(capsys, "export", "--model", "gru", "--fold", "1", "--output", "gru.onnx")
+    assert code == 0, err
+    session = ort.InferenceSession("gru.onnx", providers=["CPUExecutionProvider"])
+    frames = 0.5 * 8000 // (0.016 * 8000) + 1
+    logits = session.run(None, {"log_mel": np.zeros((3, 20, int(frames)), np.float32)})[0]
+    assert logits.shape == (3, 4)
+    assert call(capsys, "export", "--model", "gru", "--fold", "5")[2].startswith(
+        "error: there is no fold 5\n"
+    )
+    assert not list(here.glob(".*.part"))

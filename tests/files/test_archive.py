@@ -1,0 +1,328 @@
+"""Archives: streamed, verified, and refused where they are not safe."""
+
+from __future__ import annotations
+
+import errno
+import random
+import stat
+import tracemalloc
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import py7zr
+import pytest
+
+from kagglekit.errors import ArchiveError
+from kagglekit.files import archive
+from kagglekit.files.archive import formats as archive_formats
+from kagglekit.files.archive import sevenzip as archive_7zip
+
+FILES = {
+    "train/audio/yes/a.wav": b"yes" * 5000,
+    "train/audio/no way/b c.wav": b"no" * 7000,
+    "train/audio/außen/ö \u65e5\u672c.wav": b"x" * 9000,
+}
+COPY = [{"id": py7zr.FILTER_COPY}]
+
+Make = Callable[..., Path]
+Files = dict[str, bytes] | list[tuple[str, bytes]]
+
+
+def pairs(files: Files) -> list[tuple[str, bytes]]:
+    return list(files.items()) if isinstance(files, dict) else files
+
+
+def make_zip(path: Path, files: Files, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Also with names that zipfile would clean or warn of."""
+    with zipfile.ZipFile(path, "w", method) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, data in pairs(files):
+            info = zipfile.ZipInfo()
+            info.filename = name
+            info.compress_type = method
+            file.writestr(info, data)
+    return path
+
+
+def make_7z(path: Path, files: Files, filters: list[dict[str, int]] | None = None) -> Path:
+    """Also with names that py7zr would not write."""
+    with py7zr.SevenZipFile(path, "w", filters=filters) as file:
+        for i, (name, data) in enumerate(pairs(files)):
+            file.writestr(data, f"{i}")
+            file.header.files_info.files[-1]["filename"] = name
+    return path
+
+
+both = pytest.mark.parametrize("make", [make_zip, make_7z])
+
+
+@pytest.fixture(autouse=True, params=["py7zr", "7-Zip"])
+def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """7z archives, with and without the program that kagglekit decodes them with where it is installed."""
+    if request.param == "py7zr":
+        monkeypatch.setattr(archive_7zip, "PROGRAMS", ())
+    elif archive_7zip.program() is None:
+        pytest.skip("7-Zip is not installed")
+
+
+def content(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, bytes]:
+    taken: dict[str, bytes] = {}
+    archive.stream(
+        path,
+        lambda member, data: taken.update({member.name: data}),
+        lambda members: {m.name for m in members if wanted(m.name)},
+    )
+    return taken
+
+
+@both
+def test_members_and_stream(make: Make, tmp_path: Path) -> None:
+    path = make(tmp_path / "a.bin", FILES)  # the format is told by the magic number
+    assert archive.members(path) == [(name, len(data)) for name, data in FILES.items()]
+    taken = content(path)
+    assert list(taken.items()) == list(FILES.items())
+
+
+@both
+def test_only_wanted_members(make: Make, tmp_path: Path) -> None:
+    path = make(tmp_path / "a", FILES)
+    assert list(content(path, lambda name: "no way" in name)) == ["train/audio/no way/b c.wav"]
+    assert content(path, lambda name: False) == {}
+
+
+@both
+def test_empty_members_and_empty_archive(make: Make, tmp_path: Path) -> None:
+    assert content(make(tmp_path / "a", {"e.wav": b"", "f.wav": b"f"})) == {"e.wav": b"", "f.wav": b"f"}
+    assert content(make(tmp_path / "b", {"e.wav": b""})) == {"e.wav": b""}
+    assert archive.members(make(tmp_path / "c", {})) == []
+
+
+@both
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "/etc/x", "C:/x", "a\\b", "a//b", "./x", "a\nb", "..", "a\x00b"]
+)
+def test_unsafe_names_are_refused(make: Make, name: str, tmp_path: Path) -> None:
+    if make is make_7z and ("\x00" in name or "\\" in name):
+        pytest.skip("a 7z name ends at its NUL, and py7zr reads a backslash as /")
+    path = make(tmp_path / "a", {name: b"x"})
+    with pytest.raises(ArchiveError, match="unsafe path") as caught:
+        archive.unpack_nested(path, tmp_path / "out", [name])
+    assert repr(name) in str(caught.value)
+    assert caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+@both
+@pytest.mark.parametrize("second", ["a/x.wav", "A/X.WAV"])
+def test_names_that_collide_are_refused(make: Make, second: str, tmp_path: Path) -> None:
+    path = make(tmp_path / "a", [("a/x.wav", b"1"), (second, b"2")])
+    with pytest.raises(ArchiveError, match="twice"):
+        archive.members(path)
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFBLK])
+def test_zip_link_or_device(kind: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        info = zipfile.ZipInfo("link")
+        info.external_attr = (kind | 0o777) << 16
+        file.writestr(info, "/etc/passwd")
+    with pytest.raises(ArchiveError, match="link or device: 'link'"):
+        archive.members(tmp_path / "a.zip")
+
+
+def test_7z_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    with py7zr.SevenZipFile(tmp_path / "a.7z", "w") as file:
+        file.write(tmp_path / "link", "link")
+    with pytest.raises(ArchiveError, match="link or device: 'link'"):
+        archive.members(tmp_path / "a.7z")
+
+
+@both
+def test_bomb(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_formats, "MIN_BOMB_BYTES", 2**20)
+    path = make(tmp_path / "a", {"zeros": bytes(2**21)})
+    with pytest.raises(ArchiveError, match="bomb"):
+        archive.members(path)
+
+
+@both
+def test_size_bounds(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path / "a", FILES)
+    monkeypatch.setattr(archive, "MAX_MEMBER_BYTES", 10_000)
+    with pytest.raises(ArchiveError, match=r"'train/audio/yes/a.wav' has 15,000 bytes"):
+        content(path)
+    monkeypatch.setattr(archive_formats, "MAX_TOTAL_BYTES", 20_000)
+    with pytest.raises(ArchiveError, match="would unpack to 38,000 bytes"):
+        archive.members(path)
+
+
+def test_zip_whose_header_lies_about_size(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip", {"x": bytes(50_000)})
+    data = path.read_bytes()
+    path.write_bytes(data.replace((50_000).to_bytes(4, "little"), (100).to_bytes(4, "little")))
+    with pytest.raises(ArchiveError, match="'x' is damaged"):
+        content(path)
+
+
+@both
+def test_bad_crc_names_the_member(make: Make, tmp_path: Path) -> None:
+    files = {"a.wav": b"a" * 5000, "b.wav": b"b" * 5000, "c.wav": b"c" * 5000}
+    if make is make_zip:
+        path = make_zip(tmp_path / "t.zip", files, zipfile.ZIP_STORED)
+    else:
+        path = make_7z(tmp_path / "t.zip", files, COPY)
+    path.write_bytes(path.read_bytes().replace(b"b" * 50, b"b" * 49 + b"?", 1))
+    taken: list[str] = []
+    with pytest.raises(ArchiveError, match=r"t\.zip: member 'b\.wav' is damaged") as caught:
+        archive.stream(path, lambda member, data: taken.append(member.name))
+    assert taken == ["a.wav"]
+    assert "fetch --force" in str(caught.value.hint)
+
+
+@both
+def test_truncated(make: Make, tmp_path: Path) -> None:
+    whole = make(tmp_path / "a", FILES).read_bytes()
+    for size in (8, 40, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut").write_bytes(whole[:size])
+        with pytest.raises(ArchiveError, match="truncated") as caught:
+            archive.members(tmp_path / "cut")
+        assert "fetch --force" in str(caught.value.hint)
+
+
+@both
+def test_damage_anywhere_is_explained_or_harmless(make: Make, tmp_path: Path) -> None:
+    whole = make(tmp_path / "a", FILES).read_bytes()
+    rng = random.Random(0)
+    refused = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 1, 4))):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        (tmp_path / "bad").write_bytes(data)
+        try:
+            taken = content(tmp_path / "bad")
+        except ArchiveError:
+            refused += 1
+        else:
+            assert all(data in FILES.values() for data in taken.values())
+    assert refused > 100
+
+
+@pytest.mark.parametrize(("data", "what"), [(b"", "is empty"), (b"RIFF....", "not a zip or 7z archive")])
+def test_not_an_archive(data: bytes, what: str, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(ArchiveError, match=what):
+        archive.members(tmp_path / "a.zip")
+
+
+def test_encrypted(tmp_path: Path) -> None:
+    with py7zr.SevenZipFile(tmp_path / "a.7z", "w", password="secret") as file:
+        file.writestr(b"x", "x")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
+        zipped.writestr("x", b"x")
+        zipped.infolist()[0].flag_bits |= 1
+    for name in ("a.7z", "a.zip"):
+        with pytest.raises(ArchiveError, match="encrypted"):
+            archive.members(tmp_path / name)
+
+
+@both
+def test_errors_of_the_taker_come_through(make: Make, tmp_path: Path) -> None:
+    def full(member: archive.Member, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        archive.stream(make(tmp_path / "a", FILES), full)
+    assert caught.value.errno == errno.ENOSPC
+
+
+@both
+def test_failed_unpacking_leaves_nothing(make: Make, tmp_path: Path) -> None:
+    files = {"train.7z": b"xxxx" * 2000, "sample.csv": b"y" * 5000}
+    path = make_zip(tmp_path / "a", files, zipfile.ZIP_STORED)
+    if make is make_7z:
+        path = make_7z(tmp_path / "a", files, COPY)
+    path.write_bytes(path.read_bytes().replace(b"yyyy", b"yyy?", 1))
+    with pytest.raises(ArchiveError, match="damaged"):
+        archive.unpack_nested(path, tmp_path / "raw", ["sample.csv"])
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+@both
+def test_unpack_wanted_members_too(make: Make, tmp_path: Path) -> None:
+    train = make_7z(tmp_path / "train.7z", FILES).read_bytes()
+    path = make(tmp_path / "all.zip", {"train.7z": train, "d/sample.csv": b"id", "sample.csv": b"no"})
+    taken = archive.unpack_nested(path, tmp_path / "raw", ["d/sample.csv", "train.7z"])
+    assert taken == [tmp_path / "raw/d/sample.csv", tmp_path / "raw/train.7z"]
+    assert taken[0].read_bytes() == b"id" and taken[1].read_bytes() == train
+    assert not (tmp_path / "raw/sample.csv").exists()
+
+
+@both
+def test_unpack_nested(make: Make, tmp_path: Path) -> None:
+    train = make_7z(tmp_path / "train.7z", FILES).read_bytes()
+    middle = make_zip(tmp_path / "m.zip", {"d/train.7z": train, "note.txt": b"hi"}).read_bytes()
+    path = make(tmp_path / "all.zip", {"m.zip": middle})
+    leaves = archive.unpack_nested(path, tmp_path / "raw")
+    assert leaves == [tmp_path / "raw" / "train.7z"]
+    assert content(leaves[0]) == FILES
+    before = leaves[0].stat().st_mtime_ns
+    assert archive.unpack_nested(path, tmp_path / "raw") == leaves
+    assert leaves[0].stat().st_mtime_ns == before
+    assert sorted(p.name for p in (tmp_path / "raw").iterdir()) == ["m.zip", "train.7z"]
+
+
+def test_nested_too_deep(tmp_path: Path) -> None:
+    data = make_zip(tmp_path / "0.zip", {"x": b"x"}).read_bytes()
+    for level in range(1, 4):
+        data = make_zip(tmp_path / f"{level}.zip", {f"in{level}.zip": data}).read_bytes()
+    with pytest.raises(ArchiveError, match="third archive inside"):
+        archive.unpack_nested(tmp_path / "3.zip", tmp_path / "raw")
+
+
+@both
+def test_memory_does_not_grow_with_the_archive(make: Make, tmp_path: Path) -> None:
+    rng = random.Random(0)
+    files = {f"{i}": rng.randbytes(200_000) for i in range(30)}
+    small = [{"id": py7zr.FILTER_LZMA2, "preset": 0, "dict_size": 65_536}]
+    path = make_7z(tmp_path / "a", files, small) if make is make_7z else make_zip(tmp_path / "a", files)
+    held: list[int] = []
+    tracemalloc.start()
+    archive.stream(path, lambda member, data: held.append(tracemalloc.get_traced_memory()[0]))
+    tracemalloc.stop()
+    assert held[-1] - held[0] < 1_000_000  # of 6 MB
+
+
+@pytest.mark.parametrize("name", ["*.7z", "@a", "-so", "a b.7z"])
+def test_any_name_of_an_archive(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_7z(Path("another.7z"), {"z": b"z"})
+    assert content(make_7z(Path(name), FILES)) == FILES
+
+
+def test_7zip_takes_most_files_and_not_a_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_7z(tmp_path / "a", FILES | {"empty": b""})
+    given: list[set[str]] = []
+    real = archive_7zip.pump
+
+    def pump(path: Path, stored: list[py7zr.py7zr.ArchiveFile], *rest: Any) -> set[str]:
+        given.append(real(path, stored, *rest))
+        return given[-1]
+
+    monkeypatch.setattr(archive_7zip, "pump", pump)
+    assert content(path) == FILES | {"empty": b""}
+    assert content(path, lambda name: "yes" in name) == {"train/audio/yes/a.wav": b"yes" * 5000}
+    assert given == [{*FILES, "empty"} if archive_7zip.program() else set()]
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\necho yes", "#!/bin/sh\nexit 1", "\x7fELF", "#!/no/such"])
+def test_a_program_that_is_not_7zip(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "7zz"
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setattr(archive_7zip, "PROGRAMS", (str(program),))
+    assert content(make_7z(tmp_path / "a", FILES)) == FILES

@@ -1,0 +1,338 @@
+"""The host's files in raw/: each whole or not at all, none twice."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import py7zr
+import pytest
+from support.tiny import make
+
+import kagglekit.files.raw
+import kagglekit.hosts.fetch
+from kagglekit.config import Config
+from kagglekit.config.load import load_config
+from kagglekit.errors import ArchiveError, HostError, MissingError
+from kagglekit.files.raw import FINGERPRINTS, fingerprint, raw_archive, wanted_files
+from kagglekit.files.workspace import Workspace
+from kagglekit.hosts import open_host
+from kagglekit.hosts.base import SPARE_BYTES, Arrived, Host
+from kagglekit.hosts.fetch import INCOMING, Fetched, fetch
+from kagglekit.terminal import console
+
+NAMES = ["train.zip", "test.zip", "sample_submission.csv"]
+
+
+class Counting:
+    """A host, and what was downloaded from it."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.downloaded: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.host, name)
+
+    def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Arrived:
+        self.downloaded.append(name)
+        return self.host.download(name, folder, advance)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return load_config(make(tmp_path, speakers=2, test_clips=6))
+
+
+@pytest.fixture
+def workspace(config: Config) -> Workspace:
+    return Workspace(config)
+
+
+@pytest.fixture
+def host(config: Config, workspace: Workspace) -> Counting:
+    return Counting(open_host(config, workspace.root))
+
+
+def test_fetch(config: Config, workspace: Workspace, host: Counting, tmp_path: Path) -> None:
+    found = fetch(workspace, host)  # type: ignore[arg-type]
+    sizes = [(tmp_path / "host" / name).stat().st_size for name in NAMES]
+    assert found == [Fetched(n, s, new=True) for n, s in zip(NAMES, sizes, strict=True)]
+    for name in NAMES:
+        assert (workspace.raw / name).read_bytes() == (tmp_path / "host" / name).read_bytes()
+    assert not (workspace.raw / "solution.csv").exists()
+
+
+def test_what_is_there_is_skipped(config: Config, workspace: Workspace, host: Counting) -> None:
+    fetch(workspace, host)  # type: ignore[arg-type]
+    host.downloaded.clear()
+    assert [f.new for f in fetch(workspace, host)] == [False] * 3  # type: ignore[arg-type]
+    assert host.downloaded == []
+    assert [f.new for f in fetch(workspace, host, ["test.zip"], force=True)] == [True]  # type: ignore[arg-type]
+    assert host.downloaded == ["test.zip"]
+
+
+def test_a_changed_size_is_fetched_again(config: Config, workspace: Workspace, host: Counting) -> None:
+    fetch(workspace, host)  # type: ignore[arg-type]
+    before = (workspace.raw / "test.zip").read_bytes()
+    (workspace.raw / "test.zip").write_bytes(before[:-1])
+    host.downloaded.clear()
+    assert [f.new for f in fetch(workspace, host)] == [False, True, False]  # type: ignore[arg-type]
+    assert host.downloaded == ["test.zip"]
+    assert (workspace.raw / "test.zip").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"<html>Please sign in</html>", b"", b"PK\x03\x04 cut"])
+def test_what_is_no_archive_is_removed(
+    content: bytes, config: Config, workspace: Workspace, host: Counting, tmp_path: Path
+) -> None:
+    good = (tmp_path / "host" / "test.zip").read_bytes()
+    (tmp_path / "host" / "test.zip").write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"test\.zip"):
+        fetch(workspace, host)  # type: ignore[arg-type]
+    assert not (workspace.raw / "test.zip").exists()
+    assert (workspace.raw / "train.zip").is_file()  # the others are kept
+    (tmp_path / "host" / "test.zip").write_bytes(good)
+    assert [f.new for f in fetch(workspace, host)] == [False, True, False]  # type: ignore[arg-type]
+
+
+def flip(path: Path, at: int) -> None:
+    """Damage a byte, and leave no trace in size or time."""
+    stat, data = path.stat(), bytearray(path.read_bytes())
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_file_of_the_right_size(
+    name: str, config: Config, workspace: Workspace, host: Counting
+) -> None:
+    fetch(workspace, host)  # type: ignore[arg-type]
+    before = (workspace.raw / name).read_bytes()
+    flip(workspace.raw / name, 9)
+    fingerprint(workspace.raw / name)  # as `prepare` asks for; it proves nothing
+    host.downloaded.clear()
+    assert [f.name for f in fetch(workspace, host) if f.new] == [name]  # type: ignore[arg-type]
+    assert host.downloaded == [name]
+    assert (workspace.raw / name).read_bytes() == before
+
+
+def test_not_reread_a_file_of_its_size_and_time_is_taken_for_good(
+    config: Config, workspace: Workspace, host: Counting
+) -> None:
+    fetch(workspace, host)  # type: ignore[arg-type]
+    host.downloaded.clear()
+    path = workspace.raw / "train.zip"
+    flip(path, 9)
+    assert not any(f.new for f in fetch(workspace, host, reread=False))  # type: ignore[arg-type]
+    os.utime(path)
+    assert [f.name for f in fetch(workspace, host, reread=False) if f.new] == ["train.zip"]  # type: ignore[arg-type]
+    fetch(workspace, host, reread=False)  # type: ignore[arg-type]
+    assert host.downloaded == ["train.zip"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_file_put_there_by_hand(
+    damaged: bool, config: Config, workspace: Workspace, host: Counting, tmp_path: Path
+) -> None:
+    workspace.raw.mkdir(parents=True)
+    shutil.copy(tmp_path / "host" / "train.zip", workspace.raw)
+    if damaged:
+        flip(workspace.raw / "train.zip", 200)
+    assert [f.new for f in fetch(workspace, host, ["train.zip"])] == [damaged]  # type: ignore[arg-type]
+    assert host.downloaded == ["train.zip"] * damaged
+
+
+class Spoiling(Counting):
+    """Its first downloads of each file arrive damaged."""
+
+    times = 1
+
+    def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Arrived:
+        path = super().download(name, folder, advance).path
+        if self.downloaded.count(name) <= self.times:
+            flip(path, 200)
+        return Arrived(path, proven=False)
+
+
+def test_a_file_that_arrives_damaged_is_fetched_once_more(
+    config: Config, workspace: Workspace, host: Counting, tmp_path: Path
+) -> None:
+    spoiling = Spoiling(host.host)
+    assert fetch(workspace, spoiling, ["train.zip"])[0].new  # type: ignore[arg-type]
+    assert spoiling.downloaded == ["train.zip"] * 2
+    assert (workspace.raw / "train.zip").read_bytes() == (tmp_path / "host" / "train.zip").read_bytes()
+    spoiling.times = 9
+    with pytest.raises(ArchiveError, match=r"train\.zip"):
+        fetch(workspace, spoiling, ["train.zip"], force=True)  # type: ignore[arg-type]
+    assert (workspace.raw / "train.zip").read_bytes() == (tmp_path / "host" / "train.zip").read_bytes()
+    assert list((workspace.raw / INCOMING).iterdir()) == []
+
+
+def test_killed_while_a_download_was_tested(
+    config: Config, workspace: Workspace, host: Counting, tmp_path: Path
+) -> None:
+    incoming = workspace.raw / INCOMING
+    incoming.mkdir(parents=True)
+    shutil.copy(tmp_path / "host" / "train.zip", incoming)
+    shutil.copy(tmp_path / "host" / "test.zip", incoming)
+    flip(incoming / "test.zip", 200)
+    assert [f.new for f in fetch(workspace, host, NAMES[:2])] == [True, True]  # type: ignore[arg-type]
+    assert host.downloaded == ["test.zip"]
+
+
+def test_killed_before_the_host_put_another_file_there(
+    config: Config, workspace: Workspace, host: Counting
+) -> None:
+    (workspace.raw / INCOMING).mkdir(parents=True)
+    (workspace.raw / INCOMING / "sample_submission.csv").write_bytes(b"id,label\n")  # whole, and of last week
+    fetch(workspace, host, ["sample_submission.csv"])  # type: ignore[arg-type]
+    assert host.downloaded == ["sample_submission.csv"]
+
+
+class Meeting(Counting):
+    """Gives no file before three are asked for."""
+
+    barrier = threading.Barrier(3, timeout=5)
+
+    def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Arrived:
+        self.barrier.wait()
+        if name == "test.zip":
+            raise HostError("not this one")
+        return super().download(name, folder, advance)
+
+
+def test_files_come_at_once_and_one_failure_spares_the_others(
+    config: Config, workspace: Workspace, host: Counting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console.configure(quiet=False)
+    with pytest.raises(HostError, match="not this one"):
+        fetch(workspace, Meeting(host.host))  # type: ignore[arg-type]
+    assert (workspace.raw / "train.zip").is_file() and (workspace.raw / "sample_submission.csv").is_file()
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("fetch ") for line in lines) == 3  # a bar each, in a log a line each
+
+
+def test_more_files_than_threads(
+    config: Config, workspace: Workspace, host: Counting, tmp_path: Path
+) -> None:
+    names = [f"sub folder/{i}.json" for i in range(20)]
+    (tmp_path / "host" / "sub folder").mkdir()
+    for name in names:
+        (tmp_path / "host" / name).write_text(f'{{"name": "{name}"}}')
+    found = fetch(workspace, host, [*names, *names])  # type: ignore[arg-type]
+    assert [f.name for f in found] == names
+    assert [(workspace.raw / name).read_text() for name in names] == [f'{{"name": "{n}"}}' for n in names]
+
+
+def test_a_name_that_the_host_lacks(config: Config, workspace: Workspace, host: Counting) -> None:
+    with pytest.raises(HostError, match=r"no file 'trian\.zip'") as caught:
+        fetch(workspace, host, ["trian.zip"])  # type: ignore[arg-type]
+    assert caught.value.hint == "did you mean 'train.zip'?"
+    assert host.downloaded == []
+
+
+def test_one_name_is_fetched_once(config: Config) -> None:
+    data = config.data.model_copy(update={"test_archive": "train.zip"})
+    assert wanted_files(config.model_copy(update={"data": data})) == ["train.zip", "sample_submission.csv"]
+
+
+def seven_zip(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(data, name)
+    return buffer.getvalue()
+
+
+def test_the_bundle(config: Config, workspace: Workspace, host: Counting, tmp_path: Path) -> None:
+    """Kaggle's "download all": <slug>.zip of 7z archives, unpacked when first wanted."""
+    folder = tmp_path / "host"
+    for name in NAMES:
+        (folder / name).unlink()
+    inner = {name: seven_zip({"a/b.wav": name.encode() * 9}) for name in ("train.7z", "test.7z")}
+    with zipfile.ZipFile(folder / "tiny.zip", "w") as bundle:
+        for name, data in inner.items():
+            bundle.writestr(name, data)
+        bundle.writestr("sample_submission.csv", b"fname,label\n")
+        bundle.writestr("notes.txt", b"not wanted")
+    assert [f.name for f in fetch(workspace, host)] == ["tiny.zip"]  # type: ignore[arg-type]
+    assert not (workspace.raw / "train.7z").exists()
+    for name, data in inner.items():
+        assert raw_archive(workspace, name).read_bytes() == data
+    assert raw_archive(workspace, "sample_submission.csv").read_bytes() == b"fname,label\n"
+    assert not (workspace.raw / "notes.txt").exists()
+    with pytest.raises(MissingError, match=r"absent\.7z is not there") as caught:
+        raw_archive(workspace, "absent.7z")
+    assert caught.value.hint == "fetch it: kagglekit fetch"
+
+
+def test_fingerprint_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"one")
+    digest = hashlib.sha256(b"one").hexdigest()
+    assert fingerprint(path) == digest
+    notes = tmp_path / FINGERPRINTS
+    known = json.loads(notes.read_text())
+    notes.write_text(json.dumps({"a.zip": [*known["a.zip"][:2], "remembered"]}))
+    assert fingerprint(path) == "remembered"  # not read again
+    path.write_bytes(b"other")
+    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+    notes.write_text("{ damaged")
+    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"bytes")
+    real = kagglekit.files.raw.sha256
+
+    def changing(path: Path) -> str:
+        digest = real(path)
+        before = path.stat().st_mtime_ns
+        path.write_bytes(b"other")
+        os.utime(path, ns=(before + 1, before + 1))
+        return digest
+
+    monkeypatch.setattr(kagglekit.files.raw, "sha256", changing)
+    fingerprint(path)
+    monkeypatch.undo()
+    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+
+
+def test_fingerprint_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    @contextmanager
+    def bar(*about: object) -> Iterator[Callable[[int], None]]:
+        seen.append(about)
+        yield seen.append
+
+    monkeypatch.setattr("kagglekit.files.raw.CHUNK_BYTES", 4)
+    monkeypatch.setattr("kagglekit.terminal.console.bar", bar)
+    (tmp_path / "a.zip").write_bytes(b"abcdef")
+    fingerprint(tmp_path / "a.zip")
+    assert seen == [("check a.zip", 6, "B"), 4, 2]
+
+
+def test_room_for_all_files_together(
+    config: Config, workspace: Workspace, host: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = sorted(file.size or 0 for file in host.files())  # type: ignore[operator]
+    room = SPARE_BYTES + sizes[-1] + sizes[0]  # for each alone, but not for all
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
+    with pytest.raises(HostError, match="no room for 3 files"):
+        fetch(workspace, host)  # type: ignore[arg-type]
+    assert host.downloaded == []

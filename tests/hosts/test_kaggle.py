@@ -1,0 +1,573 @@
+"""Kaggle through its real client, against a loopback server."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+from support.kaggle_server import (
+    EXPIRED,
+    HTML,
+    KEY,
+    SLUG,
+    USER,
+    Drop,
+    Fault,
+    KaggleServer,
+    Stall,
+    Unheard,
+    flat,
+    nested,
+    point_client_at,
+)
+from support.kaggle_wire import Masked
+
+from kagglekit.config import Competition, Config, Labels, LocalHost, Network
+from kagglekit.errors import HostError
+from kagglekit.hosts import base, open_host
+from kagglekit.hosts.kaggle import Client, Credential, KaggleHost, credential, sign_in
+from kagglekit.hosts.replies import explained
+
+FILES = {
+    "train.7z": os.urandom(300_000),
+    "my file.csv": b"a,b\n",
+    "notes.json": b'{"code": 500, "message": "only data"}',
+    "audio/first clip.wav": os.urandom(1000),
+    "sample_submission.csv": b"fname,label\na,x\nb,x\n",
+}
+SOLUTION = {"a": "yes", "b": "no"}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The real client, imported and signed in once (half a second)."""
+    with pytest.MonkeyPatch.context() as patch, KaggleServer() as server:
+        for name, value in server.environment(str(tmp_path_factory.mktemp("home"))).items():
+            if name.lower() != "http_proxy":
+                patch.setenv(name, value)
+        for name in ("KAGGLE_API_TOKEN", "KAGGLE_CONFIG_DIR"):  # the developer's own
+            patch.delenv(name, raising=False)
+        client = sign_in()
+        client.api.args = ["--local"]  # where another test imported it before
+        yield client
+
+
+@pytest.fixture
+def server() -> Iterator[KaggleServer]:
+    with KaggleServer(files=dict(FILES), solution=SOLUTION) as server:
+        point_client_at(server.address)
+        yield server
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """Seconds that the host would have waited."""
+    return []
+
+
+@pytest.fixture
+def host(client: Client, server: KaggleServer, waits: list[float]) -> KaggleHost:
+    return KaggleHost(SLUG, client, Network(tries=3, timeout_s=0.25), waits.append)
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    path = tmp_path / "submission.csv"
+    path.write_text("fname,label\na,yes\nb,yes\n")
+    return path
+
+
+@pytest.fixture(params=["kaggle", "local"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> base.Host:
+    """The same small competition on both hosts."""
+    if request.param == "kaggle":
+        host: base.Host = request.getfixturevalue("host")
+        return host
+    files = tmp_path / "files"
+    for name, data in FILES.items():
+        (files / name).parent.mkdir(parents=True, exist_ok=True)
+        (files / name).write_bytes(data)
+    solution = tmp_path / "solution.csv"
+    solution.write_text("fname,label\n" + "".join(f"{i},{label}\n" for i, label in SOLUTION.items()))
+    local = LocalHost(files=files, solution=solution, daily_limit=5, grading_seconds=0.05)
+    config = Config(
+        competition=Competition(slug=SLUG, host="local", local=local),
+        labels=Labels(targets=("yes", "no")),
+        data={"sample_submission": "sample_submission.csv"},
+    )
+    return open_host(config, tmp_path / "workspace")
+
+
+# --- what both hosts do ---
+
+
+def test_every_file_is_listed_with_its_size(either: base.Host) -> None:
+    assert {f.name: f.size for f in either.files()} == {name: len(data) for name, data in FILES.items()}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_download_is_whole_and_alone(either: base.Host, tmp_path: Path, name: str) -> None:
+    seen: list[int] = []
+    got = either.download(name, tmp_path / "raw", seen.append).path
+    assert got.read_bytes() == FILES[name]
+    assert sum(seen) == len(FILES[name])
+    assert [p for p in (tmp_path / "raw").rglob("*") if p.is_file()] == [tmp_path / "raw" / name]
+
+
+def test_a_misspelt_file(either: base.Host, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"no file 'tran\.7z'") as caught:
+        either.download("tran.7z", tmp_path / "raw", lambda _: None)
+    assert caught.value.hint == "did you mean 'train.7z'?"
+
+
+def test_submit_and_wait_for_the_score(either: base.Host, csv: Path) -> None:
+    ref = either.submit(csv, "first")
+    for _ in range(100):
+        state = either.submission(ref)
+        if state.status != "PENDING":
+            break
+        time.sleep(0.02)
+    assert (state.status, state.public, state.private, state.error) == ("COMPLETE", 0.5, None, "")
+    assert (state.ref, state.file_name, state.message) == (ref, "submission.csv", "first")
+    assert [s.ref for s in either.submissions()] == [ref]
+    limits = either.limits()
+    assert (limits.today, limits.allowed_now) == (1, 4)
+
+
+# --- Kaggle alone ---
+
+
+def test_details(host: KaggleHost) -> None:
+    details = host.details()
+    assert (details.title, details.metric, details.daily_limit) == (
+        "Tiny Speech",
+        "Categorization Accuracy",
+        5,
+    )
+    assert details.deadline == datetime(2030, 1, 2, 23, 59, 0, 123_000, tzinfo=UTC)
+    assert details.rules_url == f"https://www.kaggle.com/competitions/{SLUG}/rules"
+
+
+def test_selected(host: KaggleHost, server: KaggleServer) -> None:
+    refs = [server.add_submission("submission.csv", b"fname,label\na,yes\nb,no\n") for _ in range(5)]
+    server.selected = {refs[1], refs[4]}
+    assert host.selected() == {str(refs[1]), str(refs[4])}
+
+
+def test_leaderboard(host: KaggleHost) -> None:
+    assert host.leaderboard() == [
+        base.LeaderboardRow(1, "Heng", 0.9106),
+        base.LeaderboardRow(2, "tester", 0.86),
+        base.LeaderboardRow(3, "nobody", None),
+    ]
+
+
+def test_a_score_that_is_no_number(host: KaggleHost, server: KaggleServer) -> None:
+    server.board = [("a", "0.5"), ("b", "NaN"), ("c", "Infinity"), ("d", "n/a")]
+    assert [row.score for row in host.leaderboard()] == [0.5, None, None, None]
+
+
+def test_details_of_another_kind(host: KaggleHost, server: KaggleServer) -> None:
+    assert (host.details().notebooks_only, host.details().teams, host.details().rank) == (False, 3, None)
+    server.competition = {"isKernelsSubmissionsOnly": True, "teamCount": 1315, "userRank": 7}
+    details = host.details()
+    assert (details.notebooks_only, details.teams, details.rank) == (True, 1315, 7)
+
+
+RULES = f"https://www.kaggle.com/competitions/{SLUG}/rules"
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "message", "hint"),
+    [
+        (flat(401, "Unauthenticated"), 1, "Kaggle says 401 Unauthenticated", "KAGGLE_API_TOKEN"),
+        (flat(403, "You must accept\nthe rules"), 1, "Kaggle says 403 You must accept the rules", RULES),
+        (flat(404, "Not found"), 1, "Kaggle says 404 Not found", f"'{SLUG}'"),
+        (nested(429, "Quota", ("Retry-After", "30")), 3, "Kaggle says 429 Quota", "wait 30 s"),
+        (nested(429, "Quota", ("Retry-After", "900")), 1, "Kaggle says 429 Quota", "wait 15 min"),
+        (nested(503, "Overloaded"), 3, "Kaggle says 503 Overloaded", "some minutes"),
+        (Fault(500, b"<html>", "text/html"), 3, "Kaggle says 500 Internal Server Error", "some minutes"),
+        (Fault(200, flat(403, "In the body").body), 1, "Kaggle says 403 In the body", RULES),
+        (HTML, 3, "Kaggle's answer makes no sense", "login page"),
+        (Fault(200, b'{"files": 3}'), 3, "Kaggle's answer makes no sense", "login page"),
+        (Fault(200, b"[3]"), 3, "answer makes no sense .JSON of another shape", "login page"),
+        (Fault(200, b'{"files"'), 3, "Kaggle's answer makes no sense", "login page"),
+    ],
+)
+def test_refusals_keep_the_servers_words(
+    host: KaggleHost, server: KaggleServer, fault: Fault, tries: int, message: str, hint: str
+) -> None:
+    server.faults["ListDataFiles"] = fault
+    with pytest.raises(HostError, match=f"could not list the files: .*{message}") as caught:
+        host.files()
+    assert hint in str(caught.value.hint)
+    assert KEY not in str(caught.value)
+    assert len(server.calls) == tries
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        nested(429, ""),
+        flat(500, ""),
+        flat(503, ""),
+        HTML,
+        Drop(),
+        Drop(3),
+        Drop(reset=True),
+        Unheard(),
+        Stall(),
+        Stall(3),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "ask"),
+    [
+        ("GetCompetition", "details"),
+        ("ListDataFiles", "files"),
+        ("GetSubmissionLimits", "limits"),
+        ("GetLeaderboard", "leaderboard"),
+    ],
+)
+def test_what_passes_is_tried_again(
+    host: KaggleHost, server: KaggleServer, waits: list[float], trouble: Fault, method: str, ask: str
+) -> None:
+    expected = getattr(host, ask)()
+    server.faults[method] = [trouble]
+    again = getattr(host, ask)()
+    assert again == expected or ask == "files"  # whose dates are of now
+    assert len(waits) == 1
+
+
+def test_a_server_that_never_answers(host: KaggleHost, server: KaggleServer) -> None:
+    server.faults["GetSubmissionLimits"] = Stall()
+    with pytest.raises(HostError, match=r"no answer: could not read the limits \(ReadTimeout\)"):
+        host.limits()
+    assert len(server.calls) == 3
+
+
+def test_no_network(host: KaggleHost, waits: list[float]) -> None:
+    point_client_at("http://127.0.0.1:9")
+    with pytest.raises(HostError, match="no network: could not read the limits"):
+        host.limits()
+    assert len(waits) == 2
+
+
+# --- downloads: the way to storage; test_download.py has what happens there ---
+
+
+@pytest.mark.parametrize("trouble", [nested(429, ""), flat(500, ""), HTML, Drop(), Unheard(), Stall()])
+def test_an_address_is_asked_for_again(
+    host: KaggleHost, server: KaggleServer, tmp_path: Path, trouble: Fault
+) -> None:
+    server.faults["DownloadDataFile"] = [trouble]
+    got = host.download("train.7z", tmp_path / "raw", lambda _: None).path
+    assert got.read_bytes() == FILES["train.7z"]
+
+
+def test_a_login_page_instead_of_storage(host: KaggleHost, server: KaggleServer, tmp_path: Path) -> None:
+    portal = Fault(302, b"", "text/html", (("Location", "/storage/notes.json?signed=signature-0"),))
+    server.DownloadDataFile({"fileName": "notes.json"})
+    server.faults["DownloadDataFile"] = [portal]
+    got = host.download("train.7z", tmp_path / "raw", lambda _: None).path
+    assert got.read_bytes() == FILES["train.7z"]
+
+
+def test_a_short_download_is_not_kept(host: KaggleHost, server: KaggleServer, tmp_path: Path) -> None:
+    server.short_by = 10
+    with pytest.raises(HostError, match=r"train\.7z arrives with 299,990 bytes, Kaggle lists 300,000"):
+        host.download("train.7z", tmp_path / "raw", lambda _: None)
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "words", "hint"),
+    [
+        ("storage", EXPIRED, "Kaggle's storage says 400", "fresh address"),
+        ("DownloadDataFile", flat(403, "Rules"), "Kaggle says 403 Rules", RULES),
+    ],
+)
+def test_a_refused_download_leaves_nothing(
+    host: KaggleHost, server: KaggleServer, tmp_path: Path, method: str, fault: Fault, words: str, hint: str
+) -> None:
+    server.faults[method] = fault
+    with pytest.raises(HostError, match=rf"could not download train\.7z: {words}") as caught:
+        host.download("train.7z", tmp_path / "raw", lambda _: None)
+    assert hint in str(caught.value.hint)
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+def test_a_download_that_failed_goes_on(host: KaggleHost, server: KaggleServer, tmp_path: Path) -> None:
+    server.faults["storage"] = [Drop(200_000), Unheard(), Unheard()]
+    with pytest.raises(HostError, match=r"no network: could not download train\.7z"):
+        host.download("train.7z", tmp_path / "raw", lambda _: None)
+    got = host.download("train.7z", tmp_path / "raw", lambda _: None).path
+    assert got.read_bytes() == FILES["train.7z"]
+    assert server.ranges[-1] == "bytes=200000-"
+
+
+# --- submissions: all but the last step may be repeated ---
+
+
+def may_have_arrived(error: BaseException | None) -> bool:
+    """As submit.py judges it."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    response = getattr(error, "response", None)
+    return error is not None and (response is None or response.status_code >= 500)
+
+
+@pytest.mark.parametrize("method", ["StartSubmissionUpload", "upload"])
+@pytest.mark.parametrize("trouble", [flat(500, ""), flat(503, ""), Drop(), Unheard(), Stall()])
+def test_an_upload_is_repeated(
+    host: KaggleHost, server: KaggleServer, csv: Path, method: str, trouble: Fault
+) -> None:
+    server.faults[method] = [trouble]
+    assert host.submit(csv, "") == "1"
+    assert len(server.submissions) == 1
+    server.faults[method] = trouble
+    with pytest.raises(HostError, match=r"could not upload submission\.csv") as caught:
+        host.submit(csv, "")
+    assert not may_have_arrived(caught.value)
+    assert len(server.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "arrived"),
+    [
+        (Drop(), 1),
+        (Drop(5), 1),
+        (Stall(), 1),
+        (Unheard(), 0),
+        (flat(500, ""), 0),
+        (Masked(HTML), 1),
+        (Masked(Fault(200, b"{}")), 1),
+    ],
+)
+def test_a_submission_is_never_repeated(
+    host: KaggleHost, server: KaggleServer, csv: Path, trouble: Fault, arrived: int
+) -> None:
+    server.faults["CreateSubmission"] = trouble
+    with pytest.raises(HostError) as caught:
+        host.submit(csv, "")
+    assert may_have_arrived(caught.value)
+    assert (server.calls.count("CreateSubmission"), len(server.submissions)) == (1, arrived)
+
+
+def test_a_submission_that_is_refused(host: KaggleHost, server: KaggleServer, csv: Path) -> None:
+    server.faults["CreateSubmission"] = flat(400, "Your team has used its submission allowance (5 of 5).")
+    with pytest.raises(
+        HostError, match=r"could not submit: Kaggle says 400 Your team .* \(5 of 5\)\."
+    ) as caught:
+        host.submit(csv, "")
+    assert not may_have_arrived(caught.value)
+
+
+def test_a_failed_upload_is_an_error(host: KaggleHost, server: KaggleServer, csv: Path) -> None:
+    server.faults["upload"] = Fault(400, b"")
+    with pytest.raises(HostError, match=r"could not upload submission\.csv: Kaggle's storage says 400"):
+        host.submit(csv, "")
+    assert "CreateSubmission" not in server.calls
+
+
+def test_the_grader_says_what_is_wrong(host: KaggleHost, server: KaggleServer, csv: Path) -> None:
+    ref = host.submit(csv, "")
+    assert host.submission(ref).status == "PENDING"
+    server.submissions[0] |= {"status": "ERROR", "errorDescription": "Missing\nids", "polls": 9}
+    state = host.submission(ref)
+    assert (state.status, state.error, state.public) == ("ERROR", "Missing ids", None)
+
+
+def test_a_key_that_cannot_be_sent_is_not_shown() -> None:
+    with pytest.raises(HostError, match="the key has a character") as caught, explained("sign in"):
+        requests.get("http://127.0.0.1:9", headers={"A": "secret\n"}, timeout=1)
+    assert "secret" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
+
+
+# --- signing in, in processes of their own ---
+
+SCRIPT = """
+import sys
+from kagglekit.config import Network
+from kagglekit.errors import HostError
+from kagglekit.hosts.kaggle import KaggleHost, credential, sign_in
+print(credential(), "kaggle" in sys.modules)
+network = Network(tries=2, timeout_s=0.3, pause_s=0.01)
+try:
+    print(len(KaggleHost("tiny-speech", sign_in(network), network).files()))
+except HostError as error:
+    print(error, error.hint, sep="|", file=sys.stderr)
+"""
+
+
+def _run(environment: dict[str, str]) -> tuple[str, str, str]:
+    """What credential() says, what the listing gives, and what stands on stderr."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, text=True, capture_output=True, check=True
+    )
+    assert KEY not in done.stdout + done.stderr
+    found, _, listing = done.stdout.partition("\n")
+    return found, listing, done.stderr
+
+
+def _place(home: Path, name: str, text: str) -> dict[str, str]:
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
+    return {}
+
+
+LEGACY = json.dumps({"username": USER, "key": KEY})
+LOGIN = {"refresh_token": "refresh-0123456789abcdef", "username": USER, "scopes": []}
+FRESH = {"access_token": KEY, "access_token_expiration": "2100-01-01T00:00:00+00:00"}
+STALE = {"access_token": "stale", "access_token_expiration": "2001-01-01T00:00:00+00:00"}
+NOTEBOOK = {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "KAGGLE_DATA_PROXY_URL": "http://localhost"}
+
+MEANS: dict[str, tuple[str, str, Callable[[Path], dict[str, str]]]] = {
+    "token in the environment": ("access token", "KAGGLE_API_TOKEN", lambda home: {"KAGGLE_API_TOKEN": KEY}),
+    "token in a named file": (
+        "access token",
+        "KAGGLE_API_TOKEN",
+        lambda home: _place(home, "my token", KEY + "\n") | {"KAGGLE_API_TOKEN": str(home / "my token")},
+    ),
+    "token file": (
+        "access token",
+        ".kaggle/access_token",
+        lambda home: _place(home, ".kaggle/access_token", KEY),
+    ),
+    "token file of Windows": (
+        "access token",
+        ".kaggle/access_token.txt",
+        lambda home: _place(home, ".kaggle/access_token.txt", KEY),
+    ),
+    "token of a notebook": (
+        "access token",
+        "KAGGLE_API_V1_TOKEN",
+        lambda home: (
+            _place(home, "v1", KEY)
+            | NOTEBOOK
+            | {"KAGGLE_API_V1_TOKEN": str(home / "v1"), "KAGGLE_API_TOKEN": "bad"}
+        ),
+    ),
+    "name and key": ("API key", "KAGGLE_KEY", lambda home: {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY}),
+    "kaggle.json": (
+        "API key",
+        ".kaggle/kaggle.json",
+        lambda home: _place(home, ".kaggle/kaggle.json", LEGACY),
+    ),
+    "kaggle.json of XDG": (
+        "API key",
+        ".config/kaggle/kaggle.json",
+        lambda home: _place(home, ".config/kaggle/kaggle.json", LEGACY),
+    ),
+    "kaggle.json elsewhere": (
+        "API key",
+        "there/kaggle.json",
+        lambda home: _place(home, "there/kaggle.json", LEGACY) | {"KAGGLE_CONFIG_DIR": str(home / "there")},
+    ),
+    "login": (
+        "OAuth login",
+        ".kaggle/credentials.json",
+        lambda home: _place(home, ".kaggle/credentials.json", json.dumps(LOGIN | FRESH)),
+    ),
+    "login to be renewed": (
+        "OAuth login",
+        ".kaggle/credentials.json",
+        lambda home: _place(home, ".kaggle/credentials.json", json.dumps(LOGIN | STALE)),
+    ),
+}
+
+
+@pytest.fixture
+def bare(server: KaggleServer, tmp_path: Path) -> dict[str, str]:
+    """The way to the server, without a credential."""
+    environment = server.environment(str(tmp_path / "bare"))
+    (tmp_path / "bare").mkdir()
+    return {k: v for k, v in environment.items() if k not in ("KAGGLE_USERNAME", "KAGGLE_KEY")}
+
+
+@pytest.mark.parametrize("means", MEANS)
+def test_every_means_to_sign_in(bare: dict[str, str], tmp_path: Path, means: str) -> None:
+    kind, where, place = MEANS[means]
+    found, listing, problems = _run(bare | place(tmp_path / "bare"))
+    where = f"{tmp_path}/bare/{where}" if "/" in where else where
+    assert found == f"{Credential(kind, where)} False"
+    assert (listing, problems) == ("5\n", "")
+
+
+def test_signed_in_and_quiet_even_if_verbose(bare: dict[str, str]) -> None:
+    _, listing, _ = _run(
+        bare | {"KAGGLE_API_TOKEN": KEY, "VERBOSE": "1"}
+    )  # which looks for the key everywhere
+    assert listing == "5\n"
+
+
+def test_not_signed_in(bare: dict[str, str]) -> None:
+    found, listing, problems = _run(bare)
+    assert (found, listing) == ("None False", "")
+    assert problems.startswith("not signed in to Kaggle: there is no credential|")
+    assert len(problems.splitlines()) == 4  # three on how to get one
+
+
+def test_a_bad_token_beside_a_good_key(bare: dict[str, str]) -> None:
+    """The client would sign in by the key, and then send the token."""
+    _, listing, problems = _run(
+        bare | {"KAGGLE_API_TOKEN": "bad", "KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY}
+    )
+    assert listing == ""
+    assert problems.startswith("Kaggle does not know the access token in KAGGLE_API_TOKEN|")
+
+
+def test_a_bad_key(bare: dict[str, str]) -> None:
+    _, _, problems = _run(bare | {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": "bad"})
+    assert problems.startswith("could not list the files: Kaggle says 401 Unauthenticated|Kaggle refuses")
+
+
+@pytest.mark.parametrize("trouble", [nested(429, ""), flat(500, ""), HTML, Drop(), Stall()])
+def test_signing_in_is_tried_again(server: KaggleServer, bare: dict[str, str], trouble: Fault) -> None:
+    server.faults["IntrospectToken"] = [trouble]
+    _, listing, problems = _run(bare | {"KAGGLE_API_TOKEN": KEY})
+    assert listing == "5\n"
+    assert problems.startswith("could not sign in (") and "; trying again in 0.0 s" in problems
+
+
+def test_a_server_that_stalls_while_signing_in(server: KaggleServer, bare: dict[str, str]) -> None:
+    server.faults["IntrospectToken"] = Stall()
+    *_, problem = _run(bare | {"KAGGLE_API_TOKEN": KEY})[2].splitlines()
+    assert problem.startswith("no answer: could not sign in (ReadTimeout)|")
+
+
+def test_no_network_while_signing_in(bare: dict[str, str]) -> None:
+    *_, problem = _run(bare | {"KAGGLE_API_TOKEN": KEY, "http_proxy": "http://127.0.0.1:9"})[2].splitlines()
+    assert problem.startswith("no network: could not sign in (ProxyError)|")
+
+
+def test_a_folder_the_client_cannot_make(bare: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    _, _, problems = _run(bare | {"KAGGLE_CONFIG_DIR": str(tmp_path / "file" / "kaggle")})
+    assert problems.startswith("Kaggle's client does not start: ")
+    assert "KAGGLE_CONFIG_DIR" in problems
+
+
+def test_credentials_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    _place(home, ".kaggle/access_token", "  \n")
+    _place(home, ".kaggle/kaggle.json", "{ damaged")
+    _place(home, ".kaggle/credentials.json", "[]")
+    assert credential() is None
+    _place(home, ".kaggle/kaggle.json", '{"key": "no name"}')
+    assert credential() is None
+    monkeypatch.setenv("KAGGLE_USERNAME", USER)
+    assert credential() == Credential("API key", str(home / ".kaggle" / "kaggle.json"))
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "x" * 5000)
+    assert credential() == Credential("access token", "KAGGLE_API_TOKEN")

@@ -1,0 +1,78 @@
+"""kagglekit against everything that can go wrong at Kaggle: the matrix, and random storms of faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.kaggle_matrix import VERBS, Cell, cells, run
+from support.kaggle_server import Flip
+from support.kaggle_site import Site, server
+from support.kaggle_storm import run as storm
+
+SEEDS = 200
+SOME_SEEDS = 12
+QUICK = {
+    "fetch": ("DownloadDataFile", "storage"),
+    "submit": ("StartSubmissionUpload", "upload", "CreateSubmission"),
+    "leaderboard": ("ListSubmissions",),
+    "sign in by token": ("IntrospectToken",),
+    "sign in by login": (),
+    "doctor": (),
+}
+"""Requests with a way of their own through kagglekit; of the others the default run has each fault once."""
+
+
+def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
+    quick = cell.request in QUICK[cell.verb]
+    waits = cell.verb in ("doctor", "sign in by login") or cell.request == "GetSubmission"
+    return [] if quick or (cell.always and not waits) else [pytest.mark.slow]
+
+
+def _parameters() -> list[object]:
+    return [
+        pytest.param(
+            cell, id=str(cell).replace(", ", "-").replace(": ", "-").replace(" ", "_"), marks=_marks(cell)
+        )
+        for verb in VERBS
+        for cell in cells(verb)
+    ]
+
+
+@pytest.mark.parametrize("cell", _parameters())
+def test_all_or_one_clear_error(cell: Cell, tmp_path: Path) -> None:
+    run(cell, tmp_path / "site")
+
+
+@pytest.mark.parametrize("fault", ["503", "no reply comes", "a byte is wrong"])
+def test_one_failed_look_at_the_score_is_no_failure(fault: str, tmp_path: Path) -> None:
+    outcome = run(Cell("submit", "GetSubmission", fault, always=False), tmp_path / "site")
+    assert "public 0.97500" in outcome.done.out
+
+
+@pytest.mark.slow  # the pauses between looks add up to 4 s
+def test_a_score_that_cannot_be_read_is_no_failed_upload(tmp_path: Path) -> None:
+    outcome = run(Cell("submit", "GetSubmission", "404", always=True), tmp_path / "site")
+    assert outcome.done.message.startswith("sent as 1, but its score cannot be read")
+
+
+@pytest.mark.parametrize("name", ["train.7z", "test.zip"])
+def test_an_archive_is_tested_where_storage_tells_no_md5(name: str, tmp_path: Path) -> None:
+    with server() as kaggle:
+        site = Site(tmp_path / "site", kaggle)
+        kaggle.tells_md5 = False
+        kaggle.faults["storage"] = [Flip(40_000)] * 10
+        done = site.run(f"fetch {name}")
+        assert done.code == 1 and name in done.message
+        site.check_files()
+        assert not (site.raw / name).exists()
+        kaggle.faults.clear()
+        assert site.run(f"fetch {name}").code == 0
+        site.check_files()
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed >= SOME_SEEDS)) for seed in range(SEEDS)]
+)
+def test_in_a_storm_nothing_is_corrupt_and_nothing_sent_twice(seed: int, tmp_path: Path) -> None:
+    storm(seed, tmp_path / "site")

@@ -1,0 +1,1 @@
+"""Fakes, generators and drivers that tests and benchmarks share."""

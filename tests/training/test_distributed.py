@@ -1,0 +1,113 @@
+"""Two processes that share a batch train as one does."""
+
+from __future__ import annotations
+
+import json
+import os
+from multiprocessing import get_context
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from support import tiny
+from torch import nn
+
+from kagglekit.cli import main
+from kagglekit.training.distributed import ALONE, Team, joined
+
+two_cores = pytest.mark.skipif(
+    len(getattr(os, "sched_getaffinity", lambda _: {0})(0)) < 2, reason="needs two cores"
+)
+PLAIN = [
+    "train.bf16=false",
+    "models.gru.model.dropout=0.0",
+    "models.tcresnet.model.dropout=0.0",
+    "train.epochs=4",
+]
+
+
+def train(yaml: Path, model: str, *options: str) -> list[dict[str, float]]:
+    """The history of the one run."""
+    settings = [word for setting in PLAIN for word in ("--set", setting)]
+    assert main(["-C", str(yaml), "--quiet", "train", "--model", model, *settings, *options]) == 0
+    (run,) = (yaml.parent / ".kagglekit/runs" / model).glob("*/history.parquet")
+    return pl.read_parquet(run).sort("fold", "epoch").to_dicts()
+
+
+@two_cores
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["gru", "tcresnet"])
+def test_two_processes_have_the_losses_of_one(model: str, tmp_path: Path) -> None:
+    histories = []
+    for name, options in (("one", ["--set", "jobs=1"]), ("two", ["--processes", "2"])):
+        yaml = tiny.make(tmp_path / name)
+        assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
+        histories.append(train(yaml, model, *options))
+    one, two = histories
+    assert len(one) == len(two) == 8
+    assert [h["loss"] for h in two] == pytest.approx([h["loss"] for h in one], abs=1e-3)
+    assert [h["cv"] for h in two] == pytest.approx([h["cv"] for h in one], abs=0.05)  # a clip or two
+    assert len({h["loss"] for h in one}) == 8
+
+
+@two_cores
+def test_too_many_processes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    yaml = tiny.make(tmp_path)
+    assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
+    assert main(["-C", str(yaml), "--quiet", "train", "--model", "gru", "--processes", "1000"]) == 1
+    assert "error: processes is 1000: there are " in capsys.readouterr().err
+
+
+def norm_and_gradient(rank: int, size: int, meeting: Path, out: Path) -> None:
+    """A batch norm's output and gradient on this process's part of a batch, into a file."""
+    torch.manual_seed(0)
+    x, weight = torch.randn(7, 3, 5), torch.randn(7, 3, 5)
+    with joined(rank, size, meeting) as team:
+        part = team.share(x).clone().requires_grad_()
+        model = team.synced(nn.Sequential(nn.BatchNorm1d(3)))
+        y = model(part)
+        (y * team.share(weight)).sum().backward()
+        team.add_gradients(model)
+        found = {"y": y, "grad": part.grad, "weight": model[0].weight.grad, "mean": model[0].running_mean}
+        found["var"] = model[0].running_var
+        found["total"] = team.total(torch.tensor(float(rank + 1)))
+        out.write_text(json.dumps({name: value.tolist() for name, value in found.items()}))
+
+
+@two_cores
+def test_a_batch_norm_of_two_processes_is_one(tmp_path: Path) -> None:
+    context = get_context("spawn")
+    files = [tmp_path / f"{rank}.json" for rank in range(2)]
+    children = [
+        context.Process(target=norm_and_gradient, args=(rank, 2, tmp_path / "meeting", files[rank]))
+        for rank in range(2)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(120)
+        assert child.exitcode == 0
+    torch.manual_seed(0)
+    x, weight = torch.randn(7, 3, 5), torch.randn(7, 3, 5)
+    x.requires_grad_()
+    norm = nn.BatchNorm1d(3)
+    y = norm(x)
+    (y * weight).sum().backward()
+    assert x.grad is not None and norm.weight.grad is not None
+    for rank, file in enumerate(files):
+        found = {name: torch.tensor(value) for name, value in json.loads(file.read_text()).items()}
+        torch.testing.assert_close(found["y"], y[rank::2].detach())
+        torch.testing.assert_close(found["grad"], x.grad[rank::2], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(found["weight"], norm.weight.grad, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(found["mean"], norm.running_mean)
+        torch.testing.assert_close(found["var"], norm.running_var)
+        assert found["total"] == 3
+
+
+def test_alone_nothing_changes() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(3))
+    batch = torch.randn(4, 3)
+    assert ALONE.share(batch).equal(batch) and ALONE.synced(model)[0] is model[0]
+    assert ALONE.leads and not Team(1, 2).leads
+    assert Team(1, 2).share(batch).equal(batch[1::2])

@@ -1,0 +1,154 @@
+"""Settings of one architecture: who overrides whom."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.tiny import make
+
+from kagglekit import models
+from kagglekit.config import Config
+from kagglekit.config.load import load_config
+from kagglekit.config.names import InputKind
+from kagglekit.errors import ConfigError
+from kagglekit.models import recurrent
+from kagglekit.training.plan import resolve
+
+LEAST = "competition: {slug: tiny}\nlabels: {targets: [a, b]}\n"
+
+
+def load(folder: Path, text: str) -> Config:
+    path = folder / "competition.yaml"
+    path.write_text(LEAST + text)
+    return load_config(path)
+
+
+def test_precedence(tmp_path: Path) -> None:
+    default = load(tmp_path, "")
+    assert resolve(default, "gru").train.lr == recurrent.DEFAULTS["lr"]  # over config.Train's
+    yaml = "train: {lr: 5.0e-4, batch_size: 7}\n"
+    assert resolve(load(tmp_path, yaml), "gru").train.lr == 5e-4  # over the architecture's
+    section = yaml + "models: {gru: {train: {lr: 6.0e-4}}}\n"
+    config = load(tmp_path, section)
+    assert resolve(config, "gru").train.lr == 6e-4  # over the top-level section's
+    assert resolve(config, "lstm").train.lr == 5e-4  # for that architecture alone
+    plan = resolve(config, "gru", {"train.lr": 7e-4, "train.augment.mixup": 0.3})
+    assert (plan.train.lr, plan.train.batch_size, plan.train.epochs) == (
+        7e-4,
+        7,
+        recurrent.DEFAULTS["epochs"],
+    )
+    assert (plan.train.augment.mixup, plan.train.augment.gain_db) == (0.3, 6.0)
+
+
+def test_set_is_stronger_than_a_models_section(tmp_path: Path) -> None:
+    load(tmp_path, "models: {gru: {train: {lr: 6.0e-4, batch_size: 7}}, lstm: {model: {hidden: 16}}}\n")
+    path = tmp_path / "competition.yaml"
+    train = resolve(load_config(path, ["train.lr=1.0e-4"]), "gru").train
+    assert (train.lr, train.batch_size) == (1e-4, 7)
+    both = ["train.lr=1.0e-4", "models.gru.train.lr=3.0e-4"]  # the later of the two
+    assert resolve(load_config(path, both), "gru").train.lr == 3e-4
+
+
+def test_a_value_equal_to_the_default_still_overrides(tmp_path: Path) -> None:
+    assert resolve(load(tmp_path, "train: {lr: 2.0e-3}\n"), "gru").train.lr == 2e-3
+
+
+def test_features_and_the_models_mel_bands(tmp_path: Path) -> None:
+    config = load(tmp_path, "features: {n_mels: 30}\nmodels: {lstm: {features: {n_mels: 50, hop_ms: 20}}}\n")
+    assert resolve(config, "gru").params["n_mels"] == 30
+    plan = resolve(config, "lstm", {"features.hop_ms": 12.5, "model.layers": 3})
+    assert (plan.params["layers"], plan.params["n_mels"], plan.features.n_mels) == (3, 50, 50)
+    assert (plan.features.hop_ms, plan.features.fmin) == (12.5, 20)
+    assert "n_mels" not in resolve(config, "ast").params  # it hears waveforms
+
+
+def test_model_parameters(tmp_path: Path) -> None:
+    config = load(
+        tmp_path, "models: {gru: {model: {hidden: 16, stack: 2}}, ast: {checkpoint: some/folder}}\n"
+    )
+    params = resolve(config, "gru", {"model.hidden": 24}).params
+    assert (params["hidden"], params["stack"], params["n_mels"]) == (24, 2, 40)
+    assert params["layers"] == 2  # defaults are part of it
+    assert str(resolve(config, "ast").params["checkpoint"]).endswith("some/folder")
+
+
+@pytest.mark.parametrize("model", models.MODELS)
+def test_every_plan_is_json(model: str, tmp_path: Path) -> None:
+    config = load_config(make(tmp_path), ["audio.sample_rate=16000"])
+    plan = resolve(config, model)
+    data = json.loads(json.dumps(plan.as_dict()))
+    assert data["model"] == model and data["train"]["lr"] == 0.01
+    # features that a model does not hear are not part of its plan
+    own = models.needed_features(model).get("n_mels", 20)
+    assert data["features"]["n_mels"] == (own if models.info(model).input is InputKind.LOG_MEL else 40)
+    assert resolve(config, model, {"train.seed": 1}).as_dict() != plan.as_dict()
+
+
+def test_pretrained_models_hear_16_khz(tmp_path: Path) -> None:
+    config = load_config(make(tmp_path))
+    with pytest.raises(ConfigError, match=r"ast hears 16000 Hz, audio\.sample_rate is 8000") as caught:
+        resolve(config, "ast")
+    assert "audio.sample_rate: 16000" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("model", "found", "message"),
+    [
+        ("tcresnt", {}, "there is no model 'tcresnt'"),
+        ("gru", {"trian.lr": 1}, "parameter 'trian.lr' is of no section"),
+        ("gru", {"lr": 1}, "parameter 'lr' is of no section"),
+        ("gru", {"train.lrr": 1}, "lrr"),
+        ("gru", {"train.epochs": 0}, "epochs"),
+    ],
+)
+def test_errors(model: str, found: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve(load(tmp_path, ""), model, found)
+    assert caught.value.hint
+
+
+def test_fields_added_later_change_no_id_of_before(tmp_path: Path) -> None:
+    plain = resolve(load(tmp_path, ""), "gru").as_dict()["train"]
+    assert "only" not in plain and "thresholds" not in plain
+    asked = resolve(load(tmp_path, "train: {only: [a, b], thresholds: fit}\n"), "gru").as_dict()["train"]
+    assert (asked["only"], asked["thresholds"]) == (("a", "b"), "fit")
+
+
+def test_the_order_of_only_does_not_matter(tmp_path: Path) -> None:
+    config = load(tmp_path, "")
+    plans = [resolve(config, "gru", {"train.only": only}) for only in (["a", "b"], ["b", "a", "b"])]
+    assert plans[0] == plans[1]
+
+
+def test_a_cascade_takes_the_settings_of_its_network(tmp_path: Path) -> None:
+    config = load(tmp_path, "models: {gru: {model: {hidden: 16}, train: {lr: 0.5}}}\n")
+    by_name = resolve(config, "cascade-gru", {"model.layers": 1})
+    assert (by_name.model, by_name.params["hidden"], by_name.params["layers"]) == ("cascade-gru", 16, 1)
+    assert (by_name.train.labels, by_name.train.lr) == ("cascade", 0.5)
+    assert resolve(config, "gru", {"train.labels": "cascade", "model.layers": 1}) == by_name
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "message"),
+    [
+        ("train: {only: [a, c]}", "gru", "train.only names 'c', which is no class"),
+        ("train: {only: [a]}", "gru", "train.only: a with train.labels: words cannot be"),
+        ("train: {labels: zero_shot}", "gru", "train.labels zero_shot takes a pretrained model as it is"),
+        ("train: {labels: words_threshold, only: [a, b]}", "gru", "train.only: a, b with"),
+    ],
+)
+def test_impossible_label_schemes(text: str, model: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(load(tmp_path, text + "\n"), model)
+
+
+@pytest.mark.parametrize("labels", ["words_threshold", "cascade"])
+def test_schemes_that_need_silence_and_filler(labels: str) -> None:
+    config = Config.model_validate(
+        {"competition": {"slug": "any"}, "labels": {"targets": ["a", "b"], "filler": None}}
+    )
+    with pytest.raises(ConfigError, match=f"train.labels {labels} tells silence and filler from words"):
+        resolve(config, "gru", {"train.labels": labels})
