@@ -33,7 +33,7 @@ WAIT = 20.0  # s, at most
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> source.Source:
-    return source.read(*simulated.whole(tmp_path_factory.mktemp("simulated")), "kagglekit")
+    return source.read(simulated.whole(tmp_path_factory.mktemp("simulated")).prepared, "kagglekit")
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import re
 import struct
 import sys
 import threading
-import types
 import wave
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -25,6 +25,7 @@ import pytest
 from support import simulated, tiny
 
 from kagglekit.charts.png import to_png
+from kagglekit.charts.svg import Picture, text
 from kagglekit.cli import main
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.report import build, data, ensembles, listening, overview, runs, source, studies
@@ -440,13 +441,22 @@ def test_pictures_of_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "out").exists()
 
 
-def test_png_without_resvg_or_fonts_says_so(found: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = next(iter(pictures(found)))[1]
-    fake = types.ModuleType("resvg_py")
-    fake.svg_to_bytes = lambda **_: b"blank"  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "resvg_py", fake)
-    with pytest.raises(MissingError, match="no font"):
-        to_png(picture)
-    monkeypatch.setitem(sys.modules, "resvg_py", None)
-    with pytest.raises(MissingError, match="need resvg-py"):
-        to_png(picture)
+def test_png_has_text_on_a_machine_without_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    resvg_py = pytest.importorskip("resvg_py", reason="resvg-py is missing: pip install -e '.[dev]'")
+    render = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", render)
+    blank = to_png(Picture(120, 20, "", ""))
+    letters = {
+        letter: to_png(Picture(120, 20, "", text(2, 16, letter))) for letter in "aZ0\N{MINUS SIGN}±…%→"
+    }
+    assert blank not in letters.values() and len(set(letters.values())) == len(letters)
+    assert letters["a"] != to_png(Picture(120, 20, "", text(2, 16, "a", "title")))  # 600 has its own file
+
+
+@pytest.mark.parametrize("package", ["resvg_py", "font_manrope"])
+def test_png_without_its_packages_says_so(
+    package: str, found: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingError, match="need resvg-py and font-manrope"):
+        to_png(next(iter(pictures(found)))[1])
