@@ -21,7 +21,7 @@ from kagglekit.data.store import StoreWriter
 from kagglekit.errors import ArchiveError, ConfigError, MissingError, close_match
 from kagglekit.files import archive
 from kagglekit.files.atomic import building
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 
 VERSION = 1  # part of the caller's key: raise it when the output changes
 
@@ -168,7 +168,7 @@ class _Ingest:
 
             def choose(members: list[archive.Member]) -> Collection[str]:
                 self.kinds = self._kinds(members)
-                bar = console.bar(f"prepare {self.job.archive.name}", total=len(self.kinds), unit="clips")
+                bar = progress.bar(f"prepare {self.job.archive.name}", total=len(self.kinds), unit="clips")
                 self.advance = stack.enter_context(bar)
                 return self.kinds
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from kagglekit.data.wav import Float32
 from kagglekit.demo.espeak import SAMPLE_RATE, Say, Speaker, Utterance, find_library, voices
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 
 Waveform = NDArray[np.float64]
 """(samples,) at 16 kHz, full scale is 1."""
@@ -133,7 +133,10 @@ def _write_train(
     utterances = [u for word in TARGETS + HEARD for u in _utterances([word] * clips_per_word, speakers, rng)]
     said: Counter[tuple[str, str]] = Counter()
     names = []
-    with _seven_zip(path) as archive, console.bar("synthesise train.7z", len(utterances), "clips") as advance:
+    with (
+        _seven_zip(path) as archive,
+        progress.bar("synthesise train.7z", len(utterances), "clips") as advance,
+    ):
         noises = _noise_recordings(say, speakers, rng, seconds=24)
         for name, noise in noises.items():
             archive.writestr(_wav(noise), f"train/audio/_background_noise_/{name}.wav")
@@ -166,7 +169,7 @@ def _write_test(
     spoken = zip(utterances, speeches, strict=True)
     clips: dict[str, bytes] = {}
     answers: dict[str, str] = {}
-    with console.bar("synthesise test.7z", len(words), "clips") as advance:
+    with progress.bar("synthesise test.7z", len(words), "clips") as advance:
         for index, word in enumerate(words):
             fname = f"clip_{_hash(f'{seed}/test/{index}')[:9]}.wav"
             if word == "silence":

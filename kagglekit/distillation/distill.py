@@ -31,7 +31,7 @@ from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
 from kagglekit.runs.store import Run, fold_logits, load_fold, read_meta, train_again
 from kagglekit.runs.train import make_dataset
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 from kagglekit.training.plan import Plan
 from kagglekit.training.predict import device, predict
 from kagglekit.training.soft_targets import FIELDS, folder_of, table_path
@@ -101,7 +101,7 @@ def _can_teach(runs: Sequence[Run]) -> None:
 def _training(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: int) -> pl.DataFrame:
     """The clips that the fold learns from, with targets between label and teachers."""
     rows = training_rows(prepared.clips, fold, prepared.config, seed=0)
-    with console.bar(f"teachers of fold {fold}", len(rows) * len(runs), "clips") as advance:
+    with progress.bar(f"teachers of fold {fold}", len(rows) * len(runs), "clips") as advance:
         logits = np.stack([_predict(prepared, run, rows, fold, advance) for run in runs])
     classes = np.array(prepared.config.labels.classes)
     label = (rows["label"].to_numpy()[:, None] == classes).astype(np.float64)
@@ -114,7 +114,7 @@ def _predict(
     run: Run,
     rows: pl.DataFrame,
     fold: int,
-    advance: console.Advance,
+    advance: progress.Advance,
 ) -> NDArray[np.float32]:
     """One run's logits of clips, by its model of one fold."""
     folder = run.folder / f"fold_{fold}"

@@ -16,7 +16,7 @@ from kagglekit.errors import MissingError
 from kagglekit.features import logmel
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 
 CHUNK = 512  # clips read, transformed and written at a time: 8 MB of features, so memory stays flat
 FILE = "log_mel.npy"
@@ -96,7 +96,7 @@ def _write(
     shape = (len(store), spec.n_mels, frames)
     descr = npy.dtype_to_descr(np.dtype(spec.dtype))
     npy.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-    with console.bar(f"log-mel {name}", len(store), "clips") as advance:
+    with progress.bar(f"log-mel {name}", len(store), "clips") as advance:
         for features in log_mels(store, spec, audio) if computed is None else computed:
             file.write(features.tobytes())
             advance(len(features))

@@ -18,7 +18,7 @@ from kagglekit.features.cache import open_array
 from kagglekit.features.logmel import FULL_SCALE
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 
 VERSION = 1  # raise it when the same network gives other embeddings
 BATCH = 32  # clips; the activations of a base-sized network stay below 1 GB
@@ -121,7 +121,7 @@ def embeddings(
 def _write(path: Path, clips: int, computed: Iterable[np.ndarray[Any, Any]], name: str) -> None:
     array: np.memmap[Any, Any] | None = None
     start = 0
-    with console.bar(f"embeddings {name}", clips, "clips") as advance:
+    with progress.bar(f"embeddings {name}", clips, "clips") as advance:
         for rows in computed:
             if array is None:
                 array = open_memmap(path, "w+", rows.dtype, (clips, *rows.shape[1:]))

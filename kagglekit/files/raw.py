@@ -15,7 +15,7 @@ from kagglekit.files import archive
 from kagglekit.files.atomic import write_json
 from kagglekit.files.locks import locked
 from kagglekit.files.workspace import Workspace
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 
 FINGERPRINTS = "fingerprints.json"
 CHUNK_BYTES = 2**20
@@ -83,7 +83,7 @@ def note(path: Path, stat: os.stat_result, digest: str, *, proven: bool) -> None
 
 def sha256(path: Path) -> str:
     sha256 = hashlib.sha256()
-    with path.open("rb") as file, console.bar(f"check {path.name}", path.stat().st_size, "B") as advance:
+    with path.open("rb") as file, progress.bar(f"check {path.name}", path.stat().st_size, "B") as advance:
         while chunk := file.read(CHUNK_BYTES):
             sha256.update(chunk)
             advance(len(chunk))

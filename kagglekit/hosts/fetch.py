@@ -19,7 +19,7 @@ from kagglekit.files.locks import locked
 from kagglekit.files.raw import fingerprint, note, noted, sha256, wanted_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.base import Arrived, Host, HostFile, check_space, pick_file, target_path
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ def _download(host: Host, file: HostFile, folder: Path, force: bool) -> tuple[Pa
     last = False
     while True:
         if not there:
-            with console.bar(f"fetch {file.name}", file.size, "B") as advance:
+            with progress.bar(f"fetch {file.name}", file.size, "B") as advance:
                 arrived = host.download(file.name, folder, advance)
         try:
             passes: list[Callable[[], object]] = [partial(sha256, arrived.path)]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kagglekit.errors import KagglekitError
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: "quota period" in microseconds, or "max period"
 Job = TypeVar("Job")
@@ -53,7 +53,7 @@ def run_all(function: Callable[[Job], Result], jobs: Sequence[Job], processes: i
     alive, ours = context.Pipe(duplex=False)
     messages = context.SimpleQueue()
     threads = max(cores() // processes, 1)
-    listener = threading.Thread(target=console.relay, args=(messages.get,), daemon=True)
+    listener = threading.Thread(target=progress.relay, args=(messages.get,), daemon=True)
     listener.start()
     pool = ProcessPoolExecutor(processes, context, _begin, (threads, alive, messages))
     try:
@@ -78,7 +78,7 @@ def _begin(threads: int, alive: Connection, messages: Any) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends us
-    console.send_to(messages.put)
+    progress.send_to(messages.put)
     threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
 
 

@@ -20,7 +20,7 @@ from kagglekit.data.shards import Shards
 from kagglekit.files import tables
 from kagglekit.runs.store import TEST, load_fold, mean_test, read_meta
 from kagglekit.runs.zero_shot import link
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 from kagglekit.training.dataset import Dataset, places, pool, windows_of
 from kagglekit.training.inputs import heard
 from kagglekit.training.loop import META, WEIGHTS
@@ -34,7 +34,7 @@ def predict_test(config: Config, dataset: Dataset, folder: Path) -> pl.DataFrame
     """A run's test logits. Each fold's own are kept beside its weights, in their raw form."""
     clips = _test_clips(dataset.clips)
     folds = range(config.validation.folds)
-    with console.bar(f"predict {folder.parent.name}", len(clips) * len(folds), "clips") as advance:
+    with progress.bar(f"predict {folder.parent.name}", len(clips) * len(folds), "clips") as advance:
         for number in folds:
             path = folder / f"fold_{number}" / TEST
             if not path.is_file():
@@ -68,7 +68,7 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
             for number in missing
         }
         parts = []
-        with console.bar(f"predict {folder.parent.name}", len(clips), "clips") as advance:
+        with progress.bar(f"predict {folder.parent.name}", len(clips), "clips") as advance:
             for part in shards.run(partial(_logits, weights), "test"):
                 parts.append(part)
                 advance(len(part))

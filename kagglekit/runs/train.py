@@ -41,7 +41,7 @@ from kagglekit.runs.store import (
     scored,
 )
 from kagglekit.runs.zero_shot import predict_fold, zero_shot_head
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 from kagglekit.training import soft_targets
 from kagglekit.training.dataset import Dataset, Head, make_head, training_view
 from kagglekit.training.distributed import joined
@@ -152,7 +152,7 @@ def train_run(
             Fold(prepared.config, plan, dataset, head, number, folder / f"fold_{number}")
             for number in range(prepared.config.validation.folds)
         ]
-        with console.board(f"{plan.model}/{identity}", EPOCH_COLUMNS):
+        with progress.live_table(f"{plan.model}/{identity}", EPOCH_COLUMNS):
             train_folds(folds)
         assemble(prepared, folder)
         tables.write(predict_test(prepared.config, dataset, folder), folder / TEST)
@@ -204,7 +204,7 @@ def _join(job: tuple[Config, Plan, list[tuple[int, Path]], int, int, Path]) -> N
     """One process of a team: each fold in turn."""
     config, plan, folds, rank, size, meeting = job
     if rank:
-        console.send_to(lambda message: None)  # the first speaks for all
+        progress.send_to(lambda message: None)  # the first speaks for all
     workspace = Workspace(config)
     prepared = prepare(workspace)
     dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)

@@ -16,7 +16,7 @@ from kagglekit.errors import ConfigError
 from kagglekit.files import tables
 from kagglekit.files.atomic import write_json
 from kagglekit.scoring.cv import score
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 from kagglekit.training import checkpoint
 from kagglekit.training.dataset import Head
 from kagglekit.training.loop import META, OOF, WEIGHTS, Fold, describe
@@ -80,7 +80,7 @@ def predict_fold(job: Fold) -> pl.DataFrame:
         judged = validation_rows(job.dataset.clips, job.number)
         model = models.build(job.plan.model, job.plan.params, len(job.head.outputs)).to(device())
         started = time.perf_counter()
-        with console.bar(f"{job.plan.model} fold {job.number}", len(judged), "clips") as advance:
+        with progress.bar(f"{job.plan.model} fold {job.number}", len(judged), "clips") as advance:
             logits = predict(model, job.dataset, judged, job.head, job.plan.train, advance)
         seconds = time.perf_counter() - started
         found = score(logits, judged, job.config)

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from kagglekit.search.study import FINISHED, REASON, SAME, Desk, outcome
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 
 HEAD = f"{'trial':>5}  {'state':<8} {'score':>6}  {'best':>6}  {'saved':>5}  parameters unlike the recipe's"
 SHOWN = 6  # parameters in a row
@@ -34,7 +34,7 @@ class Rows:
 
     def __enter__(self) -> Rows:
         self.advance = self.stack.enter_context(
-            console.bar(f"tune {self.desk.plan.model}", self.trials, "trials")
+            progress.bar(f"tune {self.desk.plan.model}", self.trials, "trials")
         )
         done = self._ended()
         self.before = len(done)

@@ -17,7 +17,7 @@ from kagglekit.hosts.replies import server_words
 from kagglekit.submission.ledger import Entry, Ledger, stamp
 from kagglekit.submission.sync import arrived, sync, updated
 from kagglekit.submission.write import Written
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 
 Sleep = Callable[[float], None]
 
@@ -157,7 +157,7 @@ def wait(entry: Entry, host: Host, ledger: Ledger, sleep: Sleep = time.sleep) ->
     """
     pause, waited, failed = FIRST_WAIT, 0.0, 0
     assert entry.ref is not None
-    with console.bar("waiting for the score", None, "checks") as advance:
+    with progress.bar("waiting for the score", None, "checks") as advance:
         while True:
             try:
                 entry, failed = updated(entry, host.submission(entry.ref), ledger), 0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from kagglekit import models
 from kagglekit.config import Config, Train
 from kagglekit.data.clips import training_rows
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 from kagglekit.training import checkpoint
 from kagglekit.training.batches import Batches
 from kagglekit.training.dataset import Dataset, Head
@@ -45,7 +45,7 @@ class Learner:
     """Of this fold."""
     team: Team
 
-    def epoch(self, number: int, advance: console.Advance) -> float:
+    def epoch(self, number: int, advance: progress.Advance) -> float:
         """Train once on every clip; the mean loss.
 
         Args:

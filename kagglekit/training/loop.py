@@ -18,7 +18,7 @@ from kagglekit.data.clips import validation_rows
 from kagglekit.files import tables
 from kagglekit.files.atomic import write_json
 from kagglekit.scoring.cv import Score, score
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 from kagglekit.training import checkpoint
 from kagglekit.training.dataset import Dataset, Head
 from kagglekit.training.distributed import ALONE, Team
@@ -72,7 +72,7 @@ def train_fold(job: Fold, report: Report | None = None, team: Team = ALONE) -> p
     learner = begin(job.config, job.plan, job.dataset, job.head, job.number, team)
     judged = validation_rows(job.dataset.clips, job.number)
     history = learner.resume(job.folder / STATE)
-    bar = console.bar(f"{job.plan.model} fold {job.number}", epochs * len(learner.batches), "batches")
+    bar = progress.bar(f"{job.plan.model} fold {job.number}", epochs * len(learner.batches), "batches")
     with bar as advance:
         advance(len(history) * len(learner.batches))
         for epoch in range(len(history), epochs):
@@ -124,7 +124,7 @@ def show_epoch(history: Sequence[Mapping[str, Any]], epochs: int) -> None:
     last = history[-1]
     scores = (f"{last[name]:.3f}" for name in ("loss", "cv", "plain"))
     done, speed = f"{len(history)}/{epochs}", f"{last['clips_per_s']:,.0f}"
-    console.row(str(last["fold"]), [done, *scores, speed])
+    progress.set_row(str(last["fold"]), [done, *scores, speed])
 
 
 def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, steps: int = 8) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from kagglekit.config import Train
 from kagglekit.parallel.processes import cores
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 from kagglekit.training.augment import shift
 from kagglekit.training.dataset import Dataset, Head, pool, windows_of
 from kagglekit.training.distributed import Team
@@ -45,7 +45,7 @@ def predict(
     clips: pl.DataFrame,
     head: Head,
     train: Train,
-    advance: console.Advance = lambda clips: None,
+    advance: progress.Advance = lambda clips: None,
 ) -> NDArray[np.float32]:
     """Logits of the competition's classes for each of `clips`: (clips, classes)."""
     parts = []

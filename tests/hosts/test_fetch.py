@@ -321,7 +321,7 @@ def test_fingerprint_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Mon
         yield seen.append
 
     monkeypatch.setattr("kagglekit.files.raw.CHUNK_BYTES", 4)
-    monkeypatch.setattr("kagglekit.terminal.console.bar", bar)
+    monkeypatch.setattr("kagglekit.terminal.progress.bar", bar)
     (tmp_path / "a.zip").write_bytes(b"abcdef")
     fingerprint(tmp_path / "a.zip")
     assert seen == [("check a.zip", 6, "B"), 4, 2]

@@ -22,7 +22,7 @@ from kagglekit.parallel import processes
 from kagglekit.parallel.processes import cores, run_all
 from kagglekit.runs.store import logits_of, tables
 from kagglekit.runs.train import head_for, make_dataset, processes_for, train_run
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 from kagglekit.training.loop import Fold
 from kagglekit.training.plan import resolve, with_epochs
 from kagglekit.training.predict import threads
@@ -31,7 +31,7 @@ from kagglekit.training.predict import threads
 def told(job: int) -> tuple[int, str, int]:
     """Shows a bar and a note; the job, its threads and its process."""
     console.note(f"job {job} begins")
-    with console.bar(f"job {job}", 2, "clips") as advance:
+    with progress.bar(f"job {job}", 2, "clips") as advance:
         advance(1)
         advance(1, text="done")
     return job, os.environ["OMP_NUM_THREADS"], os.getpid()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kagglekit.errors import ArchiveError
 from kagglekit.files.archive.formats import MAX_MEMBER_BYTES, DamagedError, Member, open_archive, unsafe
-from kagglekit.terminal import console
+from kagglekit.terminal import progress
 
 __all__ = ["DamagedError", "Member", "members", "stream", "unpack_nested", "verify"]
 
@@ -63,7 +63,7 @@ def verify(path: Path) -> None:
     """
     with open_archive(path) as archive:
         size = sum(member.size for member in archive.members)
-        with console.bar(f"test {path.name}", size, "B") as advance:
+        with progress.bar(f"test {path.name}", size, "B") as advance:
             archive.pump({member.name for member in archive.members}, lambda _: _Nowhere(advance))
 
 
