@@ -34,6 +34,7 @@ from kagglekit.errors import KagglekitError
 from kagglekit.features.cache import log_mel_cache
 from kagglekit.features.logmel import FULL_SCALE
 from kagglekit.files import tables
+from kagglekit.files.atomic import write_text
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import Fetched, fetch
@@ -249,5 +250,5 @@ class Competition:
         from kagglekit.report import source
 
         found = source.read(self.prepared, "kagglekit")
-        pages.write(pages.render(found), Path(path))
+        write_text(Path(path), pages.render(found))
         return Path(path)

@@ -167,6 +167,16 @@ def matches(pattern: str) -> list[str]:
     ]
 
 
+def writers() -> list[str]:
+    """Lines that move a file or a folder into place by hand."""
+    return matches(r"\bos\.(replace|rename)\(|shutil\.move\(")
+
+
+def softmaxes() -> list[str]:
+    """Lines that write out a softmax."""
+    return matches(r"np\.exp\(.*\.max\(")
+
+
 def loose_modules() -> list[str]:
     return sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
@@ -207,6 +217,15 @@ def test_no_class_name_stands_twice() -> None:
     assert twice() == []
 
 
+def test_one_atomic_writer() -> None:
+    assert {line.partition(":")[0] for line in writers()} == {"files.atomic"}
+
+
+@pytest.mark.xfail(reason="the house is being rebuilt")
+def test_one_softmax() -> None:
+    assert {line.partition(":")[0] for line in softmaxes()} == {"scoring.numerics"}
+
+
 @pytest.mark.parametrize(
     "room", [path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()]
 )
@@ -225,8 +244,8 @@ def counts() -> dict[str, object]:
         f"files over {MOST_LINES} lines": long_files(),
         "functions that take config, workspace, prepared side by side": side_by_side(),
         "class names that stand twice": twice(),
-        "os.replace": matches(r"\bos\.replace\("),
-        "np.exp(x - x.max)": matches(r"np\.exp\(.*\.max\("),
+        "os.replace": writers(),
+        "np.exp(x - x.max)": softmaxes(),
         "lines of the package": lines,
     }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import escape
+
+from kagglekit.files.atomic import write_text
 
 LINE, LETTER = 14, 7.2  # px: height of a line of labels, width of a common letter of a wide font at 12 px
 INLINE = 1.2  # times its own size on a page, where there is room: its text is then as large as the page's
@@ -84,10 +85,7 @@ class Picture(NamedTuple):
 
 def save(picture: Picture, path: Path) -> None:
     """Write a picture of its own, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(picture.standalone(), encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, picture.standalone())
 
 
 class Scale:

@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> None:
 
     from kagglekit.commands import command_line, open_workspace
     from kagglekit.data.prepare import prepare
+    from kagglekit.files.atomic import write_text
     from kagglekit.report import build, source
     from kagglekit.terminal import console
 
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     if args.serve:
         return _serve(html, found, args.port)
     path = Path(args.out)
-    build.write(html, path)
+    write_text(path, html)
     size, heard = path.stat().st_size, html.count('"wav":')
     console.result(
         {"file": path, "bytes": size, "runs": len(found.runs), "clips": heard},

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kagglekit.errors import KagglekitError
+from kagglekit.files.atomic import move_into_place
 
 Int16 = npt.NDArray[np.int16]
 
@@ -63,7 +64,7 @@ class StoreWriter:
             self._file.close()
             if kind is None:
                 self._describe()
-                os.replace(self._part, self.folder / DATA_FILE)
+                move_into_place(self._part, self.folder / DATA_FILE)
         finally:
             self._part.unlink(missing_ok=True)
 

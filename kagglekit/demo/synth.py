@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import wave
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from kagglekit.data.wav import Float32
 from kagglekit.demo.espeak import SAMPLE_RATE, Say, Speaker, Utterance, find_library, voices
+from kagglekit.files.atomic import replacing, write_text
 from kagglekit.terminal import progress
 
 Waveform = NDArray[np.float64]
@@ -201,21 +201,15 @@ def _write_solution(path: Path, answers: dict[str, str], rng: np.random.Generato
         f"{fname},{label},{'Public' if row in public else 'Private'}"
         for row, (fname, label) in enumerate(answers.items())
     ]
-    part = path.with_name(path.name + ".part")
-    part.write_text("\n".join(["fname,label,Usage", *lines]) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, "\n".join(["fname,label,Usage", *lines]) + "\n")
 
 
 @contextmanager
 def _seven_zip(path: Path) -> Iterator[py7zr.SevenZipFile]:
-    part = path.with_name(path.name + ".part")
-    try:
-        # Deflate packs noisy speech 1.8 times as fast as LZMA2's fastest preset, for 12 % more bytes.
-        with py7zr.SevenZipFile(part, "w", filters=[{"id": py7zr.FILTER_DEFLATE}]) as archive:
-            yield archive
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    # Deflate packs noisy speech 1.8 times as fast as LZMA2's fastest preset, for 12 % more bytes.
+    filters = [{"id": py7zr.FILTER_DEFLATE}]
+    with replacing(path) as part, py7zr.SevenZipFile(part, "w", filters=filters) as archive:
+        yield archive
 
 
 def _wav(waveform: Waveform) -> bytes:

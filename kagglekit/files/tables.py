@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import polars as pl
 
 from kagglekit.errors import MissingError
+from kagglekit.files.atomic import replacing
 
 
 def write(table: pl.DataFrame, path: Path) -> None:
     """Write `table` whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    table.write_parquet(part)
-    os.replace(part, path)
+    with replacing(path) as part:
+        table.write_parquet(part)
 
 
 def read(path: Path, hint: str) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from typing import Any
 import requests
 import urllib3
 
-from kagglekit.files.atomic import write_json
+from kagglekit.files.atomic import move_into_place, write_json
 from kagglekit.hosts.replies import DamagedError, StorageError, UnreadableError
 from kagglekit.hosts.retry import Retry, passes
 
@@ -75,7 +75,7 @@ class Part:
 
     def become(self, target: Path) -> None:
         """It is whole."""
-        self.path.replace(target)
+        move_into_place(self.path, target)
         self._note.unlink(missing_ok=True)
 
     def discard(self) -> None:

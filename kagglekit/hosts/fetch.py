@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 from kagglekit.errors import ArchiveError
 from kagglekit.files import archive
+from kagglekit.files.atomic import move_into_place
 from kagglekit.files.locks import locked
 from kagglekit.files.raw import fingerprint, note, noted, sha256, wanted_files
 from kagglekit.files.workspace import Workspace
@@ -110,8 +110,7 @@ def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool, reread: bo
     path = target_path(folder, file.name)
     if force or not _is_good(path, file, reread):
         arrived, digest = _download(host, file, folder / INCOMING, force)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(arrived, path)
+        move_into_place(arrived, path)
         note(path, path.stat(), digest, proven=True)
         return Fetched(file.name, path.stat().st_size, new=True)
     return Fetched(file.name, path.stat().st_size, new=False)

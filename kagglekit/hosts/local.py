@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from kagglekit.config import Config
 from kagglekit.errors import HostError, KagglekitError
+from kagglekit.files.atomic import move_into_place, write_bytes
 from kagglekit.files.sample import read_sample
 from kagglekit.hosts.base import (
     Arrived,
@@ -124,7 +125,7 @@ class LocalHost:
                 f"{name} is {part.stat().st_size:,} bytes, expected {size:,}",
                 hint="is it still being written?",
             )
-        os.replace(part, target)
+        move_into_place(part, target)
         return Arrived(target, proven=True)  # from disk to disk, where nothing can get lost on the way
 
     def submit(self, path: Path, message: str) -> str:
@@ -148,7 +149,7 @@ class LocalHost:
             ref = str(len(records) + 1)
             data = path.read_bytes()
             error, public, private = self._grade(data)
-            _write_whole(self._state_dir / f"{ref}.csv", data)
+            write_bytes(self._state_dir / f"{ref}.csv", data)
             when = datetime.now(UTC).isoformat()
             self._append(Record(ref, when, path.name, message, public, private, error))
         return ref
@@ -348,12 +349,6 @@ def _copy_rest(source: Path, part: Path, done: int, advance: Callable[[int], Non
         while chunk := reader.read(CHUNK_BYTES):
             writer.write(chunk)
             advance(len(chunk))
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    os.replace(part, path)
 
 
 def _read_csv(data: bytes) -> pl.DataFrame:

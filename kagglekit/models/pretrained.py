@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -34,6 +33,7 @@ from transformers.utils import logging as transformers_logging
 
 from kagglekit.config.base import Count, Section
 from kagglekit.errors import ConfigError
+from kagglekit.files.atomic import move_into_place
 from kagglekit.models import hub
 from kagglekit.models.ast_tail import hear_two_tokens
 from kagglekit.models.extractors import INPUTS, input_of
@@ -231,7 +231,7 @@ def to_hf(model: Pretrained | FrozenHead, folder: Path) -> None:
     with _quiet():
         model.network.save_pretrained(unfinished)
         INPUTS[settings["feature_extractor_type"]][1].from_dict(settings).save_pretrained(unfinished)
-    os.replace(unfinished, folder)
+    move_into_place(unfinished, folder)
 
 
 def _read(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,14 +67,6 @@ def render(source: Source, *, served: bool = False) -> str:
         policy=_policy(style, script, served=served),
         data=_json({**heard["data"], "served": served}),
     )
-
-
-def write(html: str, path: Path) -> None:
-    """Write the report whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(html, encoding="utf-8")
-    os.replace(part, path)
 
 
 def _environment() -> Environment:

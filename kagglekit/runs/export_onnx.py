@@ -7,7 +7,6 @@ log-mel's parameters. It is checked against torch before it gets its name.
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from kagglekit.config import Audio, Features
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.features.logmel import log_mel
+from kagglekit.files.atomic import replacing
 from kagglekit.runs.store import load_fold
 from kagglekit.training.dataset import Head
 
@@ -93,9 +93,7 @@ def export(folder: Path, path: Path) -> Exported:
         "audio": meta["audio"],
         "features": meta["features"],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path) as part:
         _write(network, x[:1], facts, part)
         session = _session(part)
         with torch.inference_mode():
@@ -106,9 +104,6 @@ def export(folder: Path, path: Path) -> Exported:
                 f"the ONNX file of {folder} differs from the model by {error:.3g}",
                 hint="report it with the versions of torch and onnxruntime",
             )
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
     def listen() -> None:
         session.run(None, {INPUT: log_mel(waveforms[:1], features, audio.sample_rate).numpy()})

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from pathlib import Path
 
 import polars as pl
 
@@ -14,7 +15,7 @@ from kagglekit.config import Labels
 from kagglekit.data.clips import validation_rows
 from kagglekit.errors import ConfigError
 from kagglekit.files import tables
-from kagglekit.files.atomic import write_json
+from kagglekit.files.atomic import replacing, write_json
 from kagglekit.scoring.cv import score
 from kagglekit.terminal import console, progress
 from kagglekit.training import checkpoint
@@ -104,11 +105,11 @@ def predict_fold(job: Fold) -> pl.DataFrame:
     return tables.read(job.folder / OOF, again)
 
 
-def link(source: os.PathLike[str], target: os.PathLike[str]) -> None:
+def link(source: Path, target: Path) -> None:
     """The same file under another name, or a copy where the disk has no links: all folds are one model."""
-    part = f"{os.fspath(target)}.part"
-    try:
-        os.link(source, part)
-    except OSError:
-        shutil.copyfile(source, part)
-    os.replace(part, target)
+    with replacing(target) as part:
+        part.unlink(missing_ok=True)  # after a kill it may be a link to the source itself
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copyfile(source, part)

@@ -22,6 +22,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
+from kagglekit.files.atomic import write_text
+
 TAIL = 65_536  # bytes of a journal's end that are looked at for a half-written line: a line is some hundred
 LONG = 4_000_000  # bytes that are replayed before a new short form is written
 PROOF = 4_096  # bytes before the short form's end by which the journal is known again
@@ -114,9 +116,7 @@ class _Journal(JournalFileBackend):
         logs += [_trial_log(trial, study) for trial, study in trials]
         end = self.path.stat().st_size
         about = {"bytes": end, "proof": self._proof(end), "lines": len(logs), "optuna": optuna.__version__}
-        part = self.short.with_name(f".{self.short.name}.part")
-        part.write_text("".join(json.dumps(line) + "\n" for line in [about, *logs]), encoding="utf-8")
-        os.replace(part, self.short)
+        write_text(self.short, "".join(json.dumps(line) + "\n" for line in [about, *logs]))
 
 
 def _study_logs(study: Any) -> list[dict[str, Any]]:

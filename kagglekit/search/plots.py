@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from optuna.trial import FrozenTrial
 
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import ConfigError, KagglekitError, MissingError
+from kagglekit.files.atomic import write_text
 from kagglekit.search.importance import judged
 from kagglekit.search.study import Desk, open_desk, whole
 from kagglekit.terminal import console
@@ -49,9 +49,7 @@ def write_plots(prepared: Prepared, chosen: Sequence[str], path: Path) -> list[s
         for index, (name, figure) in enumerate(figures.items())
     ]
     page = f'<!doctype html><meta charset="utf-8"><title>kagglekit tune</title>\n{"".join(parts)}\n'
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(page, encoding="utf-8")
-    os.replace(part, path)
+    write_text(path, page)
     return list(figures)
 
 

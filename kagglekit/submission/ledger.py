@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kagglekit.errors import KagglekitError
+from kagglekit.files.atomic import replacing
 from kagglekit.files.locks import locked
 from kagglekit.terminal import console
 
@@ -184,9 +185,7 @@ FIELDS = tuple(field.name for field in fields(Entry))
 
 def to_csv(entries: Iterable[Entry], path: Path) -> None:
     """Export for a spreadsheet: a row a submission, lists separated by spaces."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FIELDS)
         for entry in entries:
@@ -194,7 +193,6 @@ def to_csv(entries: Iterable[Entry], path: Path) -> None:
                 " ".join(map(str, cell)) if isinstance(cell, list) else cell
                 for cell in asdict(entry).values()
             )
-    os.replace(part, path)
 
 
 def git_commit(folder: Path = Path()) -> str | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -119,14 +117,6 @@ def class_balance(frame: pl.DataFrame, classes: Sequence[str]) -> list[tuple[str
 def to_csv(frame: pl.DataFrame) -> bytes:
     """The bytes that are sent."""
     return frame.write_csv(line_terminator="\n").encode()
-
-
-def write(data: bytes, path: Path) -> None:
-    """Write a CSV's bytes, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
 
 
 def file_name(time_utc: datetime, models: Sequence[str], cv: float | None) -> str:

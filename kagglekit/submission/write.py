@@ -12,6 +12,7 @@ import polars as pl
 
 from kagglekit.ensemble.blend import Ensemble
 from kagglekit.errors import MissingError
+from kagglekit.files.atomic import write_bytes
 from kagglekit.files.keys import key_of
 from kagglekit.files.raw import raw_archive
 from kagglekit.files.sample import Sample, parse, read_sample
@@ -109,7 +110,7 @@ def _keep(workspace: Workspace, data: bytes, names: list[str], made: dict[str, A
     path = workspace.submissions / shapes.file_name(now, names, made.get("cv_score"))
     while path.exists():  # written within the same second
         path = path.with_stem(f"{path.stem}-2")
-    shapes.write(data, path)
+    write_bytes(path, data)
     entry = Entry(
         time=stamp(now),
         csv=path.name,

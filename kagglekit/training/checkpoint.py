@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from kagglekit.errors import MissingError
+from kagglekit.files.atomic import replacing
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
     """Write tensors, and JSON-able `state`, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, part, {"state": json.dumps(state or {})})
-    os.replace(part, path)
+    with replacing(path) as part:
+        safetensors.torch.save_file(contiguous, part, {"state": json.dumps(state or {})})
 
 
 def load(path: Path, hint: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from support import simulated
 
+from kagglekit.files.atomic import write_text
 from kagglekit.report import build, source
 from kagglekit.report.serve import make_server
 
@@ -57,7 +58,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def address(found: source.Source, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    build.write(build.render(found), path)
+    write_text(path, build.render(found))
     return path.as_uri()
 
 

@@ -213,9 +213,9 @@ SENT = ["written", "sending", "PENDING", "COMPLETE"]
         # the log says sending, the host has nothing
         ("os.rename:*/host/tiny/1.csv", ["written", "sending", "written", *SENT[1:]]),
         # the host has it, the log does not know
-        ("open:*/tiny/1.csv.part,open:*leaderboard.jsonl", ["written", "sending", "COMPLETE"]),
+        ("open:*/tiny/.1.csv.part,open:*leaderboard.jsonl", ["written", "sending", "COMPLETE"]),
         # sent, and not waited for
-        ("open:*/tiny/1.csv.part,open:*leaderboard.jsonl,open:*submissions.jsonl", SENT),
+        ("open:*/tiny/.1.csv.part,open:*leaderboard.jsonl,open:*submissions.jsonl", SENT),
     ],
 )
 def test_submit(point: str, then: list[str], undisturbed: Path, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
-import sys
 import zipfile
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -11,8 +8,9 @@ import polars as pl
 import pytest
 
 from kagglekit.errors import ArchiveError, MissingError, SubmissionError
+from kagglekit.files.atomic import write_bytes
 from kagglekit.files.sample import Sample, parse, read_sample
-from kagglekit.submission.shapes import build, check, class_balance, file_name, to_csv, write
+from kagglekit.submission.shapes import build, check, class_balance, file_name, to_csv
 
 CLASSES = ("yes", "no", "silence")
 SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", ("label",))
@@ -157,7 +155,7 @@ def test_class_balance_counts_every_class():
 
 def test_write(tmp_path):
     path = tmp_path / "new" / "out.csv"
-    write(to_csv(submission()), path)
+    write_bytes(path, to_csv(submission()))
     assert path.read_bytes() == b"fname,label\nb.wav,no\na.wav,yes\nd.wav,silence\nc.wav,yes\n"
     assert [p.name for p in path.parent.iterdir()] == ["out.csv"]
 
@@ -167,19 +165,6 @@ def test_parse_keeps_text_as_it_is():
     with pytest.raises(SubmissionError, match=r"a\.csv is not a CSV") as caught:
         parse(b"a,b\n1,2,3\n", "a.csv", hint="send another")
     assert caught.value.hint == "send another"
-
-
-def test_a_kill_before_the_rename_leaves_the_old_file_whole(tmp_path):
-    path = tmp_path / "out.csv"
-    path.write_text("old")
-    program = (
-        "import os, pathlib, signal, sys\n"
-        "from kagglekit.submission.shapes import write\n"
-        "os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write(b'fname,label', pathlib.Path(sys.argv[1]))\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
-    assert killed.returncode == -signal.SIGKILL and path.read_text() == "old"
 
 
 def test_file_name():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from kagglekit.errors import ArchiveError
 from kagglekit.files.archive.formats import MAX_MEMBER_BYTES, DamagedError, Member, open_archive, unsafe
+from kagglekit.files.atomic import move_into_place
 from kagglekit.terminal import progress
 
 __all__ = ["DamagedError", "Member", "members", "stream", "unpack_nested", "verify"]
@@ -102,8 +102,7 @@ def unpack_nested(path: Path, folder: Path, wanted: Collection[str] = (), *, dep
                 parts = {name: Path(temporary, str(i)) for i, name in enumerate(absent)}
                 archive.pump(absent, lambda member: _File(parts[member.name]))
                 for name, part in parts.items():
-                    targets[name].parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(part, targets[name])
+                    move_into_place(part, targets[name])
     leaves = list(plain.values())
     for target in inner.values():
         leaves += unpack_nested(target, folder, depth=depth - 1) or [target]
