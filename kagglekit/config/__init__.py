@@ -7,7 +7,7 @@ from kagglekit.config.base import Positive as Positive
 from kagglekit.config.base import Section as Section
 from kagglekit.config.base import Share as Share
 from kagglekit.config.competition import Competition as Competition
-from kagglekit.config.competition import LocalHost as LocalHost
+from kagglekit.config.competition import LocalSettings as LocalSettings
 from kagglekit.config.competition import Network as Network
 from kagglekit.config.data import Data as Data
 from kagglekit.config.data import LabelTable as LabelTable

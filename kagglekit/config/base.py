@@ -25,4 +25,4 @@ FilePath = Annotated[Path, AfterValidator(from_root)]
 class Section(BaseModel):
     """A part of competition.yaml: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)

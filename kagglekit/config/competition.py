@@ -12,7 +12,7 @@ from kagglekit.config.names import HOSTS
 from kagglekit.errors import close_match
 
 
-class LocalHost(Section):
+class LocalSettings(Section):
     """A folder that stands in for Kaggle: same files, a solution, graded here."""
 
     files: FilePath
@@ -40,7 +40,7 @@ class Competition(Section):
     """The last part of the competition's address."""
     host: Annotated[str, AfterValidator(_known_host)] = "kaggle"
     """Where files come from and submissions go: a name in `kagglekit.config.names.HOSTS`."""
-    local: LocalHost | None = None
+    local: LocalSettings | None = None
     """Needed when host is local."""
     metric: Literal["accuracy", "lwlrap", "map"] = "accuracy"
     """What the host scores: answers, or the ranks of probabilities where a clip may have several labels."""

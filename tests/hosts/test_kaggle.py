@@ -30,7 +30,7 @@ from support.kaggle_server import (
 )
 from support.kaggle_wire import Masked
 
-from kagglekit.config import Competition, Config, Labels, LocalHost, Network
+from kagglekit.config import Competition, Config, Labels, LocalSettings, Network
 from kagglekit.errors import HostError
 from kagglekit.hosts import base, open_host
 from kagglekit.hosts.kaggle import Client, Credential, KaggleHost, credential, sign_in
@@ -97,7 +97,7 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> base.Host:
         (files / name).write_bytes(data)
     solution = tmp_path / "solution.csv"
     solution.write_text("fname,label\n" + "".join(f"{i},{label}\n" for i, label in SOLUTION.items()))
-    local = LocalHost(files=files, solution=solution, daily_limit=5, grading_seconds=0.05)
+    local = LocalSettings(files=files, solution=solution, daily_limit=5, grading_seconds=0.05)
     config = Config(
         competition=Competition(slug=SLUG, host="local", local=local),
         labels=Labels(targets=("yes", "no")),

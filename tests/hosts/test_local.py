@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kagglekit.config import Competition, Config, Data, Labels, LocalHost
+from kagglekit.config import Competition, Config, Data, Labels, LocalSettings
 from kagglekit.errors import HostError
 from kagglekit.hosts import base, open_host
 
@@ -34,7 +34,9 @@ def make_host(tmp_path: Path) -> MakeHost:
     (files / "solution.csv").write_text(_csv(IDS, LABELS))
 
     def make(**local: Any) -> base.Host:
-        section = LocalHost(files=files, solution=files / "solution.csv", **{"grading_seconds": 0, **local})
+        section = LocalSettings(
+            files=files, solution=files / "solution.csv", **{"grading_seconds": 0, **local}
+        )
         config = Config(
             competition=Competition(slug="tiny-speech", host="local", local=section),
             labels=Labels(targets=("yes", "no")),
