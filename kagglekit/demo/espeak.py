@@ -19,9 +19,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
-from kagglekit.data.wav import Float32, resample
+from kagglekit.data.wav import Float32
 from kagglekit.errors import KagglekitError
 
 SAMPLE_RATE = 16_000
@@ -71,7 +72,7 @@ def voices() -> Iterator[Say]:
 
 def _say(utterance: Utterance) -> Float32:
     """The word alone, at 16 kHz, without the quiet before and after it."""
-    speech = resample(_espeak().speak(utterance), utterance.speaker.rate, SAMPLE_RATE)
+    speech: Float32 = soxr.resample(_espeak().speak(utterance), utterance.speaker.rate, SAMPLE_RATE)
     loud = np.flatnonzero(np.abs(speech) > 0.01 * np.abs(speech).max())
     return speech[loud[0] : loud[-1] + 1]
 

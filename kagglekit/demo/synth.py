@@ -43,7 +43,7 @@ SILENCE_SHARE, UNKNOWN_SHARE = 0.1, 0.2  # of the test; the ten targets divide t
 PUBLIC_SHARE = 0.3
 
 ACCENTS = ("en", "en-us", "en-029", "en-gb-x-rp")
-RATES = (20_500, 21_000, 21_500, 22_000, 22_500, 23_000, 23_500)  # 32 phases each to resample
+RATES = (20_500, 21_000, 21_500, 22_000, 22_500, 23_000, 23_500)
 TRAIN_VOICES = _names(
     "m1 m2 m3 m5 m7 f1 f2 f4 klatt2 klatt4 Alex Alicia Annie Michael Mike Denis adam belinda boris caleb "
     "david linda max paul steph whisper croak grandma Andy edward norbert marcelo robert travis zac"

@@ -14,7 +14,7 @@ from kagglekit.config import Config
 from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.store import Store
-from kagglekit.data.wav import joined
+from kagglekit.data.wav import join_windows
 from kagglekit.errors import MissingError
 from kagglekit.files import tables
 from kagglekit.files.workspace import Workspace
@@ -100,7 +100,7 @@ class Source:
             return one
         clip = self.prepared.clips.filter((pl.col("split") == split) & (pl.col("row") == row))
         samples, count = clip.select("samples", WINDOWS).row(0) if len(clip) else (0, 1)
-        return joined(store.take(np.arange(row, row + count)), samples, self.config.audio)
+        return join_windows(store.take(np.arange(row, row + count)), samples, self.config.audio)
 
     def best_of_each_model(self) -> list[Judged]:
         """One run for each architecture, the best first."""

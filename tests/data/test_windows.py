@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from support import tiny
 
 from kagglekit.config import Audio
-from kagglekit.data.wav import decode, joined, windows
+from kagglekit.data.wav import decode, join_windows, split_windows
 from kagglekit.scoring.numerics import sigmoid
 from kagglekit.training.dataset import Head, places, pool
 
@@ -21,14 +21,14 @@ from kagglekit.training.dataset import Head, places, pool
 def test_windows_cover_a_clip_and_end_with_it(samples: int, starts: list[int]) -> None:
     audio = Audio(sample_rate=1000, seconds=0.1, longer="windows")
     pcm = np.arange(samples, dtype=np.int16)
-    np.testing.assert_array_equal(windows(pcm, audio)[:, 0], starts)
-    assert windows(pcm, audio)[-1, -1] == samples - 1
+    np.testing.assert_array_equal(split_windows(pcm, audio)[:, 0], starts)
+    assert split_windows(pcm, audio)[-1, -1] == samples - 1
 
 
 def test_a_clip_of_too_many_windows_is_cut_and_listed() -> None:
     audio = Audio(sample_rate=1000, seconds=0.1, longer="windows", max_windows=3)
     pcm = np.arange(1, 401, dtype=np.int16)
-    assert windows(pcm, audio)[:, 0].tolist() == [1, 51, 101]
+    assert split_windows(pcm, audio)[:, 0].tolist() == [1, 51, 101]
     for samples, problem in ((40, ""), (200, ""), (201, "long"), (400, "long")):
         clip = decode(tiny.wav_bytes(pcm[:samples], 1000), audio)
         assert (clip.problem, clip.samples) == (problem, samples)
@@ -41,7 +41,7 @@ def test_windows_can_be_joined_again(samples: int, kept: int) -> None:
     pcm = np.arange(samples, dtype=np.int16)
     rows = decode(tiny.wav_bytes(pcm, 1000), audio).rows
     padded = np.pad(pcm, (0, max(kept - samples, 0)))[:kept]
-    np.testing.assert_array_equal(joined(rows, samples, audio), padded)
+    np.testing.assert_array_equal(join_windows(rows, samples, audio), padded)
 
 
 @pytest.mark.parametrize(
