@@ -1,0 +1,224 @@
+"""Write docs/settings.md and docs/cli.md from the code: `python docs/generate.py`.
+
+tests/docs/test_generated.py compares the two files with what this script would write.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from kagglekit import models
+from kagglekit.cli import VERBS, make_parser
+from kagglekit.config import Config
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by `python docs/generate.py`; do not edit. -->"
+
+SETTINGS = """\
+Every key that `competition.yaml` may have, with the dotted path that `--set` takes: `--set
+train.epochs=60`. Keys in **bold** are required. Paths are relative to the folder of the YAML file.
+
+Where a setting is given more than once, the last of these wins: the default below, the architecture's own
+default, `train:`, `models.<name>.train:`, `--set`, and the parameters that `tune` found."""
+
+CLI = """\
+Every verb, its options and an example, as `kagglekit VERB --help` shows them. Results go to stdout,
+progress and errors to stderr. Exit codes: 0 for success, 1 for a failure that is explained, 2 for wrong
+usage, 130 for Ctrl-C."""
+
+NONE = "required"
+REPEATED = {"train": "train", "features": "features", "space": "search.space"}
+"""Sections of `models.<name>`, and the ones whose keys they have."""
+
+
+def pages() -> dict[str, str]:
+    """The text of each generated page by its file name."""
+    return {"settings.md": settings(), "cli.md": cli()}
+
+
+# --- competition.yaml ---
+
+
+def settings() -> str:
+    """The settings reference: a table for each section, and one for each architecture."""
+    schema = Config.model_json_schema()
+    parts = [NOTE, "# Settings", SETTINGS]
+    for name, section in sections(schema, schema, "", Config):
+        rows = list(fields(section, schema, name))
+        if rows:
+            heading = f"`{name.removesuffix('.')}`" if name else "Top level"
+            parts += [f"## {heading}", *about(section), table(rows)]
+    parts += ["## Architectures", "The keys of `models.<name>.model`, by architecture."]
+    same: dict[str, list[str]] = {}
+    for name in models.MODELS:
+        section = models.load(name).Config.model_json_schema()
+        same.setdefault(table(fields(section, section, "")), []).append(name)
+    for rows_of_all, names in same.items():
+        parts += [f"### {', '.join(names)}", rows_of_all]
+    return "\n\n".join(parts) + "\n"
+
+
+def sections(
+    section: dict[str, Any], schema: dict[str, Any], prefix: str, kind: type[BaseModel]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a section and those within it, depth first, each with the dotted path before its keys."""
+    yield prefix, section
+    for key, value in section["properties"].items():
+        named = value.get("additionalProperties")
+        inner = referenced(named if isinstance(named, dict) else value, schema)
+        if inner is None or overrides(prefix, key):
+            continue
+        entry = "<setting>." if key == "space" else "<name>."
+        place = f"{prefix}{key}." + (entry if isinstance(named, dict) else "")
+        yield from sections(inner, schema, place, kind)
+
+
+def overrides(prefix: str, key: str) -> bool:
+    """Whether a section repeats one that is described elsewhere, for one architecture."""
+    return prefix.startswith("models.") and key in REPEATED
+
+
+def referenced(value: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
+    """The section that a property holds, or None where it holds a value."""
+    for option in (value, *value.get("anyOf", ())):
+        if "$ref" in option:
+            inner: dict[str, Any] = schema["$defs"][option["$ref"].rpartition("/")[2]]
+            return inner if "properties" in inner else None
+    return None
+
+
+def fields(
+    section: dict[str, Any], schema: dict[str, Any], prefix: str
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (key, values, default, meaning) of a section's own keys."""
+    required = section.get("required", ())
+    for key, value in section["properties"].items():
+        named = value.get("additionalProperties")
+        if overrides(prefix, key):
+            yield f"`{prefix}{key}`", f"as `{REPEATED[key]}`", "`{}`", plain(value.get("description", ""))
+        elif referenced(named if isinstance(named, dict) else value, schema) is None:
+            marked = f"**`{prefix}{key}`**" if key in required else f"`{prefix}{key}`"
+            shown = NONE if key in required else default(value)
+            yield marked, values(value), shown, plain(value.get("description", ""))
+
+
+def about(section: dict[str, Any]) -> list[str]:
+    """The first paragraph of the section's docstring."""
+    text = plain(section.get("description", "").partition("\n\n")[0])
+    return [text] if text else []
+
+
+def values(value: dict[str, Any]) -> str:
+    """What a key takes: its type and range, or its choices."""
+    if "anyOf" in value:
+        return " or ".join(dict.fromkeys(values(option) for option in value["anyOf"]))
+    if "const" in value or "enum" in value:
+        return ", ".join(f"`{choice}`" for choice in value.get("enum", [value.get("const")]))
+    kind = value.get("type")
+    if kind == "array":
+        items = value.get("prefixItems")
+        return f"list of {len(items)}: {values(items[0])}" if items else f"list of {values(value['items'])}"
+    if kind == "object":
+        inner = value.get("additionalProperties")
+        return f"name: {values(inner)}" if isinstance(inner, dict) and inner else "name: value"
+    names = {"integer": "integer", "number": "number", "boolean": "true, false", "null": "null"}
+    if kind == "string":
+        return {"path": "path", "date-time": "date and time"}.get(value.get("format", ""), "text")
+    return f"{names.get(kind, 'value')}{limits(value)}"
+
+
+def limits(value: dict[str, Any]) -> str:
+    """` from 1`, ` from 0 to 1`, ` above 0, below 1`"""
+    words = {"exclusiveMinimum": "above", "minimum": "from", "exclusiveMaximum": "below", "maximum": "to"}
+    there = [f"{word} {value[key]:g}" for key, word in words.items() if key in value]
+    return " " + " ".join(there) if there else ""
+
+
+def default(value: dict[str, Any]) -> str:
+    """The default as YAML has it."""
+    shown = value.get("default", {})  # the schema leaves out a default that a function makes; all are empty
+    return f"`{shown if isinstance(shown, str) and shown else json.dumps(shown, ensure_ascii=False)}`"
+
+
+# --- the command line ---
+
+
+def cli() -> str:
+    """The CLI reference: a section for each verb."""
+    parser = make_parser()
+    verbs = next(one for one in parser._actions if isinstance(one, argparse._SubParsersAction)).choices
+    common = [action for action in parser._actions if action.option_strings]
+    shared = {action.option_strings[-1] for action in common}
+    parts = [NOTE, "# Commands", CLI]
+    parts += ["## Options of every verb", table(arguments(parser, common), ("option", "meaning"))]
+    for name, summary in VERBS.items():
+        actions = [one for one in verbs[name]._actions if shared.isdisjoint(one.option_strings)]
+        rows = list(arguments(verbs[name], actions))
+        module = import_module(f"kagglekit.commands.{name}")
+        parts += [f"## {name}", sentence(summary), *paragraphs(module.__doc__, summary)]
+        parts += [table(rows, ("option", "meaning"))] if rows else []
+        parts += [fenced(module.EXAMPLE)]
+    return "\n\n".join(parts) + "\n"
+
+
+def arguments(parser: argparse.ArgumentParser, actions: list[argparse.Action]) -> Iterator[tuple[str, str]]:
+    """Yield (option, meaning) of a parser's arguments, --help aside."""
+    formatter = parser._get_formatter()
+    for action in actions:
+        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+            continue
+        if action.help == argparse.SUPPRESS:
+            continue
+        choices = "{" + ",".join(action.choices) + "}" if action.choices else action.dest.upper()
+        value = "" if action.nargs == 0 else action.metavar or choices
+        shown = ", ".join(action.option_strings)
+        name = f"{shown} {value}".strip() if shown else str(value)
+        yield f"`{name}`", plain(formatter._expand_help(action) if action.help else "")
+
+
+def paragraphs(docstring: str | None, summary: str) -> list[str]:
+    """The description of a verb where it says more than its summary."""
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", (docstring or "").strip())
+    return [text] if text and text.rstrip(".").lower() != summary.lower() else []
+
+
+def sentence(text: str) -> str:
+    """`check the limits` -> `Check the limits.`"""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def fenced(example: str) -> str:
+    """An example as a block, without the line `example:` and the indent below it."""
+    lines = example.splitlines()
+    return "\n".join(["```", *(line.removeprefix("  ") for line in lines[lines[0] == "example:" :]), "```"])
+
+
+# --- Markdown ---
+
+
+def table(
+    rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]],
+    heads: tuple[str, ...] = ("key", "values", "default", "meaning"),
+) -> str:
+    """A Markdown table."""
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def plain(text: str) -> str:
+    """Text on one line."""
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+        print(f"wrote {DOCS / name}")
