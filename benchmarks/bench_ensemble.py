@@ -23,9 +23,11 @@ from kagglekit.ensemble.hillclimb import hill_climb
 from kagglekit.ensemble.methods import METHODS, Oof
 from kagglekit.ensemble.nested_cv import compare_methods
 from kagglekit.ensemble.selection import greedy, select
+from kagglekit.files.atomic import write_bytes
 from kagglekit.files.sample import Sample
 from kagglekit.scoring.calibration import Answers
 from kagglekit.submission import shapes
+from kagglekit.submission.check import check
 
 MODELS, CLIPS, CLASSES, FOLDS, SPEAKERS, ROWS, SELECTED = 20, 65_000, 12, 5, 2000, 158_538, 25
 CLIMBED, CLIMBERS = 20_000, 8  # clips and models of two classes
@@ -56,9 +58,9 @@ def one_submission(oof: Oof) -> None:
     decided = decide(blend(test), np.zeros((ROWS, 3)), np.full(ROWS, 1 / ROWS))
     labels = np.asarray(classes)[decided.argmax(1)]
     frame = shapes.build(sample, pl.DataFrame({"clip_id": ids, "label": labels}))
-    shapes.check(frame, sample, classes)
+    check(frame, sample, classes)
     with tempfile.TemporaryDirectory() as folder:
-        shapes.write(shapes.to_csv(frame), Path(folder) / "submission.csv")
+        write_bytes(Path(folder) / "submission.csv", shapes.to_csv(frame))
 
 
 def measure_greedy(oof: Oof, rounds: int) -> list[Figure]:

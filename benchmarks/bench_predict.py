@@ -29,8 +29,10 @@ from kagglekit.data.store import StoreWriter, open_store
 from kagglekit.features.cache import log_mel_cache
 from kagglekit.features.logmel import FLOOR, geometry
 from kagglekit.files import tables
+from kagglekit.files.atomic import write_bytes
 from kagglekit.files.sample import Sample
 from kagglekit.submission import shapes
+from kagglekit.submission.check import check
 from kagglekit.terminal import console
 from kagglekit.training.dataset import Dataset, Head
 from kagglekit.training.plan import resolve
@@ -86,8 +88,8 @@ def one_round(folder: Path, count: int) -> dict[str, float]:
         labels = np.asarray(classes)[at % len(classes)]
         sample = Sample(made["ids"], "fname", ("label",))
         frame = shapes.build(sample, pl.DataFrame({"clip_id": found["clip_id"], "label": labels}))
-        shapes.check(frame, sample, list(classes))
-        shapes.write(shapes.to_csv(frame), folder / "submission.csv")
+        check(frame, sample, list(classes))
+        write_bytes(folder / "submission.csv", shapes.to_csv(frame))
 
     seconds["submission"] = timed(csv)
     return seconds

@@ -51,7 +51,7 @@ from kagglekit.runs.store import (
 )
 from kagglekit.runs.train import train_run
 from kagglekit.submission.ledger import Entry, Ledger
-from kagglekit.submission.send import Wishes, send
+from kagglekit.submission.send import UploadOptions, send
 from kagglekit.submission.write import write
 from kagglekit.training.loop import OOF
 from kagglekit.training.plan import resolve
@@ -235,7 +235,7 @@ class Competition:
         written = write(self.workspace, self.ensemble(*models))
         if not upload:
             return written.entry
-        return send(written, self.workspace, Wishes(message=message))
+        return send(written, self.workspace, UploadOptions(message=message))
 
     @property
     def leaderboard(self) -> pl.DataFrame:

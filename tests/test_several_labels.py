@@ -252,7 +252,10 @@ def test_a_training_of_single_labels_is_refused(
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [("1.5", "1 of 24 rows of the column 'knock' are no probabilities"), ("loud", "no probabilities")],
+    [
+        ("1.5", "column 'knock' does not hold probabilities: 1 of 24 rows"),
+        ("loud", "does not hold probabilities"),
+    ],
 )
 def test_a_csv_of_something_else_is_refused(
     row: str, message: str, yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -8,8 +8,7 @@ from kagglekit.charts.scatter import Point, scatter
 from kagglekit.charts.svg import Picture
 from kagglekit.errors import KagglekitError
 from kagglekit.scoring.forecast import cv_vs_lb, told
-from kagglekit.submission.compared import scores_of
-from kagglekit.submission.ledger import Entry
+from kagglekit.submission.ledger import Entry, cv_public_pairs
 
 BAND = 0.015
 """Half the width of the band in the picture: how far CV may be from public."""
@@ -26,7 +25,7 @@ def picture(sent: Sequence[Entry]) -> Picture:
             "no submission has both a CV and a public score, so there is nothing to draw",
             hint="send one (kagglekit submit --upload), or fetch late scores: kagglekit leaderboard --sync",
         )
-    scores = scores_of(sent)
+    scores = cv_public_pairs(sent)
     points = [
         Point(cv, public, "+".join(entry.models) or entry.csv)
         for entry, (cv, public) in zip(sent, scores, strict=True)

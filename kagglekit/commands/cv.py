@@ -56,11 +56,11 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.charts.svg import save
     from kagglekit.commands import open_workspace
     from kagglekit.data.prepare import prepare
-    from kagglekit.submission.compared import comparable
+    from kagglekit.submission.ledger import scored_entries
     from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
-    sent = comparable(workspace)
+    sent = scored_entries(workspace)
     if args.scatter:
         save(picture(sent), Path(args.scatter))
     prepared = prepare(workspace)
@@ -285,11 +285,11 @@ def _against(sent: Sequence[Entry]) -> list[Any]:
     """CV beside public, for every submission."""
     from kagglekit.commands import table
     from kagglekit.scoring.forecast import cv_vs_lb, told
-    from kagglekit.submission.compared import scores_of
+    from kagglekit.submission.ledger import cv_public_pairs
 
     if not sent:
         return ["no submission has both a CV and a public score yet"]
-    scores = scores_of(sent)
+    scores = cv_public_pairs(sent)
     rows = [
         ["+".join(entry.models) or entry.csv, cv, public, f"{100 * (cv - public):+.1f}"]
         for entry, (cv, public) in zip(sent, scores, strict=True)
@@ -303,9 +303,9 @@ def _against(sent: Sequence[Entry]) -> list[Any]:
 def _data(explained: Sequence[Explained], prior: str, sent: Sequence[Entry]) -> dict[str, Any]:
     """For JSON."""
     from kagglekit.scoring.forecast import cv_vs_lb
-    from kagglekit.submission.compared import scores_of
+    from kagglekit.submission.ledger import cv_public_pairs
 
-    scores = scores_of(sent)
+    scores = cv_public_pairs(sent)
     runs = [
         {
             "model": run.model,

@@ -57,14 +57,14 @@ def _sync(workspace: Workspace, ledger: Ledger) -> list[object]:
     from kagglekit.files.locks import locked
     from kagglekit.hosts import open_host
     from kagglekit.submission.ledger import host_name
-    from kagglekit.submission.sync import rank, settling, sync
+    from kagglekit.submission.sync import record_ranks, settle_seconds, sync
     from kagglekit.terminal import console
 
     host, name = open_host(workspace.config, workspace.root), host_name(workspace.config)
     with locked(workspace.submissions / "upload", "an upload"):  # one on its way is not yet to be judged
-        changed = sync(host, ledger, name, settling(workspace.config))
+        changed = sync(host, ledger, name, settle_seconds(workspace.config))
     try:
-        rank(host, ledger, name)
+        record_ranks(host, ledger, name)
     except HostError as error:  # the scores are there, and count for more
         console.note(f"no ranks: {error}")
     foreign = sum(entry.foreign for entry in changed)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kagglekit.ensemble.blend import Ensemble
     from kagglekit.files.workspace import Workspace
     from kagglekit.submission.ledger import Entry
-    from kagglekit.submission.write import Written
+    from kagglekit.submission.write import SubmissionFile
 
 MOVES = 6  # kinds of change that are named
 EXAMPLE = """example:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from kagglekit.commands import next_command, open_workspace
-    from kagglekit.submission.write import take, write
+    from kagglekit.submission.write import import_csv, write
     from kagglekit.terminal import console
 
     config, workspace = open_workspace(args)
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     made = None if args.file else _blend(args, workspace)
     if args.dry_run and made:
         return _rehearse(args, workspace, made)
-    written = write(workspace, made) if made else take(workspace, Path(args.file or ""))
+    written = write(workspace, made) if made else import_csv(workspace, Path(args.file or ""))
     what = ["--file", shlex.quote(args.file)] if args.file else _same_again(args, made)
     outlook = _outlook(args, workspace, made, written.frame)
     console.show([*_described(written.frame, written.warnings, made, config, written), *outlook.lines])
@@ -163,7 +163,11 @@ def _facts(made: Ensemble | None) -> dict[str, object]:
 
 
 def _described(
-    frame: pl.DataFrame, warnings: list[str], made: Ensemble | None, config: Config, written: Written | None
+    frame: pl.DataFrame,
+    warnings: list[str],
+    made: Ensemble | None,
+    config: Config,
+    written: SubmissionFile | None,
 ) -> list[object]:
     """What is about to be sent, and how good it may be."""
     from kagglekit.commands import show_score
@@ -242,17 +246,17 @@ def _scores(entry: Entry) -> str:
     return f"public {public}, private {private}{cv}"
 
 
-def _upload(args: argparse.Namespace, written: Written, workspace: Workspace) -> Entry:
+def _upload(args: argparse.Namespace, written: SubmissionFile, workspace: Workspace) -> Entry:
     """Send, if that was not begun before, and wait for the score."""
-    from kagglekit.submission.send import Wishes, send
+    from kagglekit.submission.send import UploadOptions, send
     from kagglekit.terminal import console
 
-    def agree(said: Sequence[str]) -> bool:
-        console.show([f"  {line}" for line in said])
+    def confirm(notes: Sequence[str]) -> bool:
+        console.show([f"  {note}" for note in notes])
         return args.yes or _agreed()
 
-    wishes = Wishes(agree=agree, force=args.force, wait=not args.no_wait, message=args.message)
-    return send(written, workspace, wishes)
+    options = UploadOptions(confirm=confirm, force=args.force, wait=not args.no_wait, message=args.message)
+    return send(written, workspace, options)
 
 
 def _agreed() -> bool:

@@ -7,8 +7,7 @@ from typing import Any
 from kagglekit.charts.cv_vs_lb import picture
 from kagglekit.report.source import Source
 from kagglekit.scoring.forecast import cv_vs_lb, told
-from kagglekit.submission.compared import scores_of
-from kagglekit.submission.ledger import best
+from kagglekit.submission.ledger import best, cv_public_pairs
 from kagglekit.submission.medals import zone
 
 
@@ -29,5 +28,5 @@ def page(source: Source) -> dict[str, Any]:
     return {
         "rows": rows,
         "scatter": picture(sent) if sent else None,
-        "told": told(cv_vs_lb(scores_of(sent))) if sent else "",
+        "told": told(cv_vs_lb(cv_public_pairs(sent))) if sent else "",
     }

@@ -18,8 +18,7 @@ from kagglekit.report.source import Judged, Source
 from kagglekit.report.studies import Study
 from kagglekit.runs.store import HISTORY, train_again
 from kagglekit.scoring.forecast import cv_vs_lb
-from kagglekit.submission.compared import scores_of
-from kagglekit.submission.ledger import best
+from kagglekit.submission.ledger import best, cv_public_pairs
 
 STILL_RISING = 0.01  # of OOF over the last fifth of the epochs: more than noise between epochs
 
@@ -130,7 +129,7 @@ def _worst_classes(top: Judged) -> Advice:
 
 def _foretold(source: Source) -> Iterator[Advice]:
     """Whether the CV score can be trusted."""
-    scores = scores_of([e for e in source.entries if e.cv_score is not None and e.public is not None])
+    scores = cv_public_pairs([e for e in source.entries if e.cv_score is not None and e.public is not None])
     if len(scores) < 2:
         return
     found = cv_vs_lb(scores)

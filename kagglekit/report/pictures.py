@@ -17,14 +17,14 @@ from kagglekit.report.runs import (
 )
 from kagglekit.report.source import Judged, Source
 from kagglekit.search.importance import importances
-from kagglekit.submission.compared import comparable
+from kagglekit.submission.ledger import scored_entries
 
 
 def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
     """(name, chart): CV against public; the best run of each model: confusion (or, where a clip may have
     several labels, average precision by class), curves, calibration; and of each model's longest search the
     history, and what mattered."""
-    if sent := comparable(source.workspace):
+    if sent := scored_entries(source.workspace):
         yield "cv-public", picture(sent)
     for judged in source.best_of_each_model():
         model = judged.run.model

@@ -1,1 +1,1 @@
-"""A submission: its CSV, the upload, and the log of scores."""
+"""Submissions: write and check the CSV, send it once, and keep the log of scores."""

@@ -1,8 +1,8 @@
-"""The leaderboard log: which models made which CSV, and what it scored.
+"""The leaderboard log: which models made which CSV, and its scores.
 
-One JSON object a line, append-only under a lock. A later line about the same CSV updates it, so the
-state is a fold over the lines. Submissions made elsewhere stand in it, too, as their host shows them.
-Standard library only, because `kagglekit leaderboard` is quick.
+Each line is a JSON object, appended under a lock. A later line about the same CSV updates the earlier one.
+Submissions made without kagglekit are logged as the host shows them. Nothing heavy is imported here, so that
+`kagglekit leaderboard` starts quickly.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import csv
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,77 +24,81 @@ from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
+    from kagglekit.files.workspace import Workspace
 
 Status = Literal["written", "sending", "PENDING", "COMPLETE", "ERROR"]
 
-GIT_SECONDS = 5.0  # a repository on a slow network disk must not hold up a submission
-TORN = "torn"  # key of a line that keeps what a killed process had half written
+GIT_SECONDS = 5.0  # timeout: a repository on a slow network disk must not delay a submission
+TORN = "torn"  # key of a line that keeps the fragment which a killed process left
 
 
 def stamp(moment: datetime) -> str:
-    """A time as the log has it: ISO 8601, UTC, whole seconds."""
+    """Return a time in the log's format: ISO 8601, UTC, whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A submission."""
+    """One submission."""
 
     time: str
-    """ISO 8601, UTC: when the CSV was written; of a foreign one, when it was sent."""
+    """When the CSV was written, or a foreign submission sent; ISO 8601, UTC."""
     csv: str
-    """Its file name, beside the log."""
+    """File name, in the folder of the log."""
     sha256: str
-    """Of the CSV's bytes; empty for a foreign one."""
+    """Hash of the CSV's bytes; empty for a foreign submission."""
     models: list[str]
-    """Empty where the CSV was made elsewhere."""
+    """Empty for an imported CSV and a foreign submission."""
     runs: list[str]
     weights: list[float]
     method: str = ""
-    """How the runs were blended; empty where the CSV was made elsewhere, or there was one way alone."""
+    """How the runs were blended; empty where unknown."""
     decision: str = ""
-    """What was done before the argmax; likewise."""
+    """Post-processing rule; empty where unknown."""
     cv_score: float | None = None
-    """Weighted to the test prior, as are the ends of its interval."""
+    """Expected public score, weighted to the test prior like its interval."""
     cv_low: float | None = None
     cv_high: float | None = None
     plain: float | None = None
-    """Accuracy without weights."""
+    """OOF metric with every clip weighted equally."""
     git_commit: str | None = None
     config_key: str
     host: str
-    """As `host_name` has it."""
+    """See `host_name`."""
     ref: str | None = None
-    """The host's name for it."""
+    """The host's reference."""
     status: Status
     public: float | None = None
     private: float | None = None
     rank: int | None = None
-    """Where its public score would have stood at the last look, among `teams`."""
+    """Rank of the public score at the last sync, among `teams`."""
     teams: int | None = None
     selected: bool | None = None
-    """Whether it counts for the final score; None where the host does not tell."""
+    """Whether it counts for the final score; None where the host does not say."""
     sent: str | None = None
-    """ISO 8601, UTC: when its last upload began."""
+    """When the last upload began; ISO 8601, UTC."""
     message: str = ""
-    """Sent along with it."""
+    """Submission description."""
     error: str = ""
-    """The host's words."""
+    """The host's error message."""
     foreign: bool = False
-    """Sent by something other than this log's kagglekit, and known from the host alone."""
+    """Whether it was sent without kagglekit and is known from the host alone."""
+
+
+FIELDS = tuple(field.name for field in fields(Entry))
 
 
 class Ledger:
-    """The log at `path`, which need not exist."""
+    """The log at `path`, which may not exist yet."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def entries(self) -> list[Entry]:
-        """Every submission in its latest state, oldest first.
+        """Return every submission in its latest state, oldest first.
 
         Raises:
-            KagglekitError: a line is damaged, other than a last one that was cut off.
+            KagglekitError: a line is damaged, other than a last line that was cut off.
         """
         folded: dict[tuple[str, ...], tuple[int, dict[str, Any]]] = {}
         for number, line in self._lines():
@@ -105,25 +109,25 @@ class Ledger:
         return [self._entry(number, line) for number, line in folded.values()]
 
     def find(self, sha256: str, host: str) -> Entry | None:
-        """The last submission of these bytes to `host`; one that was sent before one only written."""
+        """Return the last submission of these bytes to `host`; a sent one comes before one only written."""
         same = [entry for entry in self.entries() if (entry.sha256, entry.host) == (sha256, host)]
         return max(reversed(same), key=lambda entry: entry.status != "written", default=None)
 
     def refs(self, host: str) -> set[str]:
-        """All that `host` ever called a submission of ours, those sent again under another name included."""
+        """Return all references that `host` gave to our submissions, earlier uploads of a CSV included."""
         return {line["ref"] for _, line in self._lines() if line.get("host") == host and line.get("ref")}
 
     def sent_before(self, entry: Entry) -> Entry | None:
-        """This CSV's last line with a reference: it was sent, whatever became of an upload after that."""
-        sent = ((number, line) for number, line in self._lines() if line.get("ref"))
-        known = [found for found in sent if _identity(found[1]) == _identity(asdict(entry))]
-        return self._entry(*known[-1]) if known else None
+        """Return this CSV's last state that has a reference, from before an upload that failed."""
+        sent = [(number, line) for number, line in self._lines() if line.get("ref")]
+        same = [pair for pair in sent if _identity(pair[1]) == _identity(asdict(entry))]
+        return self._entry(*same[-1]) if same else None
 
     def append(self, entry: Entry) -> None:
-        """Add a submission, or the new state of one. It is on the disk when this returns.
+        """Append a submission or its new state, and sync the file to disk.
 
         Raises:
-            OSError: it could not be written, for example because the disk is full.
+            OSError: writing failed, for example because the disk is full.
         """
         line = json.dumps(asdict(entry), allow_nan=False).encode() + b"\n"
         with locked(self.path, "the leaderboard log"):
@@ -131,11 +135,11 @@ class Ledger:
             whole = data.rfind(b"\n") + 1
             torn = data[whole:]
             if torn and _parsed(torn) is None:
-                # Written over the fragment, and longer than it, so a kill right here leaves another fragment.
+                # Overwrites the fragment with something longer, so a kill right here leaves another fragment.
                 text = torn.decode("utf-8", "backslashreplace")
                 line = json.dumps({TORN: text}).encode() + b"\n" + line
-                console.note(f"{self.path.name}: the last line had been cut off and does not count: {text}")
-            elif torn:  # only its line end is missing
+                console.note(f"{self.path.name}: ignoring the last line, which was cut off: {text}")
+            elif torn:  # only the line end is missing
                 whole, line = len(data), b"\n" + line
             with self.path.open("r+b" if data else "wb") as file:
                 file.seek(whole)
@@ -156,7 +160,7 @@ class Ledger:
             yield len(whole) + 1, line
 
     def _entry(self, number: int, line: dict[str, Any]) -> Entry:
-        """The submission in a line; keys that a newer kagglekit wrote are left alone."""
+        """Return the submission in a line, ignoring unknown keys, which a newer kagglekit may write."""
         try:
             return Entry(**{key: value for key, value in line.items() if key in FIELDS})
         except TypeError as error:  # a key is missing
@@ -170,21 +174,30 @@ class Ledger:
 
 
 def host_name(config: Config) -> str:
-    """How the log tells hosts apart: a rehearsal on the local one is no submission to Kaggle."""
+    """Return the host's name in the log, e.g. `kaggle:birdclef-2026` or `local:birdclef-2026`."""
     return f"{config.competition.host}:{config.competition.slug}"
 
 
 def best(entries: Iterable[Entry], score: Literal["cv_score", "public"]) -> Entry | None:
-    """The entry that is highest in this score; the earliest, where several are. None: none has one."""
+    """Return the entry with the highest score, the earliest of equal ones; None where none has a score."""
     scored = [entry for entry in entries if getattr(entry, score) is not None and entry.status != "ERROR"]
     return max(scored, key=lambda entry: float(getattr(entry, score)), default=None)
 
 
-FIELDS = tuple(field.name for field in fields(Entry))
+def scored_entries(workspace: Workspace) -> list[Entry]:
+    """Return the submissions to this host that have a CV and a public score, oldest first."""
+    entries = sorted(Ledger(workspace.ledger_path).entries(), key=lambda entry: entry.time)
+    here = [entry for entry in entries if entry.host == host_name(workspace.config)]
+    return [entry for entry in here if entry.cv_score is not None and entry.public is not None]
+
+
+def cv_public_pairs(entries: Sequence[Entry]) -> list[tuple[float, float]]:
+    """Return the (CV, public) scores of entries that have both."""
+    return [(e.cv_score, e.public) for e in entries if e.cv_score is not None and e.public is not None]
 
 
 def to_csv(entries: Iterable[Entry], path: Path) -> None:
-    """Export for a spreadsheet: a row a submission, lists separated by spaces."""
+    """Export the log as a CSV, one row per submission, lists separated by spaces."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FIELDS)
@@ -196,10 +209,10 @@ def to_csv(entries: Iterable[Entry], path: Path) -> None:
 
 
 def git_commit(folder: Path = Path()) -> str | None:
-    """Short hash of the commit that `folder` is at, "+" behind it where tracked files differ from it.
+    """Return the short hash of the current commit, with "+" appended where tracked files differ from it.
 
-    The log itself does not count: every submission changes it. None outside a repository, in one
-    without a commit, and where git is not installed or hangs.
+    The log itself is ignored, since every submission changes it. None outside a repository, before the
+    first commit, and where git is missing or hangs.
     """
 
     def git(*args: str) -> subprocess.CompletedProcess[str]:
@@ -217,14 +230,14 @@ def git_commit(folder: Path = Path()) -> str | None:
 
 
 def _identity(line: dict[str, Any]) -> tuple[str, ...]:
-    """What a later line must share to be about the same submission. Foreign files may all have one name."""
+    """Return what lines about one submission share. Foreign submissions may all have the same file name."""
     if line.get("foreign"):
         return str(line.get("host")), str(line.get("ref"))
     return line["csv"], line["sha256"]
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
-    """The JSON object in a line that belongs into the log, else None."""
+    """Return the JSON object in a line, or None where it is no line of the log."""
     try:
         line = json.loads(text)
     except ValueError:  # not JSON, not UTF-8

@@ -1,4 +1,4 @@
-"""Kaggle's medal zones: the last rank that each medal goes to, by the number of teams.
+"""Kaggle's medal zones: the last rank that wins each medal, by the number of teams.
 
 Source: https://www.kaggle.com/progression, "Competition Medals" (percentages rounded down):
 
@@ -9,7 +9,7 @@ Source: https://www.kaggle.com/progression, "Competition Medals" (percentages ro
 | 250 to 999 | 10, and 1 more for 500   | top 50  | top 100  |
 | from 1,000 | 10, and 1 more for 500   | 5 %     | 10 %     |
 
-The final ranks, on the private leaderboard, decide; and not every competition gives medals.
+Medals go by the final ranks, on the private leaderboard; not every competition awards them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 
 class Medals(NamedTuple):
-    """The last rank of each zone; 0 where a medal goes to nobody."""
+    """The last rank of each zone; 0 where a medal is not awarded."""
 
     gold: int
     silver: int
@@ -27,7 +27,7 @@ class Medals(NamedTuple):
 
 
 def medals(teams: int) -> Medals:
-    """The zones of a competition with so many teams."""
+    """Return the zones of a competition with this many teams."""
     if teams < 100:
         return Medals(teams // 10, teams // 5, teams * 2 // 5)
     if teams < 250:
@@ -37,15 +37,15 @@ def medals(teams: int) -> Medals:
 
 
 def zone(rank: int, teams: int) -> str:
-    """ "gold", "silver", "bronze", or nothing."""
+    """Return "gold", "silver", "bronze" or an empty string."""
     return next((name for name, last in medals(teams)._asdict().items() if rank <= last), "")
 
 
 def rank_of(score: float, others: Iterable[float]) -> int:
-    """Where a score would stand among those of the other teams; equal scores share the better rank.
+    """Return the rank of a score among the other teams; equal scores share the better rank.
 
     Args:
-        score: of a metric that is better when higher, as are all that competition.metric knows.
+        score: value of a metric where higher is better, as for all values of competition.metric.
         others: the best score of every other team.
     """
     return 1 + sum(other > score for other in others)

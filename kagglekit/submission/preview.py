@@ -1,4 +1,4 @@
-"""What to show before a submission is sent: where it would stand, and what changed since the last."""
+"""Preview a submission before it is sent: its rank on the leaderboard, and the rows that changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kagglekit.submission.medals import rank_of, zone
 
 
 class Standing(NamedTuple):
-    """Where a score would stand on the host's public leaderboard of today."""
+    """The rank of a score on the host's current public leaderboard."""
 
     rank: int
     best: int
@@ -24,21 +24,21 @@ class Standing(NamedTuple):
     worst: int
     teams: int
     zone: str
-    """Of the medals, by public rank; the private one decides."""
+    """Medal zone of the public rank; medals go by the private rank."""
 
 
 class Change(NamedTuple):
     """How a submission differs from an earlier one."""
 
     csv: str
-    """The earlier one's file name."""
+    """File name of the earlier submission."""
     rows: int
     moves: list[tuple[str, str, int]]
-    """(from, to, rows), the most common first."""
+    """(earlier label, new label, rows), the most common first."""
 
 
-def standing(host: Host, hope: Expected) -> Standing | None:
-    """Where it would stand; None where nobody has a score yet.
+def standing(host: Host, forecast: Expected) -> Standing | None:
+    """Return the forecast's rank on the public leaderboard; None where no team has a score yet.
 
     Raises:
         HostError: the host does not show its leaderboard.
@@ -48,18 +48,18 @@ def standing(host: Host, hope: Expected) -> Standing | None:
     if not others:
         return None
     teams = max(details.teams or 0, len(rows))
-    rank, best, worst = (rank_of(score, others) for score in (hope.score, hope.high, hope.low))
+    rank, best, worst = (rank_of(score, others) for score in (forecast.score, forecast.high, forecast.low))
     return Standing(rank, best, worst, teams, zone(rank, teams))
 
 
 def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Change | None:
-    """What is other than in the last submission sent to this host; None where its CSV is not here.
+    """Compare with the last submission sent to this host; None where its CSV is missing or was edited.
 
     Args:
         frame: id and label, or probabilities, of every row.
         ledger: the log.
-        host: as the log has it.
-        folder: where the CSVs lie.
+        host: the host's name in the log.
+        folder: where the CSVs are.
     """
     for entry in sorted(ledger.entries(), key=_sent, reverse=True):
         if entry.host == host and entry.sent and not entry.foreign and (folder / entry.csv).is_file():
@@ -68,18 +68,18 @@ def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Chan
         return None
     try:
         earlier = parse((folder / entry.csv).read_bytes(), entry.csv, hint="")
-        frame, earlier = _answers(frame), _answers(earlier.select(frame.columns))
+        frame, earlier = _labels(frame), _labels(earlier.select(frame.columns))
         pair = frame.join(earlier, on=frame.columns[0], how="inner", suffix="_before")
         before, now = pl.col(f"{frame.columns[1]}_before"), pl.col(frame.columns[1])
         moved = pair.filter(before != now).group_by(before.alias("from"), now.alias("to")).len()
-    except (KagglekitError, pl.exceptions.PolarsError):  # somebody has changed the file: nothing to compare
+    except (KagglekitError, pl.exceptions.PolarsError):  # the file was edited
         return None
     moves = moved.sort(["len", "from", "to"], descending=[True, False, False]).rows()
     return Change(entry.csv, sum(count for *_, count in moves), moves)
 
 
-def _answers(frame: pl.DataFrame) -> pl.DataFrame:
-    """Id and label; of probabilities, the likeliest class."""
+def _labels(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return id and label; from probabilities, the most probable class."""
     if frame.width == 2:
         return frame
     classes = frame.columns[1:]

@@ -1,4 +1,4 @@
-"""What the host knows of submissions, brought into the log."""
+"""Bring the log up to date with the host: scores, uploads that were cut off, submissions from elsewhere."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kagglekit.hosts.base import Host, SubmissionState
 from kagglekit.submission.ledger import Entry, Ledger, stamp
 from kagglekit.submission.medals import rank_of
 
-# That this machine's clock may be ahead of the host's: a wrong time zone, and more. The name of the CSV
-# holds the second it was written in, so that nothing older has the same one.
+# How far this machine's clock may be ahead of the host's, a wrong time zone included. The name of a CSV holds
+# the second it was written in, so no older submission has the same name.
 CLOCK_ERROR = timedelta(days=1)
 
 
-def updated(entry: Entry, state: SubmissionState, ledger: Ledger) -> Entry:
-    """The entry with what the host says; logged where that is news."""
+def record_state(entry: Entry, state: SubmissionState, ledger: Ledger) -> Entry:
+    """Return the entry with the host's state of it, and log it where anything changed."""
     new = replace(
         entry,
         status=state.status,
@@ -34,41 +34,40 @@ def updated(entry: Entry, state: SubmissionState, ledger: Ledger) -> Entry:
 
 
 def sync(host: Host, ledger: Ledger, name: str, settle: float = 0.0) -> list[Entry]:
-    """Bring the log up to date with this host: those entries that changed, and those that are new in it.
+    """Bring the log up to date with this host, and return the entries that changed or are new.
 
-    An entry left at "sending" by a kill or a lost reply is looked for on the host: found, it was sent;
-    not found, it was not, and what was known of the CSV before holds again. What the host has beyond that
-    was sent by other means, and is imported.
+    An entry left at "sending" by a kill or a lost reply is searched for on the host: if it is there, it was
+    sent; if not, the CSV's earlier state holds again. Submissions that the log does not know are imported.
 
     Args:
-        host: where the competition lives.
-        ledger: the log, also of other hosts.
-        name: what the log calls `host`.
-        settle: seconds that an upload may take to show.
+        host: where the competition is.
+        ledger: the log, which may hold submissions to other hosts.
+        name: the host's name in the log.
+        settle: seconds within which an upload may still appear.
 
     Raises:
-        HostError: the host's list lacks what it once had, so that what else it lacks means nothing; or an
-            upload was cut off so lately that it may still arrive.
+        HostError: the host's list lacks a submission that it once had, so nothing follows from what else is
+            missing; or an upload was cut off so recently that it may still arrive.
     """
     states = host.submissions()
     by_ref = {state.ref: state for state in states}
     claimed = ledger.refs(name)
-    whole = claimed <= by_ref.keys()
+    complete = claimed <= by_ref.keys()
     changed, unknown = [], []
     for entry in ledger.entries():
         if entry.host != name:
             continue
         sending = entry.status == "sending"
-        state = arrived(entry, states, claimed) if sending else by_ref.get(entry.ref or "")
+        state = match_upload(entry, states, claimed) if sending else by_ref.get(entry.ref or "")
         if state is not None:
             claimed.add(state.ref)
-            new = updated(entry, state, ledger)
-        elif sending and _age(entry) < settle:
+            new = record_state(entry, state, ledger)
+        elif sending and (age := _seconds_since_upload(entry)) < settle:
             raise HostError(
-                f"{entry.csv} was sent {_age(entry):.0f} s ago, and the host does not show it yet",
-                hint=f"run the same command again in {settle:.0f} s: what was only slow may still arrive",
+                f"{entry.csv} was sent {age:.0f} s ago, and the host does not show it yet",
+                hint=f"run the same command again in {settle:.0f} s: a slow upload may still arrive",
             )
-        elif sending and whole:
+        elif sending and complete:
             new = ledger.sent_before(entry) or replace(entry, status="written")
             ledger.append(new)
         else:
@@ -81,41 +80,41 @@ def sync(host: Host, ledger: Ledger, name: str, settle: float = 0.0) -> list[Ent
         ledger.append(entry)
     if unknown:
         raise HostError(
-            f"the host's list of submissions is not whole: it tells nothing of {unknown[0].csv}",
-            hint="run the same command again later; what the host has forgotten for good (another account, "
-            f"a removed local host) has to leave {ledger.path.name}, too",
+            f"the host's list of submissions is incomplete: {unknown[0].csv} is missing",
+            hint="run the same command again later; if the host has dropped submissions for good (another "
+            f"account, a removed local host), remove their lines from {ledger.path.name}",
         )
     return changed + foreign
 
 
-def settling(config: Config) -> float:
-    """Seconds after which an upload that the host does not show will not turn up any more: about a minute.
+def settle_seconds(config: Config) -> float:
+    """Return the seconds after which an upload that the host does not show has failed: about a minute.
 
-    A folder of this machine takes a CSV at once or never.
+    On a local host, an upload arrives at once or never.
     """
     network = config.network
     return 0.0 if config.competition.host == "local" else network.pause_s * 2.0**network.tries
 
 
-def arrived(
+def match_upload(
     entry: Entry, states: Iterable[SubmissionState], claimed: Collection[str]
 ) -> SubmissionState | None:
-    """The newest state that can be this upload's: of its file, and of no other upload of that file."""
+    """Return the newest state that can be this upload: of the same file, and not claimed by another entry."""
     since = datetime.fromisoformat(entry.time) - CLOCK_ERROR
     return next(
         (s for s in states if s.file_name == entry.csv and s.ref not in claimed and s.date >= since), None
     )
 
 
-def _age(entry: Entry) -> float:
-    """Seconds since its upload began."""
+def _seconds_since_upload(entry: Entry) -> float:
+    """Return the seconds since the upload began; infinity where the log does not say."""
     if entry.sent is None:
         return math.inf
     return (datetime.now(UTC) - datetime.fromisoformat(entry.sent)).total_seconds()
 
 
 def _foreign(state: SubmissionState, name: str) -> Entry:
-    """A log entry for a submission that was made by other means."""
+    """Return a log entry for a submission that this log does not know."""
     return Entry(
         time=stamp(state.date),
         csv=state.file_name,
@@ -135,8 +134,8 @@ def _foreign(state: SubmissionState, name: str) -> Entry:
     )
 
 
-def rank(host: Host, ledger: Ledger, name: str) -> None:
-    """Log which submissions are selected, and where each public score would stand beside the other teams."""
+def record_ranks(host: Host, ledger: Ledger, name: str) -> None:
+    """Log which submissions are selected, and the rank of each public score among the other teams."""
     details, rows, selected = host.details(), host.leaderboard(), host.selected()
     others = [row.score for row in rows if row.score is not None and row.rank != details.rank]
     teams = max(details.teams or 0, len(rows))
@@ -145,7 +144,7 @@ def rank(host: Host, ledger: Ledger, name: str) -> None:
             continue
         place: int | None = rank_of(entry.public, others)
         if len(rows) < teams and place == len(others) + 1:
-            place = None  # below all that the host lists, and it does not list all
+            place = None  # below the last listed score, on a leaderboard that is listed in part
         chosen = None if selected is None else entry.ref in selected
         new = replace(entry, rank=place, teams=teams, selected=chosen)
         if new != entry:

@@ -1,4 +1,4 @@
-"""An ensemble, or a CSV made elsewhere -> a checked CSV, in the log. upload.py sends it."""
+"""Write an ensemble's predictions as a checked CSV and log it; or import an existing CSV."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from kagglekit.files.sample import Sample, parse, read_sample
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.submission import shapes
+from kagglekit.submission.check import check
 from kagglekit.submission.ledger import Entry, Ledger, git_commit, host_name, stamp
 
-NOT_SCORE = {"workspace", "submissions", "network"}  # no prediction depends on these sections
+NOT_SCORE = {"workspace", "submissions", "network"}  # sections that no prediction depends on
 
 
 @dataclass(frozen=True)
-class Written:
-    """A CSV that may be sent."""
+class SubmissionFile:
+    """A checked CSV, ready to be sent."""
 
     path: Path
     frame: pl.DataFrame
@@ -34,17 +35,17 @@ class Written:
     entry: Entry
 
 
-def write(workspace: Workspace, ensemble: Ensemble) -> Written:
-    """Write the ensemble's labels as a submission, checked against the sample, and log it.
+def write(workspace: Workspace, ensemble: Ensemble) -> SubmissionFile:
+    """Write the ensemble's predictions as a submission, checked against the sample, and log it.
 
-    Equal bytes are not written twice for one host: the earlier file is found by its hash.
+    Equal bytes for the same host are not written again: the earlier file is returned.
 
     Raises:
-        SubmissionError: ids, labels or columns are not the sample's, or one class is predicted throughout.
+        SubmissionError: ids, labels or columns do not match the sample, or all rows have the same label.
     """
     frame, warnings = draft(workspace, ensemble)
     models = [run.model for run in ensemble.runs]
-    made = {
+    facts = {
         "models": models,
         "runs": [run.id for run in ensemble.runs],
         "weights": [round(w, 6) for w in ensemble.weights],
@@ -55,36 +56,36 @@ def write(workspace: Workspace, ensemble: Ensemble) -> Written:
         "cv_high": ensemble.score.high,
         "plain": ensemble.score.plain,
     }
-    path, entry = _keep(workspace, shapes.to_csv(frame), models, made)
-    return Written(path, frame, warnings, entry)
+    path, entry = _save(workspace, shapes.to_csv(frame), models, facts)
+    return SubmissionFile(path, frame, warnings, entry)
 
 
 def draft(workspace: Workspace, ensemble: Ensemble) -> tuple[pl.DataFrame, list[str]]:
-    """The ensemble's labels as a submission, checked against the sample, and what is odd about it.
+    """Return the ensemble's predictions as a checked submission, with warnings.
 
     Raises:
-        SubmissionError: as `write`.
+        SubmissionError: see `write`.
     """
     sample = _sample(workspace)
     frame = shapes.build(sample, ensemble.predicted(workspace.config))
-    return frame, shapes.check(frame, sample, workspace.config.labels.classes)
+    return frame, check(frame, sample, workspace.config.labels.classes)
 
 
-def take(workspace: Workspace, path: Path) -> Written:
-    """Check a CSV made elsewhere as one of ours, keep a copy beside the log, and log it.
+def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
+    """Check an existing CSV, keep an unchanged copy beside the log, and log it.
 
     Raises:
         MissingError: there is no such file.
-        SubmissionError: as `write`; nothing is repaired, since the bytes are to stay as they are.
+        SubmissionError: see `write`; nothing is repaired.
     """
     if not path.is_file():
         raise MissingError(f"there is no file {path}", hint="name a CSV: kagglekit submit --file FILE")
     data = path.read_bytes()
-    frame = parse(data, path.name, hint="--file takes a CSV as the host wants it, not packed")
-    warnings = shapes.check(frame, _sample(workspace), workspace.config.labels.classes)
-    made: dict[str, Any] = {"models": [], "runs": [], "weights": []}
-    kept, entry = _keep(workspace, data, [path.stem], made)
-    return Written(kept, frame, warnings, entry)
+    frame = parse(data, path.name, hint="--file takes an uncompressed CSV in the host's format")
+    warnings = check(frame, _sample(workspace), workspace.config.labels.classes)
+    facts: dict[str, Any] = {"models": [], "runs": [], "weights": []}
+    copy, entry = _save(workspace, data, [path.stem], facts)
+    return SubmissionFile(copy, frame, warnings, entry)
 
 
 def _sample(workspace: Workspace) -> Sample:
@@ -92,22 +93,22 @@ def _sample(workspace: Workspace) -> Sample:
     return read_sample(archive, workspace.config.submission.id, Task.of(workspace.config).columns)
 
 
-def _keep(workspace: Workspace, data: bytes, names: list[str], made: dict[str, Any]) -> tuple[Path, Entry]:
-    """Write and log a CSV's bytes, unless that was done before.
+def _save(workspace: Workspace, data: bytes, names: list[str], facts: dict[str, Any]) -> tuple[Path, Entry]:
+    """Write and log a CSV, unless the log has these bytes for this host.
 
     Args:
-        config, workspace: the competition.
-        data: the CSV, checked.
-        names: for the file's name.
-        made: fields of the log entry: what it was made of, and how good that is.
+        workspace: the competition.
+        data: the bytes of the checked CSV.
+        names: models for the file name.
+        facts: fields of the log entry: models, runs, weights, scores.
     """
     ledger, host = Ledger(workspace.ledger_path), host_name(workspace.config)
     digest = hashlib.sha256(data).hexdigest()
-    known = ledger.find(digest, host)
-    if known is not None and (workspace.submissions / known.csv).is_file():
-        return workspace.submissions / known.csv, known
+    earlier = ledger.find(digest, host)
+    if earlier is not None and (workspace.submissions / earlier.csv).is_file():
+        return workspace.submissions / earlier.csv, earlier
     now = datetime.now(UTC)
-    path = workspace.submissions / shapes.file_name(now, names, made.get("cv_score"))
+    path = workspace.submissions / shapes.file_name(now, names, facts.get("cv_score"))
     while path.exists():  # written within the same second
         path = path.with_stem(f"{path.stem}-2")
     write_bytes(path, data)
@@ -119,7 +120,7 @@ def _keep(workspace: Workspace, data: bytes, names: list[str], made: dict[str, A
         config_key=key_of(workspace.config.model_dump(mode="json", exclude=NOT_SCORE)),
         host=host,
         status="written",
-        **made,
+        **facts,
     )
     ledger.append(entry)
     return path, entry

@@ -482,7 +482,7 @@ def test_submit_declined(
     question = "Upload it? [y/N] " if terminal else ""
     assert done.code == 1
     assert done.err == (
-        f"{question}error: not uploaded\nhint:  {csv} is kept; --yes uploads without asking\n"
+        f"{question}error: not uploaded\nhint:  {csv} is kept; --yes skips the confirmation prompt\n"
     )
     assert entries(here)[-1]["status"] == "written"
     assert not (here / ".kagglekit/host/tiny/1.csv").exists()
@@ -558,7 +558,7 @@ def test_submit_checks_before_it_uploads(bare: Path, run: Run) -> None:
     assert done.err.startswith("error: the competition closed at 2018-01-17 00:00 UTC, and the host takes no")
     path.write_text("\n".join([*path.read_text().splitlines()[:-1], "clip_0023.wav,lo"]))
     done = run("--quiet", "submit", "--file", path.name, "--upload", "--yes")
-    assert done.err.startswith("error: labels that are no class: 'lo'\n")
+    assert done.err.startswith("error: unknown labels: 'lo'\n")
     assert not (bare / ".kagglekit/host").exists()
 
 

@@ -654,13 +654,13 @@ def sample_case(what: str, change: Callable[[list[str]], list[str]], message: st
 sample_case(
     "a sample with other ids",
     lambda s: [s[0], *(f"x{line}" for line in s[1:])],
-    "24 of its 24 ids have no prediction",
+    "24 of 24 ids without a prediction",
     "fetch",
 )
 sample_case(
     "a sample with fewer ids",
     lambda s: s[:-2],
-    "2 predictions are for ids it does not have ('clip_0022.wav', 'clip_0023.wav')",
+    "predictions for unknown ids: 2 ('clip_0022.wav', 'clip_0023.wav')",
     "fetch",
 )
 sample_case(
@@ -716,7 +716,7 @@ def _twice(box: Box) -> None:
 
 @case("no answer to the question", "trained")
 def _unasked(box: Box) -> None:
-    box.bad("submit --upload", "not uploaded", "--yes uploads without asking", run=box.run_apart)
+    box.bad("submit --upload", "not uploaded", "--yes skips the confirmation prompt", run=box.run_apart)
 
 
 # --- Kaggle ----------------------------------------------------------------------------------

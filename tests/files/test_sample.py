@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from kagglekit.errors import ArchiveError, MissingError, SubmissionError
+from kagglekit.files.sample import Sample, parse, read_sample
+
+SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", ("label",))
+CSV = "fname,label\nb.wav,silence\na.wav,silence\nd.wav,silence\nc.wav,silence\n"
+
+
+def test_read_sample_of_a_csv(tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_text(CSV)
+    assert read_sample(path, "fname", ("label",)) == SAMPLE
+
+
+def test_read_sample_keeps_ids_as_text_and_takes_windows_files(tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_bytes(b"\xef\xbb\xbflabel,id\r\n0,007\r\n0,1e3\r\n")
+    assert read_sample(path, "id", ("label",)).ids == ["007", "1e3"]
+
+
+def test_read_sample_of_an_archive_by_its_content(tmp_path):
+    path = tmp_path / "sample_submission.csv"  # as the host sometimes names a zip
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("sample_submission.csv", CSV)
+        file.writestr("README.txt", "hello")
+    assert read_sample(path, "fname", ("label",)) == SAMPLE
+
+
+@pytest.mark.parametrize(("names", "count"), [(("readme.txt",), 0), (("a.csv", "b.csv"), 2)])
+def test_read_sample_wants_one_csv_in_an_archive(tmp_path, names, count):
+    path = tmp_path / "sample.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name in names:
+            file.writestr(name, CSV)
+    with pytest.raises(SubmissionError, match=f"sample.zip holds {count} CSV files"):
+        read_sample(path, "fname", ("label",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,label\na,x\n", "has the columns 'id', 'label', not 'fname', 'label'"),
+        ("fname,label,more\na,x,y\n", "has the columns 'fname', 'label', 'more'"),
+        ("fname,label\n", "has no rows"),
+        ("", "is not a CSV"),
+        ("fname,label\na,x\na,y\n", r"1 repeated \('a'\)"),
+        ("fname,label\n,x\nb,y\n", "1 empty"),
+        ("fname,label\na,x,y,z\n", "is not a CSV"),
+    ],
+)
+def test_read_sample_refuses(tmp_path, text, message):
+    path = tmp_path / "sample.csv"
+    path.write_text(text)
+    with pytest.raises(SubmissionError, match=message) as caught:
+        read_sample(path, "fname", ("label",))
+    assert caught.value.hint and "\n" not in str(caught.value) + caught.value.hint
+
+
+def test_read_sample_names_the_settings_of_its_columns(tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_text(CSV)
+    with pytest.raises(SubmissionError) as caught:
+        read_sample(path, "id", ("label",))
+    assert "submission.id" in caught.value.hint and "submission.label" in caught.value.hint
+
+
+def test_read_sample_that_is_missing_or_cut_off(tmp_path):
+    with pytest.raises(MissingError, match=r"no sample submission .*none.csv"):
+        read_sample(tmp_path / "none.csv", "fname", ("label",))
+    (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(ArchiveError):
+        read_sample(tmp_path / "cut.zip", "fname", ("label",))
+
+
+def test_parse_keeps_text_as_it_is():
+    assert parse(b"fname,label\r\n007,1e3\r\n", "a.csv", hint="").rows() == [("007", "1e3")]
+    with pytest.raises(SubmissionError, match=r"a\.csv is not a CSV") as caught:
+        parse(b"a,b\n1,2,3\n", "a.csv", hint="send another")
+    assert caught.value.hint == "send another"

@@ -1,0 +1,185 @@
+"""Write an ensemble's submission, and import an existing CSV."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from support import tiny
+
+from kagglekit.config import Config
+from kagglekit.config.load import load_config
+from kagglekit.ensemble.blend import Ensemble
+from kagglekit.errors import MissingError, SubmissionError
+from kagglekit.files.workspace import Workspace
+from kagglekit.hosts import open_host
+from kagglekit.hosts.fetch import fetch
+from kagglekit.runs.store import Run
+from kagglekit.scoring.cv import Score
+from kagglekit.submission.ledger import Ledger
+from kagglekit.submission.send import check_unsent
+from kagglekit.submission.write import import_csv, write
+from kagglekit.training.predict import predictions
+
+# --- writing ---
+
+MakeEnsemble = Callable[..., Ensemble]
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> Config:
+    config = load_config(tiny.make(tmp_path / "tiny"))
+    workspace = Workspace(config)
+    fetch(workspace, open_host(config, workspace.root), ["sample_submission.csv"])
+    return config
+
+
+@pytest.fixture
+def ensemble(tmp_path: Path) -> MakeEnsemble:
+    """One whose test logits say a class each clip, in turn from `first`."""
+
+    def make(ids: list[str], first: int = 0) -> Ensemble:
+        logits = np.eye(4, dtype=np.float32)[(np.arange(len(ids)) + first) % 4]
+        test = predictions(pl.DataFrame({"clip_id": ids}), logits)
+        result = Score(0.8712, 0.8, 0.9, 0.85, None, {}, ())
+        run = Run("gru", "0123456789ab", tmp_path, result, {})
+        return Ensemble("gru", (run,), (1.0,), "mean", "none", (), (), result, tmp_path, test)
+
+    return make
+
+
+def ids_of(config: Config) -> list[str]:
+    assert config.competition.local is not None
+    return pl.read_csv(config.competition.local.files / "sample_submission.csv")["fname"].to_list()
+
+
+def test_write(tiny_config: Config, ensemble: MakeEnsemble) -> None:
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    made = write(workspace, ensemble(ids))
+    classes = tiny_config.labels.classes
+    assert made.path.read_text() == "fname,label\n" + "".join(
+        f"{name},{classes[i % 4]}\n" for i, name in enumerate(ids)
+    )
+    (entry,) = Ledger(workspace.ledger_path).entries()
+    assert entry == made.entry
+    assert (entry.status, entry.models, entry.runs, entry.cv_score) == (
+        "written",
+        ["gru"],
+        ["0123456789ab"],
+        0.8712,
+    )
+    assert (entry.csv, entry.host, made.warnings) == (made.path.name, "local:tiny", [])
+
+
+def test_write_finds_equal_bytes(tiny_config: Config, ensemble: MakeEnsemble) -> None:
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    first = write(workspace, ensemble(ids))
+    second = write(workspace, ensemble(ids))
+    assert second.path == first.path and first.path.is_file()
+    assert len(list(workspace.submissions.glob("*.csv"))) == 1
+
+
+def test_a_rehearsal_does_not_block_the_same_bytes_elsewhere(
+    tiny_config: Config, ensemble: MakeEnsemble
+) -> None:
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    rehearsal = write(workspace, ensemble(ids))
+    Ledger(workspace.ledger_path).append(replace(rehearsal.entry, status="COMPLETE", ref="1", public=0.9))
+    competition = tiny_config.competition.model_copy(update={"host": "kaggle"})
+    made = write(Workspace(tiny_config.model_copy(update={"competition": competition})), ensemble(ids))
+    check_unsent(made, force=False)
+    assert (made.entry.host, made.entry.status) == ("kaggle:tiny", "written")
+    assert made.path != rehearsal.path and made.path.read_bytes() == rehearsal.path.read_bytes()
+
+
+def test_write_twice_in_a_second_keeps_both(tiny_config: Config, ensemble: MakeEnsemble) -> None:
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    made = [write(workspace, ensemble(ids, first)) for first in range(3)]
+    assert len({one.path for one in made}) == 3
+    assert [one.path.read_text().splitlines()[1].split(",")[1] for one in made] == ["low", "mid", "silence"]
+
+
+def test_write_refuses_other_ids(tiny_config: Config, ensemble: MakeEnsemble) -> None:
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    with pytest.raises(SubmissionError) as caught:
+        write(workspace, ensemble([*ids[1:], "other.wav"]))
+    assert str(caught.value) == (
+        "the predictions do not match the sample submission: 1 of 24 ids without a prediction "
+        "('clip_0000.wav'); predictions for unknown ids: 1 ('other.wav')"
+    )
+    assert not workspace.submissions.exists()
+
+
+def as_file(folder: Path, ids: list[str], labels: list[str]) -> Path:
+    """A CSV with Windows line ends, whose bytes are not ours to change."""
+    path = folder / "by hand.csv"
+    rows = zip(ids, labels, strict=True)
+    path.write_bytes(b"fname,label\r\n" + "".join(f"{i},{label}\r\n" for i, label in rows).encode())
+    return path
+
+
+def test_import_csv_keeps_the_bytes(tiny_config: Config, tmp_path: Path) -> None:
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    path = as_file(tmp_path, ids, ["low", "mid", "silence", "unknown"] * 6)
+    made = import_csv(workspace, path)
+    assert made.path.parent == workspace.submissions and made.path.name.endswith("_by-hand.csv")
+    assert made.path.read_bytes() == path.read_bytes()
+    assert (made.entry.models, made.entry.cv_score, made.entry.status) == ([], None, "written")
+    assert import_csv(workspace, path).path == made.path
+
+
+def test_import_csv_knows_a_file_of_ours(tiny_config: Config, ensemble: MakeEnsemble, tmp_path: Path) -> None:
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    ours = write(workspace, ensemble(ids))
+    (tmp_path / "copy.csv").write_bytes(ours.path.read_bytes())
+    taken = import_csv(workspace, tmp_path / "copy.csv")
+    assert (taken.path, taken.entry) == (ours.path, ours.entry)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ids, labels: (ids[::-1], labels), "not in the sample's order: row 1 is"),
+        (lambda ids, labels: (ids[1:], labels[1:]), "has 23 rows, the sample 24"),
+        (lambda ids, labels: ([ids[1], *ids[1:]], labels), "ids are not unique: 1 repeated"),
+        (lambda ids, labels: (["x.wav", *ids[1:]], labels), r"ids that are not in the sample: 1 \('x.wav'\)"),
+        (lambda ids, labels: (ids, ["lo", *labels[1:]]), "unknown labels: 'lo'"),
+        (lambda ids, labels: (ids, ["low"] * 24), "all 24 rows have the label 'low'"),
+    ],
+)
+def test_import_csv_refuses(
+    change: Callable[..., tuple[list[str], list[str]]], message: str, tiny_config: Config, tmp_path: Path
+) -> None:
+    workspace = Workspace(tiny_config)
+    path = as_file(tmp_path, *change(ids_of(tiny_config), ["low", "mid", "silence", "unknown"] * 6))
+    with pytest.raises(SubmissionError, match=message):
+        import_csv(workspace, path)
+    assert not workspace.submissions.exists()
+
+
+def test_import_csv_wants_a_csv(tiny_config: Config, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"there is no file no\.csv"):
+        import_csv(Workspace(tiny_config), Path("no.csv"))
+    (tmp_path / "odd.csv").write_bytes(b"fname,label\na,b,c\n")
+    with pytest.raises(SubmissionError, match=r"odd\.csv is not a CSV: found more fields"):
+        import_csv(Workspace(tiny_config), tmp_path / "odd.csv")
+
+
+def test_a_kill_before_the_rename_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from kagglekit.files.atomic import write_bytes\n"
+        "os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_bytes(pathlib.Path(sys.argv[1]), b'fname,label')\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL and path.read_text() == "old"
