@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -170,16 +167,3 @@ def test_import_csv_wants_a_csv(tiny_config: Config, tmp_path: Path) -> None:
     (tmp_path / "odd.csv").write_bytes(b"fname,label\na,b,c\n")
     with pytest.raises(SubmissionError, match=r"odd\.csv is not a CSV: found more fields"):
         import_csv(Workspace(tiny_config), tmp_path / "odd.csv")
-
-
-def test_a_kill_before_the_rename_leaves_the_old_file_whole(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
-    path.write_text("old")
-    program = (
-        "import os, pathlib, signal, sys\n"
-        "from kagglekit.files.atomic import write_bytes\n"
-        "os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "write_bytes(pathlib.Path(sys.argv[1]), b'fname,label')\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
-    assert killed.returncode == -signal.SIGKILL and path.read_text() == "old"
