@@ -81,7 +81,8 @@ def _try(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _credential() -> Check:
-    from kagglekit.hosts.kaggle import SIGN_IN_HINT, credential
+    from kagglekit.hosts.credentials import credential
+    from kagglekit.hosts.replies import SIGN_IN_HINT
 
     found = credential()
     if found is None:
@@ -180,7 +181,7 @@ def _disk(config: Config, files: Sequence[HostFile]) -> Check:
     what = f"{free / 1e9:,.1f} GB free in {folder}"
     if free >= needed:
         return Check("disk", "ok", what)
-    remedy = "free some space, or point `workspace:` in competition.yaml at another disk"
+    remedy = "free some space, or set `workspace:` in competition.yaml to a folder on another disk"
     verdict: Verdict = "bad" if free < archives - used else "warn"
     return Check("disk", verdict, f"{what}, about {needed / 1e9:,.1f} GB are to come", remedy)
 

@@ -52,3 +52,8 @@ def close_match(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean '{near[0]}'?"
     return "known: " + ", ".join(names)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 file" or "3,000 files"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Where a competition lives. `open_host` is the only way in; see `base.Host` for the verbs."""
+"""Competition hosts, Kaggle and a local folder, opened by `open_host`; downloads; see `base.Host`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def open_host(config: Config, folder: Path) -> Host:
-    """The host that competition.yaml names.
+    """Open the host that competition.yaml names.
 
     Args:
         config: the whole configuration.
-        folder: the workspace; a host keeps what it must remember in folder/host/<slug>.
+        folder: the workspace; a host keeps its own files in folder/host/<slug>.
 
     Raises:
         HostError: signing in failed, or the host cannot be reached.

@@ -1,4 +1,4 @@
-"""What every host offers, in the words of a competition, and the checks that all hosts share."""
+"""The interface of a host, its data types, and the checks that all hosts share."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from kagglekit.errors import HostError, close_match
 
 Status = Literal["PENDING", "COMPLETE", "ERROR"]
 
-# Left free beside a download, so that the machine stays usable when it ends.
-SPARE_BYTES = 64 * 1024**2
+SPARE_BYTES = 64 * 1024**2  # stay free beside a download, so that the machine remains usable
 
 
 @dataclass(frozen=True)
 class HostFile:
-    """One of the competition's files. Size in bytes, None where the host does not say."""
+    """One of the competition's files. Its size is in bytes, or None where the host does not give it."""
 
     name: str
     size: int | None
@@ -28,15 +27,16 @@ class HostFile:
 
 @dataclass(frozen=True)
 class Arrived:
-    """A downloaded file. Proven: its bytes are the host's, by a checksum that covers all of them."""
+    """A downloaded file."""
 
     path: Path
     proven: bool
+    """A checksum of the host covers all of its bytes and matches."""
 
 
 @dataclass(frozen=True)
 class Details:
-    """The competition as its host describes it. Times carry a zone."""
+    """The competition as its host describes it. Times have a time zone."""
 
     slug: str
     title: str
@@ -46,17 +46,17 @@ class Details:
     files_url: str | None = None
     rules_url: str | None = None
     entered: bool | None = None
-    """Whether the rules are accepted."""
+    """The rules have been accepted."""
     notebooks_only: bool = False
-    """Submissions are notebooks that run on the host; it takes no CSV."""
+    """Submissions are notebooks that run on the host; it accepts no CSV."""
     teams: int | None = None
     rank: int | None = None
-    """Of our team on the public leaderboard."""
+    """The team's rank on the public leaderboard."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Submissions made today (UTC), still allowed now, and allowed a day."""
+    """How many submissions were made today (UTC), are still allowed today, and are allowed a day."""
 
     today: int
     allowed_now: int | None
@@ -65,7 +65,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class SubmissionState:
-    """What the host says about one submission; scores are None until it shows them."""
+    """The state of one submission on the host. Scores are None until the host shows them."""
 
     ref: str
     date: datetime
@@ -87,25 +87,25 @@ class LeaderboardRow:
 
 
 class Host(Protocol):
-    """Where a competition lives. Every method raises HostError, with a hint, when the host says no."""
+    """A competition's host. Every method raises HostError, with a hint, where the host refuses."""
 
     def details(self) -> Details: ...
 
     def files(self) -> list[HostFile]: ...
 
     def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Arrived:
-        """Fetch one file into `folder`, whole or not at all; `advance` hears of bytes as they come."""
+        """Download one file into `folder`, whole or not at all; call `advance` with the new bytes' number."""
 
     def submit(self, path: Path, message: str) -> str:
-        """Upload a CSV; the answer is the reference that `submission` takes."""
+        """Upload a CSV and return its reference, which `submission` takes."""
 
     def submission(self, ref: str) -> SubmissionState: ...
 
     def submissions(self) -> list[SubmissionState]:
-        """All of ours, newest first."""
+        """Return the team's submissions, newest first."""
 
     def selected(self) -> set[str] | None:
-        """References of those that count for the final score; None where the host does not tell."""
+        """Return the references of the final submissions, or None where the host does not give them."""
 
     def limits(self) -> Limits: ...
 
@@ -113,23 +113,23 @@ class Host(Protocol):
 
 
 def pick_file(files: Iterable[HostFile], name: str) -> HostFile:
-    """The file called `name`.
+    """Return the file called `name`.
 
     Raises:
-        HostError: there is none; the hint names the nearest.
+        HostError: there is none; the hint has the closest name.
     """
     name2file = {file.name: file for file in files}
     if name not in name2file:
-        hint = close_match(name, name2file) if name2file else "the host lists no files at all"
+        hint = close_match(name, name2file) if name2file else "the host lists no files"
         raise HostError(f"the competition has no file '{name}'", hint=hint)
     return name2file[name]
 
 
 def target_path(folder: Path, name: str) -> Path:
-    """Where in `folder` a file of this name belongs.
+    """Return the path in `folder` of a file of the host.
 
     Raises:
-        HostError: the name would lead out of the folder.
+        HostError: the name leads out of the folder.
     """
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or any(c in name for c in "\\:\0"):
@@ -138,15 +138,15 @@ def target_path(folder: Path, name: str) -> Path:
 
 
 def check_space(folder: Path, needed: int, name: str) -> None:
-    """See that `needed` more bytes fit on the disk of `folder`.
+    """Check that `needed` more bytes fit on the disk of `folder`.
 
     Raises:
-        HostError: they do not; the message says how many there are.
+        HostError: they do not.
     """
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:
         raise HostError(
-            f"no room for {name}: {needed / 1e6:,.0f} MB to come, {free / 1e6:,.0f} MB free in {folder}, "
-            f"and {SPARE_BYTES / 1e6:.0f} MB are to stay free",
-            hint="free some space, or point `workspace:` in competition.yaml at another disk",
+            f"not enough disk space for {name}: {needed / 1e6:,.0f} MB to download, "
+            f"{free / 1e6:,.0f} MB free in {folder}, of which {SPARE_BYTES / 1e6:.0f} MB must stay free",
+            hint="free some space, or set `workspace:` in competition.yaml to a folder on another disk",
         )

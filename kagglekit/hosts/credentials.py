@@ -1,4 +1,4 @@
-"""Which of Kaggle's credentials its client would use: found without importing it, never read out."""
+"""Find the credential that Kaggle's client will use, without importing the client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TOKEN = "access token"
 
 
 class Credential(NamedTuple):
-    """A credential's kind, and the variable or file that holds it."""
+    """The kind of a credential, and the variable or file that contains it; never its value."""
 
     kind: str
     """"access token", "API key" or "OAuth login"."""
@@ -20,7 +20,7 @@ class Credential(NamedTuple):
 
 
 def credential() -> Credential | None:
-    """The credential that the client would use, in its own order; None where there is none."""
+    """Return the credential that the client will use, searched in the client's order; None without one."""
     home = Path.home() / ".kaggle"
     token = _notebook_token() or _environment_token() or _token_file(home)
     if token:
@@ -33,28 +33,28 @@ def credential() -> Credential | None:
 
 
 def _notebook_token() -> str | None:
-    """Inside a Kaggle notebook, the token of its session comes first."""
+    """Look for the session token of a Kaggle notebook, which comes first inside one."""
     path = os.environ.get("KAGGLE_API_V1_TOKEN", "")
     inside = "KAGGLE_KERNEL_RUN_TYPE" in os.environ and "KAGGLE_DATA_PROXY_URL" in os.environ
     return "KAGGLE_API_V1_TOKEN" if inside and _text(Path(path)) else None
 
 
 def _environment_token() -> str | None:
-    """The variable holds the token or, where there is a file of that name, names it."""
+    """Look in KAGGLE_API_TOKEN, which contains the token or names a file with it."""
     value = os.environ.get("KAGGLE_API_TOKEN", "")
-    held = _text(Path(value)) if _exists(value) else value
-    return "KAGGLE_API_TOKEN" if held else None
+    token = _text(Path(value)) if _exists(value) else value
+    return "KAGGLE_API_TOKEN" if token else None
 
 
 def _token_file(home: Path) -> str | None:
-    named = os.environ.get("KAGGLE_API_TOKEN", "")
-    if named:  # then the client looks no further, even if the file that it names is empty
+    """Look in the token files, unless KAGGLE_API_TOKEN is set, even to an empty file."""
+    if os.environ.get("KAGGLE_API_TOKEN"):
         return None
     return next((str(p) for p in (home / "access_token", home / "access_token.txt") if _text(p)), None)
 
 
 def _key(home: Path) -> str | None:
-    """A name and a key; variables win over kaggle.json, each for itself."""
+    """Look for a user name and a key. Each variable takes precedence over its entry in kaggle.json."""
     path = _config_dir(home) / "kaggle.json"
     saved = _json(path)
     if "KAGGLE_KEY" in os.environ and ("KAGGLE_USERNAME" in os.environ or "username" in saved):
@@ -64,10 +64,9 @@ def _key(home: Path) -> str | None:
 
 
 def _config_dir(home: Path) -> Path:
-    """Where kaggle.json is looked for; tokens and logins stay in ~/.kaggle all the same."""
-    named = os.environ.get("KAGGLE_CONFIG_DIR")
-    if named:
-        return Path(named)
+    """Return the folder of kaggle.json. Tokens and logins are always in ~/.kaggle."""
+    if folder := os.environ.get("KAGGLE_CONFIG_DIR"):
+        return Path(folder)
     if sys.platform.startswith("linux") and not home.exists():
         return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "kaggle")
     return home
@@ -76,7 +75,7 @@ def _config_dir(home: Path) -> Path:
 def _exists(name: str) -> bool:
     try:
         return bool(name) and Path(name).exists()
-    except OSError:  # a token too long for a file's name
+    except OSError:  # a token that is too long for a file name
         return False
 
 

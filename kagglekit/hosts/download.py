@@ -1,4 +1,4 @@
-"""One file from storage: resumed at the exact byte, from a fresh address when the old one is refused."""
+"""Download one file from storage, resuming at the exact byte, with a new link where one is refused."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ import requests
 import urllib3
 
 from kagglekit.files.atomic import move_into_place, write_json
-from kagglekit.hosts.replies import DamagedError, StorageError, UnreadableError
-from kagglekit.hosts.retry import Retry, passes
+from kagglekit.hosts.replies import DamagedDownloadError, StorageError, UnreadableError
+from kagglekit.hosts.retry import Retry, is_temporary
 
-BACKLOG = 8  # chunks that wait for the MD5
-CHUNK_BYTES = 2**20  # at most: what has come is written at once, so that a drop or a kill loses nothing
+BACKLOG = 8  # chunks that may wait for the MD5
+CHUNK_BYTES = 2**20  # at most; every chunk is written at once, so that a drop or a kill loses nothing
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What storage says of the file whose bytes it sends."""
+    """How storage describes the file that it sends."""
 
     etag: str
     """Changes with the bytes; empty where it cannot be used to resume."""
     size: int | None
     md5: str
-    """Base64; empty where storage does not tell."""
+    """In Base64; empty where storage gives none."""
 
     @classmethod
-    def of(cls, response: requests.Response) -> Origin:
-        """Google's storage, where Kaggle keeps its files, gives all three."""
+    def from_response(cls, response: requests.Response) -> Origin:
+        """Read the headers. Google's storage, where Kaggle keeps its files, sends all three."""
         headers = response.headers
         etag = headers.get("ETag", "")
         _, _, total = headers.get("Content-Range", "").rpartition("/")
@@ -50,41 +50,41 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The bytes that have come, and a note beside them of what they are a part of."""
+class PartialFile:
+    """An unfinished download, and a JSON file beside it that says of which file it is a part."""
 
     path: Path
 
     @property
     def origin(self) -> Origin | None:
-        """What an earlier download noted; None where nothing can be made of it."""
+        """The file that an earlier download began, or None where it is unknown."""
         try:
-            return Origin(**json.loads(self._note.read_text(encoding="utf-8")))
+            return Origin(**json.loads(self._origin_path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
     @property
     def size(self) -> int:
-        """Bytes there are; 0 where nobody knows what they belong to."""
+        """Number of bytes; 0 where their file is unknown."""
         return self.path.stat().st_size if self.origin and self.path.is_file() else 0
 
-    def begin(self, origin: Origin) -> None:
-        """Note what comes from now on; emptied first, so that a kill in between never joins two files."""
+    def start(self, origin: Origin) -> None:
+        """Start a download. The file is emptied first, so that a kill in between never joins two files."""
         self.path.write_bytes(b"")
-        write_json(self._note, asdict(origin))
+        write_json(self._origin_path, asdict(origin))
 
-    def become(self, target: Path) -> None:
-        """It is whole."""
+    def move_to(self, target: Path) -> None:
+        """Move the finished download into place."""
         move_into_place(self.path, target)
-        self._note.unlink(missing_ok=True)
+        self._origin_path.unlink(missing_ok=True)
 
-    def discard(self) -> None:
-        """It is of no use."""
+    def delete(self) -> None:
+        """Delete a download that cannot be resumed."""
         self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        self._origin_path.unlink(missing_ok=True)
 
     @property
-    def _note(self) -> Path:
+    def _origin_path(self) -> Path:
         return self.path.with_name(self.path.name + ".json")
 
 
@@ -93,26 +93,26 @@ def _new_md5() -> Any:
 
 
 class _Md5:
-    """MD5 of bytes as they come, taken in a thread of its own: it is slower than a fast network."""
+    """Computes the MD5 of arriving bytes in its own thread, because it is slower than a fast network."""
 
     def __init__(self) -> None:
         self._md5 = _new_md5()
         self._thread = ThreadPoolExecutor(1)
         self._pending: deque[Future[None]] = deque()
 
-    def begin(self, path: Path) -> None:
-        """Take those that came before."""
+    def add_file(self, path: Path) -> None:
+        """Add the bytes of an earlier download."""
         with path.open("rb") as file:
             self._md5 = hashlib.file_digest(file, _new_md5)
 
     def add(self, chunk: bytes) -> None:
-        """Take some more."""
+        """Add a chunk."""
         self._pending.append(self._thread.submit(self._md5.update, chunk))
-        if len(self._pending) > BACKLOG:  # memory stays flat
+        if len(self._pending) > BACKLOG:  # bounds the memory
             self._pending.popleft().result()
 
     def base64(self) -> str:
-        """As storage names it."""
+        """Return the digest in the form that storage sends."""
         while self._pending:
             self._pending.popleft().result()
         return base64.b64encode(self._md5.digest()).decode()
@@ -120,53 +120,53 @@ class _Md5:
 
 @dataclass
 class Download:
-    """A download that goes on until the file is whole, or until several tries in a row brought nothing new.
+    """A download that continues until the file is whole, or until several tries in a row brought no new byte.
 
     Args:
-        name: the file, for notes.
-        sign: asks for an address of the file, good for some minutes.
-        part: where the bytes go, and where those of an earlier run are.
-        size: bytes that the host lists; None where it does not.
-        advance: hears of bytes as they come, and of fewer where the file had to be begun again.
-        retry: how patient to be.
+        name: the file's name, for messages.
+        sign: requests a download link, valid for some minutes.
+        part: receives the bytes, and has those of an earlier run.
+        size: listed by the host, in bytes; None where it lists none.
+        advance: called with each number of new bytes, negative where the download starts again.
+        retry: how often and how long to wait.
     """
 
     name: str
     sign: Callable[[], str]
-    part: Part
+    part: PartialFile
     size: int | None
     advance: Callable[[int], None]
     retry: Retry
-    _told: int = field(default=0, init=False)
+    _reported: int = field(default=0, init=False)
     _md5: _Md5 = field(default_factory=_Md5, init=False)
-    """Of the bytes in `part`."""
+    """The MD5 of the bytes in `part`."""
 
     def run(self) -> bool:
-        """Fetch what is missing.
+        """Download the missing bytes.
 
         Returns:
-            Whether storage told an MD5, which then fits.
+            Whether storage sent an MD5, which then matches.
 
         Raises:
-            requests.RequestException: the last failure. What can be resumed is left in `part`.
+            requests.RequestException: the last failure; `part` stays where it can be resumed.
         """
-        address, failures, most = "", 0, self.part.size
-        self._tell(most)
-        if most and self._tells_md5:
-            self._md5.begin(self.part.path)
+        url, failures, most = "", 0, self.part.size
+        self._report(most)
+        if most and self._has_md5:
+            self._md5.add_file(self.part.path)
         while True:
-            reused = bool(address)
+            reused = bool(url)
             try:
                 if self.part.origin is None or self.part.size != self._expected():
-                    address = address or self.sign()
-                    self._stream(address)
+                    url = url or self.sign()
+                    self._stream(url)
                 return self._check_whole()
             except requests.RequestException as error:
-                expired = isinstance(error, StorageError) and not passes(error)
-                if not expired and not passes(error):
+                expired = isinstance(error, StorageError) and not is_temporary(error)
+                if not expired and not is_temporary(error):
                     raise
                 if not isinstance(error, requests.ConnectionError | requests.Timeout):
-                    address = ""  # sign anew: who knows who answered
+                    url = ""  # the reply may come from another server: sign again
                 if expired and reused:
                     continue
                 failures = 1 if self.part.size > most else failures + 1
@@ -179,33 +179,36 @@ class Download:
         origin = self.part.origin
         return self.size if self.size is not None or origin is None else origin.size
 
-    def _stream(self, address: str) -> None:
-        """One request, from the first byte that is missing to where it ends."""
+    def _stream(self, url: str) -> None:
+        """Send one request for all missing bytes, and write what it brings."""
         have, origin = self.part.size, self.part.origin
-        headers = {"Accept-Encoding": "identity"}  # ranges of compressed bytes would not fit together
+        headers = {"Accept-Encoding": "identity"}  # ranges of a compressed body would not fit together
         if have and origin and origin.etag:
             headers |= {"Range": f"bytes={have}-", "If-Range": origin.etag}
         timeout = self.retry.network.timeout_s
-        with requests.get(address, headers=headers, stream=True, timeout=timeout) as response:
+        with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
             self._accept(response)
-            self._tell(self.part.size)
-            tells_md5 = self._tells_md5
+            self._report(self.part.size)
+            has_md5 = self._has_md5
             with self.part.path.open("ab") as file:
                 for chunk in _chunks(response):
                     file.write(chunk)
                     file.flush()
-                    if tells_md5:
+                    if has_md5:
                         self._md5.add(chunk)
-                    self._tell(self._told + len(chunk))
+                    self._report(self._reported + len(chunk))
         if self.part.size < (self._expected() or 0):
             raise requests.ConnectionError(f"cut off after {self.part.size:,} bytes")
 
     def _accept(self, response: requests.Response) -> None:
-        """See that what comes continues the part, or begins it again; good bytes are not given up for bad."""
-        found = Origin.of(response)
+        """Check that the reply continues the partial file, or start it again.
+
+        An error or a web page leaves the bytes that are there untouched.
+        """
+        arriving = Origin.from_response(response)
         if response.status_code >= 400:
             if response.status_code == 416:
-                self._discard()
+                self._restart()
             raise StorageError(response=response)
         if response.status_code == 206:
             start = re.match(rf"bytes {self.part.size}-", response.headers.get("Content-Range", ""))
@@ -213,52 +216,52 @@ class Download:
             if (
                 start is None
                 or origin is None
-                or found.etag not in ("", origin.etag)
-                or found.size != origin.size
+                or arriving.etag not in ("", origin.etag)
+                or arriving.size != origin.size
             ):
-                self._discard()
-                raise UnreadableError("a range that was not asked for")
+                self._restart()
+                raise UnreadableError("a range that was not requested")
             return
         html = response.headers.get("Content-Type", "").startswith("text/html")
         if html and not self.name.endswith((".html", ".htm")):
             raise UnreadableError("a web page")
-        self._check_size(found.size)
-        self.part.begin(found)
+        self._check_size(arriving.size)
+        self.part.start(arriving)
         self._md5 = _Md5()
 
     def _check_size(self, size: int | None) -> None:
         if size is not None and self.size is not None and size != self.size:
-            raise DamagedError(f"{self.name} arrives with {size:,} bytes, Kaggle lists {self.size:,}")
+            raise DamagedDownloadError(f"{self.name} has {size:,} bytes, but Kaggle lists {self.size:,}")
 
     @property
-    def _tells_md5(self) -> bool:
+    def _has_md5(self) -> bool:
         origin = self.part.origin
         return origin is not None and origin.md5 != ""
 
     def _check_whole(self) -> bool:
-        """The size, and the MD5; whether storage named one."""
+        """Check the size and the MD5; return whether there is an MD5."""
         origin = self.part.origin
         try:
             self._check_size(self.part.size)
             if origin and origin.md5 not in ("", self._md5.base64()):
-                raise DamagedError(f"{self.name} arrives with bytes that do not fit its MD5")
-        except DamagedError:
-            self._discard()
+                raise DamagedDownloadError(f"the bytes of {self.name} do not match its MD5")
+        except DamagedDownloadError:
+            self._restart()
             raise
-        return self._tells_md5
+        return self._has_md5
 
-    def _discard(self) -> None:
-        self.part.discard()
+    def _restart(self) -> None:
+        self.part.delete()
         self._md5 = _Md5()
 
-    def _tell(self, size: int) -> None:
-        if size != self._told:
-            self.advance(size - self._told)
-            self._told = size
+    def _report(self, size: int) -> None:
+        if size != self._reported:
+            self.advance(size - self._reported)
+            self._reported = size
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """The body as it comes: each piece is there before a drop or a stall can take it away."""
+    """Yield the body in pieces as they arrive, so that a drop or a stall loses none."""
     try:
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
             yield chunk

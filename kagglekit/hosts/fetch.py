@@ -1,4 +1,4 @@
-"""The host's files -> raw/, each whole and tested or not at all."""
+"""Download the host's files to raw/, each one whole and tested or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kagglekit.errors import ArchiveError
+from kagglekit.errors import ArchiveError, plural
 from kagglekit.files import archive
 from kagglekit.files.atomic import move_into_place
 from kagglekit.files.locks import locked
@@ -24,9 +24,9 @@ from kagglekit.terminal import console, progress
 T = TypeVar("T")
 
 THREADS = 3
-"""Files at a time. More connections than that bring nothing but refusals."""
+"""Files at a time. With more connections Kaggle only refuses more requests."""
 INCOMING = ".incoming"
-"""Where a file is until it is known to be whole, so that a bad one does not replace a good one."""
+"""Folder of files that have not been tested yet, so that a damaged one does not replace a good one."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Fetched:
     name: str
     size: int
     new: bool
-    """False: it was there already."""
+    """False where it was there already."""
 
 
 def fetch(
@@ -47,38 +47,39 @@ def fetch(
     force: bool = False,
     reread: bool = True,
 ) -> list[Fetched]:
-    """Download what is not there yet, or is there but damaged; several files at once.
+    """Download the files that are missing or damaged, several at once.
 
     Args:
-        config: names the files wanted where `names` is empty.
-        workspace: where raw/ is.
-        host: where they come from. A host that offers only `<slug>.zip` (Kaggle's "download all") gives that.
-        names: files to fetch instead.
-        force: fetch again what is there.
-        reread: look at every byte of what is there; if not, a file whose size and time are those of when it
-            was found good is taken for good.
+        workspace: contains raw/; its config names the files.
+        host: where they come from. Where it offers only `<slug>.zip` (Kaggle's "download all"), that is
+            downloaded.
+        names: download these files instead.
+        force: download files that are there again.
+        reread: check every byte of the files that are there; otherwise a file with the size and time of
+            its last check is accepted.
 
     Raises:
         HostError: the host refused or could not be reached, or the disk is too small.
-        ArchiveError: what came is no good archive, twice; it is removed.
+        ArchiveError: an archive arrived damaged twice; it is deleted.
     """
-    offered = host.files()
+    listed = host.files()
+    listed_names = {file.name for file in listed}
     wanted = list(dict.fromkeys(names)) or wanted_files(workspace.config)
     bundle = f"{workspace.config.competition.slug}.zip"
-    if not names and not {f.name for f in offered} & set(wanted) and bundle in {f.name for f in offered}:
+    if not names and not listed_names & set(wanted) and bundle in listed_names:
         wanted = [bundle]
-    files = [pick_file(offered, name) for name in wanted]
+    files = [pick_file(listed, name) for name in wanted]
     with locked(workspace.raw, "this download"):
         workspace.raw.mkdir(parents=True, exist_ok=True)
         missing = [file for file in files if not (workspace.raw / file.name).is_file()]
-        check_space(workspace.raw, sum(file.size or 0 for file in missing), f"{len(missing)} files")
+        check_space(workspace.raw, sum(file.size or 0 for file in missing), plural(len(missing), "file"))
         return _at_once([partial(_fetch_one, host, file, workspace.raw, force, reread) for file in files])
 
 
 def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
-    """Do all jobs, some at a time; the first error is raised when all have ended.
+    """Run all jobs, THREADS at a time, and return their results; raise the first error when all have ended.
 
-    In daemon threads, which a pool's are not: Ctrl-C shall not wait for a server that stalls.
+    The threads are daemons, unlike those of a pool, so that Ctrl-C does not wait for a stalled server.
     """
     results: list[Future[T]] = [Future() for _ in jobs]
     waiting = deque(zip(results, jobs, strict=True))
@@ -94,7 +95,7 @@ def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     try:
         wait(results)
     except KeyboardInterrupt:
-        console.err().show_cursor()  # which the threads' bars had hidden
+        console.err().show_cursor()  # the threads' bars have hidden it
         raise
     return [result.result() for result in results]
 
@@ -117,20 +118,20 @@ def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool, reread: bo
 
 
 def _download(host: Host, file: HostFile, folder: Path, force: bool) -> tuple[Path, str]:
-    """The file in `folder`, tested, and its sha256. Damaged once may be an accident, and it comes again."""
+    """Download a file to `folder`, test it, and return it with its sha256. Try a damaged one twice."""
     arrived = Arrived(target_path(folder, file.name), proven=False)
-    there = _has_size(arrived.path, file) and not force  # a kill came while it was tested
+    there = _has_size(arrived.path, file) and not force  # a kill interrupted its test
     last = False
     while True:
         if not there:
             with progress.bar(f"fetch {file.name}", file.size, "B") as advance:
                 arrived = host.download(file.name, folder, advance)
         try:
-            passes: list[Callable[[], object]] = [partial(sha256, arrived.path)]
-            passes.append(partial(_list if arrived.proven else _test, arrived.path))
-            return arrived.path, str(_at_once(passes)[0])
+            checks: list[Callable[[], object]] = [partial(sha256, arrived.path)]
+            checks.append(partial(_list if arrived.proven else _test, arrived.path))
+            return arrived.path, str(_at_once(checks)[0])
         except ArchiveError as error:
-            arrived.path.unlink()  # so that the next fetch does not take it for whole
+            arrived.path.unlink()  # so that the next run does not resume it
             if last or not isinstance(error, archive.DamagedError):
                 raise
             console.note(f"{error}: fetching it again")
@@ -138,10 +139,10 @@ def _download(host: Host, file: HostFile, folder: Path, force: bool) -> tuple[Pa
 
 
 def _is_good(path: Path, file: HostFile, reread: bool) -> bool:
-    """Whether a file that is there is the one that was fetched or, if nobody knows, a sound one."""
+    """Tell whether a file is unchanged since it was fetched or, where no fingerprint is kept, undamaged."""
     if not _has_size(path, file):
         return False
-    stat = path.stat()  # before it is read: what is written meanwhile has another time
+    stat = path.stat()  # before reading: a write in the meantime changes the time
     digest, proven = sha256(path) if reread else fingerprint(path), noted(path).proven
     if proven is None:
         try:
@@ -150,7 +151,7 @@ def _is_good(path: Path, file: HostFile, reread: bool) -> bool:
             console.note(f"{error}: fetching it again")
             return False
     elif proven != digest:
-        console.note(f"{path.name} is not as it was fetched: fetching it again")
+        console.note(f"{path.name} has changed since it was fetched: fetching it again")
         return False
     note(path, stat, digest, proven=True)
     return True
@@ -161,12 +162,12 @@ def _has_size(path: Path, file: HostFile) -> bool:
 
 
 def _list(path: Path) -> None:
-    """See that an archive is one. Its members' CRCs are looked at when they are read."""
+    """Check that an archive can be read. The CRCs of its members are checked when they are read."""
     if path.suffix.lower() in archive.ARCHIVE_SUFFIXES:
         archive.members(path)
 
 
 def _test(path: Path) -> None:
-    """Every CRC of an archive. Of other files only the host can know whether they are whole."""
+    """Check every CRC of an archive. For other files, only the host knows whether they are whole."""
     if path.suffix.lower() in archive.ARCHIVE_SUFFIXES:
         archive.verify(path)

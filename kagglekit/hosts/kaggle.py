@@ -1,28 +1,12 @@
-"""Kaggle, through its official client. The only file that imports `kaggle`.
-
-What the client does that shapes this file (seen in 2.2.4 and 2.2.5): importing it signs in, prints a
-banner on stdout without credentials, and may raise SystemExit; its requests have no time-out and are
-not repeated; downloads are not checked, and saved under other names; a failed upload returns a
-message instead of raising. So it is asked for addresses and answers, and the bytes go through here.
-"""
+"""Kaggle as a host, through its official client (client.py)."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urljoin
-
-import requests
-from requests.adapters import HTTPAdapter
+from typing import Any
 
 from kagglekit.config import Config, Network
 from kagglekit.errors import HostError
@@ -37,78 +21,27 @@ from kagglekit.hosts.base import (
     pick_file,
     target_path,
 )
-from kagglekit.hosts.credentials import TOKEN, Credential, credential
-from kagglekit.hosts.download import Download, Part
-from kagglekit.hosts.replies import SIGN_IN_HINT, StorageError, UnreadableError, decoding, explained, one_line
+from kagglekit.hosts.client import PATIENCE, Client, number, sign_in, upload, utc
+from kagglekit.hosts.download import Download, PartialFile
+from kagglekit.hosts.replies import UnreadableError, explained, one_line
 from kagglekit.hosts.retry import Retry
 
-__all__ = ["SIGN_IN_HINT", "Client", "Credential", "KaggleHost", "connect", "credential", "sign_in"]
-
-PATIENCE = Network()
 PAGE_SIZE = 200  # the most that a list request may ask for
-HOW_TO_SIGN_IN = """to get one:
-  1. kaggle.com > Settings > API: create a token
-  2. save it as ~/.kaggle/access_token, or set KAGGLE_API_TOKEN to it
-  3. run the same command again; `kagglekit doctor` says what is found"""
-
-
-class Client(NamedTuple):
-    """The signed-in client, and the module that holds its request classes."""
-
-    api: Any
-    types: Any
 
 
 def connect(config: Config, folder: Path) -> KaggleHost:
-    """Sign in; Kaggle itself remembers everything, so `folder` is not used."""
+    """Sign in. Kaggle keeps all submissions itself, so `folder` is not used."""
     return KaggleHost(config.competition.slug, sign_in(config.network), config.network)
 
 
-def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.sleep) -> Client:
-    """Import the client, and sign in by whatever credential it finds.
-
-    Raises:
-        HostError: no credentials, credentials that Kaggle refuses, no network, or no room for the
-            client's own folder.
-    """
-    found = credential()
-    try:
-        with _silence():
-            with _unsigned():
-                module = import_module("kaggle.api.kaggle_api_extended")
-            api = _bounded(module.KaggleApi, network.timeout_s)()
-            # A user's VERBOSE=1 would make the client print every request, key included.
-            api.args = [arg for arg in api.args if arg != "--verbose"]
-            api.already_printed_version_warning = True
-            with explained("sign in"):
-                Retry(network, sleep)("sign in", decoding()(api.authenticate))
-    except SystemExit as error:
-        raise _not_signed_in(found) from error
-    except (ImportError, OSError) as error:  # it makes its folder while it is imported
-        raise HostError(
-            f"Kaggle's client does not start: {one_line(str(error))}",
-            hint="set KAGGLE_CONFIG_DIR to a folder you can write to, or reinstall: pip install kaggle six",
-        ) from error
-    # A token that Kaggle does not know is passed over for a key, and then sent all the same.
-    if found and found.kind == TOKEN and not api.config_values.get(api.CONFIG_NAME_TOKEN):
-        raise _not_signed_in(found)
-    return Client(api, import_module("kagglesdk.competitions.types.competition_api_service"))
-
-
-def _not_signed_in(found: Credential | None) -> HostError:
-    if found is None:
-        return HostError("not signed in to Kaggle: there is no credential", hint=HOW_TO_SIGN_IN)
-    return HostError(f"Kaggle does not know the {found.kind} in {found.where}", hint=SIGN_IN_HINT)
-
-
 class KaggleHost:
-    """See `base.Host`. No error but HostError leaves it.
+    """A competition on Kaggle; see `base.Host`. Every error is a HostError.
 
     Args:
-        slug: the last part of the competition's address.
+        slug: the last part of the competition's URL.
         client: from `sign_in`.
-        network: how patient to be.
-        sleep: waits so many seconds before a further try.
+        network: tries and time-outs.
+        sleep: waits so many seconds before the next try.
     """
 
     def __init__(
@@ -120,161 +53,134 @@ class KaggleHost:
     ) -> None:
         self._slug = slug
         self._client = client
-        self._network = network
+        self._timeout_s = network.timeout_s
         self._retry = Retry(network, sleep)
         self._listed: list[HostFile] | None = None
 
     def details(self) -> Details:
-        """The competition's page."""
-        found = self._ask("read the competition", "get_competition")
+        """Return what the competition's page says."""
+        page = self._ask("read the competition", "get_competition")
         return Details(
             slug=self._slug,
-            title=found.title or self._slug,
-            metric=found.evaluation_metric or "",
-            deadline=_utc(found.deadline),
-            daily_limit=found.max_daily_submissions or None,
+            title=page.title or self._slug,
+            metric=page.evaluation_metric or "",
+            deadline=utc(page.deadline),
+            daily_limit=page.max_daily_submissions or None,
             files_url=f"https://www.kaggle.com/competitions/{self._slug}/data",
             rules_url=f"https://www.kaggle.com/competitions/{self._slug}/rules",
-            entered=found.user_has_entered,
-            notebooks_only=found.is_kernels_submissions_only,
-            teams=found.team_count or None,
-            rank=found.user_rank or None,
+            entered=page.user_has_entered,
+            notebooks_only=page.is_kernels_submissions_only,
+            teams=page.team_count or None,
+            rank=page.user_rank or None,
         )
 
     def files(self) -> list[HostFile]:
-        """Every file, over all pages."""
+        """List every file, over all pages."""
         files = self._ask_all("list the files", "list_data_files", "files")
-        # A length of 0 is how the client spells an absent one.
-        self._listed = [HostFile(f.name or "", f.total_bytes or None, _utc(f.creation_date)) for f in files]
+        # The client returns a size of 0 where Kaggle gives none.
+        self._listed = [HostFile(f.name or "", f.total_bytes or None, utc(f.creation_date)) for f in files]
         return self._listed
 
     def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Arrived:
-        """Fetch one file; a later call goes on at the byte where this one was stopped.
+        """Download one file; an interrupted download continues at the byte where it stopped.
 
         Raises:
-            HostError: also when what comes is not as long as the listing says.
+            HostError: also where the file does not have the listed size.
         """
         file = pick_file(self.files() if self._listed is None else self._listed, name)
         target = target_path(folder, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = Part(target.with_name(target.name + ".partial"))
+        part = PartialFile(target.with_name(target.name + ".partial"))
         check_space(target.parent, (file.size or 0) - part.size, name)
-        sign = partial(self._signed_address, name)
+        sign = partial(self._storage_url, name)
         with explained(f"download {name}", self._slug):
             proven = Download(name, sign, part, file.size, advance, self._retry).run()
-        part.become(target)
+        part.move_to(target)
         return Arrived(target, proven)
 
     def submit(self, path: Path, message: str) -> str:
-        """Upload a CSV. Only its last step, which makes the submission, is never repeated.
+        """Upload a CSV and submit it. The upload is retried; the submission itself is sent once.
 
         Raises:
-            HostError: its causes hold an OSError where Kaggle may have taken the submission all the same.
+            HostError: one of its causes is an OSError where Kaggle may have received the submission.
         """
         if not path.is_file():
-            raise HostError(f"no file {path} to submit", hint="`kagglekit submit` writes one")
+            raise HostError(f"{path} does not exist", hint="write a submission first: kagglekit submit")
         try:
             with explained(f"upload {path.name}", self._slug):
                 token = self._retry(f"upload {path.name}", partial(self._upload, path))
-        except HostError as error:
-            raise HostError(
-                str(error), hint=error.hint
-            ) from None  # whatever the cause, nothing was submitted
+        except HostError as error:  # without its cause: nothing was submitted
+            raise HostError(str(error), hint=error.hint) from None
         request = self._request("create_submission", blob_file_tokens=token, submission_description=message)
         with explained("submit", self._slug):
             reply = self._send("create_submission", request)
         if not reply.ref:
-            words = one_line(reply.message or "no words")
+            words = one_line(reply.message or "no message")
             raise HostError(
-                f"Kaggle's answer to {path.name} names no submission: {words}",
-                hint="see `kagglekit leaderboard --sync` for what Kaggle has",
+                f"Kaggle's reply to {path.name} contains no submission reference: {words}",
+                hint="check what Kaggle received: kagglekit leaderboard --sync",
             ) from UnreadableError("no reference")
         return str(reply.ref)
 
     def submission(self, ref: str) -> SubmissionState:
-        """One submission as it stands."""
+        """Return the current state of one submission."""
         if not ref.isdecimal():
-            raise HostError(f"'{ref}' is no reference of a Kaggle submission", hint="it is a number")
+            raise HostError(f"'{ref}' is not a Kaggle submission reference", hint="it must be a number")
         return _state(self._ask("read the submission", "get_submission", ref=int(ref)))
 
     def submissions(self) -> list[SubmissionState]:
-        """All of ours, newest first."""
+        """List the team's submissions, newest first."""
         return [_state(s) for s in self._ask_all("list the submissions", "list_submissions", "submissions")]
 
     def selected(self) -> set[str] | None:
-        """Those that count for the final score, chosen on the site or, until then, by Kaggle."""
+        """Return the final submissions: chosen on the site or, until then, by Kaggle."""
         group = self._client.types.SubmissionGroup.SUBMISSION_GROUP_SELECTED
-        found = self._ask_all("list the selected submissions", "list_submissions", "submissions", group=group)
-        return {str(submission.ref) for submission in found}
+        chosen = self._ask_all(
+            "list the selected submissions", "list_submissions", "submissions", group=group
+        )
+        return {str(submission.ref) for submission in chosen}
 
     def limits(self) -> Limits:
-        """What Kaggle still takes from this team today; the day's total is in `details`."""
+        """Return how many submissions Kaggle accepts today; `details` has the daily limit."""
         limits = self._ask("read the limits", "get_submission_limits")
         return Limits(today=limits.num_today, allowed_now=limits.num_allowed_now, daily=None)
 
     def leaderboard(self) -> list[LeaderboardRow]:
-        """The public leaderboard, best first, although a finished competition would show the private one."""
+        """Return the public leaderboard, best first, also after the competition has ended."""
         rows = self._ask_all("read the leaderboard", "get_leaderboard", "submissions", override_public=True)
-        return [LeaderboardRow(i, row.team_name or "", _score(row.score)) for i, row in enumerate(rows, 1)]
-
-    # --- requests ---
+        return [LeaderboardRow(i, row.team_name or "", number(row.score)) for i, row in enumerate(rows, 1)]
 
     def _ask(self, what: str, method: str, **fields: Any) -> Any:
-        """The answer to one request by its name in the client, such as "get_submission"."""
+        """Send a request that may be repeated, and return the reply."""
         request = self._request(method, **fields)
         with explained(what, self._slug):
             return self._retry(what, partial(self._send, method, request))
 
     def _ask_all(self, what: str, method: str, items: str, **fields: Any) -> Iterator[Any]:
-        """The items of every page."""
+        """Yield the items of every page."""
         token, seen = "", set[str]()
-        while token not in seen:  # a server that repeats itself must not keep us for ever
+        while token not in seen:  # a server that repeats its pages would never end
             seen.add(token)
             page = self._ask(what, method, page_size=PAGE_SIZE, page_token=token, **fields)
             yield from getattr(page, items) or []
             token = page.next_page_token or ""
 
     def _request(self, method: str, **fields: Any) -> Any:
-        name = "".join(word.capitalize() for word in method.split("_"))
-        request = getattr(self._client.types, f"Api{name}Request")()
-        if hasattr(request, "competition_name"):
-            request.competition_name = self._slug
-        for field, value in fields.items():
-            setattr(request, field, value)
-        return request
+        return self._client.request(method, self._slug, **fields)
 
     def _send(self, method: str, request: Any) -> Any:
-        """Once, and as it comes."""
-        with self._http() as http, decoding():
-            return getattr(http.competitions.competition_api_client, method)(request)
+        return self._client.send(method, request, self._timeout_s)
 
-    def _http(self) -> Any:
-        return _made_careful(self._client.api.build_kaggle_client(), self._network.timeout_s)
-
-    def _signed_address(self, name: str) -> str:
-        """Where storage has a file, for some minutes."""
+    def _storage_url(self, name: str) -> str:
+        """Return a download link of a file, valid for some minutes."""
         request = self._request("download_data_file", file_name=name)
-
-        def action() -> str:
-            with self._http() as http, decoding():
-                session = http.http_client()._session
-                session.max_redirects = 0  # the client would follow, and load the file
-                try:
-                    reply = http.competitions.competition_api_client.download_data_file(request)
-                except requests.TooManyRedirects as error:
-                    reply = error.response
-                address = session.get_redirect_target(reply)
-                reply.close()  # it was asked for as a stream
-            if not address:
-                raise UnreadableError("no address")
-            return str(urljoin(reply.url, address))
-
-        what = f"download {name}"
-        with explained(what, self._slug):
-            return self._retry(what, action)
+        with explained(f"download {name}", self._slug):
+            return self._retry(
+                f"download {name}", partial(self._client.storage_url, request, self._timeout_s)
+            )
 
     def _upload(self, path: Path) -> str:
-        """Bring a file to storage; the token that stands for it. An upload that nobody submits is nothing."""
+        """Upload a file to storage and return its token, which `submit` submits."""
         stat = path.stat()
         request = self._request(
             "start_submission_upload",
@@ -283,120 +189,25 @@ class KaggleHost:
             last_modified_epoch_seconds=int(stat.st_mtime),
         )
         started = self._send("start_submission_upload", request)
-        with path.open("rb") as file:  # not its bytes: a time-out is for each piece that is sent
-            response = requests.put(started.create_url, data=file, timeout=self._network.timeout_s)
-        if response.status_code not in (200, 201):
-            raise StorageError(response=response)
-        if response.headers.get("Content-Type", "").startswith("text/html"):
-            raise UnreadableError("a web page")
+        upload(started.create_url, path, self._timeout_s)
         token: str = started.token
         return token
 
 
-# --- the client, made safe ---
-
-
-class _Careful(HTTPAdapter):
-    """Gives up on a server that sends nothing for `seconds`, or JSON that is no object.
-
-    The client itself sets no limit, and makes of `[]` an answer in which every field is empty. It prepares
-    its requests past the session, whose hooks would not be called.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._seconds = seconds
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> requests.Response:
-        response = super().send(request, stream, timeout or self._seconds, verify, cert, proxies)
-        is_json = "application/json" in response.headers.get("Content-Type", "")
-        if response.status_code == 200 and is_json and not isinstance(response.json(), dict):
-            raise UnreadableError("JSON of another shape")
-        return response
-
-
-def _made_careful(client: Any, seconds: float) -> Any:
-    """The same client, whose session now has a time-out, and looks at answers."""
-    http = client.http_client()
-    http._init_session()
-    for scheme in ("https://", "http://"):
-        http._session.mount(scheme, _Careful(seconds))
-    return client
-
-
-def _bounded(api: Any, seconds: float) -> Any:
-    """KaggleApi with a time-out on the requests that it makes to sign in."""
-
-    class Api(api):  # type: ignore[misc]
-        def build_kaggle_client(self) -> Any:
-            return _made_careful(super().build_kaggle_client(), seconds)
-
-    return Api
-
-
-@contextlib.contextmanager
-def _unsigned() -> Iterator[None]:
-    """Keep the client from signing in while it is imported: it would wait for the network without limit.
-
-    It then believes in a key that it never tries. A token's variable may name a file; this one is empty.
-    """
-    stand_ins = dict.fromkeys(("KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"), os.devnull)
-    stand_ins |= dict.fromkeys(("KAGGLE_USERNAME", "KAGGLE_KEY"), "-")
-    before = {name: os.environ[name] for name in stand_ins if name in os.environ}
-    os.environ.update(stand_ins)
-    try:
-        yield
-    finally:
-        for name in stand_ins:
-            del os.environ[name]
-        os.environ.update(before)
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the client's prints away from stdout, which is for results."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
-
-
-# --- answers ---
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    """The client's times are UTC without saying so."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
-
-
-def _score(text: str | None) -> float | None:
-    """Scores come as text, empty while there is none; "NaN" is none, either."""
-    try:
-        score = float(text or "nan")
-    except ValueError:
-        return None
-    return score if math.isfinite(score) else None
-
-
-def _state(found: Any) -> SubmissionState:
-    date = _utc(found.date)
+def _state(submission: Any) -> SubmissionState:
+    date = utc(submission.date)
     if date is None:
         raise HostError(
-            f"Kaggle gives submission {found.ref} no date", hint="run the same command again later"
+            f"Kaggle returned submission {submission.ref} without a date",
+            hint="run the same command again later",
         )
     return SubmissionState(
-        ref=str(found.ref),
+        ref=str(submission.ref),
         date=date,
-        file_name=found.file_name or "",
-        status=found.status.name,
-        public=_score(found.public_score),
-        private=_score(found.private_score),
-        error=one_line(found.error_description or ""),
-        message=found.description or "",
+        file_name=submission.file_name or "",
+        status=submission.status.name,
+        public=number(submission.public_score),
+        private=number(submission.private_score),
+        error=one_line(submission.error_description or ""),
+        message=submission.description or "",
     )

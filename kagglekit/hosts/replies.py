@@ -1,4 +1,4 @@
-"""What a host's server says, told as our errors. Knows requests, and no host's client."""
+"""Turn the failures of requests, and the error replies of a server, into HostErrors with hints."""
 
 from __future__ import annotations
 
@@ -17,43 +17,29 @@ SIGN_IN_HINT = (
     "or save it as ~/.kaggle/access_token"
 )
 
-
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
-"""The connection failed, before the answer or within it."""
+"""The connection failed, before the reply or within it."""
 
 
 class UnreadableError(requests.RequestException):
-    """An answer that is not what was asked for, such as the login page of a hotel."""
+    """The reply is not what was requested, such as the login page of a hotel's network."""
 
 
-class DamagedError(UnreadableError):
-    """A file that arrives otherwise than it should be; the text says so."""
+class DamagedDownloadError(UnreadableError):
+    """A downloaded file has another size or checksum than it should have."""
 
 
 class StorageError(requests.HTTPError):
-    """A refusal by the storage that holds the bytes; Kaggle itself had said yes."""
-
-
-@contextmanager
-def decoding() -> Iterator[None]:
-    """Kaggle's client decodes replies without looking: HTML, or JSON of another shape, ends in these."""
-    try:
-        yield
-    except requests.JSONDecodeError as error:
-        raise UnreadableError(type(error).__name__) from error
-    except requests.RequestException:  # some of these are ValueErrors as well
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableError(type(error).__name__) from error
+    """The storage that holds the files refuses a request that Kaggle itself has accepted."""
 
 
 @contextmanager
 def explained(what: str, slug: str = "") -> Iterator[None]:
-    """Whatever a request raises leaves as a HostError.
+    """Raise a HostError for whatever a request raises.
 
     Args:
         what: the request in words, after "could not".
-        slug: the competition, for the addresses in hints.
+        slug: the competition, for the URLs in hints.
     """
     again = "run the same command again"
     try:
@@ -70,21 +56,23 @@ def explained(what: str, slug: str = "") -> Iterator[None]:
             f"no network: could not {what} ({type(error).__name__})",
             hint=f"check the connection (and HTTPS_PROXY), then {again}",
         ) from error
-    except requests.exceptions.InvalidHeader:  # its text holds the key, so it goes no further
+    except requests.exceptions.InvalidHeader:  # its text contains the key, so it is not shown
         raise HostError(
-            f"could not {what}: the key has a character that keys do not have", hint=SIGN_IN_HINT
+            f"could not {what}: the API key contains a character that is not allowed", hint=SIGN_IN_HINT
         ) from None
-    except DamagedError as error:
-        raise HostError(f"could not {what}: {error}", hint=f"nothing was kept; {again} later") from error
+    except DamagedDownloadError as error:
+        raise HostError(
+            f"could not {what}: {error}", hint=f"the download was deleted; {again} later"
+        ) from error
     except requests.RequestException as error:
         raise HostError(
-            f"could not {what}: Kaggle's answer makes no sense ({_cause(error)})",
-            hint=f"does a login page or a proxy answer instead? Then log in there, and {again}",
+            f"could not {what}: Kaggle's reply cannot be read ({_cause(error)})",
+            hint=f"a login page or a proxy may have replied: log in there, then {again}",
         ) from error
 
 
 def _cause(error: requests.RequestException) -> str:
-    """Our own words where it is our error; a foreign one may hold an address with a key in it."""
+    """Return the text of our own error; another library's may contain a URL with a key in it."""
     return str(error) if isinstance(error, UnreadableError) else type(error).__name__
 
 
@@ -92,44 +80,47 @@ def _refusal(what: str, slug: str, error: requests.HTTPError) -> HostError:
     status, words = server_words(error)
     who = "Kaggle's storage" if isinstance(error, StorageError) else "Kaggle"
     hint = "run the same command again in some minutes"
-    pause = asked_pause(error)
+    pause = retry_after_s(error)
     if pause is not None or status == 429:
         hint = f"{who} asks for a pause: wait {_time(pause or 60)}, then run the same command again"
     elif isinstance(error, StorageError):
-        hint = "a fresh address did not help: run the same command again in some minutes"
+        hint = "a new link was refused as well: run the same command again in some minutes"
     elif status == 400:
-        hint = "those are Kaggle's words; is a daily limit used up, or the deadline over?"
+        hint = "the message is Kaggle's: check the daily submission limit and the deadline"
     elif status == 401:
-        hint = f"Kaggle refuses the credentials: {SIGN_IN_HINT}"
+        hint = f"Kaggle rejects the credentials: {SIGN_IN_HINT}"
     elif status == 403 and slug:
         hint = (
             f"accept the rules at https://www.kaggle.com/competitions/{slug}/rules, "
             "then run the same command again"
         )
     elif status == 404 and slug:
-        hint = f"is '{slug}' the last part of the competition's address? See competition.slug"
+        hint = f"check competition.slug: '{slug}' must be the last part of the competition's URL"
     return HostError(f"could not {what}: {who} says {status} {words}".rstrip(), hint=hint)
 
 
 def server_words(error: requests.HTTPError) -> tuple[int, str]:
-    """Status and message of a reply: {"code", "message"}, {"error": {...}}, or else the status line."""
+    """Return status and message of an error reply.
+
+    The message stands in {"code", "message"} or {"error": {...}}; without it, the status line is used.
+    """
     response = error.response
     if response is None:
         return 0, one_line(str(error))
     try:
         body = response.json()
-    except (ValueError, requests.RequestException, RuntimeError):  # RuntimeError: read and closed before
+    except (ValueError, requests.RequestException, RuntimeError):  # RuntimeError: already read and closed
         return response.status_code, one_line(response.reason or "")
-    found = body.get("error", body) if isinstance(body, dict) else body
-    if not isinstance(found, dict):
-        return response.status_code, one_line(str(found))
-    code = found.get("code")
+    details = body.get("error", body) if isinstance(body, dict) else body
+    if not isinstance(details, dict):
+        return response.status_code, one_line(str(details))
+    code = details.get("code")
     status = code if isinstance(code, int) and code >= 400 else response.status_code  # 200 can carry a 403
-    return status, one_line(str(found.get("message") or response.reason or ""))
+    return status, one_line(str(details.get("message") or response.reason or ""))
 
 
-def asked_pause(error: requests.RequestException) -> float | None:
-    """Seconds that the server asks us to wait (Retry-After, as seconds or as a date), if it does."""
+def retry_after_s(error: requests.RequestException) -> float | None:
+    """Return the seconds of a Retry-After header (a number or a date), or None without one."""
     if error.response is None:
         return None
     text = error.response.headers.get("Retry-After", "")
@@ -148,5 +139,5 @@ def _time(seconds: float) -> str:
 
 
 def one_line(text: str) -> str:
-    """A server's words, made safe to show: one line, printable, not endless."""
+    """Make a server's text safe to show: one line, printable, at most 300 characters."""
     return "".join(c for c in " ".join(text.split()) if c.isprintable())[:300]

@@ -12,8 +12,8 @@ import requests
 from support.kaggle_server import EXPIRED, HTML, Drop, Fault, Flip, KaggleServer, Short, Stall, Unheard, flat
 
 from kagglekit.config import Network
-from kagglekit.hosts.download import Download, Origin, Part
-from kagglekit.hosts.replies import DamagedError, StorageError, UnreadableError
+from kagglekit.hosts.download import Download, Origin, PartialFile
+from kagglekit.hosts.replies import DamagedDownloadError, StorageError, UnreadableError
 from kagglekit.hosts.retry import Retry
 
 NAME, DATA = "my train.7z", os.urandom(300_000)
@@ -23,7 +23,7 @@ class Fetching:
     """A download into `part`, and what it asked for."""
 
     def __init__(self, server: KaggleServer, part: Path, size: int | None = len(DATA)) -> None:
-        self.server, self.part, self.size = server, Part(part), size
+        self.server, self.part, self.size = server, PartialFile(part), size
         self.signed, self.told = 0, 0
         self.waits: list[float] = []
 
@@ -120,8 +120,8 @@ def test_what_passes(server: KaggleServer, fetching: Fetching, trouble: Fault) -
 @pytest.mark.parametrize(
     ("trouble", "error", "words"),
     [
-        (Short(10), DamagedError, "arrives with 299,990 bytes, Kaggle lists 300,000"),
-        (Flip(7), DamagedError, "do not fit its MD5"),
+        (Short(10), DamagedDownloadError, "has 299,990 bytes, but Kaggle lists 300,000"),
+        (Flip(7), DamagedDownloadError, "do not match its MD5"),
         (HTML, UnreadableError, "a web page"),
     ],
 )
@@ -179,7 +179,7 @@ def test_bytes_of_unknown_origin_are_not_used(server: KaggleServer, fetching: Fe
 
 @pytest.mark.parametrize("have", [len(DATA), len(DATA) + 5])
 def test_killed_after_the_last_byte(server: KaggleServer, fetching: Fetching, have: int) -> None:
-    fetching.part.begin(Origin(server.etag(DATA), len(DATA), ""))
+    fetching.part.start(Origin(server.etag(DATA), len(DATA), ""))
     fetching.part.path.write_bytes((DATA + b"extra")[:have])
     assert fetching.run() == DATA
     assert len(server.ranges) == (0 if have == len(DATA) else 2)

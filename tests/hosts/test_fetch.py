@@ -333,6 +333,6 @@ def test_room_for_all_files_together(
     sizes = sorted(file.size or 0 for file in host.files())  # type: ignore[operator]
     room = SPARE_BYTES + sizes[-1] + sizes[0]  # for each alone, but not for all
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=room))
-    with pytest.raises(HostError, match="no room for 3 files"):
+    with pytest.raises(HostError, match="not enough disk space for 3 files"):
         fetch(workspace, host)  # type: ignore[arg-type]
     assert host.downloaded == []

@@ -33,7 +33,9 @@ from support.kaggle_wire import Masked
 from kagglekit.config import Competition, Config, Labels, LocalSettings, Network
 from kagglekit.errors import HostError
 from kagglekit.hosts import base, open_host
-from kagglekit.hosts.kaggle import Client, Credential, KaggleHost, credential, sign_in
+from kagglekit.hosts.client import Client, sign_in
+from kagglekit.hosts.credentials import Credential, credential
+from kagglekit.hosts.kaggle import KaggleHost
 from kagglekit.hosts.replies import explained
 
 FILES = {
@@ -196,10 +198,10 @@ RULES = f"https://www.kaggle.com/competitions/{SLUG}/rules"
         (nested(503, "Overloaded"), 3, "Kaggle says 503 Overloaded", "some minutes"),
         (Fault(500, b"<html>", "text/html"), 3, "Kaggle says 500 Internal Server Error", "some minutes"),
         (Fault(200, flat(403, "In the body").body), 1, "Kaggle says 403 In the body", RULES),
-        (HTML, 3, "Kaggle's answer makes no sense", "login page"),
-        (Fault(200, b'{"files": 3}'), 3, "Kaggle's answer makes no sense", "login page"),
-        (Fault(200, b"[3]"), 3, "answer makes no sense .JSON of another shape", "login page"),
-        (Fault(200, b'{"files"'), 3, "Kaggle's answer makes no sense", "login page"),
+        (HTML, 3, "Kaggle's reply cannot be read", "login page"),
+        (Fault(200, b'{"files": 3}'), 3, "Kaggle's reply cannot be read", "login page"),
+        (Fault(200, b"[3]"), 3, "reply cannot be read .JSON that is not an object", "login page"),
+        (Fault(200, b'{"files"'), 3, "Kaggle's reply cannot be read", "login page"),
     ],
 )
 def test_refusals_keep_the_servers_words(
@@ -283,7 +285,7 @@ def test_a_login_page_instead_of_storage(host: KaggleHost, server: KaggleServer,
 
 def test_a_short_download_is_not_kept(host: KaggleHost, server: KaggleServer, tmp_path: Path) -> None:
     server.short_by = 10
-    with pytest.raises(HostError, match=r"train\.7z arrives with 299,990 bytes, Kaggle lists 300,000"):
+    with pytest.raises(HostError, match=r"train\.7z has 299,990 bytes, but Kaggle lists 300,000"):
         host.download("train.7z", tmp_path / "raw", lambda _: None)
     assert list((tmp_path / "raw").iterdir()) == []
 
@@ -291,7 +293,7 @@ def test_a_short_download_is_not_kept(host: KaggleHost, server: KaggleServer, tm
 @pytest.mark.parametrize(
     ("method", "fault", "words", "hint"),
     [
-        ("storage", EXPIRED, "Kaggle's storage says 400", "fresh address"),
+        ("storage", EXPIRED, "Kaggle's storage says 400", "new link"),
         ("DownloadDataFile", flat(403, "Rules"), "Kaggle says 403 Rules", RULES),
     ],
 )
@@ -387,7 +389,7 @@ def test_the_grader_says_what_is_wrong(host: KaggleHost, server: KaggleServer, c
 
 
 def test_a_key_that_cannot_be_sent_is_not_shown() -> None:
-    with pytest.raises(HostError, match="the key has a character") as caught, explained("sign in"):
+    with pytest.raises(HostError, match="the API key contains a character") as caught, explained("sign in"):
         requests.get("http://127.0.0.1:9", headers={"A": "secret\n"}, timeout=1)
     assert "secret" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
 
@@ -398,7 +400,9 @@ SCRIPT = """
 import sys
 from kagglekit.config import Network
 from kagglekit.errors import HostError
-from kagglekit.hosts.kaggle import KaggleHost, credential, sign_in
+from kagglekit.hosts.client import sign_in
+from kagglekit.hosts.credentials import credential
+from kagglekit.hosts.kaggle import KaggleHost
 print(credential(), "kaggle" in sys.modules)
 network = Network(tries=2, timeout_s=0.3, pause_s=0.01)
 try:
@@ -515,7 +519,7 @@ def test_signed_in_and_quiet_even_if_verbose(bare: dict[str, str]) -> None:
 def test_not_signed_in(bare: dict[str, str]) -> None:
     found, listing, problems = _run(bare)
     assert (found, listing) == ("None False", "")
-    assert problems.startswith("not signed in to Kaggle: there is no credential|")
+    assert problems.startswith("not signed in to Kaggle: no credential found|")
     assert len(problems.splitlines()) == 4  # three on how to get one
 
 
@@ -525,12 +529,12 @@ def test_a_bad_token_beside_a_good_key(bare: dict[str, str]) -> None:
         bare | {"KAGGLE_API_TOKEN": "bad", "KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY}
     )
     assert listing == ""
-    assert problems.startswith("Kaggle does not know the access token in KAGGLE_API_TOKEN|")
+    assert problems.startswith("Kaggle rejects the access token in KAGGLE_API_TOKEN|")
 
 
 def test_a_bad_key(bare: dict[str, str]) -> None:
     _, _, problems = _run(bare | {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": "bad"})
-    assert problems.startswith("could not list the files: Kaggle says 401 Unauthenticated|Kaggle refuses")
+    assert problems.startswith("could not list the files: Kaggle says 401 Unauthenticated|Kaggle rejects")
 
 
 @pytest.mark.parametrize("trouble", [nested(429, ""), flat(500, ""), HTML, Drop(), Stall()])

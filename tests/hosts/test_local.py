@@ -114,7 +114,9 @@ def test_target_path_stays_in_the_folder(name: str) -> None:
 
 
 def test_check_space_says_how_much_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=r"no room for big\.7z: 1,000,000,000,000 MB to come") as caught:
+    with pytest.raises(
+        HostError, match=r"not enough disk space for big\.7z: 1,000,000,000,000 MB to download"
+    ) as caught:
         base.check_space(tmp_path, 10**18, "big.7z")
     assert "another disk" in str(caught.value.hint)
 
@@ -152,9 +154,9 @@ def test_usage_splits_public_and_private(make_host: MakeHost, tmp_path: Path) ->
     ("text", "error"),
     [
         (_csv(IDS[1:], LABELS[1:]), "Submission must have 8 rows, found 7"),
-        (_csv([*IDS[1:], "x.wav"], LABELS), "Submission contains 1 unknown ids, first 'x.wav'"),
+        (_csv([*IDS[1:], "x.wav"], LABELS), "Submission contains 1 unknown id, first 'x.wav'"),
         (_csv([*IDS[1:], IDS[1]], LABELS), "Submission contains duplicate ids, first 'clip_1.wav'"),
-        (_csv(IDS, ["", *LABELS[1:]]), "Submission contains 1 null values in column 'label'"),
+        (_csv(IDS, ["", *LABELS[1:]]), "Submission contains 1 null value in column 'label'"),
         ("fname,lable\na,b\n", "Submission must have a column 'label', found fname, lable"),
         ("", "Submission could not be read as CSV: empty CSV"),
         ("fname,label\na,b,c\n", "Submission could not be read as CSV: found more fields"),
@@ -188,7 +190,7 @@ def test_the_daily_limit(make_host: MakeHost, tmp_path: Path) -> None:
     for _ in range(2):
         _submit(host, tmp_path, _csv(IDS, LABELS))
     assert host.limits() == base.Limits(today=2, allowed_now=0, daily=2)
-    with pytest.raises(HostError, match="all 2 submissions of today are used") as caught:
+    with pytest.raises(HostError, match="the daily limit of 2 submissions is reached") as caught:
         _submit(host, tmp_path, _csv(IDS, LABELS))
     assert "resets at 00:00 UTC, in " in str(caught.value.hint)
 
@@ -246,9 +248,9 @@ def test_an_unknown_submission(make_host: MakeHost) -> None:
 @pytest.mark.parametrize(
     ("solution", "message"),
     [
-        (_csv(["other.wav"], ["yes"]), "1 ids that the sample lacks, first 'other.wav'"),
+        (_csv(["other.wav"], ["yes"]), "1 id that the sample submission lacks, first 'other.wav'"),
         (_csv([IDS[0]] * 2, ["yes"] * 2), "has an id twice"),
-        ("fname,label,Usage\nclip_0.wav,yes,Publik\n", "Usage 'Publik' is not known"),
+        ("fname,label,Usage\nclip_0.wav,yes,Publik\n", "unknown Usage 'Publik'"),
         ("clip,label\nclip_0.wav,yes\n", "has no column fname"),
         ("", "is not a CSV"),
     ],
@@ -263,13 +265,13 @@ def test_a_wrong_solution_is_explained(
 
 def test_missing_pieces_are_named(make_host: MakeHost, tmp_path: Path) -> None:
     host = make_host()
-    with pytest.raises(HostError, match=r"no file .*nothing\.csv to submit"):
+    with pytest.raises(HostError, match=r"nothing\.csv does not exist"):
         host.submit(tmp_path / "nothing.csv", "")
     (tmp_path / "files" / "solution.csv").unlink()
-    with pytest.raises(HostError, match=r"the solution .* is not there"):
+    with pytest.raises(HostError, match=r"the solution .* does not exist"):
         _submit(host, tmp_path, _csv(IDS, LABELS))
     (tmp_path / "files").rename(tmp_path / "elsewhere")
-    with pytest.raises(HostError, match=r"folder .* is not there"):
+    with pytest.raises(HostError, match=r"folder .* does not exist"):
         host.files()
 
 

@@ -11,8 +11,9 @@ import requests
 
 from kagglekit.config import Network
 from kagglekit.errors import HostError
-from kagglekit.hosts.replies import StorageError, UnreadableError, asked_pause, decoding, explained
-from kagglekit.hosts.retry import LONGEST_PAUSE, Retry
+from kagglekit.hosts.client import decoding
+from kagglekit.hosts.replies import StorageError, UnreadableError, explained, retry_after_s
+from kagglekit.hosts.retry import LONGEST_PAUSE_S, Retry
 
 
 def refusal(status: int, body: bytes = b"", **headers: str) -> requests.HTTPError:
@@ -96,18 +97,18 @@ def test_retry_after_is_obeyed_up_to_a_bound() -> None:
 
 def test_retry_after_as_a_date_or_nonsense() -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    pause = asked_pause(refusal(429, Retry_After=soon))
+    pause = retry_after_s(refusal(429, Retry_After=soon))
     assert pause is not None and 50 < pause <= 60
-    assert asked_pause(refusal(429, Retry_After="-5")) == 0
+    assert retry_after_s(refusal(429, Retry_After="-5")) == 0
     for nonsense in ("", "soon", "nan", "inf", "Mon, 99 Foo 2026"):
-        assert asked_pause(refusal(429, Retry_After=nonsense)) is None
+        assert retry_after_s(refusal(429, Retry_After=nonsense)) is None
 
 
 def test_no_pause_is_endless() -> None:
     waits: list[float] = []
     retry = Retry(Network(tries=2, pause_s=1e9), waits.append)
     assert retry("ask", Flaky(requests.ConnectionError())) == "answer"
-    assert waits == [LONGEST_PAUSE]
+    assert waits == [LONGEST_PAUSE_S]
 
 
 @pytest.mark.parametrize(
@@ -117,13 +118,17 @@ def test_no_pause_is_endless() -> None:
         (requests.ConnectionError(), "no network: could not ask (ConnectionError)", "HTTPS_PROXY"),
         (
             UnreadableError("a web page"),
-            "could not ask: Kaggle's answer makes no sense (a web page)",
+            "could not ask: Kaggle's reply cannot be read (a web page)",
             "log in",
         ),
-        (StorageError(response=refusal(403).response), "could not ask: Kaggle's storage says 403", "address"),
+        (
+            StorageError(response=refusal(403).response),
+            "could not ask: Kaggle's storage says 403",
+            "new link",
+        ),
         (
             requests.exceptions.InvalidURL("key"),
-            "could not ask: Kaggle's answer makes no sense (InvalidURL)",
+            "could not ask: Kaggle's reply cannot be read (InvalidURL)",
             "",
         ),
     ],

@@ -180,7 +180,7 @@ section("The competition's files")
 @case("the local files' folder is missing", "prepared")
 def _no_folder(box: Box) -> None:
     box.host.rename(box.folder / "away")
-    box.bad("fetch --force", "the competition's folder host is not there", "set competition.local.files")
+    box.bad("fetch --force", "the competition folder host does not exist", "set competition.local.files")
     (box.folder / "away").rename(box.host)
     box.good("fetch --force")
 
@@ -188,7 +188,7 @@ def _no_folder(box: Box) -> None:
 @case("the local solution is missing", "trained")
 def _no_solution(box: Box) -> None:
     with box.damaged(box.host / "solution.csv", None):
-        box.bad("submit --upload --yes", "the solution host/solution.csv is not there", "local.solution")
+        box.bad("submit --upload --yes", "the solution host/solution.csv does not exist", "local.solution")
     box.good("submit --upload --yes")
 
 
@@ -749,7 +749,7 @@ def _no_network(box: Box) -> None:
 def _no_credentials(box: Box) -> None:
     box.bad(
         ON_KAGGLE,
-        "not signed in to Kaggle: there is no credential",
+        "not signed in to Kaggle: no credential found",
         "to get one:",
         run=lambda c: box.run_apart(c, HOME=str(box.folder)),
     )
@@ -793,7 +793,7 @@ def _fill(box: Box, left: int) -> None:
 @case("during fetch")
 def _full_fetch(box: Box) -> None:
     with small_disk(box, "1m"):
-        box.bad("fetch", "no room for 3 files", "free some space, or point `workspace:`")
+        box.bad("fetch", "not enough disk space for 3 files", "free some space, or set `workspace:`")
         subprocess.run(["mount", "-o", "remount,size=80m", str(box.workspace)], check=True)
         box.good("fetch")
 

@@ -149,7 +149,7 @@ VERBS = {
         ("GenerateAccessToken",),
         _by_login,
         _nothing,
-        again="there is no credential",  # the client removes a login that Kaggle refuses
+        again="no credential found",  # the client removes a login that Kaggle refuses
     ),
     "doctor": Verb(
         "doctor",
