@@ -1,1 +1,1 @@
-"""From archives to decoded audio: wav (one clip), store (many), ingest (an archive into a store)."""
+"""From archives to prepared clips: decoded audio, labels, folds and silence."""

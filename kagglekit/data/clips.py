@@ -1,12 +1,17 @@
-"""The clips table: one row a clip, with label, part and folds. Everything later is a view of it.
+"""Build the clips table: one row for each clip, with label, part and folds.
 
-Columns: clip_id · split (train, silence, test) · row (in its split's store) · word · label · part
-(keyword, silence, seen, unseen) · speaker · fold (that validates it; -1: left out) ·
-heldout_fold (that never hears its word; -1: none) · official (validation, testing, train, or null
-where the data set has no lists) · samples · rms · peak · sha1 · problem; and windows, the rows that a clip
-has in the store from `row` on, where audio.longer makes it several.
-
-Where a clip may have several labels, `label` holds all of them with the competition's separator between.
+clip_id
+split         train, silence or test
+row           first row in the split's store
+windows       rows in the store from `row` on (column with audio.longer: windows alone)
+word          what is spoken
+label         the class; if a clip may have several, all of them, joined by the separator
+part          keyword, silence, or seen or unseen: a filler word that the fold's training contains or not
+speaker
+fold          the fold that validates the clip; -1: left out
+heldout_fold  the fold whose training leaves the filler word out; -1: none
+official      validation, testing or train; null if the data set has no such lists
+samples, rms, peak, sha1, problem   from decoding (kagglekit.data.wav)
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from kagglekit.errors import ConfigError, close_match
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
-VERSION = 2  # part of the key: raise it when folds or parts change
+VERSION = 2  # part of the cache key: raise it when folds or parts change
 COLUMNS = (
     *("clip_id", "split", "row", "word", "label", "part", "speaker", "fold", "heldout_fold", "official"),
     *("samples", "rms", "peak", "sha1", "problem"),
@@ -33,19 +38,18 @@ WINDOWS = "windows"
 
 
 def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str] | None) -> pl.DataFrame:
-    """Spoken training clips with labels and folds.
+    """Return the table of the spoken training clips.
 
     Args:
-        config: labels, validation and what to leave out.
-        facts: what ingesting the train archive found.
-        official: clip_id -> "validation" or "testing" by the data set's own lists; None: no lists.
+        config: labels, validation, and the problems to leave out.
+        facts: facts.parquet of the train archive.
+        official: clip_id to "validation" or "testing"; None if the data set has no such lists.
 
     Raises:
-        ConfigError: a target word has no clip, or folds are impossible.
+        ConfigError: a target word has no clip, or there are more folds than speakers.
     """
-    words = facts["word"].to_list()
     task = Task.of(config)
-    labels = [task.label_of(word) for word in words]
+    labels = [task.label_of(word) for word in facts["word"].to_list()]
     used = np.array(
         [
             label is not None and problem not in config.data.leave_out
@@ -55,27 +59,24 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
     table = facts.with_columns(split=pl.lit("train"), label=pl.Series(labels, dtype=pl.String))
     fold = np.full(len(facts), -1, dtype=np.int32)
     kept = table.filter(pl.Series(used))
-    words_found = kept["word"]
-    if config.separator is not None:
-        words_found = words_found.str.split(config.separator).explode()
-    missing = sorted(set(config.labels.targets) - set(words_found.str.strip_chars()))
+    words = task.each(kept["word"]).explode()
+    missing = sorted(set(task.targets) - set(words.str.strip_chars()))
     if missing:
-        found = sorted(set(words_found.drop_nulls()) - {""})
+        present = sorted(set(words.drop_nulls()) - {""})
         raise ConfigError(
             f"no training clip for {', '.join(missing)}",
-            hint="check labels.targets and data.train_clips; words found: " + ", ".join(found[:12]),
+            hint="check labels.targets and data.train_clips; words found: " + ", ".join(present[:12]),
         )
-    if config.separator is not None:
+    if task.multi:
         nameless = len(kept.filter((pl.col("label") == "") & (pl.col("word") != "")))
         if nameless:
             console.note(
-                f"{nameless:,} of {len(kept):,} training clips have labels, but none of labels.targets: "
-                f"to be told from all classes. If that is too many: is '{config.separator}' the separator?"
+                f"training clips whose labels are all outside labels.targets: {nameless:,} of {len(kept):,}; "
+                "each is treated as a negative for every class. "
+                f"If that is too many, check the separator '{task.separator}'."
             )
     fold[used] = _folds(kept, config)
-    fillers = (
-        kept.filter(pl.col("label") == config.labels.filler)["word"].to_list() if config.labels.filler else []
-    )
+    fillers = kept.filter(pl.col("label") == task.filler)["word"].to_list() if task.filler else []
     heldout = word_folds(fillers, config.validation.folds)
     table = table.with_columns(
         fold=pl.Series(fold),
@@ -86,11 +87,11 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
 
 
 def _folds(kept: pl.DataFrame, config: Config) -> NDArray[np.int32]:
-    """Fold of each clip, by speaker; words are spread evenly, or labels where a clip may have several."""
-    clips = kept.select(pl.coalesce("speaker", "clip_id").alias("group"), "word", "label").with_row_index()
-    if config.separator is not None:  # a clip counts once for each label: their sets are as good as unique
-        clips = clips.with_columns(pl.col("label").str.split(config.separator).alias("word")).explode("word")
-    validation = config.validation
+    """Return each clip's fold, by speaker, with words spread evenly, or labels if a clip may have several."""
+    clips = kept.select(pl.coalesce("speaker", "clip_id").alias("group"), "word").with_row_index()
+    task, validation = Task.of(config), config.validation
+    if task.multi:  # a clip counts once for each label, as hardly any two have the same set of labels
+        clips = clips.with_columns(word=task.each(kept["label"])).explode("word")
     fold = grouped_folds(clips["group"].to_list(), clips["word"].to_list(), validation.folds, validation.seed)
     return fold[np.unique(clips["index"].to_numpy(), return_index=True)[1]]
 
@@ -102,13 +103,13 @@ def _official(clip_ids: list[str], lists: Mapping[str, str] | None) -> pl.Series
 
 
 def _with_part(table: pl.DataFrame, config: Config) -> pl.DataFrame:
-    spoken = pl.when(pl.col("label") != pl.lit(config.labels.filler or "")).then(pl.lit("keyword"))
-    heard = pl.when(pl.col("fold") == pl.col("heldout_fold")).then(pl.lit("unseen"))
-    return table.with_columns(part=spoken.otherwise(heard.otherwise(pl.lit("seen"))))
+    keyword = pl.when(pl.col("label") != pl.lit(config.labels.filler or "")).then(pl.lit("keyword"))
+    unseen = pl.when(pl.col("fold") == pl.col("heldout_fold")).then(pl.lit("unseen"))
+    return table.with_columns(part=keyword.otherwise(unseen.otherwise(pl.lit("seen"))))
 
 
 def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int]) -> pl.DataFrame:
-    """Silence clips, a window each; their fold is their noise piece's."""
+    """Return the table of the silence clips, a window each, in the fold of their piece of noise."""
     if config.audio.longer == "windows":
         facts = facts.with_columns(pl.lit(1, dtype=pl.Int64).alias(WINDOWS))
     return facts.with_columns(
@@ -124,7 +125,7 @@ def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int
 
 
 def test_table(facts: pl.DataFrame) -> pl.DataFrame:
-    """Test clips: no label, no fold."""
+    """Return the table of the test clips, which have neither label nor fold."""
     return facts.with_columns(
         split=pl.lit("test"),
         word=pl.lit(None, dtype=pl.String),
@@ -141,21 +142,21 @@ def _columns(facts: pl.DataFrame) -> list[str]:
     return [*COLUMNS, *([WINDOWS] if WINDOWS in facts.columns else [])]
 
 
-def listed_clips(path: Path) -> set[str]:
-    """Clip ids in a CSV such as the report exports.
+def read_clip_list(path: Path) -> set[str]:
+    """Read the clip ids from a CSV with a column clip_id, such as the report exports.
 
     Raises:
-        ConfigError: there is no such file, or no column clip_id in it.
+        ConfigError: the file does not exist, is not a CSV or has no such column.
     """
     try:
         table = pl.read_csv(path, infer_schema=False)
     except FileNotFoundError as error:
-        hint = "export it from the listening page of kagglekit report, or take the setting out"
-        raise ConfigError(f"data.leave_out_clips: {path} is not there", hint=hint) from error
+        hint = "export it from the listening page of kagglekit report, or remove the setting"
+        raise ConfigError(f"data.leave_out_clips: {path} does not exist", hint=hint) from error
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
-            f"data.leave_out_clips: {path} is not a CSV: {reason}", hint="look at it"
+            f"data.leave_out_clips: {path} is not a CSV: {reason}", hint="correct the file"
         ) from error
     if "clip_id" not in table.columns:
         raise ConfigError(
@@ -165,30 +166,30 @@ def listed_clips(path: Path) -> set[str]:
     return set(table["clip_id"].drop_nulls())
 
 
-def without(table: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """The table with the listed clips left out of training. The others stay in their folds.
+def leave_out(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Take the clips that the CSV lists out of their folds. All other clips stay in theirs.
 
     Raises:
-        ConfigError: no such list, or it names a clip that is not there to be trained on.
+        ConfigError: the CSV cannot be read, or lists a clip that is not a training clip.
     """
-    listed = listed_clips(path)
-    ours = pl.col("split") != "test"
-    unknown = sorted(listed - set(table.filter(ours)["clip_id"]))
+    listed = read_clip_list(path)
+    trainable = pl.col("split") != "test"
+    ids = table.filter(trainable)["clip_id"]
+    unknown = sorted(listed - set(ids))
     if unknown:
-        examples = ", ".join(f"'{clip_id}'" for clip_id in table.filter(ours)["clip_id"][:2])
         raise ConfigError(
-            f"data.leave_out_clips: {len(unknown):,} of its {len(listed):,} clips are no train clips, "
-            f"for example '{unknown[0]}'",
-            hint=f"ids look like {examples}",
+            f"data.leave_out_clips: '{unknown[0]}' is not a training clip "
+            f"(unknown ids in the list: {len(unknown):,} of {len(listed):,})",
+            hint="ids look like " + ", ".join(f"'{clip_id}'" for clip_id in ids[:2]),
         )
-    chosen = ours & pl.col("clip_id").is_in(sorted(listed))
+    chosen = trainable & pl.col("clip_id").is_in(sorted(listed))
     return table.with_columns(fold=pl.when(chosen).then(pl.lit(-1, dtype=pl.Int32)).otherwise(pl.col("fold")))
 
 
 def training_rows(clips: pl.DataFrame, fold: int, config: Config, seed: int) -> pl.DataFrame:
-    """What the model of one fold learns from: other folds' clips, without this fold's filler words.
+    """Return the clips that one fold trains on: the other folds', without this fold's held-out filler words.
 
-    Filler clips are cut to labels.keep_fillers, the same ones for a seed.
+    Filler clips are sampled down to labels.keep_fillers; the same seed keeps the same clips.
     """
     rows = clips.filter((pl.col("fold") >= 0) & (pl.col("fold") != fold) & (pl.col("heldout_fold") != fold))
     keep = config.labels.keep_fillers
@@ -201,5 +202,5 @@ def training_rows(clips: pl.DataFrame, fold: int, config: Config, seed: int) -> 
 
 
 def validation_rows(clips: pl.DataFrame, fold: int) -> pl.DataFrame:
-    """The clips that one fold's model is judged on."""
+    """Return the clips that one fold validates on."""
     return clips.filter(pl.col("fold") == fold)

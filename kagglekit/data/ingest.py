@@ -1,4 +1,4 @@
-"""One of the host's archives -> decoded audio and facts, in one pass, without unpacking it to disk."""
+"""Decode one of the host's archives to a store and a table of facts, in one pass and without unpacking it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from kagglekit.config import Audio, Data, LabelTable
+from kagglekit.config import Audio, Data
 from kagglekit.data import wav
+from kagglekit.data.label_table import add_labels
 from kagglekit.data.store import StoreWriter
-from kagglekit.errors import ArchiveError, ConfigError, MissingError, close_match
+from kagglekit.errors import ArchiveError, MissingError
 from kagglekit.files import archive
 from kagglekit.files.atomic import building
 from kagglekit.terminal import console, progress
@@ -44,31 +45,33 @@ _SCHEMA = {
     "sha1": pl.String,
     "problem": pl.String,
 }
-_WINDOWED = {**_SCHEMA, "windows": pl.Int64}  # the facts where audio.longer is windows
+_WINDOWED = {**_SCHEMA, "windows": pl.Int64}  # with audio.longer: windows
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What came out of an archive."""
+    """Counts of an archive's content."""
 
     clips: int
     noise: int
-    """Recordings without speech."""
+    """Number of noise recordings."""
     problems: dict[str, int]
-    """Clips by problem; those without one are not counted."""
+    """Number of clips for each problem that occurs."""
 
 
-class Job(NamedTuple):
-    """One archive to ingest; see `ingest`."""
+class ArchiveJob(NamedTuple):
+    """An archive to ingest."""
 
     archive: Path
     target: Path
+    """The folder to make."""
     split: Literal["train", "test"]
     key: str
+    """Hash of data, audio, `VERSION` and the archive."""
 
 
 class _Fact(NamedTuple):
-    """A row of facts.parquet; `_WINDOWED` in the same order."""
+    """A row of facts.parquet, its fields in the order of `_WINDOWED`."""
 
     clip_id: str
     path: str
@@ -83,29 +86,28 @@ class _Fact(NamedTuple):
     windows: int
 
 
-def ingest(job: Job, data: Data, audio: Audio, *, stop: threading.Event | None = None) -> Ingested:
-    """Make the folder `job.target` from `job.archive`, or find it made with `job.key`.
+def ingest(job: ArchiveJob, data: Data, audio: Audio, *, stop: threading.Event | None = None) -> Ingested:
+    """Make the folder `job.target`, unless it exists with `job.key`, and return its counts.
 
-    It then holds:
+    The folder holds:
 
-        store/         the clips (kagglekit.data.store), in archive order
-        noise/         recordings without speech, whole, by file name (train)
-        facts.parquet  a row for each clip: clip_id, path, word, speaker, row (in store/), samples, rms,
-                       peak, sha1, problem (kagglekit.data.wav, or "duplicate": content seen before);
-                       where audio.longer is windows, how many a clip has, in store/ from row on
-        validation_list.txt, testing_list.txt, label_table.csv   where the archive has them (train)
-
-    A train clip's id is <folder>/<file>, a test clip's its file name; word and speaker are null in test.
+        store/         the clips in archive order (kagglekit.data.store)
+        noise/         whole noise recordings by file name (train)
+        facts.parquet  a row for each clip: clip_id (train: <folder>/<file>, test: the file name), path,
+                       word and speaker (null in test), row in store/, samples, rms, peak, sha1, problem
+                       (kagglekit.data.wav, or "duplicate": an earlier train clip has the same content);
+                       with audio.longer: windows, also the number of rows in store/
+        validation_list.txt, testing_list.txt, label_table.csv   if the archive has them (train)
 
     Args:
-        job: archive, target folder, split and key (of data, audio, `VERSION` and the archive).
-        data: which members are what.
-        audio: what a clip becomes.
-        stop: set by another thread to give up.
+        job: the archive, its split, the folder and the key.
+        data: patterns of the archive's members.
+        audio: sample rate and length of a clip.
+        stop: lets another thread interrupt the work.
 
     Raises:
-        ArchiveError: damaged, unsafe, without a matching clip, or with two clips of one id.
-        ConfigError: the label table is not there or has other columns.
+        ArchiveError: the archive is damaged or unsafe, or has no matching clip, or two clips of one id.
+        ConfigError: the label table is missing or lacks a column.
     """
     with building(job.target, job.key) as folder:
         if folder is not None:
@@ -120,11 +122,11 @@ def ingest(job: Job, data: Data, audio: Audio, *, stop: threading.Event | None =
         ) from error
 
 
-def ingest_all(jobs: Sequence[Job], data: Data, audio: Audio) -> list[Ingested]:
-    """`ingest` several archives at once, in threads: decompression and hashing release the GIL.
+def ingest_all(jobs: Sequence[ArchiveJob], data: Data, audio: Audio) -> list[Ingested]:
+    """Run `ingest` in a thread for each archive; decompression and hashing release the GIL.
 
     Raises:
-        ArchiveError, ConfigError: as `ingest`, once the other archives are done.
+        ArchiveError, ConfigError: as `ingest`, after the other archives are done.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as pool:
@@ -137,13 +139,15 @@ def ingest_all(jobs: Sequence[Job], data: Data, audio: Audio) -> list[Ingested]:
 
 
 class _Stopped(Exception):
-    """Another thread wants this one to end."""
+    """Another thread has interrupted this one."""
 
 
 class _Ingest:
-    """State of one pass through an archive."""
+    """The state of one pass through an archive."""
 
-    def __init__(self, job: Job, data: Data, audio: Audio, folder: Path, stop: threading.Event) -> None:
+    def __init__(
+        self, job: ArchiveJob, data: Data, audio: Audio, folder: Path, stop: threading.Event
+    ) -> None:
         self.job = job
         self.data = data
         self.audio = audio
@@ -172,18 +176,18 @@ class _Ingest:
                 self.advance = stack.enter_context(bar)
                 return self.kinds
 
-            archive.stream(self.job.archive, self._take, choose)
+            archive.stream(self.job.archive, self._add_member, choose)
         return self._finish()
 
     def _files_to_keep(self) -> dict[str, str]:
-        """Text files in the archive, by path -> the name they are kept under."""
+        """Return the archive's text files to keep: path in the archive to name in the folder."""
         files = {getattr(self.data, field): name for field, name in LIST_FILES.items()}
         if self.data.label_table is not None:
             files[self.data.label_table.file] = LABEL_TABLE_FILE
         return {path: name for path, name in files.items() if path is not None}
 
     def _kinds(self, members: list[archive.Member]) -> dict[str, Literal["file", "noise", "clip"]]:
-        """What each wanted member is."""
+        """Return the kind of every member to read."""
         kinds: dict[str, Literal["file", "noise", "clip"]] = {}
         for name, _ in members:
             path = PurePosixPath(name)
@@ -201,29 +205,29 @@ class _Ingest:
             )
         return kinds
 
-    def _take(self, member: archive.Member, content: bytes) -> None:
+    def _add_member(self, member: archive.Member, content: bytes) -> None:
         if self.stop.is_set():
             raise _Stopped
         kind = self.kinds[member.name]
         if kind == "file":
             (self.folder / self.files[member.name]).write_bytes(content)
         elif kind == "noise":
-            self._take_noise(PurePosixPath(member.name).name, content)
+            self._add_noise(PurePosixPath(member.name).name, content)
         else:
-            self._take_clip(PurePosixPath(member.name), content)
+            self._add_clip(PurePosixPath(member.name), content)
         self.advance(1)
 
-    def _take_noise(self, file_name: str, content: bytes) -> None:
+    def _add_noise(self, file_name: str, content: bytes) -> None:
         waveform = wav.decode_whole(content, self.audio)
         if len(waveform):
-            self._claim(self.noise, file_name)
+            self._add_id(self.noise, file_name)
             self.noise_store.add(file_name, waveform)
         else:
-            console.note(f"left out: {file_name} in {self.job.archive.name} has no audio that can be read")
+            console.note(f"skipping {file_name} in {self.job.archive.name}: its audio cannot be read")
 
-    def _take_clip(self, path: PurePosixPath, content: bytes) -> None:
+    def _add_clip(self, path: PurePosixPath, content: bytes) -> None:
         clip_id = f"{path.parent.name}/{path.name}" if self.train else path.name
-        self._claim(self.ids, clip_id)
+        self._add_id(self.ids, clip_id)
         clip = wav.decode(content, self.audio)
         problem = clip.problem
         if self.train:
@@ -252,7 +256,7 @@ class _Ingest:
             self.store.add(clip_id, window)
         self.rows += len(windows)
 
-    def _claim(self, ids: set[str], clip_id: str) -> None:
+    def _add_id(self, ids: set[str], clip_id: str) -> None:
         if clip_id in ids:
             raise ArchiveError(
                 f"{self.job.archive.name}: two files are called {clip_id!r}",
@@ -265,44 +269,9 @@ class _Ingest:
         if self.audio.longer == "cut":
             facts = facts.select(list(_SCHEMA))
         if self.train and self.data.label_table is not None:
-            facts = _with_labels(facts, self.folder / LABEL_TABLE_FILE, self.data.label_table)
+            facts = add_labels(facts, self.folder / LABEL_TABLE_FILE, self.data.label_table)
         facts.write_parquet(self.folder / FACTS_FILE)
         problems = Counter(fact.problem for fact in self.facts if fact.problem)
         ingested = Ingested(len(self.facts), len(self.noise), dict(problems.most_common()))
         (self.folder / _COUNTS_FILE).write_text(json.dumps(asdict(ingested)), encoding="utf-8")
         return ingested
-
-
-def _with_labels(facts: pl.DataFrame, path: Path, table: LabelTable) -> pl.DataFrame:
-    """`facts` with word, and speaker where the table has it, looked up by file name; null where absent.
-
-    A clip that may have several labels has none, "", where its cell is empty.
-    """
-    if not path.is_file():
-        raise ConfigError(
-            f"data.label_table.file: {table.file!r} is not in the train archive",
-            hint="give its path inside the archive",
-        )
-    try:
-        labels = pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise ConfigError(
-            f"data.label_table.file: {table.file!r} is not a CSV: {error}", hint="look at it"
-        ) from error
-    columns = {"word": table.label} | ({"speaker": table.speaker} if table.speaker else {})
-    for field, column in {"id": table.id, **columns}.items():
-        if column not in labels.columns:
-            raise ConfigError(
-                f"data.label_table: {table.file!r} has no column {column!r} ({field})",
-                hint=close_match(column, labels.columns),
-            )
-    chosen = labels.select(pl.col(table.id).alias("_file"), *(pl.col(c).alias(n) for n, c in columns.items()))
-    if table.separator is not None:
-        chosen = chosen.with_columns(pl.col("word").fill_null(""))
-    files = pl.col("path").str.split("/").list.last().alias("_file")
-    joined = (
-        facts.drop(columns)
-        .with_columns(files)
-        .join(chosen.unique("_file", keep="first"), on="_file", how="left", maintain_order="left")
-    )
-    return joined.select(facts.columns)

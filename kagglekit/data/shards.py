@@ -1,6 +1,6 @@
-"""Work on a split's clips, shared out to a cluster in shards; and the splits as a node has them.
+"""Distribute work on a split's clips to a Ray cluster in shards.
 
-A node that has the workspace mounted uses it; another fetches the splits that it needs by their keys, once.
+A node that mounts the workspace reads the splits there; another fetches those it needs, once for each key.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.cluster import TRIES, chunks, connect, same_version
 from kagglekit.terminal import console
 
-SHARD = 1024  # clips, 32 MB of them and some seconds of work
-AHEAD = 2  # shards for each core that are on their way before the first of them is taken
+SHARD = 1024  # clips: 32 MB, and some seconds of work
+AHEAD = 2  # shards submitted ahead of the results, for each worker
 
-Files = Mapping[str, Mapping[str, list[Any]]]
-"""Chunks of each file of each split's folder, as references to objects in the cluster's memory."""
+SplitFiles = Mapping[str, Mapping[str, list[Any]]]
+"""For each split, each file of its folder as chunks: references into Ray's object store."""
 Work = Callable[[Prepared, str, int, int], NDArray[Any]]
-"""(prepared, split, first row, row behind the last) -> an array with a row for each clip."""
+"""(prepared, split, start, stop) to an array with a row for each of the store's rows start ... stop - 1."""
 
 
-def only(prepared: Prepared, splits: Sequence[str]) -> Prepared:
-    """The part of what is prepared that some work needs."""
+def select_splits(prepared: Prepared, splits: Sequence[str]) -> Prepared:
+    """Return the prepared data of some splits alone."""
     folders = {split: folder for split, folder in prepared.folders.items() if split in splits}
     return replace(prepared, clips=prepared.clips.filter(pl.col("split").is_in(splits)), folders=folders)
 
 
-def ship(ray: Any, prepared: Prepared) -> dict[str, dict[str, list[Any]]]:
-    """The splits' files in the cluster's memory, for nodes that do not have them."""
+def put_files(ray: Any, prepared: Prepared) -> dict[str, dict[str, list[Any]]]:
+    """Put the splits' files into Ray's object store, unless the cluster is this machine alone."""
     if len(ray.nodes()) == 1:
         return {split: {} for split in prepared.folders}
     return {
@@ -55,8 +55,8 @@ def ship(ray: Any, prepared: Prepared) -> dict[str, dict[str, list[Any]]]:
     }
 
 
-def at_node(prepared: Prepared, files: Files) -> Prepared:
-    """What is prepared as this node has it: mounted, or fetched by key into a folder of its own."""
+def fetch_files(prepared: Prepared, files: SplitFiles) -> Prepared:
+    """Return the prepared data in folders that this node can read, fetched from `files` if need be."""
     folders = prepared.folders
     if all(done_key(folder) == prepared.keys[split] for split, folder in folders.items()):
         return prepared
@@ -79,36 +79,33 @@ def at_node(prepared: Prepared, files: Files) -> Prepared:
 
 @dataclass(frozen=True)
 class Shards:
-    """Work on the clips of splits, shared out to a cluster."""
+    """A cluster that works on the clips of splits, `search.cpus` and `search.gpus` for each shard."""
 
     ray: Any
     prepared: Prepared
-    """The settings `search.cpus` and `search.gpus` are what one shard is given."""
 
     def run(self, work: Work, split: str) -> Iterator[NDArray[Any]]:
-        """Results of the split's shards, in the order of its clips; what a lost node had is done again.
+        """Yield the results of the split's shards in the order of its clips; lost nodes' shards run again.
 
         Raises:
-            KagglekitError: the work failed, as it would here; or it was lost too often.
+            KagglekitError: the work failed, or its node was lost too often.
         """
-        wanted, ray = only(self.prepared, [split]), self.ray
-        cpus = self.prepared.config.search.cpus
-        task = ray.remote(num_cpus=cpus, num_gpus=self.prepared.config.search.gpus, max_retries=TRIES - 1)(
-            _on_node
-        )
+        wanted, ray = select_splits(self.prepared, [split]), self.ray
+        cpus, gpus = self.prepared.config.search.cpus, self.prepared.config.search.gpus
+        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=TRIES - 1)(_run_shard)
         common = [ray.put(part) for part in (wanted, work)]
-        files, clips = ship(ray, wanted), len(wanted.store(split))
+        files, clips = put_files(ray, wanted), len(wanted.store(split))
         ahead = AHEAD * max(int(ray.cluster_resources().get("CPU", 1)) // cpus, 1)
         waiting: deque[Any] = deque()
         for start in range(0, clips, SHARD):
             stop = min(start + SHARD, clips)
             waiting.append(task.remote(*common, files, split, start, stop, __version__))
             if len(waiting) > ahead:
-                yield self._taken(waiting.popleft())
+                yield self._result(waiting.popleft())
         while waiting:
-            yield self._taken(waiting.popleft())
+            yield self._result(waiting.popleft())
 
-    def _taken(self, ref: Any) -> NDArray[Any]:
+    def _result(self, ref: Any) -> NDArray[Any]:
         try:
             return cast(NDArray[Any], self.ray.get(ref))
         except self.ray.exceptions.RayTaskError as error:
@@ -116,16 +113,16 @@ class Shards:
         except self.ray.exceptions.RayError as error:
             raise KagglekitError(
                 f"a shard was lost {TRIES} times with its node: {str(error).splitlines()[0]}",
-                hint="look after the nodes (`ray status`) and run it again",
+                hint="check the nodes with `ray status` and run the command again",
             ) from error
 
 
 @contextmanager
 def shards(prepared: Prepared, address: str | None) -> Iterator[Shards | None]:
-    """A cluster to share work out to, while it is needed; None where there is no address.
+    """Connect to a cluster for the duration of the block; yield None if there is no address.
 
     Raises:
-        KagglekitError: there is no cluster, or no Ray.
+        KagglekitError: there is no cluster at the address, or Ray is not installed.
     """
     if address is None:
         yield None
@@ -137,20 +134,13 @@ def shards(prepared: Prepared, address: str | None) -> Iterator[Shards | None]:
         ray.shutdown()
 
 
-def _on_node(
-    prepared: Prepared,
-    work: Work,
-    files: Files,
-    split: str,
-    start: int,
-    stop: int,
-    version: str,
+def _run_shard(
+    prepared: Prepared, work: Work, files: SplitFiles, split: str, start: int, stop: int, version: str
 ) -> NDArray[Any]:
-    """One shard, on a node."""
+    """Run one shard on a node."""
     import torch
 
     same_version(version)
     console.configure(quiet=True)
     torch.set_num_threads(prepared.config.search.cpus)
-    here = at_node(prepared, files)
-    return np.ascontiguousarray(work(here, split, start, stop))
+    return np.ascontiguousarray(work(fetch_files(prepared, files), split, start, stop))

@@ -1,7 +1,8 @@
-"""Decoded audio as an Arrow file that Hugging Face `datasets.load_from_disk` opens, read without copying.
+"""Keep decoded audio in an Arrow file, which is read without copying and opens in Hugging Face `datasets`.
 
-A folder with data-00000-of-00001.arrow (the stream format), dataset_info.json and state.json, and the
-columns clip_id and audio: int16, of one length for clips, of any for recordings.
+A store is a folder for `datasets.load_from_disk`: data-00000-of-00001.arrow (the stream format),
+dataset_info.json and state.json. Its columns are clip_id and audio, int16, with rows of one length for clips
+and of any length for recordings.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class StoreWriter:
-    """Writes a store, batch by batch, so that memory does not grow with it.
+    """Write a store batch by batch, so that memory stays flat.
 
     Args:
-        folder: made if needed. The Arrow file gets its name only when the block ends well.
-        samples: length of every clip, or None for recordings of any length.
+        folder: created if needed; the Arrow file appears in it when the block ends without an error.
+        samples: length of every clip; None for recordings of any length.
     """
 
     def __init__(self, folder: Path, samples: int | None) -> None:
@@ -44,8 +45,8 @@ class StoreWriter:
         self.features = _features(samples)
         self._part = folder / f".{DATA_FILE}.part"
         self._ids: list[str] = []
-        self._ends = [0]  # of the rows in the batch, in samples
-        # Rows are copied into one buffer: no list of arrays, nothing to join, pages touched when used.
+        self._ends = [0]  # of the batch's rows, in samples
+        # Rows are copied into one buffer: there are no arrays to join, and unused pages take no memory.
         self._batch = np.empty(BATCH_SAMPLES if samples is None else BATCH_ROWS * samples, np.int16)
         self._digest = hashlib.sha1(usedforsecurity=False)
         self._file = pa.OSFile(str(self._part), "wb")
@@ -84,7 +85,7 @@ class StoreWriter:
         if not self._ids:
             return
         flat = self._batch[: self._ends[-1]]
-        # pyarrow's own pa.array of numpy would copy, and import pandas: a third of a second.
+        # pa.array(flat) would copy, and import pandas, which takes a third of a second.
         values = pa.Array.from_buffers(pa.int16(), len(flat), [None, pa.py_buffer(flat)])
         if self.samples is None:
             audio: Any = pa.ListArray.from_arrays(pa.array(self._ends, pa.int32()), values)
@@ -97,7 +98,7 @@ class StoreWriter:
         self._ids, self._ends = [], [0]
 
     def _describe(self) -> None:
-        """The two JSON files that `datasets` writes. It keys its caches by the fingerprint."""
+        """Write the two JSON files of `datasets`, which keys its caches by the fingerprint."""
         info = {"citation": "", "description": "", "features": self.features, "homepage": "", "license": ""}
         state: dict[str, Any] = {
             "_data_files": [{"filename": DATA_FILE}],
@@ -113,7 +114,7 @@ class StoreWriter:
 
 
 def _features(samples: int | None) -> dict[str, Any]:
-    """The columns as `datasets` describes them."""
+    """Describe the columns in the terms of `datasets`."""
     audio: dict[str, Any] = {"feature": {"dtype": "int16", "_type": "Value"}}
     if samples is not None:
         audio["length"] = samples
@@ -140,7 +141,7 @@ class Store:
         return len(self.clip_ids)
 
     def __getitem__(self, rows: slice) -> Int16:
-        """(n, samples); a view where the rows lie in one batch, else a copy."""
+        """Return (n, samples): a view if the rows lie in one batch, else a copy."""
         start, stop, step = rows.indices(len(self))
         if step != 1:
             raise ValueError("a store gives contiguous rows; use take for others")
@@ -154,7 +155,7 @@ class Store:
         return np.concatenate(parts) if parts else np.empty((0, self.samples), np.int16)
 
     def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
-        """A copy of the rows at `indices` (n,), in that order: (n, samples)."""
+        """Copy the rows at `indices` (n,), in that order: (n, samples)."""
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"row {indices.min()} or {indices.max()} is not in a store of {len(self)}")
         out = np.empty((len(indices), self.samples), np.int16)
@@ -165,7 +166,7 @@ class Store:
         return out
 
     def batches(self) -> Iterator[tuple[int, Int16]]:
-        """First row and (n, samples) view of each record batch."""
+        """Yield the first row and an (n, samples) view of each record batch."""
         yield from zip(map(int, self._starts), self._batches, strict=False)
 
 
@@ -173,7 +174,7 @@ def open_store(folder: Path) -> Store:
     """Open the clips in `folder`.
 
     Raises:
-        KagglekitError: absent, damaged, or not a store of clips of one length.
+        KagglekitError: the store is missing or damaged, or its rows differ in length.
     """
     table = _open_table(folder)
     if not pa.types.is_fixed_size_list(table.schema.field("audio").type):
@@ -182,10 +183,10 @@ def open_store(folder: Path) -> Store:
 
 
 def open_recordings(folder: Path) -> dict[str, Int16]:
-    """Recordings of any length in `folder`, by id: (samples,) read-only views.
+    """Open the recordings in `folder`: id to a read-only view (samples,).
 
     Raises:
-        KagglekitError: absent or damaged.
+        KagglekitError: the store is missing or damaged.
     """
     table = _open_table(folder)
     ids = table.column("clip_id").to_pylist()
@@ -194,7 +195,7 @@ def open_recordings(folder: Path) -> dict[str, Int16]:
 
 
 def _samples(values: pa.Array) -> Int16:
-    """A view of an array without nulls. pyarrow's own to_numpy would import pandas: a third of a second."""
+    """View an array without nulls; its to_numpy() would import pandas, which takes a third of a second."""
     _, data = values.buffers()
     if data is None:
         return np.empty(0, np.int16)
@@ -206,7 +207,7 @@ def _open_table(folder: Path) -> pa.Table:
     try:
         with path.open("rb") as file:
             file.seek(-len(_END_OF_STREAM), os.SEEK_END)
-            # Arrow takes a file cut between two batches for a whole one.
+            # Arrow would accept a file that is cut between two batches.
             if file.read() != _END_OF_STREAM:
                 raise _damaged(folder, "its file is cut off")
         table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()

@@ -85,7 +85,7 @@ class Task:
     def each(self, labels: pl.Series) -> pl.Series:
         """The single labels of cells, one list a cell."""
         if self.separator is None:
-            return labels.cast(pl.List(pl.String))
+            return labels.to_frame().select(pl.concat_list(pl.all())).to_series()
         return labels.str.split(self.separator)
 
     def truth(self, labels: pl.Series) -> NDArray[np.bool_]:

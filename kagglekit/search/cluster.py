@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 
 from kagglekit import __version__
 from kagglekit.data.prepare import Prepared
-from kagglekit.data.shards import Files, at_node, only, ship
+from kagglekit.data.shards import SplitFiles, fetch_files, put_files, select_splits
 from kagglekit.files.keys import key_of
 from kagglekit.parallel.cluster import TRIES, OtherVersion, connect, same_version
 from kagglekit.scoring.cv import Score
@@ -120,9 +120,9 @@ class Conductor:
     def __init__(self, ray: Any, prepared: Prepared, desk: Desk, limits: Limits) -> None:
         self.ray, self.config, self.workspace = ray, prepared.config, prepared.workspace
         self.desk, self.limits = desk, limits
-        self.prepared = only(prepared, NEEDED)
+        self.prepared = select_splits(prepared, NEEDED)
         self.running: dict[int, Running] = {}
-        self.files, self.sent = ship(ray, self.prepared), ray.put(self.prepared)
+        self.files, self.sent = put_files(ray, self.prepared), ray.put(self.prepared)
         here = ray.get_runtime_context().get_node_id()  # the node that is lost last
         near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=True)
         lasting: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
@@ -248,7 +248,7 @@ class Conductor:
         del self.running[running.trial.number]
 
 
-def train_on_node(order: FoldOrder, prepared: Prepared, files: Files, mailbox: Any) -> bytes:
+def train_on_node(order: FoldOrder, prepared: Prepared, files: SplitFiles, mailbox: Any) -> bytes:
     """Train a fold on this node: its OOF predictions as a parquet file."""
     import torch
 
@@ -258,7 +258,7 @@ def train_on_node(order: FoldOrder, prepared: Prepared, files: Files, mailbox: A
     same_version(order.version)
     console.configure(quiet=True)
     torch.set_num_threads(prepared.config.search.cpus)
-    prepared = at_node(prepared, files)
+    prepared = fetch_files(prepared, files)
     folder = prepared.workspace.studies / order.study / key_of(order.params)
     task = Candidate(prepared, order.model, order.params, folder)
     job = fold_jobs(task)[order.number]

@@ -116,10 +116,10 @@ def test_every_filler_word_is_held_out_once_and_no_target(clips: pl.DataFrame) -
 def test_parts(clips: pl.DataFrame) -> None:
     part = dict(clips.group_by("part").len().rows())
     train = clips.filter(split="train")
-    unheard = train.filter((pl.col("fold") == pl.col("heldout_fold")) & (pl.col("label") == "unknown"))
+    unseen = train.filter((pl.col("fold") == pl.col("heldout_fold")) & (pl.col("label") == "unknown"))
     assert part["keyword"] == len(train.filter(pl.col("label") != "unknown")) == 36
-    assert part["unseen"] == len(unheard)
-    assert part["seen"] == len(train) - 36 - len(unheard)
+    assert part["unseen"] == len(unseen)
+    assert part["seen"] == len(train) - 36 - len(unseen)
     assert (part["silence"], part[None]) == (30, 10)
 
 
@@ -199,5 +199,5 @@ def test_a_target_without_a_clip(config: Config) -> None:
 
 def test_too_few_speakers(config: Config) -> None:
     few = [(word, "s0", "") for word in WORDS]
-    with pytest.raises(ConfigError, match="3 folds cannot be made of 1 speakers"):
+    with pytest.raises(ConfigError, match="3 folds cannot be made of 1 speaker\n"):
         train_table(config, facts(few), None)

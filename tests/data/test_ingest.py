@@ -19,7 +19,7 @@ import pytest
 
 from kagglekit.config import Audio, Data, LabelTable
 from kagglekit.data import ingest as ingest_module
-from kagglekit.data.ingest import Ingested, Job, ingest, ingest_all
+from kagglekit.data.ingest import ArchiveJob, Ingested, ingest, ingest_all
 from kagglekit.data.store import open_recordings, open_store
 from kagglekit.errors import ArchiveError, ConfigError
 from kagglekit.files.atomic import done_key
@@ -64,17 +64,17 @@ def pack(path: Path, files: dict[str, bytes], kind: str = "7z") -> Path:
 
 
 @pytest.fixture
-def train(tmp_path: Path) -> Job:
-    return Job(pack(tmp_path / "train.7z", TRAIN), tmp_path / "audio" / "train", "train", "key1")
+def train(tmp_path: Path) -> ArchiveJob:
+    return ArchiveJob(pack(tmp_path / "train.7z", TRAIN), tmp_path / "audio" / "train", "train", "key1")
 
 
-def facts(job: Job) -> pl.DataFrame:
+def facts(job: ArchiveJob) -> pl.DataFrame:
     return pl.read_parquet(job.target / "facts.parquet")
 
 
 @pytest.mark.parametrize("kind", ["7z", "zip"])
 def test_train(kind: str, tmp_path: Path) -> None:
-    job = Job(pack(tmp_path / "train.7z", TRAIN, kind), tmp_path / "t", "train", "key1")
+    job = ArchiveJob(pack(tmp_path / "train.7z", TRAIN, kind), tmp_path / "t", "train", "key1")
     made = ingest(job, Data(), AUDIO)
     assert made == Ingested(6, 1, {"short": 1, "duplicate": 1, "truncated": 1, "empty": 1})
     table = facts(job)
@@ -96,7 +96,7 @@ def test_train(kind: str, tmp_path: Path) -> None:
     assert not (job.target / "testing_list.txt").exists()
 
 
-def test_rows_are_the_audio(train: Job) -> None:
+def test_rows_are_the_audio(train: ArchiveJob) -> None:
     ingest(train, Data(), AUDIO)
     row = facts(train).filter(clip_id="no/ann_nohash_0.wav")["row"].item()
     expected = np.frombuffer(TRAIN["train/audio/no/ann_nohash_0.wav"][44:], "<i2")
@@ -107,7 +107,7 @@ def test_rows_are_the_audio(train: Job) -> None:
 
 def test_test_split_has_no_labels_and_keeps_duplicates(tmp_path: Path) -> None:
     files = {f"test/audio/clip_{i}.wav": wav(7) for i in range(3)}
-    job = Job(pack(tmp_path / "test.7z", files), tmp_path / "t", "test", "k")
+    job = ArchiveJob(pack(tmp_path / "test.7z", files), tmp_path / "t", "test", "k")
     assert ingest(job, Data(), AUDIO) == Ingested(3, 0, {})
     table = facts(job)
     assert table["clip_id"].to_list() == ["clip_0.wav", "clip_1.wav", "clip_2.wav"]
@@ -116,20 +116,22 @@ def test_test_split_has_no_labels_and_keeps_duplicates(tmp_path: Path) -> None:
     assert not (job.target / "noise").exists()
 
 
-def test_second_time_does_nothing(train: Job) -> None:
+def test_second_time_does_nothing(train: ArchiveJob) -> None:
     made = ingest(train, Data(), AUDIO)
     train.archive.unlink()
     assert ingest(train, Data(), AUDIO) == made
 
 
-def test_ingest_all(train: Job, tmp_path: Path) -> None:
-    test = Job(pack(tmp_path / "x.zip", {"test/audio/a.wav": wav(1)}, "zip"), tmp_path / "te", "test", "k")
+def test_ingest_all(train: ArchiveJob, tmp_path: Path) -> None:
+    test = ArchiveJob(
+        pack(tmp_path / "x.zip", {"test/audio/a.wav": wav(1)}, "zip"), tmp_path / "te", "test", "k"
+    )
     assert [made.clips for made in ingest_all([train, test], Data(), AUDIO)] == [6, 1]
 
 
-def test_one_bad_archive_does_not_lose_the_other(train: Job, tmp_path: Path) -> None:
+def test_one_bad_archive_does_not_lose_the_other(train: ArchiveJob, tmp_path: Path) -> None:
     (tmp_path / "bad.7z").write_bytes(train.archive.read_bytes()[:-10])
-    bad = Job(tmp_path / "bad.7z", tmp_path / "te", "test", "k")
+    bad = ArchiveJob(tmp_path / "bad.7z", tmp_path / "te", "test", "k")
     with pytest.raises(ArchiveError, match=r"bad\.7z: truncated"):
         ingest_all([bad, train], Data(), AUDIO)
     assert done_key(train.target) == "key1"
@@ -143,7 +145,7 @@ def test_label_table(tmp_path: Path) -> None:
         "audio/c.wav": wav(2),
         "t.csv": b"file,label,who\nb.wav,dog,1\na.wav,cat,2\n",
     }
-    job = Job(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "train", "k")
+    job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "train", "k")
     table = LabelTable(file="t.csv", id="file", label="label", speaker="who")
     ingest(job, Data(train_clips="audio/*.wav", label_table=table), AUDIO)
     rows = facts(job)
@@ -161,14 +163,14 @@ def test_label_table(tmp_path: Path) -> None:
 )
 def test_wrong_label_table(table: LabelTable, message: str, tmp_path: Path) -> None:
     files = {"audio/a.wav": wav(0), "t.csv": b"file,label\na.wav,cat\n"}
-    job = Job(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "train", "k")
+    job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "train", "k")
     with pytest.raises(ConfigError, match=message) as caught:
         ingest(job, Data(train_clips="audio/*.wav", label_table=table), AUDIO)
     assert caught.value.hint
     assert not job.target.exists()
 
 
-def test_no_clip_matches(train: Job) -> None:
+def test_no_clip_matches(train: ArchiveJob) -> None:
     with pytest.raises(
         ArchiveError, match=r"no member matches 'x/\*\.wav'; it contains 'train/audio"
     ) as caught:
@@ -178,14 +180,14 @@ def test_no_clip_matches(train: Job) -> None:
 
 
 def test_empty_archive(tmp_path: Path) -> None:
-    job = Job(pack(tmp_path / "a.zip", {}, "zip"), tmp_path / "t", "test", "k")
+    job = ArchiveJob(pack(tmp_path / "a.zip", {}, "zip"), tmp_path / "t", "test", "k")
     with pytest.raises(ArchiveError, match="it contains nothing"):
         ingest(job, Data(), AUDIO)
 
 
 def test_clip_ids_are_unique(tmp_path: Path) -> None:
     files = {"a/test/audio/x.wav": wav(0), "b/test/audio/x.wav": wav(1)}
-    job = Job(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "test", "k")
+    job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "test", "k")
     with pytest.raises(ArchiveError, match=r"two files are called 'x\.wav'"):
         ingest(job, Data(), AUDIO)
 
@@ -193,7 +195,7 @@ def test_clip_ids_are_unique(tmp_path: Path) -> None:
 def test_other_rate_and_stray_encodings_are_counted(tmp_path: Path) -> None:
     other = wav(0).replace((1000).to_bytes(4, "little"), (2000).to_bytes(4, "little"), 1)
     files = {"test/audio/a.wav": other, "test/audio/b.wav": b"nonsense"}
-    job = Job(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "test", "k")
+    job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "test", "k")
     assert ingest(job, Data(), AUDIO).problems == {"resampled": 1, "unreadable": 1}
 
 
@@ -214,12 +216,12 @@ def decode(data, audio, real=wav.decode):
     return real(data, audio)
 
 wav.decode = decode
-job = ingest.Job(Path(sys.argv[1]), Path(sys.argv[2]), "train", "key1")
+job = ingest.ArchiveJob(Path(sys.argv[1]), Path(sys.argv[2]), "train", "key1")
 ingest.ingest(job, Data(), Audio(sample_rate=1000, seconds=0.1))
 """
 
 
-def test_killed_half_way(train: Job) -> None:
+def test_killed_half_way(train: ArchiveJob) -> None:
     command = [sys.executable, "-c", KILLED, str(train.archive), str(train.target)]
     done = subprocess.run(command, check=False, capture_output=True, cwd=Path(__file__).parents[2])
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
@@ -228,7 +230,7 @@ def test_killed_half_way(train: Job) -> None:
     assert sorted(p.name for p in train.target.parent.iterdir() if p.suffix != ".lock") == ["train"]
 
 
-def test_stopped_by_another_thread(train: Job) -> None:
+def test_stopped_by_another_thread(train: ArchiveJob) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(ingest_module._Stopped):
@@ -236,10 +238,10 @@ def test_stopped_by_another_thread(train: Job) -> None:
     assert not train.target.exists()
 
 
-def test_ctrl_c_stops_the_threads(train: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_stops_the_threads(train: ArchiveJob, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped: list[bool] = []
 
-    def wait(job: Job, data: Data, audio: Audio, *, stop: threading.Event) -> None:
+    def wait(job: ArchiveJob, data: Data, audio: Audio, *, stop: threading.Event) -> None:
         stopped.append(stop.wait(timeout=10))
 
     def interrupted(self: Future[None], timeout: float | None = None) -> None:

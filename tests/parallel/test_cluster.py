@@ -122,11 +122,11 @@ def test_a_node_without_the_clips_fetches_them_by_key(
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(shards.tempfile, "gettempdir", lambda: str(tmp_path / "node"))
     monkeypatch.setattr(cluster, "CHUNK", 1000)
-    kept = shards.only(whole, ("train", "silence"))
-    files = shards.ship(ray, kept)
+    kept = shards.select_splits(whole, ("train", "silence"))
+    files = shards.put_files(ray, kept)
     elsewhere = {split: tmp_path / "not here" / folder.name for split, folder in kept.folders.items()}
     sent = shards.replace(kept, folders=elsewhere)
-    there = shards.at_node(sent, files)
+    there = shards.fetch_files(sent, files)
     workspace = there.workspace
     assert workspace.root.is_relative_to(tmp_path / "node")
     assert there.folders.keys() == {"train", "silence"} and "test" not in set(there.clips["split"])
@@ -134,15 +134,15 @@ def test_a_node_without_the_clips_fetches_them_by_key(
         assert there.folders[split].is_relative_to(workspace.root)
         np.testing.assert_array_equal(there.store(split)[:], whole.store(split)[:])
     stamp = max(path.stat().st_mtime_ns for path in workspace.root.rglob("*"))
-    shards.at_node(sent, {})  # once is enough
+    shards.fetch_files(sent, {})  # once is enough
     assert max(path.stat().st_mtime_ns for path in workspace.root.rglob("*")) == stamp
 
 
 def test_a_node_with_the_workspace_uses_it(prepared: tuple[Path, Prepared]) -> None:
     yaml, whole = prepared
     config = load_config(yaml)
-    kept = shards.only(whole, ("train", "silence"))
-    there = shards.at_node(kept, {})
+    kept = shards.select_splits(whole, ("train", "silence"))
+    there = shards.fetch_files(kept, {})
     assert there is kept and there.workspace.root == config.workspace
 
 

@@ -336,13 +336,15 @@ def test_what_the_report_flags_prepare_leaves_out(
     assert "2 train clips are left out" in after and "left out" not in before
     path.write_text("clip_id\nlow/none.wav\n")
     assert main([*leave, "prepare"]) == 1
-    assert "1 of its 1 clips are no train clips, for example 'low/none.wav'" in capsys.readouterr().err
+    assert (
+        "'low/none.wav' is not a training clip (unknown ids in the list: 1 of 1)" in capsys.readouterr().err
+    )
     path.write_text("file\nlow/none.wav\n")
     assert main([*leave, "prepare"]) == 1
     assert "has no column 'clip_id'" in capsys.readouterr().err
     path.unlink()
     assert main([*leave, "prepare"]) == 1
-    assert "flagged.csv is not there" in capsys.readouterr().err
+    assert "flagged.csv does not exist" in capsys.readouterr().err
 
 
 # --- the server ---

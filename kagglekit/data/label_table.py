@@ -1,0 +1,54 @@
+"""Read the words and speakers of training clips from the CSV in the train archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from kagglekit.config import LabelTable
+from kagglekit.errors import ConfigError, close_match
+
+
+def add_labels(facts: pl.DataFrame, path: Path, table: LabelTable) -> pl.DataFrame:
+    """Fill in word, and speaker if the table has it, by file name.
+
+    Clips that the table lacks get null. An empty cell of several labels becomes "", no label.
+
+    Args:
+        facts: the rows of facts.parquet (kagglekit.data.ingest).
+        path: the CSV.
+        table: the names of its columns.
+
+    Raises:
+        ConfigError: the file does not exist, is not a CSV, or lacks a column.
+    """
+    if not path.is_file():
+        raise ConfigError(
+            f"data.label_table.file: {table.file!r} is not in the train archive",
+            hint="set it to the path inside the archive",
+        )
+    try:
+        labels = pl.read_csv(path, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise ConfigError(
+            f"data.label_table.file: {table.file!r} is not a CSV: {error}",
+            hint="correct the file",
+        ) from error
+    columns = {"word": table.label} | ({"speaker": table.speaker} if table.speaker else {})
+    for field, column in {"id": table.id, **columns}.items():
+        if column not in labels.columns:
+            raise ConfigError(
+                f"data.label_table: {table.file!r} has no column {column!r} ({field})",
+                hint=close_match(column, labels.columns),
+            )
+    chosen = labels.select(pl.col(table.id).alias("_file"), *(pl.col(c).alias(n) for n, c in columns.items()))
+    if table.separator is not None:
+        chosen = chosen.with_columns(pl.col("word").fill_null(""))
+    files = pl.col("path").str.split("/").list.last().alias("_file")
+    joined = (
+        facts.drop(columns)
+        .with_columns(files)
+        .join(chosen.unique("_file", keep="first"), on="_file", how="left", maintain_order="left")
+    )
+    return joined.select(facts.columns)
