@@ -17,8 +17,8 @@ import pytest
 
 from kagglekit.errors import ArchiveError
 from kagglekit.files import archive
-from kagglekit.files.archive import formats as archive_formats
-from kagglekit.files.archive import sevenzip as archive_7zip
+from kagglekit.files.archive import checks
+from kagglekit.files.archive import program as seven_zip
 
 FILES = {
     "train/audio/yes/a.wav": b"yes" * 5000,
@@ -63,8 +63,8 @@ both = pytest.mark.parametrize("make", [make_zip, make_7z])
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """7z archives, with and without the program that kagglekit decodes them with where it is installed."""
     if request.param == "py7zr":
-        monkeypatch.setattr(archive_7zip, "PROGRAMS", ())
-    elif archive_7zip.program() is None:
+        monkeypatch.setattr(seven_zip, "PROGRAMS", ())
+    elif seven_zip.find() is None:
         pytest.skip("7-Zip is not installed")
 
 
@@ -143,7 +143,7 @@ def test_7z_link(tmp_path: Path) -> None:
 
 @both
 def test_bomb(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_formats, "MIN_BOMB_BYTES", 2**20)
+    monkeypatch.setattr(checks, "MIN_BOMB_BYTES", 2**20)
     path = make(tmp_path / "a", {"zeros": bytes(2**21)})
     with pytest.raises(ArchiveError, match="bomb"):
         archive.members(path)
@@ -155,7 +155,7 @@ def test_size_bounds(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(archive, "MAX_MEMBER_BYTES", 10_000)
     with pytest.raises(ArchiveError, match=r"'train/audio/yes/a.wav' has 15,000 bytes"):
         content(path)
-    monkeypatch.setattr(archive_formats, "MAX_TOTAL_BYTES", 20_000)
+    monkeypatch.setattr(checks, "MAX_TOTAL_BYTES", 20_000)
     with pytest.raises(ArchiveError, match="would unpack to 38,000 bytes"):
         archive.members(path)
 
@@ -280,7 +280,7 @@ def test_nested_too_deep(tmp_path: Path) -> None:
     data = make_zip(tmp_path / "0.zip", {"x": b"x"}).read_bytes()
     for level in range(1, 4):
         data = make_zip(tmp_path / f"{level}.zip", {f"in{level}.zip": data}).read_bytes()
-    with pytest.raises(ArchiveError, match="third archive inside"):
+    with pytest.raises(ArchiveError, match="nested too deep"):
         archive.unpack_nested(tmp_path / "3.zip", tmp_path / "raw")
 
 
@@ -307,16 +307,16 @@ def test_any_name_of_an_archive(name: str, tmp_path: Path, monkeypatch: pytest.M
 def test_7zip_takes_most_files_and_not_a_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_7z(tmp_path / "a", FILES | {"empty": b""})
     given: list[set[str]] = []
-    real = archive_7zip.pump
+    real = seven_zip.extract
 
     def pump(path: Path, stored: list[py7zr.py7zr.ArchiveFile], *rest: Any) -> set[str]:
         given.append(real(path, stored, *rest))
         return given[-1]
 
-    monkeypatch.setattr(archive_7zip, "pump", pump)
+    monkeypatch.setattr(seven_zip, "extract", pump)
     assert content(path) == FILES | {"empty": b""}
     assert content(path, lambda name: "yes" in name) == {"train/audio/yes/a.wav": b"yes" * 5000}
-    assert given == [{*FILES, "empty"} if archive_7zip.program() else set()]
+    assert given == [{*FILES, "empty"} if seven_zip.find() else set()]
 
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\necho yes", "#!/bin/sh\nexit 1", "\x7fELF", "#!/no/such"])
@@ -324,5 +324,5 @@ def test_a_program_that_is_not_7zip(script: str, tmp_path: Path, monkeypatch: py
     program = tmp_path / "7zz"
     program.write_text(script)
     program.chmod(0o755)
-    monkeypatch.setattr(archive_7zip, "PROGRAMS", (str(program),))
+    monkeypatch.setattr(seven_zip, "PROGRAMS", (str(program),))
     assert content(make_7z(tmp_path / "a", FILES)) == FILES

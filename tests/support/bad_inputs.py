@@ -306,7 +306,7 @@ archive_case("a path that leads out", _with_member("train/../../x.wav"), "unsafe
 archive_case("an absolute path", _with_member("/x.wav"), "unsafe path: '/x.wav'", SOURCE)
 archive_case("a drive letter", _with_member("C:x.wav"), "unsafe path: 'C:x.wav'", SOURCE)
 archive_case("a symbolic link", _with_member("train/l.wav", stat.S_IFLNK), "a link or device", SOURCE)
-archive_case("a bomb, by its ratio", _bomb_by_ratio, "train.zip is a bomb: ", SOURCE)
+archive_case("a bomb, by its ratio", _bomb_by_ratio, "train.zip is a decompression bomb: ", SOURCE)
 archive_case("a bomb, by the size it says", _bomb_by_size, "would unpack to 137,438,953,472 bytes", SOURCE)
 archive_case("an encrypted zip", _encrypt_zip, "train.zip is encrypted", "password")
 archive_case("an encrypted 7z", _encrypt_7z, "train.7z is encrypted", "password", seven=True)

@@ -1,13 +1,26 @@
-"""Zip and 7z archives, streamed: nothing touches the disk unless asked. All of it is checked."""
+"""Zip and 7z archives: checked for safety, and streamed without unpacking them to disk."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from py7zr.properties import MAGIC_7Z
+
 from kagglekit.errors import ArchiveError
-from kagglekit.files.archive.formats import MAX_MEMBER_BYTES, DamagedError, Member, open_archive, unsafe
+from kagglekit.files.archive.checks import (
+    MAX_MEMBER_BYTES,
+    Archive,
+    DamagedError,
+    Member,
+    SinkError,
+    damaged,
+    unsafe,
+)
+from kagglekit.files.archive.sevenzip import open_7z
+from kagglekit.files.archive.zip import open_zip
 from kagglekit.files.atomic import move_into_place
 from kagglekit.terminal import progress
 
@@ -16,13 +29,32 @@ __all__ = ["DamagedError", "Member", "members", "stream", "unpack_nested", "veri
 ARCHIVE_SUFFIXES = (".zip", ".7z")
 
 
+@contextmanager
+def _open(path: Path) -> Iterator[Archive]:
+    """Open an archive by its first bytes, not by its name, after all safety checks."""
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if magic == MAGIC_7Z:
+        opener = open_7z
+    elif magic[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        opener = open_zip
+    else:
+        what = f"not a zip or 7z archive (it starts with {magic!r})" if magic else "it is empty"
+        raise damaged(path, what)
+    try:
+        with opener(path) as archive:
+            yield archive
+    except SinkError as error:
+        raise error.error from error.error.__cause__
+
+
 def members(path: Path) -> list[Member]:
-    """The regular files in an archive, in its order, after all safety checks.
+    """List the regular files in an archive, in stored order, after all safety checks.
 
     Raises:
-        ArchiveError: not an archive, damaged, encrypted, unsafe, or a bomb.
+        ArchiveError: not an archive, damaged, encrypted, unsafe, or a decompression bomb.
     """
-    with open_archive(path) as archive:
+    with _open(path) as archive:
         return archive.members
 
 
@@ -31,52 +63,52 @@ def stream(
     take: Callable[[Member, bytes], None],
     choose: Callable[[list[Member]], Collection[str]] | None = None,
 ) -> None:
-    """Decompress once and hand over the chosen members, in stored order (7z: empty ones first).
+    """Decompress an archive once, and pass the chosen members on in stored order (7z: empty ones first).
 
     Args:
         path: a zip or 7z file.
         take: called with each member and its bytes, whose CRC has been verified.
-        choose: called once with what `members` gives, says the names of those to hand over; by default all.
+        choose: called once with all members; returns the names of the chosen ones. By default all.
 
     Raises:
         ArchiveError: as `members`; or a member has a wrong CRC or does not fit in memory.
     """
-    with open_archive(path) as archive:
+    with _open(path) as archive:
         names = None if choose is None else set(choose(archive.members))
         chosen = [m for m in archive.members if names is None or m.name in names]
         for member in chosen:
             if member.size > MAX_MEMBER_BYTES:
                 raise ArchiveError(
                     f"{path.name}: member {member.name!r} has {member.size:,} bytes, "
-                    f"more than the {MAX_MEMBER_BYTES:,} that are held in memory",
+                    f"more than the limit of {MAX_MEMBER_BYTES:,} bytes in memory",
                     hint="a clip is seconds long; check the patterns under data: in competition.yaml",
                 )
-        archive.pump({m.name for m in chosen}, lambda member: _Memory(member, take))
+        archive.extract({m.name for m in chosen}, lambda member: _Memory(member, take))
 
 
 def verify(path: Path) -> None:
-    """Decompress everything, which tests every CRC, and keep nothing.
+    """Decompress everything to test every CRC, and keep nothing.
 
     Raises:
         DamagedError: not an archive, truncated, or a member has a wrong CRC.
         ArchiveError: as `members`.
     """
-    with open_archive(path) as archive:
+    with _open(path) as archive:
         size = sum(member.size for member in archive.members)
         with progress.bar(f"test {path.name}", size, "B") as advance:
-            archive.pump({member.name for member in archive.members}, lambda _: _Nowhere(advance))
+            archive.extract({member.name for member in archive.members}, lambda _: _Counter(advance))
 
 
 def unpack_nested(path: Path, folder: Path, wanted: Collection[str] = (), *, depth: int = 2) -> list[Path]:
-    """Write the archives inside an archive to `folder`, as for Kaggle's <slug>.zip of train.7z ...
+    """Extract the archives inside an archive, such as train.7z in Kaggle's <slug>.zip.
 
-    Those already there with the right size are left as they are.
+    Files that are already there with the right size are kept.
 
     Args:
         path: a zip or 7z file.
-        folder: gets the archives inside, by their names without folders.
-        wanted: members to take as well, such as sample_submission.csv, under their whole names.
-        depth: how many archives may lie inside each other.
+        folder: receives the archives, under their names without folders.
+        wanted: other members to extract, such as sample_submission.csv, under their whole names.
+        depth: how deep archives may be nested.
 
     Returns:
         The innermost archives and the wanted members; nothing where `path` contains neither.
@@ -84,15 +116,15 @@ def unpack_nested(path: Path, folder: Path, wanted: Collection[str] = (), *, dep
     Raises:
         ArchiveError: as `stream`; or archives are nested deeper than `depth`.
     """
-    with open_archive(path) as archive:
+    with _open(path) as archive:
         names = [m.name for m in archive.members]
         inner = {n: folder / Path(n).name for n in names if n.lower().endswith(ARCHIVE_SUFFIXES)}
         plain = {n: folder / n for n in names if n in wanted and n not in inner}
         targets = inner | plain
         if len(set(targets.values())) < len(targets):
-            raise unsafe(path, "contains several files of one name")
+            raise unsafe(path, "contains several archives with the same name")
         if inner and depth == 0:
-            raise unsafe(path, "is the third archive inside another")
+            raise unsafe(path, "contains archives that are nested too deep")
         absent = {
             m.name for m in archive.members if m.name in targets and not _has_size(targets[m.name], m.size)
         }
@@ -100,7 +132,7 @@ def unpack_nested(path: Path, folder: Path, wanted: Collection[str] = (), *, dep
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".part.", dir=folder) as temporary:
                 parts = {name: Path(temporary, str(i)) for i, name in enumerate(absent)}
-                archive.pump(absent, lambda member: _File(parts[member.name]))
+                archive.extract(absent, lambda member: _File(parts[member.name]))
                 for name, part in parts.items():
                     move_into_place(part, targets[name])
     leaves = list(plain.values())
@@ -114,7 +146,7 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 class _Memory:
-    """Collects a member and hands it over."""
+    """Collects the bytes of a member and passes them on."""
 
     def __init__(self, member: Member, take: Callable[[Member, bytes], None]) -> None:
         self.member = member
@@ -126,11 +158,11 @@ class _Memory:
 
     def close(self) -> None:
         content = b"".join(self.parts)
-        self.parts.clear()  # py7zr keeps every sink until it is closed itself
+        self.parts.clear()  # py7zr keeps every sink until the archive is closed
         self.take(self.member, content)
 
 
-class _Nowhere:
+class _Counter:
     """Counts a member's bytes."""
 
     def __init__(self, advance: Callable[[int], None]) -> None:
@@ -155,5 +187,5 @@ class _File:
     def close(self) -> None:
         self.file.close()
 
-    def __del__(self) -> None:  # where a damaged member never came to its end
+    def __del__(self) -> None:  # a damaged member is never closed
         self.file.close()

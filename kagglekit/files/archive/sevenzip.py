@@ -1,87 +1,123 @@
-"""7-Zip's own decoder, where the machine has it.
-
-It is faster than liblzma, and a process of its own does not wait for the interpreter's lock. It writes to
-a pipe and nowhere else; names, sizes and CRCs are what py7zr read and this program checks.
-"""
+"""7z files, read by py7zr and, where it is installed, decompressed by 7-Zip."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import io
+import stat
+import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import IO
 
-from py7zr.io import Py7zIO
+import py7zr
+from py7zr.exceptions import CrcError, PasswordRequired
+from py7zr.io import Py7zIO, WriterFactory
 from py7zr.py7zr import ArchiveFile
 
-PROGRAMS = ("7zz", "7z", "7za", "7zr")  # what upstream, Debian's and p7zip's packages call it
-_COPY_BYTES = 2**20
+from kagglekit.files.archive import program
+from kagglekit.files.archive.checks import (
+    COPY_BYTES,
+    DAMAGE,
+    Archive,
+    Entry,
+    GuardedSink,
+    Member,
+    SinkFor,
+    checked_members,
+    damaged,
+    encrypted,
+)
+
+# py7zr reads its input too early: each call for a member's next bytes reads 1 MB more into the decoder,
+# until the whole archive is in memory. Short reads keep its buffer almost empty.
+_READ_BYTES = 4096
 
 
-def program() -> str | None:
-    """Where 7-Zip is, if it is installed."""
-    return next(filter(None, map(shutil.which, PROGRAMS)), None)
+class _ShortReads(io.BufferedReader):
+    """A file of which one read returns at most `limit` bytes, once that is set."""
+
+    limit: int | None = None
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.limit is not None:
+            size = self.limit if size is None or size < 0 else min(size, self.limit)
+        return super().read(size)
 
 
-def pump(
-    path: Path, stored: Iterable[ArchiveFile], wanted: set[str], sink_for: Callable[[str], Py7zIO]
-) -> set[str]:
-    """Hand over the wanted members, as far as 7-Zip and their CRCs agree.
-
-    Args:
-        path: a 7z archive, known to be whole and not encrypted.
-        stored: its regular files, in its order.
-        wanted: their names.
-        sink_for: makes a member's sink.
-
-    Returns:
-        The names of the members that were handed over and closed. The first that is damaged ends it without a
-        word: whoever reads the others will say what is wrong with it.
-    """
-    done: set[str] = set()
-    if (found := program()) is None:
-        return done
-    # -t7z: no other format's code sees these bytes. -spd: "*" in a path is a character.
-    # -mmt1: more threads hold more blocks, and find something to do in few archives.
-    command = [found, "x", "-t7z", "-so", "-mmt1", "-spd", "-y", "-bd", "--", str(path.resolve())]
-    quiet = subprocess.DEVNULL
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=quiet,
-            stdout=subprocess.PIPE,
-            stderr=quiet,
-            bufsize=_COPY_BYTES,
-            pipesize=_COPY_BYTES,
-        )
-    except OSError:  # of another machine's kind, or no memory for a process
-        return done
-    with process:
-        assert process.stdout is not None
+@contextmanager
+def open_7z(path: Path) -> Iterator[Archive]:
+    """Open a 7z file after all safety checks."""
+    _check_length(path)
+    with _ShortReads(io.FileIO(path), buffer_size=COPY_BYTES) as file:
         try:
-            # Empty ones first, as py7zr has them.
-            for member in sorted(stored, key=lambda m: m.uncompressed > 0):
-                if wanted <= done or not _hand_over(process.stdout, member, wanted, sink_for):
-                    break
-                done.add(member.filename)
-        finally:
-            process.kill()
-    return done & wanted
+            # With an open file instead of a path, py7zr works in this thread, and its errors arrive here.
+            archive = py7zr.SevenZipFile(file)
+            entries = [_entry(f) for f in archive.files]
+        except PasswordRequired as error:
+            raise encrypted(path) from error
+        except DAMAGE as error:
+            raise damaged(path, f"its table of contents is damaged ({error})") from error
+        with archive:
+            if archive.needs_password():
+                raise encrypted(path)
+            files = checked_members(path, entries)
+            file.limit = _READ_BYTES
+            yield Archive(files, partial(_extract, path, archive, files))
 
 
-def _hand_over(
-    pipe: IO[bytes], member: ArchiveFile, wanted: set[str], sink_for: Callable[[str], Py7zIO]
-) -> bool:
-    """Whether all of a member came out of the pipe, and was handed over if wanted."""
-    sink = sink_for(member.filename) if member.filename in wanted else None
-    crc, left = 0, member.uncompressed
-    while left and (data := pipe.read(min(left, _COPY_BYTES))):
-        crc, left = zlib.crc32(data, crc), left - len(data)
-        if sink is not None:
-            sink.write(data)
-    whole = left == 0 and crc == (member.crc32 or 0)
-    if whole and sink is not None:
-        sink.close()
-    return whole
+def _check_length(path: Path) -> None:
+    """Check that the file is as long as its start header says: 32 + offset + size of the end header."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(32)
+    if len(start) < 32:
+        raise damaged(path, f"truncated after {size} bytes")
+    crc, offset, length = struct.unpack("<IQQ", start[8:28])
+    end = 32 + offset + length
+    if zlib.crc32(start[12:32]) != crc:
+        raise damaged(path, "its start is damaged (CRC)")
+    if size < end:
+        raise damaged(path, f"truncated: {size:,} of {end:,} bytes")
+
+
+def _entry(file: ArchiveFile) -> Entry:
+    if file.is_symlink or file.is_junction:
+        kind = stat.S_IFLNK
+    else:
+        kind = stat.S_IFDIR if file.is_directory else file.st_fmt or 0
+    return Entry(file.filename, file.uncompressed, kind)
+
+
+def _extract(
+    path: Path, archive: py7zr.SevenZipFile, files: list[Member], wanted: set[str], sink_for: SinkFor
+) -> None:
+    factory = _Factory(path, {m.name: m for m in files}, sink_for)
+    # For a few members, py7zr decodes only their blocks, and 7-Zip everything before them.
+    if 2 * sum(m.size for m in files if m.name in wanted) > sum(m.size for m in files):
+        stored = [file for file in archive.files if file.filename in factory.files]
+        wanted = wanted - program.extract(path, stored, wanted, factory.create)
+    if not wanted:
+        return
+    try:
+        archive.extract(targets=wanted, factory=factory)
+    except CrcError as error:
+        raise damaged(path, f"member {error.filename or factory.last!r} is damaged (CRC)") from error
+    except DAMAGE as error:
+        place = f"in or after member {factory.last!r}" if factory.last else "before the first member"
+        raise damaged(path, f"damaged {place} ({error or type(error).__name__})") from error
+
+
+class _Factory(WriterFactory):
+    """Gives py7zr a sink for each member. It closes the sink only when the CRC matches."""
+
+    def __init__(self, path: Path, files: dict[str, Member], sink_for: SinkFor) -> None:
+        self.path = path
+        self.files = files
+        self.sink_for = sink_for
+        self.last: str | None = None
+
+    def create(self, filename: str) -> Py7zIO:
+        self.last = filename
+        return GuardedSink(self.path, self.files[filename], self.sink_for)

@@ -1,0 +1,200 @@
+"""Safety checks and errors that all archive formats share.
+
+An archive comes from a server, so nothing in it is trusted. Names, kinds and sizes of all members are
+checked before a byte is decompressed; sizes and CRCs are checked again during decompression.
+"""
+
+from __future__ import annotations
+
+import lzma
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+from py7zr.exceptions import ArchiveError as SevenZipError
+from py7zr.io import Py7zIO
+
+from kagglekit.errors import ArchiveError
+
+# A spoken clip takes 32 kB, a minute of noise 2 MB; the full 2018 challenge unpacks to 7.5 GB.
+MAX_MEMBER_BYTES = 64 * 2**20  # in memory at once
+MAX_TOTAL_BYTES = 64 * 2**30
+# Speech compresses to a half or a third. All-zero clips compress a thousandfold; a few of them are fine.
+MAX_RATIO = 200
+MIN_BOMB_BYTES = 64 * 2**20
+
+COPY_BYTES = 2**20
+
+# What the zipfile, lzma and py7zr parsers raise on damaged bytes.
+DAMAGE = (
+    SevenZipError,
+    zipfile.BadZipFile,
+    lzma.LZMAError,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    NotImplementedError,
+)
+
+R = TypeVar("R")
+
+
+class Member(NamedTuple):
+    """A regular file in an archive."""
+
+    name: str
+    size: int
+    """Bytes, uncompressed."""
+
+
+class Sink(Protocol):
+    """Receives one member's bytes. `close` is called only when all have arrived and the CRC matches."""
+
+    def write(self, data: bytes, /) -> object: ...
+    def close(self) -> object: ...
+
+
+SinkFor = Callable[[Member], Sink]
+
+
+class DamagedError(ArchiveError):
+    """The archive's bytes are damaged; another download may bring the right ones."""
+
+
+class Entry(NamedTuple):
+    """What the archive's header says about one of its members."""
+
+    name: str
+    size: int
+    kind: int
+    """stat.S_IFMT bits; 0 where the header gives none, which means a regular file."""
+
+
+class Archive(NamedTuple):
+    """An open archive whose members are safe."""
+
+    members: list[Member]
+    """The regular files, in stored order."""
+    extract: Callable[[set[str], SinkFor], None]
+    """Decompress the named members into their sinks."""
+
+
+def unsafe(path: Path, what: str) -> ArchiveError:
+    """Build the error for an archive that must not be used."""
+    return ArchiveError(f"{path.name} {what}", hint="do not use this archive; get it from its source again")
+
+
+def damaged(path: Path, what: str) -> DamagedError:
+    """Build the error for an archive that another download may bring undamaged."""
+    return DamagedError(f"{path.name}: {what}", hint="fetch it again: kagglekit fetch --force")
+
+
+def encrypted(path: Path) -> ArchiveError:
+    return ArchiveError(f"{path.name} is encrypted", hint="unpack it with its password first")
+
+
+def checked_members(path: Path, entries: Iterable[Entry]) -> list[Member]:
+    """Return the regular files among `entries`.
+
+    Raises:
+        ArchiveError: an entry is a link or a device, leads out of the folder, or stands twice; or all of
+            them are too large together.
+    """
+    files: list[Member] = []
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.kind == stat.S_IFDIR:
+            _check_name(path, entry.name.rstrip("/"))
+            continue
+        _check_name(path, entry.name)
+        if entry.kind not in (0, stat.S_IFREG):
+            raise unsafe(path, f"contains a link or device: {entry.name!r}")
+        # On file systems that ignore case or Unicode forms, the second would overwrite the first.
+        folded = unicodedata.normalize("NFC", entry.name).casefold()
+        if folded in seen:
+            raise unsafe(path, f"contains {entry.name!r} twice")
+        seen.add(folded)
+        files.append(Member(entry.name, entry.size))
+    _check_sizes(path, files)
+    return files
+
+
+def _check_name(path: Path, name: str) -> None:
+    parts = name.split("/")
+    if (
+        any(part in ("", ".", "..") for part in parts)
+        or "\\" in name
+        or name[1:2] == ":"
+        or any(unicodedata.category(c) in ("Cc", "Cs") for c in name)
+    ):
+        raise unsafe(path, f"contains an unsafe path: {name!r}")
+
+
+def _check_sizes(path: Path, files: list[Member]) -> None:
+    total, packed = sum(m.size for m in files), path.stat().st_size
+    if total > MAX_TOTAL_BYTES:
+        raise unsafe(path, f"would unpack to {total:,} bytes, more than {MAX_TOTAL_BYTES:,}")
+    if total > MIN_BOMB_BYTES and total > MAX_RATIO * packed:
+        raise unsafe(path, f"is a decompression bomb: {packed:,} bytes would unpack to {total:,}")
+
+
+class SinkError(Exception):
+    """Carries an error of a sink through the parser, so that it is not taken for damage."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class GuardedSink(Py7zIO):
+    """Counts a member's bytes and wraps the sink's errors in SinkError. It is never read from."""
+
+    def __init__(self, path: Path, member: Member, sink_for: SinkFor) -> None:
+        self.path = path
+        self.member = member
+        self.count = 0
+        self.sink = _wrapping_errors(sink_for, member)
+
+    def write(self, s: bytes | bytearray) -> int:
+        self.count += len(s)
+        if self.count > self.member.size:
+            raise SinkError(
+                unsafe(self.path, f"unpacks to more bytes than its header says: {self.member.name!r}")
+            )
+        _wrapping_errors(self.sink.write, s)
+        return len(s)
+
+    def close(self) -> None:
+        if self.count != self.member.size:
+            raise EOFError(f"{self.count} of {self.member.size} bytes")
+        _wrapping_errors(self.sink.close)
+
+    def size(self) -> int:
+        return self.count
+
+    def read(self, size: int | None = None) -> bytes:
+        return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def flush(self) -> None:
+        pass
+
+
+def _wrapping_errors(function: Callable[..., R], *args: object) -> R:
+    try:
+        return function(*args)
+    except Exception as error:
+        raise SinkError(error) from error

@@ -1,0 +1,58 @@
+"""Zip files, read by zipfile."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from kagglekit.files.archive.checks import (
+    COPY_BYTES,
+    DAMAGE,
+    Archive,
+    Entry,
+    GuardedSink,
+    Member,
+    SinkFor,
+    checked_members,
+    damaged,
+    encrypted,
+)
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[Archive]:
+    """Open a zip file after all safety checks."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except DAMAGE as error:
+        raise damaged(path, f"truncated or damaged ({error})") from error
+    with archive:
+        infos = archive.infolist()
+        if any(info.flag_bits & 0x1 for info in infos):
+            raise encrypted(path)
+        files = checked_members(path, map(_entry, infos))
+        yield Archive(files, partial(_extract, path, archive, files))
+
+
+def _entry(info: zipfile.ZipInfo) -> Entry:
+    kind = stat.S_IFDIR if info.is_dir() else stat.S_IFMT(info.external_attr >> 16)
+    # zipfile cuts filename, but not orig_filename, at a NUL: "a.wav\0../b" would pass for "a.wav".
+    return Entry(info.orig_filename, info.file_size, kind)
+
+
+def _extract(
+    path: Path, archive: zipfile.ZipFile, files: list[Member], wanted: set[str], sink_for: SinkFor
+) -> None:
+    for member in (m for m in files if m.name in wanted):
+        try:
+            with archive.open(member.name) as file:
+                sink = GuardedSink(path, member, sink_for)
+                while data := file.read(COPY_BYTES):  # the last read verifies the CRC
+                    sink.write(data)
+                sink.close()
+        except DAMAGE as error:
+            raise damaged(path, f"member {member.name!r} is damaged ({error or 'too short'})") from error
