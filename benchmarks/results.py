@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from kagglekit.config.load import load_config
+from kagglekit.config.yaml_file import read_yaml
 from kagglekit.data.prepare import prepare
 from kagglekit.files.keys import key_of
 from kagglekit.files.workspace import Workspace
@@ -69,8 +69,7 @@ def name_of(run: Run) -> str:
 
 def settings_of(run: Run) -> dict[str, Any]:
     """The run's config.yaml."""
-    settings: dict[str, Any] = yaml.safe_load((run.folder / SETTINGS).read_text(encoding="utf-8"))
-    return settings
+    return read_yaml(run.folder / SETTINGS)[1]
 
 
 def settings_key(run: Run) -> str:

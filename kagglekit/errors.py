@@ -1,4 +1,4 @@
-"""Failures that kagglekit can explain. Imports nothing of ours."""
+"""The exceptions with a message and a hint for users, and close matches for misspelt names."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ from collections.abc import Iterable
 
 
 class KagglekitError(Exception):
-    """A failure we can explain.
+    """A failure that we can explain.
 
     Args:
-        message: one line: what happened, with the value.
-        hint: one line: what to type or check next.
+        message: what happened, with the value, in one line.
+        hint: what to type or check next, in one line.
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
         if hint is not None:
-            self.add_note(f"hint: {hint}")  # under a traceback, in a script or a notebook
+            self.add_note(f"hint: {hint}")  # shown under a traceback in a script or notebook
 
 
 class ConfigError(KagglekitError):
-    """competition.yaml, or a --set, says something that cannot be."""
+    """A setting in competition.yaml, or from --set, is missing or impossible."""
 
 
 class ArchiveError(KagglekitError):
-    """An archive is damaged, unsafe or not an archive."""
+    """An archive is damaged or unsafe, or the file is not an archive."""
 
 
 class AudioError(KagglekitError):
-    """Audio that cannot be used."""
+    """Audio cannot be decoded, or is too short or empty."""
 
 
 class HostError(KagglekitError):
-    """The competition's host refused, failed or could not be reached."""
+    """The competition's host refused a request, failed or could not be reached."""
 
 
 class SubmissionError(KagglekitError):
-    """A submission that must not leave."""
+    """A submission is invalid and is not sent."""
 
 
 class MissingError(KagglekitError):
-    """Something an earlier stage makes is not there yet."""
+    """The output of an earlier stage is missing or cannot be read."""
 
 
 def close_match(name: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'x'?" for the known name nearest to `name`, else the known names."""
+    """Return "did you mean 'x'?" with the closest known name, else "known: " and all names."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:

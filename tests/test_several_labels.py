@@ -225,10 +225,10 @@ def test_what_is_of_single_labels_says_so(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("competition.metric=accuracy", "competition.metric accuracy is of one label a clip"),
-        ("data.label_table.separator=null", "competition.metric lwlrap is of several labels a clip"),
+        ("competition.metric=accuracy", "competition.metric accuracy requires one label per clip"),
+        ("data.label_table.separator=null", "competition.metric lwlrap requires several labels per clip"),
         ("labels.filler=unknown", "labels.filler and labels.silence are null"),
-        ('labels.targets=["a,b", c]', "the label 'a,b' holds the separator ','"),
+        ('labels.targets=["a,b", c]', "the label 'a,b' contains the separator ','"),
     ],
 )
 def test_contradictions_are_named(setting: str, message: str, yaml: Path) -> None:

@@ -1,47 +1,19 @@
-"""competition.yaml -> Config. All problems of a file are reported at once, each with its line."""
+"""Load competition.yaml into a Config; report all problems at once, each with its line."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
+from ruamel.yaml.error import YAMLError
 
 from kagglekit.config.schema import Config
+from kagglekit.config.yaml_file import SET, Lines, parse, read_yaml
 from kagglekit.errors import ConfigError, close_match
 
 DEFAULT_NAME = "competition.yaml"
-_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
-_TAGS_OF_1_1 = {_BOOL, _FLOAT, "tag:yaml.org,2002:timestamp"}  # read otherwise in YAML 1.1
-SET = "--set"  # where a setting of the command line stands
-MAX_BYTES = 1_000_000  # a few kB are expected; a bound keeps a wrong file from being read whole
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML with the core schema of YAML 1.2: `yes`, `no`, `on`, `off` are words, 3e-4 is a number.
-
-    No aliases: nested ones blow up in memory ("billion laughs").
-    """
-
-    yaml_implicit_resolvers = {  # noqa: RUF012  (as PyYAML has it)
-        first: [(tag, regexp) for tag, regexp in resolvers if tag not in _TAGS_OF_1_1]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-
-_Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-_Loader.add_implicit_resolver(
-    _FLOAT, re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?$"), list("-+.0123456789")
-)
 
 
 def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -55,19 +27,17 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
         ConfigError: the file is missing, is not YAML, or has problems (all are listed).
     """
     path = Path(DEFAULT_NAME) if path is None else path
-    node, found = read_yaml(path)
-    raw = {key: value for key, value in found.items() if value is not None}  # `train:` with nothing under it
+    node, content = read_yaml(path)
+    raw = {key: value for key, value in content.items() if value is not None}  # `train:` without content
     lines = Lines(path.name, node)
     for text in overrides:
         _override(raw, text, lines)
     try:
         return Config.model_validate(raw, context={"root": path.resolve().parent})
     except ValidationError as error:
-        errors = [
-            *error.errors(),
-            *_cross_errors(raw, {str(e["loc"][0]) for e in error.errors() if e["loc"]}),
-        ]
-        problems = _unique(_describe(e, lines) for e in errors)
+        errors = error.errors()
+    errors += _cross_errors(raw, {str(e["loc"][0]) for e in errors if e["loc"]})
+    problems = list(dict.fromkeys(_describe(e, lines) for e in errors))
     if all(problem.startswith(f"{SET} ") for problem in problems):
         where, remedy = "the command line", "correct it and run the command again"
     else:
@@ -77,7 +47,7 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
 
 
 def _cross_errors(raw: dict[str, Any], bad: set[str]) -> list[Any]:
-    """What the checks between sections say of those without problems of their own."""
+    """Return the errors of the checks between sections, run on the sections without errors of their own."""
     if "labels" in bad:
         return []
     sound = {name: raw[name] for name in ("labels", "validation", "data") if name in raw and name not in bad}
@@ -88,64 +58,6 @@ def _cross_errors(raw: dict[str, Any], bad: set[str]) -> list[Any]:
     return []
 
 
-def _unique(items: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(items))
-
-
-def read_yaml(path: Path) -> tuple[yaml.Node | None, dict[str, Any]]:
-    """A YAML file of ours as it stands: (its nodes, which know their lines; its keys and values).
-
-    Raises:
-        ConfigError: it is missing, far too large, or not YAML with sections.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ConfigError(
-                f"{path} is {size:,} bytes, far more than a competition.yaml", hint="name another: -C FILE"
-            )
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"there is no {path}", hint="go to its folder, or name the file: -C FILE") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", hint="name another: -C FILE") from error
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        _no_double_keys(node, path)
-        raw = loader.construct_document(node) if node is not None else {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(
-            f"{where} is not YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}",
-            hint=f"edit {path}",
-        ) from error
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            f"{path} holds a {type(raw).__name__}, not sections",
-            hint="start from the shipped competition.yaml",
-        )
-    return node, raw
-
-
-def _no_double_keys(node: yaml.Node | None, path: Path) -> None:
-    """YAML keeps the last of two equal keys without a word; here it is an error."""
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise ConfigError(f"{path}:{line} a key must be a word", hint=f"edit {path}")
-            if key.value in seen:
-                raise ConfigError(
-                    f"{path}:{line} '{key.value}' stands twice (first on line {seen[key.value]})",
-                    hint="keep one of them",
-                )
-            seen[key.value] = line
-            _no_double_keys(value, path)
-
-
 def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
     dotted, equals, value = text.partition("=")
     if not equals or not all(dotted.split(".")):
@@ -153,8 +65,8 @@ def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
             f"--set {text}: not of the form a.b=value", hint="for example --set train.epochs=10"
         )
     try:
-        parsed = yaml.load(value, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
-    except (yaml.YAMLError, ValueError) as error:
+        _, parsed = parse(value)
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"--set {text}: the value is not YAML", hint="quote it: --set 'a.b=value'"
         ) from error
@@ -171,7 +83,7 @@ def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
 
 
 def _clear_models(raw: dict[str, Any], parents: Sequence[str], last: str) -> None:
-    """Take out what the file's `models.<name>` sections say of a setting that --set overrides for all."""
+    """Remove a setting that --set overrides for all models from the file's `models.<name>` sections."""
     sections = raw.get("models")
     for section in sections.values() if isinstance(sections, dict) else ():
         for name in parents:
@@ -180,74 +92,43 @@ def _clear_models(raw: dict[str, Any], parents: Sequence[str], last: str) -> Non
             section.pop(last, None)
 
 
-class Lines:
-    """Where in the file a dotted path stands."""
-
-    def __init__(self, name: str, node: yaml.Node | None) -> None:
-        self.name = name
-        self.node = node
-        self.overridden: set[tuple[str, ...]] = set()
-
-    def __call__(self, loc: Sequence[int | str]) -> str:
-        """`competition.yaml:12`, or SET for what the command line set."""
-        parts = tuple(str(p) for p in loc)
-        if any(parts[: len(o)] == o for o in self.overridden):
-            return SET
-        node, line = self.node, 1
-        for part in parts:
-            if isinstance(node, yaml.MappingNode):
-                found = next(((k, v) for k, v in node.value if k.value == part), None)
-                if found is None:
-                    break
-                line, node = found[0].start_mark.line + 1, found[1]
-            elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
-                node = node.value[int(part)]
-                line = node.start_mark.line + 1
-            else:
-                break
-        return f"{self.name}:{line}"
-
-
 def _describe(error: Any, lines: Lines) -> str:
-    """`competition.yaml:12 train.epoch: unknown key; did you mean 'epochs'?`"""
+    """Return e.g. `competition.yaml:12 train.epoch: unknown key; did you mean 'epochs'?`"""
     loc = [p for p in error["loc"] if not _is_internal(p)]
     dotted = ".".join(map(str, loc))
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         message = f"unknown key; {close_match(str(loc[-1]), _fields_at(loc[:-1]))}"
     elif error["type"] == "missing":
-        message = "needed, but not there"
+        message = "required"
     elif error["type"] == "model_type":
-        message = f"a section is needed, not {error['input']!r}"
+        message = f"must be a section, not {error['input']!r}"
     elif not isinstance(error["input"], dict | list) and error["type"] != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {error['input']!r}"
     return f"{lines(loc)} {dotted}: {message}" if dotted else f"{lines.name}: {message}"
 
 
 def _is_internal(part: int | str) -> bool:
-    """pydantic names the member of a union, or "[key]", in the path."""
+    """Tell whether pydantic added this part to the path: the member of a union, or "[key]"."""
     return isinstance(part, str) and part.startswith(
         ("literal[", "constrained", "float", "int", "str", "[key]")
     )
 
 
 def _fields_at(loc: Sequence[int | str]) -> list[str]:
-    """Names of the fields that may stand in the section at `loc`."""
+    """Return the names of the fields in the section at `loc`."""
     model: type[BaseModel] = Config
     for part in loc:
         field = model.model_fields.get(str(part))
-        if field is None:  # the name of a model under `models:`, or an index
+        if field is None:  # a name under `models`, or an index
             continue
-        inner = [t for t in (field.annotation, *_nested(field.annotation)) if _is_section(t)]
-        if inner:
-            model = inner[0]
+        model = next(_sections(field.annotation), model)
     return list(model.model_fields)
 
 
-def _nested(annotation: Any) -> list[Any]:
-    args = get_args(annotation)
-    return [*args, *(x for a in args for x in _nested(a))]
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the section classes in an annotation, such as Range in `dict[str, Range | None]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections(argument)

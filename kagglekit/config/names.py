@@ -1,7 +1,7 @@
-"""The registries' names: what competition.yaml may name, and where it is. Data alone, nothing is imported.
+"""Names that competition.yaml may contain: hosts, architectures, blending methods and decisions.
 
-Adding a host, an architecture, a way to blend or a decision is a line here and its code in the room that the
-line names; tests see that both have the same names.
+This file holds data and imports nothing, so that checking a config is quick. To add an entry, add its code
+in the room named below and its line here; tests/config/test_names.py compares both.
 """
 
 from __future__ import annotations
@@ -10,51 +10,51 @@ from enum import StrEnum
 from typing import NamedTuple
 
 HOSTS = {"kaggle": "kagglekit.hosts.kaggle", "local": "kagglekit.hosts.local"}
-"""Modules that offer connect(config, folder), by the host's name.""" ""
+"""Host -> module with connect(config, folder)."""
 
 METHODS = (
     *("mean", "geometric", "rank", "temperature", "pruned", "caruana", "greedy"),
     *("hillclimb", "hillclimb_negative", "logloss", "stacking"),
 )
-"""Ways to blend runs (kagglekit.ensemble.methods)."""
+"""Blending methods, implemented in kagglekit.ensemble.methods."""
 
 DECISIONS = (
     *("none", "filler", "bias", "threshold", "thresholds", "prior"),
     *("gate_energy", "gate_max_logit", "gate_disagreement", "gate_distance"),
     *("gate", "gate_bias", "gate_threshold", "gate_prior"),
 )
-"""Rules that turn the probabilities of a blend into answers (kagglekit.ensemble.decisions)."""
+"""Rules that turn a blend's probabilities into labels, implemented in kagglekit.ensemble.decisions."""
 
 AUTO = "auto"
-"""What `kagglekit ensemble` chooses by nested cross-validation."""
+"""The method or decision that `kagglekit ensemble` chooses by nested cross-validation."""
 
 
 class InputKind(StrEnum):
-    """What a network takes."""
+    """The input of a network."""
 
     LOG_MEL = "log_mel"
-    """(batch, n_mels, frames): natural logarithm of the mel power, not normalised."""
+    """(batch, n_mels, frames), the natural logarithm of the mel power, not normalised."""
     WAVEFORM = "waveform"
-    """(batch, samples) in [-1, 1] at 16 kHz."""
+    """(batch, samples), float32 in [-1, 1] at 16 kHz."""
     EMBEDDING = "embedding"
-    """(batch, layers or steps, dim): the cached output of a frozen network."""
+    """(batch, layers or steps, dim), the cached output of a frozen network."""
 
 
 class ModelInfo(NamedTuple):
-    """An architecture's line in the registry."""
+    """An entry of the architecture registry."""
 
     module: str
-    """Imported only when chosen."""
+    """Module, imported only when the architecture is chosen."""
     input: InputKind
-    """What the network takes; a frozen network's head takes its embeddings instead."""
+    """Input of the network; the head of a frozen network takes embeddings instead."""
     source: str
-    """Paper."""
+    """Paper: arXiv number or DOI."""
     checkpoint: str | None = None
-    """Pretrained weights taken where the config names none."""
+    """Default pretrained checkpoint on the Hugging Face Hub; None if there is none."""
 
 
 CASCADE = "cascade-"
-"""`cascade-gru` is two networks of gru, one behind the other (kagglekit.models.cascade)."""
+"""Prefix: `cascade-gru` is two gru networks in sequence (kagglekit.models.cascade)."""
 
 MODELS: dict[str, ModelInfo] = {
     "convs2s": ModelInfo("kagglekit.models.convs2s", InputKind.LOG_MEL, "arXiv:1705.03122"),
@@ -86,9 +86,9 @@ MODELS: dict[str, ModelInfo] = {
     "whisper": ModelInfo(
         "kagglekit.models.pretrained", InputKind.WAVEFORM, "arXiv:2212.04356", "openai/whisper-tiny"
     ),
-    # any checkpoint that the config names; without one, the smallest that is good
+    # any checkpoint; the default is the smallest with a good score
     "pretrained": ModelInfo(
         "kagglekit.models.pretrained", InputKind.WAVEFORM, "arXiv:2110.01900", "ntu-spml/distilhubert"
     ),
 }
-"""The architectures, by name."""
+"""Architecture -> registry entry."""

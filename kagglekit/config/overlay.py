@@ -1,4 +1,4 @@
-"""Merge layers of settings, later ones stronger."""
+"""Merge layers of settings, where later layers override earlier ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from kagglekit.errors import ConfigError
 Settings = TypeVar("Settings", bound=Section)
 
 
-def overlay(base: Settings, *over: Section | Mapping[str, Any]) -> Settings:
-    """`base` with what is explicitly set in each of `over`, later ones stronger, sections merged.
+def overlay(base: Settings, *layers: Section | Mapping[str, Any]) -> Settings:
+    """Return `base` with the explicitly set fields of each layer, nested sections merged.
 
     Raises:
-        ConfigError: a mapping in `over` has an unknown key or an impossible value.
+        ConfigError: a mapping has an unknown key or an impossible value.
     """
     merged = base.model_dump()
-    for layer in over:
+    for layer in layers:
         _merge(merged, layer.model_dump(exclude_unset=True) if isinstance(layer, Section) else layer)
     try:
         return type(base).model_validate(merged)

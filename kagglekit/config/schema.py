@@ -1,8 +1,8 @@
-"""All of competition.yaml, with the checks that go across its sections. load.py reads it.
+"""`Config`, all of competition.yaml, with the checks between its sections.
 
-Paths in the file are relative to the folder that holds it. Precedence, weakest first: the
-defaults, a model file's DEFAULTS, the YAML's `train:`, its `models.<name>.train:`, `--set`,
-parameters that a search found.
+Paths are relative to the folder of the YAML file. Precedence, weakest first: the defaults, an
+architecture's DEFAULTS, the YAML's `train:`, its `models.<name>.train:`, `--set`, the parameters
+that a search found.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from kagglekit.config.audio import Audio, Features
-from kagglekit.config.base import Count, FilePath, Section, from_root
+from kagglekit.config.base import Count, FilePath, Section, from_root, one_of
 from kagglekit.config.competition import Competition, Network
 from kagglekit.config.data import Data
 from kagglekit.config.ensemble import Ensemble
@@ -27,18 +27,18 @@ from kagglekit.errors import close_match
 
 
 class ModelSection(Section):
-    """What this competition changes about one architecture."""
+    """Settings for one architecture."""
 
     checkpoint: str | None = None
-    """Hub name of a pretrained model, or its folder, relative to the YAML file as all paths are."""
+    """Pretrained checkpoint: a name on the Hugging Face Hub, or a folder."""
     model: dict[str, Any] = Field(default_factory=dict)
-    """Fields of the architecture's Config."""
+    """Parameters of the architecture, the fields of its Config."""
     train: Train = Train()
-    """What is set here overrides the top-level `train:` for this architecture alone."""
+    """Overrides the top-level `train` for this architecture."""
     features: Features = Features()
-    """What is set here overrides the top-level `features:` for this architecture alone."""
+    """Overrides the top-level `features` for this architecture."""
     space: dict[str, Range | None] = Field(default_factory=dict)
-    """What is set here overrides `search.space` for this architecture alone."""
+    """Overrides `search.space` for this architecture."""
 
     @field_validator("checkpoint")
     @classmethod
@@ -47,40 +47,42 @@ class ModelSection(Section):
         return str(folder) if checkpoint and folder.is_dir() else checkpoint
 
 
-def _known_model(name: str) -> str:
-    if name not in MODELS:
-        raise ValueError(f"no model '{name}'; {close_match(name, MODELS)}")
-    return name
-
-
-ModelName = Annotated[str, AfterValidator(_known_model)]
-
-
 class Config(Section):
     """All of competition.yaml."""
 
     competition: Competition
+    """The competition and its host."""
     labels: Labels
+    """The competition's classes."""
     data: Data = Data()
+    """The host's files and the clips in them."""
     network: Network = Network()
+    """Time-outs and retries of requests to the host."""
     audio: Audio = Audio()
+    """Sample rate and length of a clip."""
     validation: Validation = Validation()
+    """Folds and the test prior."""
     features: Features = Features()
+    """Log-mel spectrogram."""
     train: Train = Train()
-    """What is set here overrides each architecture's own defaults."""
-    models: dict[ModelName, ModelSection] = Field(default_factory=dict)
+    """Training; what is set here overrides every architecture's own defaults."""
+    models: dict[Annotated[str, one_of(MODELS, "model")], ModelSection] = Field(default_factory=dict)
+    """Settings for single architectures, by name."""
     search: Search = Search()
+    """Hyperparameter searches."""
     ensemble: Ensemble = Ensemble()
+    """How runs are blended and how the blend decides."""
     submission: Submission = Submission()
+    """Columns of the submission CSV."""
     jobs: Count | Literal["auto"] = "auto"
-    """Folds trained at once, each on its share of the cores; auto: on a CPU as many as there are cores, for
-    trainings that are long enough for it."""
+    """Folds to train at once, each with its share of the CPU cores; auto: one per core for long trainings
+    of log-mel models on a CPU, else one."""
     processes: Count = 1
-    """Processes that train one fold together, each on its part of every batch: for models that are large."""
+    """Processes that train one fold together, each on a part of every batch; for large models."""
     workspace: FilePath = Field(default=Path(".kagglekit"), validate_default=True)
-    """Everything that can be made again."""
+    """Folder for everything that can be computed again."""
     submissions: FilePath = Field(default=Path("submissions"), validate_default=True)
-    """CSVs and the leaderboard log."""
+    """Folder for submission CSVs and the leaderboard log."""
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Config:
@@ -89,27 +91,29 @@ class Config(Section):
                 hint = close_match(name, self.labels.classes)
                 raise ValueError(f"validation.prior names '{name}', which is not a class; {hint}")
         if self.labels.silence and self.data.noise_clips is None:
-            raise ValueError("labels.silence is cut from noise, but data.noise_clips names none")
+            raise ValueError("labels.silence requires data.noise_clips, from which silence is cut")
         self._check_separator()
         return self
 
     @property
     def separator(self) -> str | None:
-        """Between the labels of a clip; None where each has one."""
+        """Return the separator of a clip's labels; None if each clip has one label."""
         return None if self.data.label_table is None else self.data.label_table.separator
 
     def _check_separator(self) -> None:
-        metric = self.competition.metric
-        if (metric == "accuracy") != (self.separator is None):
-            several = "of one label a clip" if metric == "accuracy" else "of several labels a clip"
+        metric, separator = self.competition.metric, self.separator
+        if (separator is None) != (metric == "accuracy"):
+            requires = "one label" if metric == "accuracy" else "several labels"
+            state = "not set" if separator is None else f"'{separator}'"
             raise ValueError(
-                f"competition.metric {metric} is {several}: data.label_table.separator says whether there are"
+                f"competition.metric {metric} requires {requires} per clip, "
+                f"but data.label_table.separator is {state}"
             )
-        if self.separator is None:
+        if separator is None:
             return
         if self.labels.filler or self.labels.silence or self.validation.prior:
             raise ValueError(
-                "with several labels a clip, labels.filler and labels.silence are null, and there is no prior"
+                "with several labels per clip set labels.filler: null and labels.silence: null, and no prior"
             )
-        if odd := [name for name in self.labels.targets if self.separator in name]:
-            raise ValueError(f"the label '{odd[0]}' holds the separator '{self.separator}'")
+        if odd := [name for name in self.labels.targets if separator in name]:
+            raise ValueError(f"the label '{odd[0]}' contains the separator '{separator}'")

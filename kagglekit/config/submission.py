@@ -1,4 +1,4 @@
-"""Columns of the submission CSV."""
+"""`submission:`, the columns of the submission CSV."""
 
 from __future__ import annotations
 
@@ -9,4 +9,6 @@ class Submission(Section):
     """Columns of the submission CSV."""
 
     id: str = "fname"
+    """Column with the clip's file name."""
     label: str = "label"
+    """Column with the predicted label."""

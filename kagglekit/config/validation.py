@@ -1,4 +1,4 @@
-"""Folds, and what the hidden test is like."""
+"""`validation:`, folds and the class prior of the test set."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from kagglekit.config.base import Section, Share
 
 
 class Validation(Section):
-    """Folds, and the test prior that the CV score is weighted to."""
+    """Folds, and the test prior that weights the CV score."""
 
     folds: Annotated[int, Field(ge=2, le=20)] = 5
+    """Number of folds; a speaker's clips are all in one fold."""
     seed: int = 0
+    """Random seed of the folds."""
     prior: Mapping[str, Share] = Field(default_factory=dict)
-    """Share of a class in the hidden test; classes not named divide the rest equally.
-    Empty: all classes weigh as they do in the training data."""
+    """Share of each class in the hidden test set; classes not named divide the rest equally. Empty: the CV
+    score weights classes as the training data does."""
     never_heard: Share = 0.5
-    """Share of the test's filler clips whose word no training clip contains."""
+    """Share of the test set's filler clips with an unseen word, one that no training clip contains."""
 
     @model_validator(mode="after")
     def _prior_is_a_share(self) -> Validation:

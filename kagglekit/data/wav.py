@@ -92,7 +92,7 @@ def decode(data: bytes, audio: Audio) -> Clip:
     peak = max(-low, high)
     if not problem and peak >= FULL_SCALE - 1 and _share_at_full_scale(pcm) >= CLIPPED_SHARE:
         problem = "clipped"
-    if not problem and samples > audio.most_samples:
+    if not problem and samples > audio.max_samples:
         problem = "long"
     if not problem and samples < audio.samples and audio.longer == "cut":
         problem = "short"
@@ -103,13 +103,13 @@ def decode(data: bytes, audio: Audio) -> Clip:
 
 def split_windows(pcm: Int16, audio: Audio) -> Int16:
     """Split a clip longer than a window into (windows, audio.samples); the last window ends with the clip."""
-    starts = _window_starts(min(len(pcm), audio.most_samples), audio)
+    starts = _window_starts(min(len(pcm), audio.max_samples), audio)
     return np.stack([pcm[start : start + audio.samples] for start in starts])
 
 
 def join_windows(rows: Int16, samples: int, audio: Audio) -> Int16:
     """Undo `split_windows`, as far as the clip was kept: (windows, audio.samples) to (samples or fewer,)."""
-    kept = max(min(samples, audio.most_samples), audio.samples)  # shorter clips are padded
+    kept = max(min(samples, audio.max_samples), audio.samples)  # shorter clips are padded
     pcm = np.empty(kept, np.int16)
     for start, row in zip(_window_starts(kept, audio), rows, strict=True):
         pcm[start : start + audio.samples] = row

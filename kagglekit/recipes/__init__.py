@@ -22,7 +22,8 @@ from pydantic import Field, ValidationError
 
 from kagglekit import models
 from kagglekit.config import Config, ModelSection, Section
-from kagglekit.config.load import load_config, read_yaml
+from kagglekit.config.load import load_config
+from kagglekit.config.yaml_file import read_yaml
 from kagglekit.errors import ConfigError, close_match
 
 FOLDER = Path(__file__).parent

@@ -101,7 +101,7 @@ def lengths_picture(source: Source, clips: pl.DataFrame) -> Picture | None:
     """Lengths of the files, before clips are cut or padded."""
     seconds = clips.with_columns(x=pl.col("samples") / source.config.audio.sample_rate)
     audio = source.config.audio
-    longest = min(float(seconds["x"].max() or 0), 2 * audio.most_samples / audio.sample_rate)  # type: ignore[arg-type]
+    longest = min(float(seconds["x"].max() or 0), 2 * audio.max_samples / audio.sample_rate)  # type: ignore[arg-type]
     if not longest:
         return None
     edges = np.linspace(0, longest, BINS + 1)

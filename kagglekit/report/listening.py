@@ -52,7 +52,7 @@ def page(source: Source, budget: int | None) -> dict[str, Any]:
 def _sizes(source: Source) -> npt.NDArray[np.int64]:
     """Bytes that each clip's sound takes in the file, (clips,)."""
     audio = source.config.audio
-    samples = source.clips["samples"].to_numpy().clip(audio.samples, audio.most_samples)
+    samples = source.clips["samples"].to_numpy().clip(audio.samples, audio.max_samples)
     size: npt.NDArray[np.int64] = 4 * -(-(WAV_HEADER + 2 * samples.astype(np.int64)) // 3)  # base64
     return size
 

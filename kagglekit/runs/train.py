@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import yaml
 
 from kagglekit import __version__, models
 from kagglekit.config import Config
 from kagglekit.config.names import InputKind
+from kagglekit.config.yaml_file import dump
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.features import embeddings, logmel
@@ -142,7 +142,7 @@ def train_run(
             return scored(prepared, load_run(folder))
         folder.mkdir(parents=True, exist_ok=True)
         settings = {"kagglekit": __version__, "model": plan.model, "source": source, **plan.as_dict()}
-        (folder / SETTINGS).write_text(yaml.safe_dump(_plain(settings), sort_keys=False), encoding="utf-8")
+        (folder / SETTINGS).write_text(dump(_plain(settings)), encoding="utf-8")
         dataset = make_dataset(prepared, plan)
         head = head_for(prepared, plan)
         warn_of_rare(

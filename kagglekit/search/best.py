@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from kagglekit import models
+from kagglekit.config.yaml_file import dump
 from kagglekit.data.prepare import Prepared
 from kagglekit.search.space import settings
 from kagglekit.search.study import finished
@@ -22,7 +21,7 @@ def to_keep(prepared: Prepared, model: str) -> tuple[dict[str, Any], str]:
     tree = nested(model, settings(found.params))
     about = f"# study {found.name}, trial {found.best} of {found.trials}: CV {found.value:.4f}\n"
     return {"study": found.name, "trial": found.best, "cv": found.value, "settings": tree}, (
-        about + yaml.safe_dump(tree, sort_keys=False).rstrip()
+        about + dump(tree).rstrip()
     )
 
 

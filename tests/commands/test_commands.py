@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 from support import tiny
 
 from kagglekit.cli import main
+from kagglekit.config.yaml_file import parse
 
 CLASSES = ["low", "mid", "silence", "unknown"]
 
@@ -258,7 +258,7 @@ def test_tune_prints_the_yaml_to_keep(here: Path, run: Run) -> None:
     assert (none.code, none.err.splitlines()[-2]) == (1, "error: no finished trial of gru")
     run("tune", "--no-train", "--trials", "1", *settings)
     done = run("tune", "--best", *settings)
-    kept = yaml.safe_load(done.out)
+    kept = parse(done.out)[1]
     assert done.out.startswith("# study gru-") and "trial 0 of 1: CV 0." in done.out
     assert kept["models"]["gru"]["train"]["lr"] == 0.01
     assert kept["models"]["gru"]["model"]["hidden"] == 16
@@ -381,7 +381,7 @@ def test_ensemble_of_runs_by_name(here: Path, run: Run) -> None:
         ("submit --dry-run --upload", "--dry-run sends nothing\nhint:  leave --dry-run or --upload out"),
         (
             "submit --set ensemble.method=best",
-            "ensemble.method: no ensemble method 'best'; known: auto, caruana",
+            "ensemble.method: there is no ensemble method 'best'; known: auto, caruana",
         ),
     ],
 )

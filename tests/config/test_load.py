@@ -10,6 +10,7 @@ from support.tiny import YAML, make
 
 from kagglekit.config import Augment, Config, Train, overlay
 from kagglekit.config.load import load_config
+from kagglekit.config.yaml_file import dump, parse
 from kagglekit.demo.synth import demo_yaml
 from kagglekit.errors import ConfigError
 from kagglekit.hosts import HOSTS
@@ -49,7 +50,7 @@ def test_tiny_is_read(tmp_path: Path) -> None:
 
 def test_a_host_is_one_of_the_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert problem(tmp_path, LEAST, "competition.host=kagle")[1:] == [
-        "--set competition.host: no host 'kagle'; did you mean 'kaggle'?"
+        "--set competition.host: there is no host 'kagle'; did you mean 'kaggle'?"
     ]
     monkeypatch.setitem(HOSTS, "drive", "kagglekit.hosts.drive")
     assert load(tmp_path, LEAST, "competition.host=drive").competition.host == "drive"
@@ -89,7 +90,10 @@ def test_all_problems_at_once_with_line_path_and_close_match(tmp_path: Path) -> 
     assert "competition.yaml:6 train.epoch: unknown key; did you mean 'epochs'?" in rest
     assert any(r.startswith("competition.yaml:7 train.lr: ") and r.endswith("not 'fast'") for r in rest)
     assert any(r.startswith("competition.yaml:8 train.augment.shift_ms: ") for r in rest)
-    assert "competition.yaml:11 models.tcrestnet: no model 'tcrestnet'; did you mean 'tcresnet'?" in rest
+    assert (
+        "competition.yaml:11 models.tcrestnet: there is no model 'tcrestnet'; did you mean 'tcresnet'?"
+        in rest
+    )
     assert len(rest) == 5  # the prior's class is not judged while the classes are in doubt
 
 
@@ -103,13 +107,13 @@ def test_problems_between_sections_are_reported_beside_the_others(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("competition: {slug: tiny}\n", "competition.yaml:1 labels: needed, but not there"),
+        ("competition: {slug: tiny}\n", "competition.yaml:1 labels: required"),
         (LEAST + "features: {fmin: 300, fmax: 200}\n", "fmin 300 Hz is not below fmax 200 Hz"),
-        (LEAST.replace("a, b", "a, a"), "named twice: a"),
+        (LEAST.replace("a, b", "a, a"), "duplicate labels: a"),
         (LEAST + "validation: {prior: {a: 0.6, b: 0.6}}\n", "the prior adds up to 1.2, more than 1"),
-        (LEAST + "data: {speaker_pattern: '^abc'}\n", "needs a group"),
-        (LEAST + "data: {noise_clips: null}\n", "labels.silence is cut from noise"),
-        (LEAST.replace("tiny", "tiny, host: local"), "there is no 'local' section"),
+        (LEAST + "data: {speaker_pattern: '^abc'}\n", "requires a group"),
+        (LEAST + "data: {noise_clips: null}\n", "labels.silence requires data.noise_clips"),
+        (LEAST.replace("tiny", "tiny, host: local"), "host local requires a 'local' section"),
         (LEAST + "train: {lr: .nan}\n", "train.lr"),
         (LEAST + "train: {lr: 1e999}\n", "train.lr"),
     ],
@@ -134,12 +138,16 @@ def test_numbers_and_truth(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
-        (LEAST + "train:\n  lr: 1\n  lr: 2\n", "competition.yaml:5", "'lr' stands twice (first on line 4)"),
-        (LEAST + "labels: {targets: [c]}\n", "competition.yaml:3", "'labels' stands twice"),
-        ("a: &x [1]\nb: *x\n", "competition.yaml:2", "aliases (*name) are not used here"),
+        (LEAST + "train:\n  lr: 1\n  lr: 2\n", "competition.yaml:5", "duplicate key 'lr' (first on line 4)"),
+        (
+            LEAST + "labels: {targets: [c]}\n",
+            "competition.yaml:3",
+            "duplicate key 'labels' (first on line 2)",
+        ),
+        ("a: &x [1]\nb: *x\n", "competition.yaml:2", "aliases (*name) are not supported"),
         ("a: [1,\n", "competition.yaml:2", "is not YAML"),
         ("a: !!python/object/apply:os.getcwd []\n", "competition.yaml:1", "is not YAML"),
-        ("- a\n- b\n", "competition.yaml", "holds a list, not sections"),
+        ("- a\n- b\n", "competition.yaml", "contains a list, not sections"),
     ],
 )
 def test_not_yaml_that_we_take(text: str, where: str, what: str, tmp_path: Path) -> None:
@@ -243,3 +251,13 @@ def test_a_checkpoint_is_a_folder_beside_the_file_or_a_hub_name(tmp_path: Path) 
     sections = load(tmp_path / "deep", text).models
     assert sections["ast"].checkpoint == str(tmp_path / "deep" / "mine")
     assert (sections["wav2vec2"].checkpoint, sections["gru"].checkpoint) == ("facebook/wav2vec2-base", None)
+
+
+def test_what_is_dumped_is_read_back() -> None:
+    settings = {
+        "labels": {"targets": ["yes", "on", "012", "2020-01-01", "1e5", "größe", "a: b"]},
+        "train": {"lr": 3e-4, "tta_ms": [], "only": None, "bf16": True},
+    }
+    text = dump(settings)
+    assert parse(text)[1] == settings
+    assert text.startswith("labels:\n  targets:\n")  # keys keep their order, one setting a line

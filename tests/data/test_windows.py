@@ -47,9 +47,12 @@ def test_windows_can_be_joined_again(samples: int, kept: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hop_seconds": 0.5}, "hop_seconds and max_windows are of longer: windows, but clips are cut"),
-        ({"max_windows": 5}, "hop_seconds and max_windows are of longer: windows, but clips are cut"),
-        ({"longer": "windows", "hop_seconds": 2.0}, "hop_seconds 2 is more than seconds 1: no window would"),
+        ({"hop_seconds": 0.5}, "hop_seconds and max_windows require longer: windows"),
+        ({"max_windows": 5}, "hop_seconds and max_windows require longer: windows"),
+        (
+            {"longer": "windows", "hop_seconds": 2.0},
+            "hop_seconds 2 is larger than seconds 1: no window would",
+        ),
     ],
 )
 def test_windows_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:

@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 from optuna.trial import FixedTrial
 from support import scenes, tiny
 
 from kagglekit import hosts, models
 from kagglekit.cli import main
+from kagglekit.config.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 KAGGLEKIT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("kagglekit/**/*.py")))
-MKDOCS = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+MKDOCS = read_yaml(ROOT / "mkdocs.yml")[1]
 ONE_EPOCH = ["--set", "train.epochs=1", "--set", "jobs=1"]
 
 

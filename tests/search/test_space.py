@@ -177,9 +177,9 @@ def test_a_space_that_contradicts_the_architecture_is_refused(override: dict[str
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"low": 1.0}, "needs choices, or low and high"),
-        ({"low": 2.0, "high": 1.0}, "no range"),
-        ({"low": 0.0, "high": 1.0, "log": True}, "no range"),
+        ({"low": 1.0}, "requires choices, or low and high"),
+        ({"low": 2.0, "high": 1.0}, "low 2 must be below high 1"),
+        ({"low": 0.0, "high": 1.0, "log": True}, "low 0 must be above 0 with log"),
         ({"low": 1, "choices": (1, 2)}, "not both"),
     ],
 )

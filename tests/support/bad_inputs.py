@@ -101,12 +101,14 @@ yaml_case(
     "a value for a section",
     "ensemble: {rounds: 10, bags: 2}",
     "ensemble: 3",
-    "ensemble: a section is needed, not 3",
+    "ensemble: must be a section, not 3",
 )
 yaml_case("a model that there is not", "  tcresnet:", "  tcresnett:", "did you mean 'tcresnet'?")
 yaml_case("a prior above 1", "unknown: 0.4", "unknown: 0.9", "the prior adds up to 1.1, more than 1")
 yaml_case("a prior for no class", "unknown: 0.4", "unknwon: 0.4", "did you mean 'unknown'?")
-yaml_case("host: local without its section", "  local: {", "  # local: {", "there is no 'local' section")
+yaml_case(
+    "host: local without its section", "  local: {", "  # local: {", "host local requires a 'local' section"
+)
 yaml_case(
     "a broken regular expression",
     "  test_archive: test.zip",
@@ -114,10 +116,13 @@ yaml_case(
     "speaker_pattern: not a regular expression",
 )
 yaml_case(
-    "a key twice", "  batch_size: 8", "  epochs: 3\n  batch_size: 8", "'epochs' stands twice", "keep one"
+    "a key twice",
+    "  batch_size: 8",
+    "  epochs: 3\n  batch_size: 8",
+    "duplicate key 'epochs' (first on line 16)",
 )
 yaml_case("not YAML", "targets: [low, mid]", "targets: [low, mid", "competition.yaml:10 is not YAML")
-yaml_case("an alias", "  epochs: 12", "  epochs: *many", "aliases (*name) are not used here")
+yaml_case("an alias", "  epochs: 12", "  epochs: *many", "aliases (*name) are not supported")
 yaml_case("a list as a key", "train:\n", "? [a, b]\n: 1\ntrain:\n", "a key must be a word")
 yaml_case("a tag", "epochs: 12", "epochs: !!int twelve", "is not YAML")
 yaml_case("a Python object", "epochs: 12", "epochs: !!python/object/apply:os.getcwd []", "is not YAML")
@@ -127,7 +132,7 @@ yaml_case("fmin above fmax", "fmin: 50", "fmin: 3950", "fmin 3950 Hz is not belo
 @case("a needed key left out", "prepared")
 def _missing_key(box: Box) -> None:
     box.edit("  slug: tiny\n", "")
-    box.bad("prepare", "competition.slug: needed, but not there", "edit competition.yaml")
+    box.bad("prepare", "competition.slug: required", "edit competition.yaml")
 
 
 @case("several problems at once", "prepared")
@@ -152,13 +157,13 @@ def _binary_yaml(box: Box) -> None:
     with box.damaged(box.yaml, b"a: \x00\n"):
         box.bad("prepare", "competition.yaml is not YAML", "edit")
     with box.damaged(box.yaml, b"- low\n- mid\n"):
-        box.bad("prepare", "competition.yaml holds a list, not sections", "competition.yaml")
+        box.bad("prepare", "competition.yaml contains a list, not sections", "competition.yaml")
     with box.damaged(box.yaml, b""):
-        box.bad("prepare", "competition: needed, but not there", "edit competition.yaml")
+        box.bad("prepare", "competition: required", "edit competition.yaml")
     with box.damaged(box.yaml, b"[" * 100_000):
         box.bad("prepare", "competition.yaml is not YAML", "edit")
     with box.damaged(box.yaml, b"#" * 2_000_000):
-        box.bad("prepare", "far more than a competition.yaml", "-C FILE")
+        box.bad("prepare", "too large for a competition.yaml", "-C FILE")
 
 
 @case("--set nonsense", "prepared")
@@ -167,7 +172,7 @@ def _set_nonsense(box: Box) -> None:
     box.bad("prepare --set train.epoch=3", "--set train.epoch: unknown key; did you mean 'epochs'?", "")
     box.bad("prepare --set train.epochs=[", "the value is not YAML", "quote it")
     box.bad("prepare --set train.epochs.more=1", "'epochs' is a value, not a section", "shorten the path")
-    box.bad("prepare --set train=5", "--set train: a section is needed, not 5", "")
+    box.bad("prepare --set train=5", "--set train: must be a section, not 5", "")
     box.bad("prepare --set 'train.epochs=!!int x'", "the value is not YAML", "quote it")
     box.good("prepare")
 

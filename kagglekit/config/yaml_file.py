@@ -1,0 +1,129 @@
+"""YAML 1.2 files: read without aliases and duplicate keys, with the line of every key, and written."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from kagglekit.errors import ConfigError
+
+SET = "--set"  # the place of a setting from the command line
+MAX_BYTES = 1_000_000  # a few kB are expected; a bound keeps a wrong file from being read whole
+
+
+class _NoAliases(Composer):
+    """Refuses aliases: nested ones fill the memory ("billion laughs")."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.parser.check_event(AliasEvent):
+            mark = self.parser.peek_event().start_mark
+            raise MarkedYAMLError(problem="aliases (*name) are not supported", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+class _CoreSchema(SafeConstructor):
+    """Reads dates as text, as the core schema of YAML 1.2 does; refuses equal keys, with both lines."""
+
+    def check_mapping_key(self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any) -> bool:
+        problem = ""
+        if not isinstance(key_node, ScalarNode):
+            problem = "a key must be a word"
+        elif key in mapping:
+            first = next(k for k, _ in node.value if k.value == key_node.value)
+            problem = f"duplicate key '{key}' (first on line {first.start_mark.line + 1})"
+        if problem:
+            raise MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+        return True
+
+
+_CoreSchema.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def parse(text: str) -> tuple[Node | None, Any]:
+    """Return the root node and the value of a YAML document, both None if it is empty.
+
+    Raises:
+        YAMLError, ValueError, RecursionError: it is not valid YAML.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer, yaml.Constructor = _NoAliases, _CoreSchema
+    node = yaml.compose(text)
+    return node, None if node is None else yaml.constructor.construct_document(node)
+
+
+def dump(value: Any) -> str:
+    """Return plain dicts, lists and scalars as block-style YAML, keys in their order."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    text = io.StringIO()
+    yaml.dump(value, text)
+    return text.getvalue()
+
+
+def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
+    """Read a file of sections: (its root node, its keys and values).
+
+    Raises:
+        ConfigError: the file is missing, larger than MAX_BYTES, or not YAML with sections.
+    """
+    hint = "name another file: -C FILE"
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ConfigError(f"{path} is {size:,} bytes, too large for a competition.yaml", hint=hint)
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"there is no {path}", hint="go to its folder, or name the file: -C FILE") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint=hint) from error
+    try:
+        node, value = parse(text)
+    except (YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{where} is not YAML: {problem}", hint=f"edit {path}") from error
+    if not isinstance(value, dict | None):
+        raise ConfigError(
+            f"{path} contains a {type(value).__name__}, not sections",
+            hint="start from the shipped competition.yaml",
+        )
+    return node, value or {}
+
+
+class Lines:
+    """The lines of a file's settings."""
+
+    def __init__(self, name: str, node: Node | None) -> None:
+        self.name = name
+        self.node = node
+        self.overridden: set[tuple[str, ...]] = set()
+
+    def __call__(self, path: Sequence[int | str]) -> str:
+        """Return `competition.yaml:12` for the path of a setting, or SET if the command line set it."""
+        parts = tuple(map(str, path))
+        if any(parts[: len(o)] == o for o in self.overridden):
+            return SET
+        node, line = self.node, 1
+        for part in parts:
+            if isinstance(node, MappingNode):
+                entry = next(((k, v) for k, v in node.value if k.value == part), None)
+                if entry is None:
+                    break
+                line, node = entry[0].start_mark.line + 1, entry[1]
+            elif isinstance(node, SequenceNode) and part.isdigit() and int(part) < len(node.value):
+                node = node.value[int(part)]
+                line = node.start_mark.line + 1
+            else:
+                break
+        return f"{self.name}:{line}"
