@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kagglekit.config import Config
     from kagglekit.files.workspace import Workspace
     from kagglekit.scoring.cv import Score
-    from kagglekit.terminal.table import Grid
+    from kagglekit.terminal.table import ResultTable
 
 
 def open_workspace(args: argparse.Namespace) -> tuple[Config, Workspace]:
@@ -95,8 +95,8 @@ def show_score(score: Score) -> list[str]:
     return lines
 
 
-def table(title: str, columns: list[str], rows: list[list[Any]]) -> Grid:
-    """A table for `console.result`; see `Grid`."""
-    from kagglekit.terminal.table import Grid
+def table(title: str, columns: list[str], rows: list[list[Any]]) -> ResultTable:
+    """Return a table for `console.result`."""
+    from kagglekit.terminal.table import ResultTable
 
-    return Grid(title, columns, rows)
+    return ResultTable(title, columns, rows)

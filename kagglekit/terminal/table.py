@@ -1,110 +1,72 @@
-"""Tables that fit the window they are shown in."""
+"""Tables of results, which fit the window they are shown in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.table import Table
-    from rich.text import Text
 
-BETWEEN = 3  # columns of a window between two of a table
-LEAST = 12  # of a text before its table is turned on its side; longer ones are folded
+BETWEEN = 3  # terminal columns between two columns of a table
+MIN_TEXT = 12  # terminal columns that a folded text column keeps
 
 
-class Column(NamedTuple):
-    """A column with its cells as they are shown."""
+class ResultTable(NamedTuple):
+    """A table whose numbers are aligned right and never broken.
 
-    name: str
-    numbers: bool
-    cells: list[str]
-
-    @property
-    def natural(self) -> int:
-        """Columns of a window that it would like to have."""
-        return max(map(len, (self.name, *self.cells)))
-
-
-class Grid:
-    """A table; numbers to the right and never broken. In a narrow window, a block of lines for each row.
-
-    Args:
-        title: above it.
-        columns: their names.
-        rows: cells: text, numbers (floats with four digits), or None for nothing.
+    In a narrow window long texts are folded. In one too narrow for that, each row becomes a block of
+    `name  value` lines, without empty cells.
     """
 
-    def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        self.title = title
-        self.columns = [
-            Column(
-                name,
-                any(isinstance(row[index], int | float) for row in rows),
-                [_shown(row[index]) for row in rows],
-            )
-            for index, name in enumerate(columns)
-        ]
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    """Cells: text, numbers (floats are shown with four digits), or None for an empty cell."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if sum(c.natural for c in self.columns) + BETWEEN * len(self.columns) <= options.max_width:
-            yield self._lines()
-            return
-        least = sum(c.natural if c.numbers else min(c.natural, LEAST) for c in self.columns)
-        if least + BETWEEN * len(self.columns) <= options.max_width:
-            yield self._table()
-        else:
-            yield from self._blocks()
-
-    def _lines(self) -> Text:
-        """Where every cell fits: as `_table` looks, but rows by the hundred in no time."""
-        from rich.text import Text
-
-        sides = [f">{c.natural}" if c.numbers else f"<{c.natural}" for c in self.columns]
-
-        def line(cells: Iterable[str]) -> str:
-            return f" {(' ' * BETWEEN).join(map(format, cells, sides))} "
-
-        head = line(column.name for column in self.columns)
-        rule = f" {'─' * (len(head) - 2)} "
-        rows = map(line, zip(*(column.cells for column in self.columns), strict=True))
-        blank = " " * len(head)
-        made = Text(no_wrap=True, overflow="ignore", end="")
-        made.append(f"{self.title:<{len(head)}}\n", style="bold")
-        made.append(f"{blank}\n")
-        made.append(f"{head}\n", style="bold")
-        made.append("\n".join([rule, *rows, blank, ""]))
-        return made
-
-    def _table(self) -> Table:
-        """Where texts have to be folded."""
         from rich.box import SIMPLE
+        from rich.cells import cell_len
         from rich.table import Table
+        from rich.text import Text  # a str would be read as markup
 
-        made = Table(title=self.title, title_justify="left", box=SIMPLE, title_style="bold", pad_edge=False)
-        for column in self.columns:
-            side = "right" if column.numbers else "left"
-            made.add_column(column.name, justify=side, overflow="fold", no_wrap=column.numbers)  # type: ignore[arg-type]
-        for row in zip(*(column.cells for column in self.columns), strict=True):
-            made.add_row(*row)
-        return made
+        names = [_shown(name) for name in self.columns]
+        rows = [[_shown(cell) for cell in row] for row in self.rows]
+        cells = [[row[i] for row in rows] for i in range(len(names))]
+        numbers = [any(isinstance(row[i], int | float) for row in self.rows) for i in range(len(cells))]
+        widths = [max(map(cell_len, (name, *column))) for name, column in zip(names, cells, strict=True)]
+        least = [w if number else min(w, MIN_TEXT) for w, number in zip(widths, numbers, strict=True)]
+        room = options.max_width - BETWEEN * len(widths)
+        fits, folds = sum(widths) <= room, sum(least) <= room
 
-    def _blocks(self) -> RenderResult:
-        """`name  value` lines; cells that hold nothing are left out."""
-        from rich.text import Text
-
-        yield Text(f"\n{self.title}", style="bold")
-        wide = max(len(column.name) for column in self.columns)
-        for row in range(len(self.columns[0].cells)):
-            yield Text("")
-            for column in self.columns:
-                if column.cells[row]:
-                    yield Text(f"{column.name:<{wide}}  {column.cells[row]}", overflow="fold")
-        yield Text("")
+        yield Text(
+            _shown(self.title), style="bold", overflow="fold"
+        )  # as a Table's title it would fold to its width
+        table = Table(box=SIMPLE, pad_edge=False, show_header=folds)
+        if not folds:
+            table.add_column(no_wrap=True)
+            table.add_column(overflow="fold")
+            for row in rows:
+                for name, cell in zip(names, row, strict=True):
+                    if cell:
+                        table.add_row(Text(name), Text(cell))
+                table.add_section()
+        else:
+            for name, number, width in zip(names, numbers, least, strict=True):
+                side: Any = "right" if number else "left"
+                table.add_column(
+                    Text(name), justify=side, no_wrap=number or fits, overflow="fold", min_width=width
+                )
+            # where nothing is folded, whole columns as one cell each: hundreds of rows in a third of the time
+            for row in [["\n".join(column) for column in cells]] if fits and rows else rows:
+                table.add_row(*map(Text, row))
+        yield table
 
 
 def _shown(cell: Any) -> str:
+    """Return a cell's text, control codes escaped."""
     if cell is None:
         return ""
-    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+    text = f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda code: repr(code[0])[1:-1], text)
