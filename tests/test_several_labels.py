@@ -142,11 +142,11 @@ def test_the_report_shows_classes_and_plays_whole_clips(
     path = tmp_path / "report.html"
     assert main(["-C", str(yaml), "--quiet", "report", "--out", str(path)]) == 0
     html = path.read_text(encoding="utf-8")
-    assert "Average precision by class" in html and "ranks these worst, by average precision" in html
-    assert "Confusion matrix" not in html and "plain accuracy" not in html
+    assert "Average precision by class" in html and "lowest average precision" in html
+    assert "Confusion matrix" not in html and "unweighted accuracy" not in html
     found = read_source(yaml)
-    judge = listening.best_there_is(found)
-    order, _ = listening.misses(found, judge)
+    predictor = listening.best_predictor(found)
+    order, _ = listening.misses(found, predictor)
     told = listening.page(found, 10**8)["data"]["clips"]
     assert len(told) == len(order) > 0
     with zipfile.ZipFile(yaml.parent / "host/train.zip") as archive:
@@ -162,14 +162,14 @@ def test_the_report_shows_classes_and_plays_whole_clips(
 
 def test_misses_are_clips_whose_labels_are_not_the_likeliest(yaml: Path) -> None:
     found = read_source(yaml)
-    for judged in found.runs:
-        order, loss = listening.misses(found, listening.Judge(judged.name, judged.probs))
-        for row, (truth, probs) in enumerate(zip(found.truth, judged.probs.astype(float), strict=True)):
+    for run in found.runs:
+        order, loss = listening.misses(found, listening.Predictor(run.name, run.probs))
+        for row, (truth, probs) in enumerate(zip(found.truth, run.probs.astype(float), strict=True)):
             likeliest = set(np.argsort(-probs)[: truth.sum()])
             assert (row in order) == (likeliest != set(np.flatnonzero(truth)))
             assert loss[row] == pytest.approx(-np.log(np.where(truth, probs, 1 - probs)).sum(), rel=1e-3)
         assert (np.diff(loss[order]) <= 0).all()
-    curve = runs.calibration(found, found.runs[0])
+    curve = runs.reliability(found, found.runs[0])
     assert sum(curve.clips) <= found.truth.size and 0 <= curve.ece < 0.5
 
 

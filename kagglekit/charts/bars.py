@@ -1,4 +1,4 @@
-"""Bars across the page, and histograms."""
+"""Horizontal bars and histograms."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from kagglekit.charts.svg import (
     text,
 )
 
-WIDTH = 480  # px with all around
+WIDTH = 480  # px, margins included
 LONGEST = 24  # letters of a bar's name
-ROW = 22  # px
+ROW = 22  # px, height of a bar with its gap
 
 
 class Bar(NamedTuple):
-    """A row: parts of several series, one after the other, or one value with its interval."""
+    """A bar: stacked values of several series, or one value with its interval."""
 
     name: str
     values: Sequence[float]
     label: str
-    """Behind the bar."""
+    """The text at the bar's right end."""
     interval: tuple[float, float] | None = None
 
 
 def bars(rows: Sequence[Bar], *, title: str, names: Sequence[str] = (), high: float | None = None) -> Picture:
-    """Horizontal bars from zero.
+    """Draw horizontal bars from zero.
 
     Args:
-        rows: at least one, from the top.
-        title: above.
-        names: of the series that each row's values belong to, for the legend.
-        high: where the scale ends; by default at the longest bar.
+        rows: at least one bar, from top to bottom.
+        title: the text above the chart.
+        names: the series that the values of each bar belong to; shown in the legend.
+        high: the end of the scale; by default the longest bar.
     """
     left = 16 + LETTER * min(max(len(row.name) for row in rows), LONGEST)
     right = 12 + LETTER * max(len(row.label) for row in rows)
@@ -57,7 +57,7 @@ def bars(rows: Sequence[Bar], *, title: str, names: Sequence[str] = (), high: fl
     for k, row in enumerate(rows):
         y = top + k * ROW
         body.append(text(left - 8, y + 15, shortened(row.name, LONGEST), anchor="end"))
-        body += _parts(row, left, y, unit, names)
+        body += _stack(row, left, y, unit, names)
         end = left + unit * sum(row.values)
         if row.interval:
             low, up = (left + unit * value for value in row.interval)
@@ -68,7 +68,8 @@ def bars(rows: Sequence[Bar], *, title: str, names: Sequence[str] = (), high: fl
     return Picture(WIDTH, top + ROW * len(rows) + 10, title, "\n".join(body))
 
 
-def _parts(row: Bar, left: float, y: float, unit: float, names: Sequence[str]) -> list[str]:
+def _stack(row: Bar, left: float, y: float, unit: float, names: Sequence[str]) -> list[str]:
+    """Draw the values of a bar one after the other."""
     drawn, start = [], left
     for k, value in enumerate(row.values):
         tip = f"{row.name}, {names[k]}: {value:,g}" if names else f"{row.name}: {row.label}"
@@ -79,7 +80,7 @@ def _parts(row: Bar, left: float, y: float, unit: float, names: Sequence[str]) -
 
 
 class Histogram(NamedTuple):
-    """Counts of one series."""
+    """The clip counts of one series, a count per bin."""
 
     name: str
     counts: NDArray[np.int64]
@@ -88,14 +89,14 @@ class Histogram(NamedTuple):
 def histogram(
     drawn: Sequence[Histogram], edges: NDArray[np.float64], *, title: str, x_name: str, whole: bool = False
 ) -> Picture:
-    """Outlines of several histograms over the same bins, each as a share of its own clips.
+    """Draw several histograms over the same bins, each as a percentage of its own clips.
 
     Args:
-        drawn: at least one, each with at least one clip.
-        edges: (bins + 1,), of equal width.
-        title: above.
-        x_name: along the axis, with its unit.
-        whole: ticks on whole numbers alone.
+        drawn: at least one histogram, each with at least one clip.
+        edges: (bins + 1,), equally spaced.
+        title: the text above the chart.
+        x_name: the name of the x axis, with its unit.
+        whole: put ticks on whole numbers only.
     """
     height, left, right = 260, 64, 20
     keys, last = legend([one.name for one in drawn], left, 44, WIDTH - left - right)

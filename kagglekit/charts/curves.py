@@ -1,4 +1,4 @@
-"""Lines and dots over two axes: learning curves, calibration, the history of a search."""
+"""Lines and dots over two axes: learning curves, reliability diagrams, search histories."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Literal, NamedTuple
 
 from kagglekit.charts.svg import Picture, Scale, axes, dot, group, legend, line, path, series, text
 
-WIDTH, HEIGHT = 480, 300  # px with all around
+WIDTH, HEIGHT = 480, 300  # px, margins included
 LEFT, RIGHT, BOTTOM = 64, 20, 50
 
 
 class Series(NamedTuple):
-    """Points that belong together."""
+    """The points of one line."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     marks: Literal["line", "dots", "both"] = "line"
     notes: Sequence[str] = ()
-    """What each point says under the mouse; by default its numbers."""
+    """The tooltip of each point; by default its coordinates."""
 
 
 def curves(
@@ -32,15 +32,15 @@ def curves(
     diagonal: bool = False,
     limits: tuple[float, float] | None = None,
 ) -> Picture:
-    """Several series over the same axes.
+    """Draw several series over the same axes.
 
     Args:
-        drawn: at least one, with at least one finite point between them.
-        title: above.
-        x_name, y_name: along the axes.
-        whole: x counts something.
-        diagonal: draw where both are equal.
-        limits: ends of both axes; by default those of the data.
+        drawn: at least one series, with at least one finite point in all.
+        title: the text above the chart.
+        x_name, y_name: the names of the axes.
+        whole: put x ticks on whole numbers only.
+        diagonal: draw the line x = y.
+        limits: the ends of both axes; by default those of the data.
     """
     named = [one for one in drawn if one.name]
     keys, last = (
@@ -64,8 +64,8 @@ def _marks(one: Series, k: int, x: Scale, y: Scale) -> list[str]:
     marks = []
     if one.marks != "dots" and len(points) > 1:
         marks.append(path(points, f"line {series(k)}"))
-    # without dots on a line there is nothing to point at; small ones do not hide it
+    # a line alone has nothing for the mouse to point at; small dots do not hide it
     radius = 2.2 if one.marks == "line" else 4
     notes = one.notes or [f"{x.label(a)}: {b:.4f}" for a, b in zip(one.x, one.y, strict=True)]
-    said = [f"{one.name}, {note}" if one.name else note for note in notes]
-    return marks + [dot(a, b, series(k), tip, radius) for (a, b), tip in zip(points, said, strict=True)]
+    tips = [f"{one.name}, {note}" if one.name else note for note in notes]
+    return marks + [dot(a, b, series(k), tip, radius) for (a, b), tip in zip(points, tips, strict=True)]

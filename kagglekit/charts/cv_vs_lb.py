@@ -1,4 +1,4 @@
-"""CV scores against public ones, a dot a submission."""
+"""A scatter plot of CV scores against public scores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kagglekit.scoring.forecast import cv_vs_lb, told
 from kagglekit.submission.ledger import Entry, cv_public_pairs
 
 BAND = 0.015
-"""Half the width of the band in the picture: how far CV may be from public."""
+"""Largest tolerated |CV - public|: half the width of the band in the chart."""
 
 
 def picture(sent: Sequence[Entry]) -> Picture:
-    """CV against public, a dot a submission.
+    """Draw CV against public scores, a dot for each submission.
 
     Raises:
-        KagglekitError: nothing to draw.
+        KagglekitError: no submission has both scores.
     """
     if not sent:
         raise KagglekitError(

@@ -1,4 +1,4 @@
-"""Tables of numbers as shaded cells: confusion matrices, correlations."""
+"""Matrices as shaded cells: confusion matrices and correlations."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from kagglekit.charts.svg import LETTER, Picture, rect, shortened, text, upright
 
-CELL, CELL_OF_MANY = 38, 24  # px; the latter from MANY classes on
+CELL, SMALL_CELL = 38, 24  # px; the latter from MANY classes on
 MANY = 20
 LONGEST = 16  # letters of a name beside the matrix
 TOP = 58  # px above
-PALE = 0.06  # opacity of the least cell that holds anything: a single clip must not look like none
+PALE = 0.06  # least opacity of a cell that is not empty: a single clip must not look like none
 
 
 def confusion(counts: NDArray[np.int64], classes: Sequence[str], *, percent: bool, title: str) -> Picture:
-    """A confusion matrix: right answers blue, wrong ones orange, the darker the larger a row's share.
+    """Draw a confusion matrix: right answers blue, wrong ones orange, darker for a larger share of the row.
 
     Args:
-        counts: (classes, classes) clips; a row is what a clip is, a column what was predicted.
+        counts: (classes, classes) clips; rows are true classes, columns predicted ones.
         classes: their names.
-        percent: write each row's percentages instead of counts.
-        title: above.
+        percent: write percentages of each row instead of counts.
+        title: the text above the chart.
     """
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    size = CELL if len(classes) < MANY else CELL_OF_MANY
+    size = CELL if len(classes) < MANY else SMALL_CELL
     left = 48 + LETTER * min(max(map(len, classes)), LONGEST)
     body = [text(left, 24, title, "title"), text(left, 44, "predicted", "muted")]
     body += _names(classes, left, size)
@@ -45,18 +45,18 @@ def confusion(counts: NDArray[np.int64], classes: Sequence[str], *, percent: boo
 
 
 def heatmap(values: NDArray[np.float64], names: Sequence[str], *, title: str) -> Picture:
-    """A symmetric matrix of correlations in [-1, 1], the darker the higher; NaN is left empty."""
+    """Draw a symmetric matrix of correlations in [-1, 1], darker for higher ones; NaN is left empty."""
     size = CELL + 8
     left = 24 + LETTER * min(max(map(len, names)), LONGEST)
     body = [text(left, 24, title, "title"), *_names(names, left, size)]
     for row, one in enumerate(names):
         for column, other in enumerate(names):
             value = float(values[row, column])
-            known = bool(np.isfinite(value))
-            tip = f"{one} and {other}: {value:.3f}" if known else f"{one} and {other}: not defined"
+            finite = bool(np.isfinite(value))
+            tip = f"{one} and {other}: {value:.3f}" if finite else f"{one} and {other}: not defined"
             where = (left + column * size, TOP + row * size, size)
             body += _cell(
-                where, max(value, 0.0) if known else 0.0, f"{value:.2f}" if known else "", "cell", tip
+                where, max(value, 0.0) if finite else 0.0, f"{value:.2f}" if finite else "", "cell", tip
             )
     height = TOP + size * len(names) + _slant(names) + 12
     width = left + max(size * len(names), 9 * len(title)) + 24
@@ -67,13 +67,13 @@ def _cell(where: tuple[float, float, float], depth: float, shown: str, kind: str
     x, y, size = where
     opacity = PALE + (1 - PALE) * min(depth, 1.0) if shown else 0.0
     box = rect(x, y, size, size, kind, tip, f'fill-opacity="{opacity:.2f}"')
-    ink = ("num strong" if opacity > 0.55 else "num") + (" small" if size > CELL_OF_MANY else " tiny")
+    ink = ("num strong" if opacity > 0.55 else "num") + (" small" if size > SMALL_CELL else " tiny")
     label = text(x + size / 2, y + size / 2 + 4, shown, ink, "middle")
     return [box, label] if shown else [box]
 
 
 def _names(names: Sequence[str], left: float, size: float) -> list[str]:
-    """Beside the rows, and slanting below the columns."""
+    """Write the names beside the rows, and slanted below the columns."""
     drawn = []
     bottom = TOP + size * len(names)
     for k, name in enumerate(names):
@@ -85,5 +85,5 @@ def _names(names: Sequence[str], left: float, size: float) -> list[str]:
 
 
 def _slant(names: Sequence[str]) -> float:
-    """px that slanting names reach down."""
+    """Return the height of the slanted names in px."""
     return 16 + 0.71 * LETTER * min(max(map(len, names)), LONGEST)

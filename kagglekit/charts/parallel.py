@@ -1,4 +1,4 @@
-"""Parallel coordinates: what each trial of a search chose, and what came of it."""
+"""Parallel coordinates: the parameters of each trial and its score."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from typing import NamedTuple
 
 from kagglekit.charts.svg import Picture, line, path, shortened, text
 
-GAP, HEIGHT, TOP, LEFT = 112, 310, 80, 64  # px: between two axes, all, above the axes, before the first
+GAP, HEIGHT = 112, 310  # px: between two axes; of the chart
+TOP, LEFT = 80, 64  # px: above the axes; left of the first
 LONGEST = 16  # letters of an axis' name
 
 
 class Axis(NamedTuple):
-    """One axis: where each trial crosses it, and what stands beside it."""
+    """One parameter, or the score: where each trial crosses the axis, and its ticks."""
 
     name: str
     places: Sequence[float | None]
-    """A trial's height in [0, 1]; None where it has no such parameter."""
+    """Each trial's height in [0, 1]; None where the trial lacks the parameter."""
     ticks: Sequence[tuple[float, str]]
     """(height, label)."""
 
 
 def parallel(axes: Sequence[Axis], notes: Sequence[str], best: int, *, title: str) -> Picture:
-    """A broken line for each trial across all axes, the best in colour.
+    """Draw a broken line for each trial across all axes, the best one in colour.
 
     Args:
-        axes: at least two, of the same trials.
-        notes: what each line says under the mouse.
-        best: the trial to stand out.
-        title: above.
+        axes: at least two, over the same trials.
+        notes: the tooltip of each trial.
+        best: the index of the trial to highlight.
+        title: the text above the chart.
     """
     bottom = HEIGHT - 24
 
@@ -45,7 +46,7 @@ def parallel(axes: Sequence[Axis], notes: Sequence[str], best: int, *, title: st
     for k, axis in enumerate(axes):
         x = LEFT + k * GAP
         body.append(line((x, TOP), (x, bottom), "axis"))
-        # names of neighbours would run into each other on one line
+        # two heights in turn, because names of neighbours would overlap
         body.append(text(x, TOP - (10 if k % 2 else 24), shortened(axis.name, LONGEST), "muted", "middle"))
         body += [text(x + 4, height(place) + 4, label) for place, label in axis.ticks]
     return Picture(LEFT + GAP * (len(axes) - 1) + 72, HEIGHT, title, "\n".join(body))

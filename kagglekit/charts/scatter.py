@@ -1,4 +1,4 @@
-"""Two scores of the same things against each other, on equal axes."""
+"""A scatter plot of two scores on equal axes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kagglekit.charts.svg import LETTER, LINE, Picture, Scale, axes, dot, line, 
 
 SIDE = 480  # px of the square plot
 LEFT, TOP, RIGHT, BOTTOM = 72, 64, 24, 56  # px around it
-LONGEST = 30  # letters of a label; the whole of it shows under the mouse
+LONGEST = 30  # letters of a label; the tooltip shows all of it
 
 
 class Point(NamedTuple):
@@ -23,13 +23,13 @@ class Point(NamedTuple):
 def scatter(
     points: Sequence[Point], *, title: str, note: str, x_name: str, y_name: str, band: float
 ) -> Picture:
-    """Two scores of the same things against each other.
+    """Draw two scores of the same submissions or models against each other.
 
     Args:
-        points: at least one; finite.
-        title, note: the two lines above.
-        x_name, y_name: along the axes.
-        band: half the width of the band about the diagonal, in units of a score.
+        points: at least one; all finite.
+        title, note: the two lines above the chart.
+        x_name, y_name: the names of the axes.
+        band: half the width of the band around the diagonal, in units of the score.
     """
     values = [value for point in points for value in (point.x, point.y)]
     spare = max(0.1 * (max(values) - min(values)), 0.005)
@@ -46,7 +46,7 @@ def scatter(
 
 
 def _diagonal(x: Scale, y: Scale, band: float) -> list[str]:
-    """Where the two scores are equal, and the band about it, cut off at the plot's edge."""
+    """Draw the line x = y and the band around it, cut off at the edge of the plot."""
     low, high = x.low, x.high
     band = min(band, high - low)
     corners = [
@@ -63,7 +63,7 @@ def _diagonal(x: Scale, y: Scale, band: float) -> list[str]:
 
 
 def _dots(x: Scale, y: Scale, points: Sequence[Point]) -> list[str]:
-    """Dots, and names beside them that make way for each other downwards."""
+    """Draw the dots, and their names beside them, moved down where they would overlap."""
     placed: list[tuple[float, float, float]] = []  # left, right and baseline of each name
     names, dots = [], []
     for point in sorted(points, key=lambda point: -point.y):

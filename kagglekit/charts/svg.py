@@ -1,4 +1,4 @@
-"""What every chart is drawn with: marks, axes with round numbers, a legend, and the two palettes."""
+"""The elements of every chart: shapes, axes with round numbers, legends, and the two palettes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from xml.sax.saxutils import escape
 
 from kagglekit.files.atomic import write_text
 
-LINE, LETTER = 14, 7.2  # px: height of a line of labels, width of a common letter of a wide font at 12 px
-INLINE = 1.2  # times its own size on a page, where there is room: its text is then as large as the page's
-SERIES = 7  # colours before they begin again, dashed
+LINE, LETTER = 14, 7.2  # px: height of a line of text, width of an average letter of a wide font at 12 px
+INLINE = 1.2  # scale on a page: the chart's text is then as large as the page's
+SERIES = 7  # colours; the eighth series has the first colour again, dashed
 
-# Series: Okabe and Ito's palette, told apart with every kind of colour vision
-# (https://jfly.uni-koeln.de/color/); for dark paper its dark colours are lightened.
+# Series: the palette of Okabe and Ito, which people with any kind of colour vision can distinguish
+# (https://jfly.uni-koeln.de/color/); in DARK its dark colours are lightened.
 LIGHT = {
     "ink": "#1c2430", "muted": "#5a6675", "grid": "#e2e6eb", "paper": "#ffffff", "accent": "#0072b2",
     "c0": "#0072b2", "c1": "#d55e00", "c2": "#009e73", "c3": "#b8588f", "c4": "#b87f00", "c5": "#3d9bd1",
@@ -56,22 +56,22 @@ text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: var(--ink) }
 
 
 class Picture(NamedTuple):
-    """A chart."""
+    """A chart as SVG elements."""
 
     width: float
     height: float
     title: str
-    """What it shows, in a line; for who cannot see it, too."""
+    """A one-line description; also read by screen readers."""
     body: str
 
     def inline(self) -> str:
-        """For a page that has the palette and `STYLE`."""
+        """Return the SVG for a page that has the palette and `STYLE`."""
         name = escape(self.title, {'"': "&quot;"})
         size = f'width="{INLINE * self.width:.0f}" height="{INLINE * self.height:.0f}"'
         return f'<svg class="chart" {size} {self._box()} role="img" aria-label="{name}">{self.body}</svg>'
 
     def standalone(self) -> str:
-        """For a file of its own: on white paper, with its colours."""
+        """Return the SVG for a file: on white paper, with its own style."""
         style = re.sub(r"var\(--(\w+)\)", lambda name: LIGHT[name[1]], STYLE)
         paper = f'<rect class="paper" width="{self.width:g}" height="{self.height:g}"/>'
         size = f'width="{self.width:g}" height="{self.height:g}"'
@@ -84,18 +84,18 @@ class Picture(NamedTuple):
 
 
 def save(picture: Picture, path: Path) -> None:
-    """Write a picture of its own, whole or not at all."""
+    """Write the chart as an SVG file, whole or not at all."""
     write_text(path, picture.standalone())
 
 
 class Scale:
-    """Values -> px, from one round number to another.
+    """A linear map from values to px that begins and ends at round numbers.
 
     Args:
-        low, high: the values to be shown.
-        start, end: px of the two ends.
-        most: steps between ticks.
-        whole: ticks on whole numbers alone.
+        low, high: the range of the values.
+        start, end: px of its two ends.
+        most: the largest number of steps between ticks.
+        whole: put ticks on whole numbers only.
     """
 
     def __init__(
@@ -110,20 +110,20 @@ class Scale:
         self.start, self.end = start, end
 
     def __call__(self, value: float) -> float:
-        """px of a value."""
+        """Return the px of a value."""
         return self.start + (self.end - self.start) * (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
-        """Round numbers from end to end."""
+        """Return the round numbers from end to end."""
         return [self.low + k * self.step for k in range(round((self.high - self.low) / self.step) + 1)]
 
     def label(self, value: float) -> str:
-        """As many digits as the ticks need."""
+        """Format a value with as many digits as the ticks need."""
         return f"{value:,.{max(math.ceil(-math.log10(self.step) - 1e-9), 0)}f}"
 
 
 def axes(x: Scale, y: Scale, x_name: str, y_name: str) -> list[str]:
-    """Grid, ticks and names of two scales; `y.start` is the bottom."""
+    """Draw the grid, the ticks and the names of two scales; `y.start` is the bottom."""
     drawn = []
     for tick in x.ticks():
         drawn.append(line((x(tick), y.start), (x(tick), y.end), "grid"))
@@ -137,9 +137,12 @@ def axes(x: Scale, y: Scale, x_name: str, y_name: str) -> list[str]:
 
 
 def legend(names: Sequence[str], x: float, y: float, width: float) -> tuple[list[str], float]:
-    """Keys of series 0, 1, ... from (x, y), in lines of at most `width` px; and where the last line stands.
+    """Draw the keys of series 0, 1, ... from (x, y) on, in lines of at most `width` px.
 
-    In the report a key hides and shows what is drawn with the same `data-series`.
+    In the report, clicking a key hides and shows everything drawn with the same `data-series`.
+
+    Returns:
+        The elements, and the baseline of the last line in px.
     """
     drawn, left = [], x
     for k, name in enumerate(names):
@@ -153,51 +156,51 @@ def legend(names: Sequence[str], x: float, y: float, width: float) -> tuple[list
 
 
 def series(k: int) -> str:
-    """The class of the k-th series: a colour, and a dash once they begin again."""
+    """Return the CSS class of the k-th series: a colour, and a dash from the eighth series on."""
     return f"s{k % SERIES}" + (" dash" if k >= SERIES else "")
 
 
 def group(k: int, marks: Iterable[str]) -> str:
-    """What belongs to the k-th key of the legend."""
+    """Group the elements of the k-th series, so that its legend key can hide them."""
     return f'<g data-series="{k}">{"".join(marks)}</g>'
 
 
 def line(start: tuple[float, float], end: tuple[float, float], kind: str) -> str:
-    """A straight line."""
+    """Draw a straight line."""
     (x1, y1), (x2, y2) = start, end
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
 def path(points: Iterable[tuple[float, float]], kind: str, tip: str = "") -> str:
-    """A broken line."""
+    """Draw a broken line."""
     steps = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     return f'<path class="{kind}" d="M{steps}">{_tip(tip)}</path>'
 
 
 def rect(x: float, y: float, width: float, height: float, kind: str, tip: str = "", more: str = "") -> str:
-    """A box; `more` are attributes."""
+    """Draw a rectangle; `more` holds further attributes."""
     box = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}"'
     return f'<rect class="{kind}" {box}{more and " " + more}>{_tip(tip)}</rect>'
 
 
 def dot(x: float, y: float, kind: str, tip: str, radius: float = 5) -> str:
-    """A dot that says something under the mouse."""
+    """Draw a dot with a tooltip."""
     return f'<circle class="dot {kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}">{_tip(tip)}</circle>'
 
 
 def text(x: float, y: float, words: str, kind: str = "label", anchor: str = "start") -> str:
-    """Words; `y` is their baseline."""
+    """Write text; `y` is its baseline."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def upright(x: float, y: float, words: str) -> str:
-    """The name of a vertical axis, from bottom to top."""
+    """Write the name of a vertical axis, from bottom to top."""
     turned = f'<g transform="translate({x:.1f} {y:.1f}) rotate(-90)">'
     return turned + text(0, 0, words, "muted", anchor="middle") + "</g>"
 
 
 def shortened(name: str, letters: int) -> str:
-    """A name of at most so many letters."""
+    """Shorten a name to at most `letters` letters."""
     return name if len(name) <= letters else name[: letters - 1] + "…"
 
 

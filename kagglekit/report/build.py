@@ -1,4 +1,4 @@
-"""The pages joined into one file."""
+"""Join the pages into one HTML file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from kagglekit.report.source import Source
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("pages.js", "charts.js", "sound.js", "listening.js")
 LARGEST = 15_000_000  # bytes of the file
-MOST_SOUND = 9_000_000  # bytes of it that embedded clips may take
+MOST_SOUND = 9_000_000  # bytes of embedded sound
+FRAME = 500_000  # bytes kept for the style, the scripts and the frame around the pages
 
 PAGES = {
     "overview": "Overview",
@@ -35,11 +36,11 @@ PAGES = {
 
 
 def render(source: Source, *, served: bool = False) -> str:
-    """The report as HTML.
+    """Render the report as HTML.
 
     Args:
-        source: the competition.
-        served: leave the sounds to `kagglekit.report.serve`; by default the worst misses' are embedded.
+        source: the competition's workspace.
+        served: load sounds from `kagglekit.report.serve`; by default those of the worst misses are embedded.
     """
     searches = studies.read(source)
     pages: dict[str, dict[str, Any]] = {
@@ -52,27 +53,27 @@ def render(source: Source, *, served: bool = False) -> str:
     }
     environment = _environment()
     bodies = {name: _body(environment, name, source, page) for name, page in pages.items()}
-    left = LARGEST - sum(len(body.encode()) for body in bodies.values()) - 500_000  # for all that is around
-    heard = listening.page(source, None if served else max(min(MOST_SOUND, left), 0))
-    bodies["listening"] = _body(environment, "listening", source, heard)
+    left = LARGEST - FRAME - sum(len(body.encode()) for body in bodies.values())
+    clips = listening.page(source, None if served else max(min(MOST_SOUND, left), 0))
+    bodies["listening"] = _body(environment, "listening", source, clips)
     style, script = _style(), _script()
     return environment.get_template("report.html").render(
         title=source.config.competition.slug,
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         names=PAGES,
         bodies={name: Markup(bodies[name]) for name in PAGES},
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script, served=served),
-        data=_json({**heard["data"], "served": served}),
+        data=_json({**clips["data"], "served": served}),
     )
 
 
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,  # clip ids, words and the host's messages are somebody else's
+        autoescape=True,  # clip ids, words and the host's messages come from others
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -83,11 +84,11 @@ def _environment() -> Environment:
 
 
 def _chart(picture: Picture) -> Markup:
-    return Markup(picture.inline())  # its texts are escaped where they are drawn
+    return Markup(picture.inline())  # charts/ escapes its texts
 
 
 def _points(difference: float) -> str:
-    """Of two scores, in points: `+0.6`, and no `-0.0`."""
+    """Format the difference of two scores in points: `+0.6`, never `-0.0`."""
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
@@ -96,18 +97,18 @@ def _body(environment: Environment, name: str, source: Source, page: dict[str, A
 
 
 def _style() -> str:
-    """The palettes, the charts' style and the page's."""
+    """Return the palettes, the charts' style and the page's style."""
     light, dark = (
         f"color-scheme: {name}; " + " ".join(f"--{key}: {colour};" for key, colour in palette.items())
         for name, palette in (("light", LIGHT), ("dark", DARK))
     )
-    of_charts = re.sub(r"^(.+?) \{", lambda rule: _within_charts(rule[1]) + " {", STYLE, flags=re.MULTILINE)
+    chart_style = re.sub(r"^(.+?) \{", lambda rule: _within_charts(rule[1]) + " {", STYLE, flags=re.MULTILINE)
     return "\n".join(
         [
             f":root {{ {light} }}",
             f":root[data-theme=dark] {{ {dark} }}",
             f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme=light]) {{ {dark} }} }}",
-            of_charts,
+            chart_style,
             (TEMPLATES / "report.css").read_text(encoding="utf-8"),
         ]
     )
@@ -122,7 +123,7 @@ def _script() -> str:
 
 
 def _policy(style: str, script: str, *, served: bool) -> str:
-    """A content security policy by which nothing but the file's own style and script counts."""
+    """Return a content security policy that allows nothing but the file's own style and script."""
     sources = {
         "default-src": "'none'",
         "style-src": _hash(style),
@@ -141,6 +142,6 @@ def _hash(text: str) -> str:
 
 
 def _json(value: Any) -> Markup:
-    """JSON that cannot end the element it stands in."""
+    """Encode as JSON that cannot close the <script> element around it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

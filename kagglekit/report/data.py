@@ -1,4 +1,4 @@
-"""The page of the data: how many clips of what, how long and how loud, in which folds."""
+"""The data page: clips by word, speaker, length and loudness, problems, and folds."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from kagglekit.data.prepare import SPLITS
 from kagglekit.report.source import Source
 from kagglekit.scoring.task import PARTS
 
-MOST_WORDS = 60  # in the picture; a long tail is one bar
-MOST_SPEAKERS = 15  # in the table
-QUIETEST = -96.0  # dB of full scale, the least of 16 bits
+MOST_WORDS = 60  # bars of the chart; all rarer words share one
+MOST_SPEAKERS = 15  # rows of the table
+QUIETEST = -96.0  # dBFS, the quietest level of 16 bits
 BINS = 40
-SPEAKER_BINS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101, math.inf)  # clips of a speaker
+SPEAKER_BINS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101, math.inf)  # clips per speaker
 
 
 def page(source: Source) -> dict[str, Any]:
-    """What data.html shows."""
+    """Compute what data.html shows."""
     clips = source.prepared.clips
     train = clips.filter(pl.col("split") == "train")
     words = _words(source, train)
     return {
         "counts": dict(clips.group_by("split").len().rows()),
         "speakers": train["speaker"].n_unique() if train["speaker"].null_count() < len(train) else 0,
-        "words": words_picture(source, words),
-        "by_speaker": speakers_picture(train),
+        "words": words_chart(source, words),
+        "by_speaker": speakers_chart(train),
         "busiest": _busiest(train, words),
-        "lengths": lengths_picture(source, clips),
-        "loudness": loudness_picture(clips),
+        "lengths": lengths_chart(source, clips),
+        "loudness": loudness_chart(clips),
         "problems": _problems(source, clips),
         "folds": _folds(source),
         "parts": PARTS,
@@ -43,7 +43,7 @@ def page(source: Source) -> dict[str, Any]:
 
 
 def _words(source: Source, train: pl.DataFrame) -> pl.DataFrame:
-    """A row for each word of a clip; clips of which nobody knows any are left out."""
+    """Return a row for each word of each clip, without clips whose word is unknown."""
     known = train.filter(pl.col("word").is_not_null())
     if source.config.separator is None:
         return known
@@ -51,8 +51,8 @@ def _words(source: Source, train: pl.DataFrame) -> pl.DataFrame:
     return known.with_columns(each).explode("word").with_columns(pl.col("word").str.strip_chars())
 
 
-def words_picture(source: Source, known: pl.DataFrame) -> Picture | None:
-    """Clips by word, targets and fillers, and which fold's training never hears a filler."""
+def words_chart(source: Source, known: pl.DataFrame) -> Picture | None:
+    """Draw the clips per word, targets and fillers apart, with the fold that each filler is held out of."""
     known = known.filter(pl.col("word") != "")
     if not len(known):
         return None
@@ -60,7 +60,7 @@ def words_picture(source: Source, known: pl.DataFrame) -> Picture | None:
     targets = set(source.config.labels.targets)
     rows = []
     for word, heldout, clips in counts.head(MOST_WORDS).iter_rows():
-        note = f"{clips:,}" + (f", not in fold {heldout}'s training" if heldout >= 0 else "")
+        note = f"{clips:,}" + (f", held out of fold {heldout}" if heldout >= 0 else "")
         rows.append(Bar(word, [clips, 0] if word in targets else [0, clips], note))
     if (rest := len(counts) - MOST_WORDS) > 0:
         total = int(counts["len"][MOST_WORDS:].sum())
@@ -68,8 +68,8 @@ def words_picture(source: Source, known: pl.DataFrame) -> Picture | None:
     return bars(rows, title="Train clips by word", names=("target", "filler"))
 
 
-def speakers_picture(train: pl.DataFrame) -> Picture | None:
-    """How many speakers have how many clips."""
+def speakers_chart(train: pl.DataFrame) -> Picture | None:
+    """Draw a histogram of speakers by their number of clips."""
     known = train.filter(pl.col("speaker").is_not_null())
     if not len(known):
         return None
@@ -90,15 +90,15 @@ def speakers_picture(train: pl.DataFrame) -> Picture | None:
 
 
 def _busiest(train: pl.DataFrame, words: pl.DataFrame) -> list[tuple[str, int, int]]:
-    """(speaker, clips, words) of those with the most clips."""
+    """Return (speaker, clips, words) of the speakers with the most clips."""
     known = train.filter(pl.col("speaker").is_not_null())
-    said = words.group_by("speaker").agg(pl.col("word").n_unique().alias("words"))
-    found = known.group_by("speaker").len().join(said, on="speaker", how="left").fill_null(0)
-    return found.sort("len", "speaker", descending=[True, False]).head(MOST_SPEAKERS).rows()
+    word_counts = words.group_by("speaker").agg(pl.col("word").n_unique().alias("words"))
+    counts = known.group_by("speaker").len().join(word_counts, on="speaker", how="left").fill_null(0)
+    return counts.sort("len", "speaker", descending=[True, False]).head(MOST_SPEAKERS).rows()
 
 
-def lengths_picture(source: Source, clips: pl.DataFrame) -> Picture | None:
-    """Lengths of the files, before clips are cut or padded."""
+def lengths_chart(source: Source, clips: pl.DataFrame) -> Picture | None:
+    """Draw a histogram of file lengths, before clips are cut or padded."""
     seconds = clips.with_columns(x=pl.col("samples") / source.config.audio.sample_rate)
     audio = source.config.audio
     longest = min(float(seconds["x"].max() or 0), 2 * audio.max_samples / audio.sample_rate)  # type: ignore[arg-type]
@@ -108,18 +108,18 @@ def lengths_picture(source: Source, clips: pl.DataFrame) -> Picture | None:
     return histogram(_by_split(seconds, edges), edges, title="Length of the files", x_name="seconds")
 
 
-def loudness_picture(clips: pl.DataFrame) -> Picture | None:
-    """Loudness of the clips."""
+def loudness_chart(clips: pl.DataFrame) -> Picture | None:
+    """Draw a histogram of the clips' loudness."""
     level = 20 * pl.max_horizontal(pl.col("rms"), pl.lit(10 ** (QUIETEST / 20))).log10()
     loud = clips.with_columns(x=level)
     if not len(loud):
         return None
     edges = np.linspace(QUIETEST, 0, 49)
-    return histogram(_by_split(loud, edges), edges, title="Loudness (RMS)", x_name="dB of full scale")
+    return histogram(_by_split(loud, edges), edges, title="Loudness (RMS)", x_name="dBFS")
 
 
 def _by_split(table: pl.DataFrame, edges: NDArray[np.float64]) -> list[Histogram]:
-    """Counts of column x in each split; what lies beyond the ends counts in the outermost bins."""
+    """Count column x in each split; values beyond the ends count in the outermost bins."""
     drawn = []
     for split in SPLITS:
         values = table.filter(pl.col("split") == split)["x"].drop_nulls().to_numpy()
@@ -130,7 +130,7 @@ def _by_split(table: pl.DataFrame, edges: NDArray[np.float64]) -> list[Histogram
 
 
 def _problems(source: Source, clips: pl.DataFrame) -> list[dict[str, Any]]:
-    """Each problem with its count by split, and whether such clips are trained on."""
+    """Return each problem with its count by split, and whether such clips are left out of training."""
     odd = clips.filter(pl.col("problem") != "")
     counts = {(problem, split): n for problem, split, n in odd.group_by("problem", "split").len().rows()}
     return [
@@ -145,18 +145,18 @@ def _problems(source: Source, clips: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _folds(source: Source) -> list[dict[str, Any]]:
-    """Each fold: clips by part, speakers, and the filler words that its training never hears."""
+    """Return the clips by part, the speakers and the held-out filler words of each fold."""
     clips, folds = source.clips, []
     for number in range(source.config.validation.folds):
-        of = clips.filter(pl.col("fold") == number)
-        counts = dict(of.group_by("part").len().rows())
+        validated = clips.filter(pl.col("fold") == number)
+        counts = dict(validated.group_by("part").len().rows())
         heldout = clips.filter(pl.col("heldout_fold") == number)["word"].unique().sort().to_list()
         folds.append(
             {
                 "number": number,
-                "clips": len(of),
+                "clips": len(validated),
                 "parts": [counts.get(part, 0) for part in PARTS],
-                "speakers": of.filter(pl.col("split") == "train")["speaker"].n_unique(),
+                "speakers": validated.filter(pl.col("split") == "train")["speaker"].n_unique(),
                 "heldout": heldout,
             }
         )

@@ -1,4 +1,4 @@
-"""The page of submissions: CV beside the host's scores, and how well it foretold them."""
+"""The leaderboard page: every submission, its CV score and the host's scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kagglekit.submission.medals import zone
 
 
 def page(source: Source) -> dict[str, Any]:
-    """What leaderboard.html shows."""
+    """Compute what leaderboard.html shows."""
     sent = [e for e in source.entries if e.cv_score is not None and e.public is not None]
     by_cv, by_public = best(source.entries, "cv_score"), best(source.entries, "public")
     rows = [
@@ -28,5 +28,5 @@ def page(source: Source) -> dict[str, Any]:
     return {
         "rows": rows,
         "scatter": picture(sent) if sent else None,
-        "told": told(cv_vs_lb(cv_public_pairs(sent))) if sent else "",
+        "forecast": told(cv_vs_lb(cv_public_pairs(sent))) if sent else "",
     }

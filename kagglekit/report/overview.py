@@ -1,4 +1,4 @@
-"""The first page: where the competition stands, and what to try next."""
+"""The overview page: the best scores, and what to try next."""
 
 from __future__ import annotations
 
@@ -12,71 +12,71 @@ from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.cv_vs_lb import BAND
 from kagglekit.charts.svg import Picture
 from kagglekit.files import tables
-from kagglekit.report.ensembles import Blend, blends, options
+from kagglekit.report.ensembles import SavedBlend, blends, options
 from kagglekit.report.runs import confused_pairs
-from kagglekit.report.source import Judged, Source
+from kagglekit.report.source import ReportRun, Source
 from kagglekit.report.studies import Study
 from kagglekit.runs.store import HISTORY, train_again
 from kagglekit.scoring.forecast import cv_vs_lb
 from kagglekit.submission.ledger import best, cv_public_pairs
 
-STILL_RISING = 0.01  # of OOF over the last fifth of the epochs: more than noise between epochs
+STILL_RISING = 0.01  # gain of OOF over the last fifth of the epochs that exceeds the noise between epochs
 
 
 class Advice(NamedTuple):
-    """Something worth trying."""
+    """A suggestion: the reason, and a command to type or a page to look at."""
 
     why: str
     command: str = ""
-    """What to type; or nothing."""
     page: str = ""
-    """A page of the report to look at."""
 
 
 def page(source: Source, studies: list[Study]) -> dict[str, Any]:
-    """What overview.html shows."""
-    made = blends(source)
+    """Compute what overview.html shows."""
+    saved = blends(source)
     public = best(source.entries, "public")
     return {
         "best": source.runs[0] if source.runs else None,
-        "blend": max(made, key=lambda blend: blend.cv, default=None),
+        "blend": max(saved, key=lambda blend: blend.cv, default=None),
         "public": public,
         "cv": best(source.entries, "cv_score"),
-        "models": len({judged.run.model for judged in source.runs}),
+        "models": len({report_run.run.model for report_run in source.runs}),
         "trials": sum(len(study.trials) for study in studies),
         "submissions": len(source.entries),
         "ranking": ranking(source),
-        "advice": list(advice(source, studies, made)),
+        "advice": list(advice(source, studies, saved)),
     }
 
 
 def ranking(source: Source) -> Picture | None:
-    """CV of every run with its interval."""
+    """Draw the CV score of every run with its interval."""
     rows = [
-        Bar(judged.name, [score.cv], f"{score.cv:.4f}", (score.low, score.high))
-        for judged in source.runs
-        for score in [judged.run.score]
+        Bar(report_run.name, [score.cv], f"{score.cv:.4f}", (score.low, score.high))
+        for report_run in source.runs
+        for score in [report_run.run.score]
     ]
     return bars(rows, title="CV of the runs, with 95 % intervals", high=1.0) if rows else None
 
 
-def advice(source: Source, studies: list[Study], made: list[Blend]) -> Iterator[Advice]:
-    """What to try next, the most pressing first."""
+def advice(source: Source, studies: list[Study], saved: list[SavedBlend]) -> Iterator[Advice]:
+    """Yield what to try next, the most important first."""
     if not source.runs:
         yield Advice("No model is trained yet.", f"{source.kagglekit} train --model tcresnet")
         return
-    top, models = source.runs[0], [judged.run.model for judged in source.best_of_each_model()]
+    top, models = source.runs[0], [report_run.run.model for report_run in source.best_run_per_model()]
     if top.run.score.constant:
         names = ", ".join(top.run.score.constant)
         yield Advice(f"{top.name} hardly ever predicts, or always predicts: {names}.", page="runs")
-    yield from _unsent(source, made)
-    yield _worst_classes(top) if source.several else _costliest(source, top)
+    yield from _unsent(source, saved)
+    yield _worst_classes(top) if source.several else _most_costly(source, top)
     if len(models) == 1:
         other = "gru" if models != ["gru"] else "tcresnet"
-        why = "One architecture alone: a second, different one is what an ensemble gains most by."
+        why = "Only one architecture is trained; an ensemble gains most from a second, different one."
         yield Advice(why, f"{source.kagglekit} train --model {other}")
-    elif not made:
-        yield Advice("Several models, and no ensemble yet.", f"{source.kagglekit} ensemble")
+    elif not saved:
+        yield Advice(
+            "Several models are trained, but there is no ensemble yet.", f"{source.kagglekit} ensemble"
+        )
     if (risen := _still_rising(top)) > STILL_RISING:
         epochs = _epochs(top)
         yield Advice(
@@ -84,74 +84,72 @@ def advice(source: Source, studies: list[Study], made: list[Blend]) -> Iterator[
             f"{source.kagglekit} train --model {top.run.model} --set train.epochs={2 * epochs}",
         )
     if top.run.model not in {study.model for study in studies}:
-        why = f"The settings of {top.run.model}, the best, were never searched."
+        why = f"No hyperparameter search was run for {top.run.model}, the best model."
         yield Advice(why, f"{source.kagglekit} tune --model {top.run.model}")
-    yield from _foretold(source)
+    yield from _biased_cv(source)
 
 
-def _unsent(source: Source, made: list[Blend]) -> Iterator[Advice]:
-    """The best score there is, where nothing as good was sent."""
+def _unsent(source: Source, saved: list[SavedBlend]) -> Iterator[Advice]:
+    """Suggest sending the best run or blend where nothing as good was sent."""
     sent = max((e.cv_score for e in source.entries if e.cv_score is not None), default=None)
     top = source.runs[0]
-    blend = max(made, key=lambda blend: blend.cv, default=None)
+    blend = max(saved, key=lambda blend: blend.cv, default=None)
     cv, name, choice = top.run.score.cv, top.run.model, f"--ensemble {top.run.model}"
     if blend is not None and blend.cv > cv:
         cv, name, choice = blend.cv, blend.name, options(source, blend)
     if sent is None or cv > sent + 1e-9:
-        before = "nothing was sent yet" if sent is None else f"the best that was sent had {sent:.4f}"
+        before = "nothing was submitted yet" if sent is None else f"the best submission has {sent:.4f}"
         command = f"{source.kagglekit} submit {choice} --upload"
-        yield Advice(f"CV {cv:.4f} ({name}) is ready; {before}.", command)
+        yield Advice(f"{name} has CV {cv:.4f}; {before}.", command)
 
 
-def _costliest(source: Source, top: Judged) -> Advice:
-    """Where the best run loses most of the score."""
+def _most_costly(source: Source, top: ReportRun) -> Advice:
+    """Say where the best run loses most of the score."""
     wrong = top.probs.argmax(1) != source.target
     part = source.clips["part"].to_numpy()
     lost = {name: float(source.weight[wrong & (part == name)].sum()) for name in np.unique(part)}
     name = max(lost, key=lambda part: lost[part])
-    pairs = [f"{pair.true} taken for {pair.predicted}" for pair in confused_pairs(source, top)[:2]]
-    said = {
-        "unseen": "words that its training never heard",
-        "keyword": "the target words",
-        "seen": "other words, heard in training",
-    }.get(name, name)
-    costly = f" Costliest: {', '.join(pairs)}." if pairs else ""
-    points = f"{100 * sum(lost.values()):.1f} points of OOF, {100 * lost[name]:.1f} on {said}"
+    pairs = [f"{pair.true} as {pair.predicted}" for pair in confused_pairs(source, top)[:2]]
+    clips = {"unseen": "unseen words", "keyword": "the target words", "seen": "filler words seen in training"}
+    costly = f" Most costly confusions: {', '.join(pairs)}." if pairs else ""
+    points = (
+        f"{100 * sum(lost.values()):.1f} points of OOF, {100 * lost[name]:.1f} on {clips.get(name, name)}"
+    )
     return Advice(f"{top.name} loses {points}.{costly}", page="listening")
 
 
-def _worst_classes(top: Judged) -> Advice:
-    """Which classes the best run tells least well from others."""
+def _worst_classes(top: ReportRun) -> Advice:
+    """Name the classes with the lowest average precision of the best run."""
     worst = sorted(top.run.score.parts.items(), key=lambda pair: pair[1])[:3]
     names = ", ".join(f"{name} ({precision:.3f})" for name, precision in worst)
-    return Advice(f"{top.name} ranks these worst, by average precision: {names}.", page="listening")
+    return Advice(f"Classes with the lowest average precision of {top.name}: {names}.", page="listening")
 
 
-def _foretold(source: Source) -> Iterator[Advice]:
-    """Whether the CV score can be trusted."""
+def _biased_cv(source: Source) -> Iterator[Advice]:
+    """Warn where CV differs from public scores by more than BAND on average."""
     scores = cv_public_pairs([e for e in source.entries if e.cv_score is not None and e.public is not None])
     if len(scores) < 2:
         return
-    found = cv_vs_lb(scores)
-    if abs(found.mean) > BAND:
-        side = "above" if found.mean > 0 else "below"
-        points = f"{100 * abs(found.mean):.1f} points {side} public"
-        why = f"CV is {points} on average: is the prior that of the test?"
+    difference = cv_vs_lb(scores).mean
+    if abs(difference) > BAND:
+        side = "above" if difference > 0 else "below"
+        points = f"{100 * abs(difference):.1f} points {side} public"
+        why = f"CV is {points} on average. Check that validation.prior fits the test."
         yield Advice(why, f"{source.kagglekit} cv --prior estimated")
 
 
-def _history(judged: Judged) -> pl.DataFrame:
-    folder = judged.run.folder
+def _history(report_run: ReportRun) -> pl.DataFrame:
+    folder = report_run.run.folder
     return tables.read(folder / HISTORY, train_again(folder))
 
 
-def _epochs(judged: Judged) -> int:
-    return int(_history(judged).group_by("fold").len()["len"].max() or 0)  # type: ignore[arg-type]
+def _epochs(report_run: ReportRun) -> int:
+    return int(_history(report_run).group_by("fold").len()["len"].max() or 0)  # type: ignore[arg-type]
 
 
-def _still_rising(judged: Judged) -> float:
-    """How much OOF rose over the last fifth of the epochs, mean over the folds."""
-    by_epoch = _history(judged).group_by("epoch").agg(pl.col("cv").mean()).sort("epoch")["cv"]
+def _still_rising(report_run: ReportRun) -> float:
+    """Return how much OOF rose over the last fifth of the epochs, as a mean over the folds."""
+    by_epoch = _history(report_run).group_by("epoch").agg(pl.col("cv").mean()).sort("epoch")["cv"]
     if len(by_epoch) < 5:
         return 0.0
     return float(by_epoch[-1] - by_epoch[-1 - len(by_epoch) // 5])

@@ -1,4 +1,4 @@
-"""The report's main charts as files of their own."""
+"""The report's main charts, to be written as files."""
 
 from __future__ import annotations
 
@@ -9,40 +9,43 @@ from kagglekit.charts.matrix import confusion
 from kagglekit.charts.svg import Picture
 from kagglekit.report import studies
 from kagglekit.report.runs import (
-    calibration,
-    calibration_picture,
     confusion_counts,
     learning_curves,
     precision_bars,
+    reliability,
+    reliability_diagram,
 )
-from kagglekit.report.source import Judged, Source
+from kagglekit.report.source import ReportRun, Source
 from kagglekit.search.importance import importances
 from kagglekit.submission.ledger import scored_entries
 
 
 def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
-    """(name, chart): CV against public; the best run of each model: confusion (or, where a clip may have
-    several labels, average precision by class), curves, calibration; and of each model's longest search the
-    history, and what mattered."""
+    """Yield (name, chart).
+
+    CV against public scores; for the best run of each model the confusion matrix (average precision by
+    class where a clip may have several labels), learning curves and reliability diagram; for the longest
+    search of each model its history and the importance of the parameters.
+    """
     if sent := scored_entries(source.workspace):
         yield "cv-public", picture(sent)
-    for judged in source.best_of_each_model():
-        model = judged.run.model
+    for report_run in source.best_run_per_model():
+        model = report_run.run.model
         if not source.several:
-            yield from _confusions(source, judged)
-        elif by_class := precision_bars(judged):
+            yield from _confusions(source, report_run)
+        elif by_class := precision_bars(report_run):
             yield f"{model}-classes", by_class
-        yield from ((f"{model}-{name}", curve) for name, curve in learning_curves(judged).items())
-        if sure := calibration_picture(calibration(source, judged), several=source.several):
-            yield f"{model}-calibration", sure
-    for study in studies.longest_of_each_model(studies.read(source)):
-        yield f"{study.model}-search", studies.history_picture(study)
-        if matter := importances(study.study):
-            yield f"{study.model}-importance", studies.importance_picture(matter)
+        yield from ((f"{model}-{name}", curve) for name, curve in learning_curves(report_run).items())
+        if diagram := reliability_diagram(reliability(source, report_run), several=source.several):
+            yield f"{model}-calibration", diagram
+    for study in studies.longest_study_per_model(studies.read(source)):
+        yield f"{study.model}-search", studies.history_chart(study)
+        if importance := importances(study.study):
+            yield f"{study.model}-importance", studies.importance_chart(importance)
 
 
-def _confusions(source: Source, judged: Judged) -> Iterator[tuple[str, Picture]]:
-    model, counts = judged.run.model, confusion_counts(source, judged)
+def _confusions(source: Source, report_run: ReportRun) -> Iterator[tuple[str, Picture]]:
+    model, counts = report_run.run.model, confusion_counts(source, report_run)
     for name, percent, unit in (("confusion", False, "clips"), ("confusion-percent", True, "% of each row")):
         title = f"Confusion matrix of {model}, {unit}"
         yield f"{model}-{name}", confusion(counts, source.classes, percent=percent, title=title)

@@ -1,4 +1,4 @@
-"""The page of runs: what each confuses, where it is right, how it learnt, how sure it may be."""
+"""The runs page: each run's confusions, accuracy by part and class, learning curves and calibration."""
 
 from __future__ import annotations
 
@@ -14,81 +14,88 @@ from kagglekit.charts.curves import Series, curves
 from kagglekit.charts.matrix import confusion
 from kagglekit.charts.svg import Picture
 from kagglekit.files import tables
-from kagglekit.report.source import Judged, Source
+from kagglekit.report.source import ReportRun, Source
 from kagglekit.runs.store import HISTORY, train_again
 from kagglekit.scoring.task import PARTS
 
 BINS = 10  # of confidence
-LEAST_IN_BIN = 5  # clips; fewer say nothing about their accuracy
+LEAST_IN_BIN = 5  # clips; a bin with fewer is not drawn
 MOST_PAIRS = 12
 
 
 def page(source: Source) -> dict[str, Any]:
-    """What runs.html shows."""
-    return {"runs": [_run(source, judged) for judged in source.runs], "left_out": source.left_out}
+    """Compute what runs.html shows."""
+    return {"runs": [_run(source, report_run) for report_run in source.runs], "left_out": source.left_out}
 
 
-def _run(source: Source, judged: Judged) -> dict[str, Any]:
-    run, curve = judged.run, calibration(source, judged)
+def _run(source: Source, report_run: ReportRun) -> dict[str, Any]:
+    run, curve = report_run.run, reliability(source, report_run)
     return {
-        "name": judged.name,
+        "name": report_run.name,
         "score": run.score,
         "metrics": run.metrics,
-        "curves": learning_curves(judged),
-        "calibration": calibration_picture(curve, several=source.several),
+        "curves": learning_curves(report_run),
+        "reliability": reliability_diagram(curve, several=source.several),
         "ece": curve.ece,
-        **(_by_class(judged) if source.several else _by_confusion(source, judged)),
+        **(_by_class(report_run) if source.several else _by_confusion(source, report_run)),
     }
 
 
-def _by_class(judged: Judged) -> dict[str, Any]:
-    """Where a clip may have several labels: no class is taken for another, each is ranked for itself."""
-    return {"percent": None, "counts": None, "parts": None, "pairs": [], "classes": precision_bars(judged)}
+def _by_class(report_run: ReportRun) -> dict[str, Any]:
+    """Compute the charts of a task with several labels a clip, where classes are not confused but ranked."""
+    return {
+        "percent": None,
+        "counts": None,
+        "parts": None,
+        "pairs": [],
+        "classes": precision_bars(report_run),
+    }
 
 
-def _by_confusion(source: Source, judged: Judged) -> dict[str, Any]:
-    counts = confusion_counts(source, judged)
+def _by_confusion(source: Source, report_run: ReportRun) -> dict[str, Any]:
+    """Compute the charts of a task with one label a clip."""
+    counts = confusion_counts(source, report_run)
     return {
         "percent": confusion(counts, source.classes, percent=True, title="Confusion matrix, % of each row"),
         "counts": confusion(counts, source.classes, percent=False, title="Confusion matrix, clips"),
-        "parts": _accuracy_bars(source, judged, "part", PARTS, "Accuracy by part"),
-        "classes": _accuracy_bars(source, judged, "label", source.classes, "Accuracy by class"),
-        "pairs": confused_pairs(source, judged)[:MOST_PAIRS],
+        "parts": _accuracy_bars(source, report_run, "part", PARTS, "Accuracy by part"),
+        "classes": _accuracy_bars(source, report_run, "label", source.classes, "Accuracy by class"),
+        "pairs": confused_pairs(source, report_run)[:MOST_PAIRS],
     }
 
 
-def precision_bars(judged: Judged) -> Picture | None:
-    """Average precision of each class, the worst first; nothing where no class has clips."""
-    worst_first = sorted(judged.run.score.parts.items(), key=lambda pair: pair[1])
+def precision_bars(report_run: ReportRun) -> Picture | None:
+    """Draw the average precision of each class, the lowest first; None where no class has clips."""
+    worst_first = sorted(report_run.run.score.parts.items(), key=lambda pair: pair[1])
     rows = [Bar(name, [precision], f"{precision:.3f}") for name, precision in worst_first]
     return bars(rows, title="Average precision by class", high=1.0) if rows else None
 
 
-def confusion_counts(source: Source, judged: Judged) -> NDArray[np.int64]:
-    """(classes, classes): clips by true class and predicted class."""
+def confusion_counts(source: Source, report_run: ReportRun) -> NDArray[np.int64]:
+    """Count clips by true class and predicted class, (classes, classes)."""
     classes = len(source.classes)
-    predicted = judged.probs.argmax(1)
+    predicted = report_run.probs.argmax(1)
     return np.bincount(source.target * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 class Pair(NamedTuple):
-    """A confusion."""
+    """A confusion of two classes."""
 
     true: str
     predicted: str
     clips: int
     share: float
-    """Of the true class' clips."""
+    """Share of the true class's clips."""
     lost: float
-    """Of the CV score."""
+    """Share of the CV score."""
 
 
-def confused_pairs(source: Source, judged: Judged) -> list[Pair]:
-    """Every confusion that occurs, the costliest for the CV score first."""
-    counts, size = confusion_counts(source, judged), len(source.classes)
-    cell = source.target * size + judged.probs.argmax(1)
+def confused_pairs(source: Source, report_run: ReportRun) -> list[Pair]:
+    """Return every confusion that occurs, the one that costs most of the CV score first."""
+    counts, size = confusion_counts(source, report_run), len(source.classes)
+    cell = source.target * size + report_run.probs.argmax(1)
     lost = np.bincount(cell, source.weight, size**2).reshape(size, size)
-    found = [
+    pairs = [
         Pair(
             source.classes[true],
             source.classes[predicted],
@@ -99,18 +106,18 @@ def confused_pairs(source: Source, judged: Judged) -> list[Pair]:
         for true, predicted in zip(*np.nonzero(counts), strict=True)
         if true != predicted
     ]
-    return sorted(found, key=lambda pair: (-pair.lost, -pair.clips))
+    return sorted(pairs, key=lambda pair: (-pair.lost, -pair.clips))
 
 
 def _accuracy_bars(
-    source: Source, judged: Judged, column: str, names: tuple[str, ...], title: str
+    source: Source, report_run: ReportRun, column: str, names: tuple[str, ...], title: str
 ) -> Picture | None:
-    """Accuracy of the clips that share a part or a label, weighed as in the score, with its 95 % interval."""
-    right = judged.probs.argmax(1) == source.target
-    of = source.clips[column].to_numpy()
+    """Draw the accuracy by part or label, weighted as in the CV score, with 95 % intervals."""
+    right = report_run.probs.argmax(1) == source.target
+    values = source.clips[column].to_numpy()
     rows = []
     for name in names:
-        chosen = of == name
+        chosen = values == name
         weight = source.weight[chosen]
         if not weight.sum():
             continue
@@ -123,15 +130,15 @@ def _accuracy_bars(
     return bars(rows, title=title, high=1.0) if rows else None
 
 
-def learning_curves(judged: Judged) -> dict[str, Picture]:
-    """Loss and CV by epoch, a line a fold, by their names; nothing where nothing was learnt."""
-    folder = judged.run.folder
+def learning_curves(report_run: ReportRun) -> dict[str, Picture]:
+    """Draw loss and CV score by epoch, a line for each fold; only charts with at least one finite value."""
+    folder = report_run.run.folder
     history = tables.read(folder / HISTORY, train_again(folder))
     pictures = {}
     for column, title in (("loss", "Training loss"), ("cv", "OOF score by epoch (CV before shift and gain)")):
         drawn = [
-            Series(f"fold {fold}", [e + 1 for e in of["epoch"]], of[column].to_list())
-            for (fold,), of in history.filter(pl.col(column).is_finite()).group_by(
+            Series(f"fold {fold}", [epoch + 1 for epoch in rows["epoch"]], rows[column].to_list())
+            for (fold,), rows in history.filter(pl.col(column).is_finite()).group_by(
                 "fold", maintain_order=True
             )
         ]
@@ -140,28 +147,29 @@ def learning_curves(judged: Judged) -> dict[str, Picture]:
     return pictures
 
 
-class Calibration(NamedTuple):
-    """How often a run is right by how sure it is."""
+class Reliability(NamedTuple):
+    """The accuracy of a run by its confidence: the points of a reliability diagram."""
 
     confidence: list[float]
-    """Mean of each bin that holds clips enough."""
+    """Mean confidence of each bin with at least LEAST_IN_BIN clips."""
     accuracy: list[float]
     clips: list[int]
     ece: float
     """Expected calibration error over all bins (Naeini et al. 2015; Guo et al. 2017, arXiv:1706.04599)."""
 
 
-def calibration(source: Source, judged: Judged) -> Calibration:
-    """Confidence against accuracy in BINS equal bins of OOF predictions, weighed as in the score.
+def reliability(source: Source, report_run: ReportRun) -> Reliability:
+    """Compute accuracy in BINS equal bins of confidence, on OOF predictions weighted as in the CV score.
 
-    Of the likeliest class of each clip; where it may have several labels, of every class of every clip.
+    Confidence is the probability of the likeliest class of each clip, or of every class of every clip where
+    a clip may have several labels.
     """
     if source.several:
-        confidence, right = judged.probs.ravel().astype(np.float64), source.truth.ravel()
+        confidence, right = report_run.probs.ravel().astype(np.float64), source.truth.ravel()
         weights = np.repeat(source.weight, len(source.classes)) / len(source.classes)
     else:
-        confidence = judged.probs.max(1).astype(np.float64)
-        right, weights = judged.probs.argmax(1) == source.target, source.weight
+        confidence = report_run.probs.max(1).astype(np.float64)
+        right, weights = report_run.probs.argmax(1) == source.target, source.weight
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     clips = np.bincount(bins, minlength=BINS)
     weight = np.bincount(bins, weights, BINS)
@@ -169,7 +177,7 @@ def calibration(source: Source, judged: Judged) -> Calibration:
     mean = np.bincount(bins, weights * confidence, BINS) / safe
     accuracy = np.bincount(bins, weights * right, BINS) / safe
     shown = clips >= LEAST_IN_BIN
-    return Calibration(
+    return Reliability(
         confidence=mean[shown].tolist(),
         accuracy=accuracy[shown].tolist(),
         clips=clips[shown].tolist(),
@@ -177,20 +185,20 @@ def calibration(source: Source, judged: Judged) -> Calibration:
     )
 
 
-def calibration_picture(found: Calibration, *, several: bool = False) -> Picture | None:
-    """Confidence against accuracy, or against how often a label is there; nothing without clips enough."""
-    if not found.clips:
+def reliability_diagram(curve: Reliability, *, several: bool = False) -> Picture | None:
+    """Draw accuracy by confidence; None where no bin has enough clips."""
+    if not curve.clips:
         return None
     counted = "labels" if several else "clips"
     notes = [
-        f"sure to {100 * sure:.0f} %, right {100 * right:.0f} % of {clips:,} {counted}"
-        for sure, right, clips in zip(found.confidence, found.accuracy, found.clips, strict=True)
+        f"confidence {100 * confidence:.0f} %, accuracy {100 * right:.0f} % of {clips:,} {counted}"
+        for confidence, right, clips in zip(curve.confidence, curve.accuracy, curve.clips, strict=True)
     ]
     return curves(
-        [Series("", found.confidence, found.accuracy, "both", notes)],
-        title=f"Calibration (expected error {100 * found.ece:.1f} points)",
-        x_name="probability of a label" if several else "probability of the answer",
-        y_name="share that is right" if several else "accuracy",
+        [Series("", curve.confidence, curve.accuracy, "both", notes)],
+        title=f"Calibration (expected calibration error {100 * curve.ece:.1f} points)",
+        x_name="probability of a label" if several else "probability of the predicted class",
+        y_name="share of labels present" if several else "accuracy",
         whole=False,
         diagonal=True,
         limits=(0.0, 1.0),

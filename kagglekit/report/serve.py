@@ -1,4 +1,4 @@
-"""The report on a loopback address, with every miss's sound straight from the store."""
+"""Serve the report on a loopback address, with sounds from the audio store."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SOUND = re.compile(r"/audio/([a-z]+)/([0-9]{1,9})\.wav")
 
 
 def make_server(html: str, source: Source, port: int) -> ThreadingHTTPServer:
-    """A server that is bound but not yet running; port 0 takes any that is free.
+    """Bind a server that is not yet running; port 0 takes any free port.
 
-    It answers with the page and with clips by split and row; no path of a request ever becomes a path on
-    the disk. Requests that name another host are refused: a web page elsewhere must not read along.
+    It serves the page, and clips by split and row; no path of a request is ever used as a path on the disk.
+    Requests with another Host header are refused, so that no other web page can read from it.
 
     Raises:
-        KagglekitError: the port is taken.
+        KagglekitError: the port is in use.
     """
     stores = {split: source.prepared.store(split) for split in source.prepared.folders}
     handler = _handler(html.encode(), stores, source)
@@ -40,7 +40,7 @@ def make_server(html: str, source: Source, port: int) -> ThreadingHTTPServer:
 
 def _handler(page: bytes, stores: dict[str, Store], source: Source) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """GET / and /audio/<split>/<row>.wav."""
+        """Answers GET / and GET /audio/<split>/<row>.wav."""
 
         protocol_version = "HTTP/1.1"
         timeout = 30
@@ -48,13 +48,15 @@ def _handler(page: bytes, stores: dict[str, Store], source: Source) -> type[Base
         def do_GET(self) -> None:
             port = cast(ThreadingHTTPServer, self.server).server_port
             if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
-                self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"this report is for this machine alone\n")
+                self._answer(
+                    HTTPStatus.FORBIDDEN, "text/plain", b"this report is served to this machine only\n"
+                )
             elif self.path == "/":
                 self._answer(HTTPStatus.OK, "text/html; charset=utf-8", page)
             elif (sound := _sound(self.path, stores, source)) is not None:
                 self._answer(HTTPStatus.OK, "audio/wav", sound)
             else:
-                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"there is no such page\n")
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"not match\n")
 
         def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
             self.send_response(status)
@@ -66,15 +68,15 @@ def _handler(page: bytes, stores: dict[str, Store], source: Source) -> type[Base
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nobody wants a line for every sound."""
+            """Log nothing: a line for every sound would help nobody."""
 
     return Handler
 
 
 def _sound(path: str, stores: dict[str, Store], source: Source) -> bytes | None:
-    """The wav file that a request asks for; None where there is none."""
-    found = SOUND.fullmatch(path)
-    if found is None or found[1] not in stores or int(found[2]) >= len(stores[found[1]]):
+    """Return the wav file for a request's path, or None where there is no such clip."""
+    match = SOUND.fullmatch(path)
+    if match is None or match[1] not in stores or int(match[2]) >= len(stores[match[1]]):
         return None
-    samples = source.sound(stores[found[1]], found[1], int(found[2]))
+    samples = source.sound(stores[match[1]], match[1], int(match[2]))
     return wav_bytes(samples, source.config.audio.sample_rate)

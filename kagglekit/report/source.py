@@ -1,4 +1,4 @@
-"""What the pages are made from: read once, checked, and in one order of clips."""
+"""Read what the report shows: runs, clips and submissions, checked and in one order of clips."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from kagglekit.scoring.task import Task
 from kagglekit.submission.ledger import Entry, Ledger, host_name
 from kagglekit.training.loop import OOF
 
-MOST_RUNS = 30  # that the report shows, the best by CV
+MOST_RUNS = 30  # runs shown, the best by CV
 
 
-class Judged(NamedTuple):
-    """A run with what it said about each of the source's clips."""
+class ReportRun(NamedTuple):
+    """A run with its probabilities for the clips of the report."""
 
     run: Run
     probs: NDArray[np.float32]
-    """(clips, classes), of OOF predictions."""
+    """(clips, classes), from OOF predictions."""
 
     @property
     def name(self) -> str:
@@ -43,37 +43,37 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A competition's workspace, as the report sees it."""
+    """Everything that the report shows of a competition's workspace."""
 
     prepared: Prepared
     kagglekit: str
-    """How the report's reader calls kagglekit: `kagglekit -C benchmarks/speech_mini.yaml`."""
+    """How commands in the report begin: `kagglekit -C benchmarks/speech_mini.yaml`."""
     clips: pl.DataFrame
-    """Spoken clips and silence that have a fold, by clip_id."""
+    """The clips that have a fold, sorted by clip_id."""
     truth: NDArray[np.bool_]
-    """(clips, classes), the classes that are right: one, or several where a clip may have them."""
+    """(clips, classes), True for the labels of each clip."""
     weight: NDArray[np.float64]
-    """(clips,), share of the CV score."""
-    runs: tuple[Judged, ...]
-    """The best by CV first."""
+    """(clips,), each clip's weight in the CV score."""
+    runs: tuple[ReportRun, ...]
+    """Sorted by CV score, the best first."""
     left_out: int
-    """Runs that are not shown: of other clips, folds or classes, or beyond MOST_RUNS."""
+    """Number of runs not shown: trained on other clips, folds or classes, or beyond MOST_RUNS."""
     entries: tuple[Entry, ...]
-    """Submissions to this competition's host, oldest first."""
+    """Submissions to this competition's host, the oldest first."""
 
     @property
     def config(self) -> Config:
-        """All of competition.yaml."""
+        """The competition's settings."""
         return self.prepared.config
 
     @property
     def workspace(self) -> Workspace:
-        """Where it lies."""
+        """The competition's workspace."""
         return self.prepared.workspace
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Columns of every run's `probs`."""
+        """The columns of every run's `probs`."""
         return self.config.labels.classes
 
     @property
@@ -83,18 +83,18 @@ class Source:
 
     @property
     def target(self) -> NDArray[np.int64]:
-        """(clips,), index of the true class, where there is one alone."""
+        """(clips,), the index of each clip's only true class."""
         index: NDArray[np.int64] = self.truth.argmax(1)
         return index
 
     def answers(self, probs: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """As many of the likeliest classes of each clip as it has labels: (clips, classes)."""
+        """Return the likeliest classes of each clip, as many as it has labels: (clips, classes)."""
         rank = np.argsort(np.argsort(-probs, axis=1, kind="stable"), axis=1, kind="stable")
         chosen: NDArray[np.bool_] = rank < self.truth.sum(1, keepdims=True)
         return chosen
 
     def sound(self, store: Store, split: str, row: int) -> NDArray[np.int16]:
-        """Samples of the clip that begins at a row of its split's store; of several windows all of them."""
+        """Return the samples of the clip at a row of its split's store with all its windows."""
         if WINDOWS not in self.prepared.clips.columns:
             one: NDArray[np.int16] = store.take(np.array([row]))[0]
             return one
@@ -102,16 +102,16 @@ class Source:
         samples, count = clip.select("samples", WINDOWS).row(0) if len(clip) else (0, 1)
         return join_windows(store.take(np.arange(row, row + count)), samples, self.config.audio)
 
-    def best_of_each_model(self) -> list[Judged]:
-        """One run for each architecture, the best first."""
-        found: dict[str, Judged] = {}
-        for judged in self.runs:
-            found.setdefault(judged.run.model, judged)
-        return list(found.values())
+    def best_run_per_model(self) -> list[ReportRun]:
+        """Return the best run of each architecture, the best first."""
+        best: dict[str, ReportRun] = {}
+        for report_run in self.runs:
+            best.setdefault(report_run.run.model, report_run)
+        return list(best.values())
 
 
 def read(prepared: Prepared, kagglekit: str) -> Source:
-    """Everything the report shows. A workspace without runs or submissions is none the worse for it.
+    """Read everything the report shows. A workspace may lack runs and submissions.
 
     Raises:
         MissingError: the OOF predictions of a run are damaged.
@@ -127,25 +127,27 @@ def read(prepared: Prepared, kagglekit: str) -> Source:
         clips=clips,
         truth=Task.of(prepared.config).truth(clips["label"]),
         weight=clip_weights(clips, prepared.config) if prepared.config.separator is None else even,
-        runs=tuple(_judged(run, clips, prepared.config) for run in best[:MOST_RUNS]),
+        runs=tuple(_report_run(run, clips, prepared.config) for run in best[:MOST_RUNS]),
         left_out=others + len(best[MOST_RUNS:]),
         entries=tuple(entry for entry in entries if entry.host == host_name(prepared.config)),
     )
 
 
-def _judged(run: Run, clips: pl.DataFrame, config: Config) -> Judged:
-    return Judged(run, read_probs(run.folder / OOF, clips, config, train_again(run.folder)))
+def _report_run(run: Run, clips: pl.DataFrame, config: Config) -> ReportRun:
+    return ReportRun(run, read_probs(run.folder / OOF, clips, config, train_again(run.folder)))
 
 
 def read_probs(path: Path, clips: pl.DataFrame, config: Config, hint: str) -> NDArray[np.float32]:
-    """Probabilities of OOF predictions, in the order of `clips`: (clips, classes).
+    """Read OOF predictions as probabilities in the order of `clips`, (clips, classes).
 
     Raises:
-        MissingError: they are absent or damaged, or are of other clips.
+        MissingError: the predictions are absent, damaged or for other clips.
     """
     table = tables.read(path, hint).sort("clip_id")
     logits: NDArray[Any] = logits_of(table)
     if not table["clip_id"].equals(clips["clip_id"]) or not np.isfinite(logits).all():
-        raise MissingError(f"{path} holds predictions of other clips, or ones that are not finite", hint=hint)
+        raise MissingError(
+            f"{path} holds predictions for other clips, or values that are not finite", hint=hint
+        )
     probs = softmax(logits) if config.separator is None else sigmoid(logits)
     return probs.astype(np.float32)

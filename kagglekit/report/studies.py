@@ -1,4 +1,4 @@
-"""The page of searches: how each went, which parameters mattered, and where the good ones lie."""
+"""The searches page: the history of each study, the importance of its parameters, and its best trials."""
 
 from __future__ import annotations
 
@@ -21,69 +21,71 @@ from kagglekit.search.importance import importances, judged
 from kagglekit.search.storage import all_studies
 from kagglekit.search.study import REASON
 
-MOST_AXES = 9  # of parallel coordinates, the most important parameters
-MOST_ROWS = 10  # of the table of trials
-MOST_LINES = 400  # of parallel coordinates, the best trials
+MOST_AXES = 9  # parameters in parallel coordinates, the most important ones
+MOST_ROWS = 10  # trials in the table
+MOST_LINES = 400  # trials in parallel coordinates, the best ones
 
 
 @dataclass(frozen=True)
 class Study:
-    """A search."""
+    """An Optuna study with its finished trials."""
 
     name: str
     model: str
     study: optuna.Study
     trials: list[FrozenTrial]
-    """Finished ones, in order."""
+    """The complete trials by number."""
     pruned: int
     failed: int
 
 
 def read(source: Source) -> list[Study]:
-    """Every search of the workspace with a finished trial.
+    """Read every study of the workspace that has a finished trial.
 
     Raises:
         KagglekitError: a journal or storage cannot be read.
     """
-    found = []
+    studies = []
     for study in all_studies(source.workspace):
-        if len(study.directions) > 1:  # its trials have no one score; `kagglekit tune` shows their front
+        if (
+            len(study.directions) > 1
+        ):  # several objectives have no single best trial; `kagglekit tune` shows the Pareto front
             continue
         trials = study.get_trials(deepcopy=False)
-        whole = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
+        complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
         failed = sum(REASON in t.user_attrs for t in trials)
         pruned = sum(t.state == TrialState.PRUNED and REASON not in t.user_attrs for t in trials)
-        if whole:
+        if complete:
             model = study.study_name.rpartition("-")[0]
-            found.append(Study(study.study_name, model, study, whole, pruned, failed))
-    return sorted(found, key=lambda study: study.name)
+            studies.append(Study(study.study_name, model, study, complete, pruned, failed))
+    return sorted(studies, key=lambda study: study.name)
 
 
-def longest_of_each_model(found: list[Study]) -> list[Study]:
-    """The search of each model with the most finished trials."""
+def longest_study_per_model(studies: list[Study]) -> list[Study]:
+    """Return the study of each model that has the most finished trials."""
     longest: dict[str, Study] = {}
-    for study in found:
+    for study in studies:
         if study.model not in longest or len(study.trials) > len(longest[study.model].trials):
             longest[study.model] = study
     return list(longest.values())
 
 
-def page(found: list[Study]) -> dict[str, Any]:
-    """What studies.html shows."""
-    return {"studies": [_study(study) for study in found]}
+def page(studies: list[Study]) -> dict[str, Any]:
+    """Compute what studies.html shows."""
+    return {"studies": [_study(study) for study in studies]}
 
 
 def _study(study: Study) -> dict[str, Any]:
-    matter = importances(study.study)
+    importance = importances(study.study)
     ranked = sorted(study.trials, key=_value, reverse=True)
-    names = list(matter) or sorted({name for trial in ranked for name in trial.params})
+    names = list(importance) or sorted({name for trial in ranked for name in trial.params})
     return {
         "study": study,
         "best": ranked[0],
-        "history": history_picture(study),
+        "history": history_chart(study),
         "judged": len(judged(study.study).get_trials(deepcopy=False)),
-        "importance": importance_picture(matter) if matter else None,
-        "parallel": parallel_picture(ranked[:MOST_LINES], names[:MOST_AXES]) if names else None,
+        "importance": importance_chart(importance) if importance else None,
+        "parallel": parallel_chart(ranked[:MOST_LINES], names[:MOST_AXES]) if names else None,
         "names": names,
         "top": [(t.number, _value(t), [_shown(t.params.get(n)) for n in names]) for t in ranked[:MOST_ROWS]],
     }
@@ -93,8 +95,8 @@ def _value(trial: FrozenTrial) -> float:
     return -math.inf if trial.value is None else trial.value
 
 
-def history_picture(study: Study) -> Picture:
-    """Each trial's score, and the best so far."""
+def history_chart(study: Study) -> Picture:
+    """Draw each trial's score, and the best so far."""
     numbers = [float(trial.number) for trial in study.trials]
     values = [_value(trial) for trial in study.trials]
     notes = [f"{trial.number}: {value:.4f}" for trial, value in zip(study.trials, values, strict=True)]
@@ -103,13 +105,14 @@ def history_picture(study: Study) -> Picture:
     return curves(drawn, title="History", x_name="trial", y_name="CV")
 
 
-def importance_picture(matter: dict[str, float]) -> Picture:
-    rows = [Bar(_short(name), [share], f"{100 * share:.0f} %") for name, share in matter.items()]
+def importance_chart(importance: dict[str, float]) -> Picture:
+    """Draw the importance of each parameter in percent."""
+    rows = [Bar(_short(name), [share], f"{100 * share:.0f} %") for name, share in importance.items()]
     return bars(rows, title="Importance of the parameters (PED-ANOVA)")
 
 
-def parallel_picture(ranked: Sequence[FrozenTrial], names: Sequence[str]) -> Picture:
-    """What the trials chose, the best one in colour."""
+def parallel_chart(ranked: Sequence[FrozenTrial], names: Sequence[str]) -> Picture:
+    """Draw the parameters and scores of the trials, the best one in colour."""
     values = [_value(trial) for trial in ranked]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
@@ -123,7 +126,7 @@ def parallel_picture(ranked: Sequence[FrozenTrial], names: Sequence[str]) -> Pic
 
 
 def _axis(name: str, trials: Sequence[FrozenTrial]) -> Axis:
-    """Places of a parameter's values: by logarithm where it was drawn so, categories evenly."""
+    """Place the values of a parameter on its axis: on a log scale where the search drew them so."""
     distribution = next(t.distributions[name] for t in trials if name in t.distributions)
     chosen = [trial.params.get(name) for trial in trials]
     if isinstance(distribution, CategoricalDistribution):

@@ -33,7 +33,7 @@ WAIT = 20.0  # s, at most
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> source.Source:
+def report(tmp_path_factory: pytest.TempPathFactory) -> source.Source:
     return source.read(simulated.whole(tmp_path_factory.mktemp("simulated")).prepared, "kagglekit")
 
 
@@ -56,9 +56,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def address(found: source.Source, tmp_path_factory: pytest.TempPathFactory) -> str:
+def address(report: source.Source, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_text(path, build.render(found))
+    write_text(path, build.render(report))
     return path.as_uri()
 
 
@@ -103,8 +103,8 @@ def press(page: Any, keys: str) -> None:
 
 
 def css(page: Any, selector: str) -> list[Any]:
-    found: list[Any] = page.find_elements("css selector", selector)
-    return found
+    report: list[Any] = page.find_elements("css selector", selector)
+    return report
 
 
 def open_page(page: Any, name: str) -> None:
@@ -173,7 +173,7 @@ def test_a_table_sorts(page: Any) -> None:
     assert column == ["0.8850", "0.8600", "0.7900"]
 
 
-def test_the_filter_filters(page: Any, found: source.Source) -> None:
+def test_the_filter_filters(page: Any, report: source.Source) -> None:
     open_page(page, "listening")
     rows = css(page, "#list li")
     assert len(rows) > 20
@@ -183,7 +183,7 @@ def test_the_filter_filters(page: Any, found: source.Source) -> None:
     css(page, "#by-text")[0].send_keys("no such clip")
     until(lambda: not css(page, "#list li"))
     assert not css(page, "#stage")[0].is_displayed()
-    assert css(page, "#found")[0].text == f"0 of {len(rows)}"
+    assert css(page, "#count")[0].text == f"0 of {len(rows)}"
 
 
 def test_a_clip_plays_and_is_drawn(page: Any) -> None:
@@ -261,8 +261,8 @@ def test_it_fits_a_telephone(browser: Any, address: str) -> None:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_served_sounds_come_from_the_store(browser: Any, found: source.Source) -> None:
-    server = make_server(build.render(found, served=True), found, 0)
+def test_served_sounds_come_from_the_store(browser: Any, report: source.Source) -> None:
+    server = make_server(build.render(report, served=True), report, 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     own = f"http://127.0.0.1:{server.server_port}/"
     try:

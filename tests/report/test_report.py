@@ -49,13 +49,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> simulated.Made:
 
 
 @pytest.fixture(scope="module")
-def found(made: simulated.Made) -> Source:
+def report(made: simulated.Made) -> Source:
     return read(made)
 
 
 @pytest.fixture(scope="module")
-def html(found: Source) -> str:
-    return build.render(found)
+def html(report: Source) -> str:
+    return build.render(report)
 
 
 def sounds(html: str) -> list[dict[str, object]]:
@@ -69,63 +69,63 @@ def sounds(html: str) -> list[dict[str, object]]:
 # --- what the pages count ---
 
 
-def test_runs_come_best_first_in_one_order_of_clips(found: Source, made: simulated.Made) -> None:
-    assert [judged.run.model for judged in found.runs] == ["gru", "tcresnet", "lstm"]
-    assert found.clips["clip_id"].is_sorted() and found.weight.sum() == pytest.approx(1)
-    first = found.runs[0]
+def test_runs_come_best_first_in_one_order_of_clips(report: Source, made: simulated.Made) -> None:
+    assert [run.run.model for run in report.runs] == ["gru", "tcresnet", "lstm"]
+    assert report.clips["clip_id"].is_sorted() and report.weight.sum() == pytest.approx(1)
+    first = report.runs[0]
     oof = pl.read_parquet(first.run.folder / OOF)
-    one = oof.row(by_predicate=pl.col("clip_id") == found.clips["clip_id"][7], named=True)
+    one = oof.row(by_predicate=pl.col("clip_id") == report.clips["clip_id"][7], named=True)
     assert first.probs[7].argmax() == np.argmax(one["logits"])
-    assert found.classes[found.target[7]] == one["label"]
+    assert report.classes[report.target[7]] == one["label"]
 
 
-def test_the_confusion_matrix_by_hand(found: Source) -> None:
-    judged = found.runs[0]
-    counts = runs.confusion_counts(found, judged)
+def test_the_confusion_matrix_by_hand(report: Source) -> None:
+    run = report.runs[0]
+    counts = runs.confusion_counts(report, run)
     by_hand = np.zeros_like(counts)
-    for true, predicted in zip(found.target, judged.probs.argmax(1), strict=True):
+    for true, predicted in zip(report.target, run.probs.argmax(1), strict=True):
         by_hand[true, predicted] += 1
-    assert counts.tolist() == by_hand.tolist() and counts.sum() == len(found.clips)
+    assert counts.tolist() == by_hand.tolist() and counts.sum() == len(report.clips)
 
 
-def test_confused_pairs_lose_what_the_score_lacks(found: Source) -> None:
-    judged = found.runs[0]
-    pairs = runs.confused_pairs(found, judged)
+def test_confused_pairs_lose_what_the_score_lacks(report: Source) -> None:
+    run = report.runs[0]
+    pairs = runs.confused_pairs(report, run)
     assert all(pair.true != pair.predicted for pair in pairs)
-    assert sum(pair.lost for pair in pairs) == pytest.approx(1 - judged.run.score.oof)
+    assert sum(pair.lost for pair in pairs) == pytest.approx(1 - run.run.score.oof)
     assert [pair.lost for pair in pairs] == sorted((pair.lost for pair in pairs), reverse=True)
 
 
-def test_calibration_by_hand(found: Source) -> None:
-    judged = found.runs[0]
+def test_calibration_by_hand(report: Source) -> None:
+    run = report.runs[0]
     sure = np.array([[0.95, 0.05], [0.95, 0.05], [0.55, 0.45], [0.55, 0.45]] * 5, dtype=np.float32)
     target = np.array([0, 0, 0, 1] * 5)
-    few = Source(**{**vars(found), "truth": np.eye(2, dtype=bool)[target], "weight": np.full(20, 0.05)})
-    curve = runs.calibration(few, judged._replace(probs=sure))
+    few = Source(**{**vars(report), "truth": np.eye(2, dtype=bool)[target], "weight": np.full(20, 0.05)})
+    curve = runs.reliability(few, run._replace(probs=sure))
     assert curve.confidence == pytest.approx([0.55, 0.95]) and curve.accuracy == pytest.approx([0.5, 1.0])
     assert curve.clips == [10, 10] and curve.ece == pytest.approx(0.5 * 0.05 + 0.5 * 0.05)
 
 
-def test_correlations_by_hand(found: Source) -> None:
-    models = found.best_of_each_model()
-    matrix = ensembles.correlations(found, models)
-    truth = [judged.probs[np.arange(len(found.target)), found.target] for judged in models]
+def test_correlations_by_hand(report: Source) -> None:
+    models = report.best_run_per_model()
+    matrix = ensembles.correlations(report, models)
+    truth = [run.probs[np.arange(len(report.target)), report.target] for run in models]
     np.testing.assert_allclose(matrix, np.corrcoef(truth), atol=1e-5)
     flat = models[0]._replace(probs=np.full_like(models[0].probs, 1 / 6))
-    assert np.isnan(ensembles.correlations(found, [flat, models[1]])[0]).all()
+    assert np.isnan(ensembles.correlations(report, [flat, models[1]])[0]).all()
 
 
-def test_misses_are_misses_and_the_worst_come_first(found: Source) -> None:
-    judge = listening.best_there_is(found)
-    gru, tcresnet = (judged.probs for judged in found.runs[:2])
-    assert judge.name == "gru+tcresnet"  # whose CV is above that of every run
-    np.testing.assert_allclose(judge.probs, 0.7 * gru + 0.3 * tcresnet, atol=1e-6)
-    order, loss = listening.misses(found, judge)
-    assert set(order) == set(np.flatnonzero(judge.probs.argmax(1) != found.target))
+def test_misses_are_misses_and_the_worst_come_first(report: Source) -> None:
+    predictor = listening.best_predictor(report)
+    gru, tcresnet = (run.probs for run in report.runs[:2])
+    assert predictor.name == "gru+tcresnet"  # whose CV is above that of every run
+    np.testing.assert_allclose(predictor.probs, 0.7 * gru + 0.3 * tcresnet, atol=1e-6)
+    order, loss = listening.misses(report, predictor)
+    assert set(order) == set(np.flatnonzero(predictor.probs.argmax(1) != report.target))
     assert (np.diff(loss[order]) <= 0).all()
-    spread = listening.spread(found, judge, order)
+    spread = listening.spread(report, predictor, order)
     assert sorted(spread) == sorted(order)
-    pairs = list(zip(found.target[spread], judge.probs[spread].argmax(1), strict=True))
+    pairs = list(zip(report.target[spread], predictor.probs[spread].argmax(1), strict=True))
     kinds = len(set(pairs))
     assert len(set(pairs[:kinds])) == kinds  # every confusion once before any comes twice
 
@@ -135,26 +135,26 @@ def test_a_run_judges_where_it_is_better_than_every_ensemble(tmp_path: Path) -> 
     simulated.add_run(made, "gru", "0" * 12, skill=1.0)
     simulated.add_run(made, "lstm", "1" * 12, skill=2.0)
     simulated.add_ensemble(made, [("gru", "0" * 12, 1.0), ("lstm", "1" * 12, 0.0)], 0.1)
-    assert listening.best_there_is(read(made)).name == f"lstm/{'1' * 12}"
+    assert listening.best_predictor(read(made)).name == f"lstm/{'1' * 12}"
 
 
-def test_importances_find_what_matters(found: Source) -> None:
-    (study,) = studies.read(found)
+def test_importances_find_what_matters(report: Source) -> None:
+    (study,) = studies.read(report)
     assert (study.model, len(study.trials)) == ("gru", 12)
     matter = importances(study.study)
     assert next(iter(matter)) == "train.lr" and sum(matter.values()) == pytest.approx(1)
 
 
-def test_folds_and_words_are_counted(found: Source) -> None:
-    page = data.page(found)
-    assert sum(fold["clips"] for fold in page["folds"]) == len(found.clips)
+def test_folds_and_words_are_counted(report: Source) -> None:
+    page = data.page(report)
+    assert sum(fold["clips"] for fold in page["folds"]) == len(report.clips)
     assert page["counts"] == {"train": 400, "silence": 40, "test": 60}
     heldout = [word for fold in page["folds"] for word in fold["heldout"]]
     assert sorted(heldout) == ["bed", "cat", "dog", "tree"]
 
 
-def test_advice_sends_the_best_and_names_the_costliest(found: Source) -> None:
-    given = overview.page(found, studies.read(found))["advice"]
+def test_advice_sends_the_best_and_names_the_costliest(report: Source) -> None:
+    given = overview.page(report, studies.read(report))["advice"]
     assert (
         given[0].command
         == f"{NAMES} submit --ensemble gru,tcresnet --method caruana --decision none --upload"
@@ -174,7 +174,7 @@ def test_an_ensemble_is_named_so_that_submit_finds_it(tmp_path: Path) -> None:
     assert ensembles.options(read(made), blend) == named
     (made.workspace.ensembles / blend.name / OOF).unlink()
     with pytest.raises(MissingError, match="is not there") as caught:
-        listening.best_there_is(read(made))
+        listening.best_predictor(read(made))
     assert "blend again" in str(caught.value.hint)
 
 
@@ -188,24 +188,24 @@ def test_it_asks_nobody_for_anything(html: str) -> None:
     assert "unsafe-inline" not in html and "http://" not in html.replace("http://www.w3.org", "")
 
 
-def test_the_sounds_are_the_store_s(html: str, found: Source) -> None:
+def test_the_sounds_are_the_store_s(html: str, report: Source) -> None:
     clips = sounds(html)
     assert len(clips) > 10
     for clip in clips[:5]:
         with wave.open(io.BytesIO(base64.b64decode(str(clip["wav"])))) as file:
             assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
             played = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        store = found.prepared.store(str(clip["split"]))
+        store = report.prepared.store(str(clip["split"]))
         assert played.tolist() == store[int(str(clip["row"])) :][0].tolist()
         assert store.clip_ids[int(str(clip["row"]))] == clip["id"]
 
 
-def test_sounds_keep_to_the_budget(found: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sounds_keep_to_the_budget(report: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     each = len(base64.b64encode(bytes(44 + 2 * 2000)))
-    page = listening.page(found, 7 * each + 5)
+    page = listening.page(report, 7 * each + 5)
     assert len(page["clips"]) == 7 and page["misses"] > 7
     monkeypatch.setattr(build, "MOST_SOUND", 3 * each)
-    assert len(sounds(build.render(found))) == 3
+    assert len(sounds(build.render(report))) == 3
 
 
 class Tags(HTMLParser):
@@ -259,7 +259,9 @@ def test_a_workspace_with_little_in_it(add: str, tmp_path: Path) -> None:
         logits = np.tile(np.float32([9, 0, 0, 0, 0, 0]), (len(table), 1))
         table.with_columns(logits=pl.Series(logits, dtype=table["logits"].dtype)).write_parquet(path)
     html = build.render(read(made))
-    advice = {"": "No model is trained yet", "run": "One architecture alone"}.get(add, "points of OOF")
+    advice = {"": "No model is trained yet", "run": "Only one architecture is trained"}.get(
+        add, "points of OOF"
+    )
     assert advice in html and "No submission yet" in html and "No search yet" in html
     Tags().feed(html)
 
@@ -273,7 +275,7 @@ def test_runs_of_other_clips_are_left_out(tmp_path: Path) -> None:
     assert (read(other).runs, read(other).left_out) == ((), 1)
 
 
-def test_damaged_predictions_are_said(tmp_path: Path) -> None:
+def test_damaged_predictions_are_reported(tmp_path: Path) -> None:
     made = simulated.make(tmp_path, clips=80)
     folder = simulated.add_run(made, "gru", "0" * 12, skill=1.0)
     whole = pl.read_parquet(folder / OOF)
@@ -284,11 +286,11 @@ def test_damaged_predictions_are_said(tmp_path: Path) -> None:
         read(made)
     assert str(folder) in str(caught.value.hint)
     whole.head(10).write_parquet(folder / OOF)
-    with pytest.raises(MissingError, match="of other clips"):
+    with pytest.raises(MissingError, match="for other clips"):
         read(made)
 
 
-def test_a_damaged_journal_is_said(tmp_path: Path) -> None:
+def test_a_damaged_journal_is_reported(tmp_path: Path) -> None:
     made = simulated.make(tmp_path, clips=80)
     made.workspace.studies.mkdir(parents=True)
     (made.workspace.studies / "gru.journal").write_text("no json\n{}\n")
@@ -310,11 +312,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_verb_writes_one_file(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(trained), "report", "--out", "out/r.html", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)
     path = tmp_path / "out" / "r.html"
     assert [file.name for file in path.parent.iterdir()] == ["r.html"]
-    assert told["bytes"] == path.stat().st_size and told["runs"] == 1
-    assert told["clips"] == len(sounds(path.read_text(encoding="utf-8"))) > 0
+    assert result["bytes"] == path.stat().st_size and result["runs"] == 1
+    assert result["clips"] == len(sounds(path.read_text(encoding="utf-8"))) > 0
     assert main(["-C", str(trained), "report"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("report.html: ") and lines[1] == "next: open report.html in a browser"
@@ -351,8 +353,8 @@ def test_what_the_report_flags_prepare_leaves_out(
 
 
 @pytest.fixture
-def server(found: Source) -> Iterator[http.client.HTTPConnection]:
-    running = make_server("<p>page", found, 0)
+def server(report: Source) -> Iterator[http.client.HTTPConnection]:
+    running = make_server("<p>page", report, 0)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
     thread.start()
     connection = http.client.HTTPConnection("127.0.0.1", running.server_port, timeout=10)
@@ -368,13 +370,13 @@ def get(server: http.client.HTTPConnection, path: str, **headers: str) -> tuple[
     return reply.status, reply.read()
 
 
-def test_the_server_gives_the_page_and_sounds(server: http.client.HTTPConnection, found: Source) -> None:
+def test_the_server_gives_the_page_and_sounds(server: http.client.HTTPConnection, report: Source) -> None:
     assert get(server, "/") == (200, b"<p>page")
     status, sound = get(server, "/audio/train/3.wav")
     assert status == 200
     with wave.open(io.BytesIO(sound)) as file:
         played = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    assert played.tolist() == found.prepared.store("train")[3:4][0].tolist()
+    assert played.tolist() == report.prepared.store("train")[3:4][0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -390,10 +392,10 @@ def test_the_server_is_for_this_machine_alone(server: http.client.HTTPConnection
     assert get(server, "/", Host="evil.example:80")[0] == 403
 
 
-def test_a_port_in_use_is_said(found: Source) -> None:
-    taken = make_server("", found, 0)
+def test_a_port_in_use_is_reported(report: Source) -> None:
+    taken = make_server("", report, 0)
     with pytest.raises(KagglekitError, match=f"port {taken.server_port} cannot be used"):
-        make_server("", found, taken.server_port)
+        make_server("", report, taken.server_port)
     taken.server_close()
 
 
@@ -405,12 +407,12 @@ def test_pictures_are_written_as_svg_and_png(
 ) -> None:
     pytest.importorskip("resvg_py", reason="resvg-py is missing: pip install -e '.[dev]'")
     assert main(["-C", str(trained), "report", "--svg", "svg", "--png", "png", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["files"]
+    result = json.loads(capsys.readouterr().out)["files"]
     names = ["calibration", "confusion-percent", "confusion", "cv", "loss"]
     for kind in ("svg", "png"):
         written = sorted(path.name for path in (tmp_path / kind).iterdir())
         assert written == [f"tcresnet-{name}.{kind}" for name in names]
-        assert {Path(path).name for path in told} >= set(written)
+        assert {Path(path).name for path in result} >= set(written)
     for path in (tmp_path / "svg").iterdir():
         root = ElementTree.parse(path).getroot()
         width, height = (float(root.attrib[side]) for side in ("width", "height"))
@@ -420,19 +422,19 @@ def test_pictures_are_written_as_svg_and_png(
         assert "var(" not in path.read_text()  # a file of its own has its colours
 
 
-def test_cv_against_public_is_among_the_pictures(found: Source) -> None:
-    drawn = dict(pictures(found))
+def test_cv_against_public_is_among_the_pictures(report: Source) -> None:
+    drawn = dict(pictures(report))
     assert next(iter(drawn)) == "cv-public" and "lstm-confusion" in drawn
     assert drawn["cv-public"].body.count("<circle") == 3
 
 
-def test_the_longest_search_of_a_model_is_among_the_pictures(found: Source) -> None:
-    (study,) = studies.read(found)
-    drawn = dict(pictures(found))
+def test_the_longest_search_of_a_model_is_among_the_pictures(report: Source) -> None:
+    (study,) = studies.read(report)
+    drawn = dict(pictures(report))
     assert f"{study.trials[0].number}: {study.trials[0].value:.4f}" in drawn[f"{study.model}-search"].body
     assert "lr" in drawn[f"{study.model}-importance"].body
     shorter = replace(study, trials=study.trials[:1])
-    assert studies.longest_of_each_model([shorter, study, shorter]) == [study]
+    assert studies.longest_study_per_model([shorter, study, shorter]) == [study]
 
 
 def test_pictures_of_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -457,8 +459,8 @@ def test_png_has_text_on_a_machine_without_fonts(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("package", ["resvg_py", "font_manrope"])
 def test_png_without_its_packages_says_so(
-    package: str, found: Source, monkeypatch: pytest.MonkeyPatch
+    package: str, report: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingError, match="need resvg-py and font-manrope"):
-        to_png(next(iter(pictures(found)))[1])
+        to_png(next(iter(pictures(report)))[1])

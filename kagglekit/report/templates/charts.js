@@ -1,9 +1,9 @@
-// Charts are drawn already; here they say what is under the mouse, or under the arrow keys.
+// Tooltips of the charts, by mouse or arrow keys, and legends that hide series.
 
 const tip = document.getElementById("tip");
 let pointed = null;
 
-// The words come from <title>, which a browser without this script shows by itself.
+// The text comes from <title>, which browsers without this script show as well.
 for (const title of document.querySelectorAll("svg.chart title")) {
   title.parentNode.dataset.tip = title.textContent;
   title.remove();

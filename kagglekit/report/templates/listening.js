@@ -1,13 +1,13 @@
-// The page for listening: filters, the list, the stage, flags.
+// The listening page: filters, the list of clips, the player, flags.
 
-const told = JSON.parse(document.getElementById("clips").textContent);
+const report = JSON.parse(document.getElementById("clips").textContent);
 const list = document.getElementById("list");
 
 if (list) {
   const $ = (id) => document.getElementById(id);
-  const clips = told.clips, audio = $("audio");
-  const flags = new Set(JSON.parse(memory.get(`kagglekit-flags-${told.competition}`) || "[]"));
-  let shown = [], at = -1, sound = null, asked = 0;
+  const clips = report.clips, audio = $("audio");
+  const flags = new Set(JSON.parse(memory.get(`kagglekit-flags-${report.competition}`) || "[]"));
+  let shown = [], at = -1, sound = null, opened = 0;
 
   const rows = clips.map((clip, index) => {
     const row = document.createElement("li");
@@ -17,7 +17,7 @@ if (list) {
     truth.textContent = clip.word && clip.word !== clip.truth ? `${clip.truth} (${clip.word})` : clip.truth;
     const mark = document.createElement("span");
     mark.className = "flagged";
-    row.append(truth, ` → ${clip.said}`, mark);
+    row.append(truth, ` → ${clip.predicted}`, mark);
     row.addEventListener("click", () => { open(shown.indexOf(index)); play(); });
     return row;
   });
@@ -26,13 +26,13 @@ if (list) {
     for (const value of [...new Set(values)].sort()) select.add(new Option(value, value));
   }
   fill($("by-truth"), clips.map((clip) => clip.truth));
-  fill($("by-said"), clips.map((clip) => clip.said));
+  fill($("by-predicted"), clips.map((clip) => clip.predicted));
   fill($("by-part"), clips.map((clip) => clip.part));
 
   function fits(clip) {
     const text = $("by-text").value.trim().toLowerCase();
     return (!$("by-truth").value || clip.truth === $("by-truth").value)
-      && (!$("by-said").value || clip.said === $("by-said").value)
+      && (!$("by-predicted").value || clip.predicted === $("by-predicted").value)
       && (!$("by-part").value || clip.part === $("by-part").value)
       && (!$("by-flag").checked || flags.has(clip.id))
       && (!text || `${clip.id} ${clip.word} ${clip.speaker}`.toLowerCase().includes(text));
@@ -42,19 +42,19 @@ if (list) {
     const before = shown[at];
     shown = [...clips.keys()].filter((index) => fits(clips[index]));
     list.replaceChildren(...shown.map((index) => rows[index]));
-    $("found").textContent = `${shown.length.toLocaleString("en")} of ${clips.length.toLocaleString("en")}`;
+    $("count").textContent = `${shown.length.toLocaleString("en")} of ${clips.length.toLocaleString("en")}`;
     $("stage").hidden = !shown.length;
     if (shown.length) open(Math.max(shown.indexOf(before), 0));
   }
-  for (const id of ["by-truth", "by-said", "by-part", "by-flag"]) $(id).addEventListener("change", filter);
+  for (const id of ["by-truth", "by-predicted", "by-part", "by-flag"]) $(id).addEventListener("change", filter);
   $("by-text").addEventListener("input", filter);
 
   async function samplesOf(clip) {
-    if (!told.served) return Uint8Array.from(atob(clip.wav), (letter) => letter.charCodeAt(0)).buffer;
+    if (!report.served) return Uint8Array.from(atob(clip.wav), (letter) => letter.charCodeAt(0)).buffer;
     return (await fetch(addressOf(clip))).arrayBuffer();
   }
   function addressOf(clip) {
-    return told.served ? `/audio/${clip.split}/${clip.row}.wav` : `data:audio/wav;base64,${clip.wav}`;
+    return report.served ? `/audio/${clip.split}/${clip.row}.wav` : `data:audio/wav;base64,${clip.wav}`;
   }
 
   function open(place) {
@@ -72,7 +72,7 @@ if (list) {
 
   function describe(clip) {
     $("truth").textContent = clip.word && clip.word !== clip.truth ? `${clip.truth} (${clip.word})` : clip.truth;
-    $("said").textContent = clip.said;
+    $("predicted").textContent = clip.predicted;
     const facts = [clip.id, clip.speaker && `speaker ${clip.speaker}`, clip.part, `fold ${clip.fold}`, `${clip.level} dB`, clip.problem];
     $("facts").textContent = [...facts.filter(Boolean), `log-loss ${clip.loss.toFixed(2)}`].join(" · ");
     $("answers").tBodies[0].replaceChildren(...clip.models.map(([model, answers]) => {
@@ -91,9 +91,9 @@ if (list) {
   }
 
   async function draw(clip) {
-    const mine = ++asked;
+    const ours = ++opened;
     const read = readWav(await samplesOf(clip));
-    if (mine !== asked) return; // another clip was opened meanwhile
+    if (ours !== opened) return; // another clip was opened meanwhile
     sound = read;
     paint();
   }
@@ -109,7 +109,7 @@ if (list) {
 
   function play() {
     audio.currentTime = 0;
-    audio.play().catch(() => {}); // a browser may want a click first
+    audio.play().catch(() => {}); // some browsers play nothing before the first click
   }
   function follow() {
     $("head").hidden = audio.paused;
@@ -130,11 +130,11 @@ if (list) {
   function toggleFlag() {
     const clip = clips[shown[at]];
     if (!flags.delete(clip.id)) flags.add(clip.id);
-    memory.set(`kagglekit-flags-${told.competition}`, JSON.stringify([...flags]));
+    memory.set(`kagglekit-flags-${report.competition}`, JSON.stringify([...flags]));
     showFlag(clip);
   }
 
-  // Quoted as RFC 4180 wants it: a file name may hold a comma.
+  // Quoted as in RFC 4180, because a file name may hold a comma.
   function toCsv() {
     const quoted = (text) => /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
     return ["clip_id", ...[...flags].map(quoted)].join("\n") + "\n";
@@ -158,7 +158,7 @@ if (list) {
     if ($("listening").hidden || isTyping(event) || !shown.length) return;
     const act = { j: () => go(1), ArrowDown: () => go(1), k: () => go(-1), ArrowUp: () => go(-1), " ": play, f: toggleFlag }[event.key];
     if (!act || (event.key === " " && event.target.tagName === "BUTTON")) return;
-    if (event.target.closest("svg")) return; // arrows walk along a chart there
+    if (event.target.closest("svg")) return; // there, arrow keys move along a chart
     event.preventDefault();
     act();
   });

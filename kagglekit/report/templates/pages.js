@@ -41,7 +41,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "t") document.getElementById("theme").click();
 });
 
-// What the browser may forget (or refuse, for a file) is only ever a convenience.
+// Browsers may refuse to store anything for a file; nothing depends on it.
 const memory = {
   get(key) { try { return localStorage.getItem(key); } catch { return null; } },
   set(key, value) { try { localStorage.setItem(key, value); } catch { /* private mode */ } },
@@ -60,7 +60,7 @@ for (const select of document.querySelectorAll("[data-chooses]")) {
   const all = [...document.querySelectorAll(`[data-${select.dataset.chooses}]`)];
   const show = () => { for (const one of all) one.hidden = one.dataset[select.dataset.chooses] !== select.value; };
   select.addEventListener("change", show);
-  show(); // a browser that restores a form restores the choice, too
+  show(); // a browser may have restored an earlier choice
 }
 
 for (const button of document.querySelectorAll("[data-shows]")) {
@@ -77,7 +77,7 @@ for (const button of document.querySelectorAll(".copy")) {
     try {
       await navigator.clipboard.writeText(code.textContent);
       button.textContent = "Copied";
-    } catch { // not granted: mark it, so that Ctrl-C does it
+    } catch { // not permitted: select the text for Ctrl-C
       getSelection().selectAllChildren(code);
     }
   });

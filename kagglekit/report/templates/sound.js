@@ -1,10 +1,10 @@
-// A wav file's samples, and how they look.
+// Reads wav files; draws waveforms and spectrograms.
 
-const SPAN_DB = 75; // from the loudest down to black
-// Lightness rises evenly, so that it reads in grey and with every kind of colour vision (after matplotlib's magma).
+const SPAN_DB = 75; // dB from the loudest cell down to black
+// Lightness rises evenly, as in matplotlib's magma: it reads in grey and with any kind of colour vision.
 const COLOURS = [[0, 0, 4], [28, 16, 68], [79, 18, 123], [129, 37, 129], [181, 54, 122], [229, 80, 100], [251, 135, 97], [254, 194, 135], [252, 253, 191]];
 
-// 16-bit mono, as the report writes it: {rate, samples}.
+// Read 16-bit mono as the report writes it: {rate, samples}.
 function readWav(buffer) {
   const view = new DataView(buffer);
   const samples = new Float32Array((buffer.byteLength - 44) >> 1);
@@ -12,7 +12,7 @@ function readWav(buffer) {
   return { rate: view.getUint32(24, true), samples };
 }
 
-// In place, by Cooley and Tukey; the length is a power of two.
+// Cooley-Tukey transform in place; the length is a power of two.
 function fft(re, im) {
   const n = re.length;
   for (let i = 1, j = 0; i < n; i++) {
@@ -38,7 +38,7 @@ function fft(re, im) {
 const toMel = (hz) => 2595 * Math.log10(1 + hz / 700);
 const toHz = (mel) => 700 * (10 ** (mel / 2595) - 1);
 
-// Columns of decibels over `bands` mel-spaced frequencies, windows of about 32 ms.
+// Columns of decibels over `bands` mel-spaced bands, from windows of about 32 ms.
 function spectrogram({ rate, samples }, bands, columns) {
   const size = 2 ** Math.max(5, Math.round(Math.log2(0.032 * rate)));
   const hann = Float32Array.from({ length: size }, (_, k) => 0.5 - 0.5 * Math.cos(2 * Math.PI * k / size));
