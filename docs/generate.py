@@ -1,6 +1,6 @@
-"""Write docs/settings.md and docs/cli.md from the code: `python docs/generate.py`.
+"""Write docs/settings.md, docs/cli.md and README's table of verbs from the code: `python docs/generate.py`.
 
-tests/docs/test_generated.py compares the two files with what this script would write.
+tests/docs/test_generated.py compares the files with what this script would write.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kagglekit import models
 from kagglekit.cli import VERBS, make_parser
 from kagglekit.config import Config
 
-DOCS = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Written by `python docs/generate.py`; do not edit. -->"
 
 SETTINGS = """\
@@ -35,13 +35,15 @@ progress and errors to stderr. Exit codes: 0 for success, 1 for a failure that i
 usage, 130 for Ctrl-C."""
 
 NONE = "required"
+VERBS_START = "<!-- verbs: written by `python docs/generate.py` -->\n"
+VERBS_END = "\n<!-- end of verbs -->"
 REPEATED = {"train": "train", "features": "features", "space": "search.space"}
 """Sections of `models.<name>`, and the ones whose keys they have."""
 
 
 def pages() -> dict[str, str]:
-    """The text of each generated page by its file name."""
-    return {"settings.md": settings(), "cli.md": cli()}
+    """Return the text of each file by its path."""
+    return {"docs/settings.md": settings(), "docs/cli.md": cli(), "README.md": readme()}
 
 
 # --- competition.yaml ---
@@ -169,6 +171,14 @@ def cli() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def readme() -> str:
+    """README.md with its table of verbs written anew."""
+    rows = [(f"[`{name}`](docs/cli.md#{name})", sentence(summary)) for name, summary in VERBS.items()]
+    before, start, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(VERBS_START)
+    _, end, after = rest.partition(VERBS_END)
+    return f"{before}{start}{table(rows, ('verb', 'what it does'))}{end}{after}"
+
+
 def arguments(parser: argparse.ArgumentParser, actions: list[argparse.Action]) -> Iterator[tuple[str, str]]:
     """Yield (option, meaning) of a parser's arguments, --help aside."""
     formatter = parser._get_formatter()
@@ -220,5 +230,5 @@ def plain(text: str) -> str:
 
 if __name__ == "__main__":
     for name, text in pages().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
-        print(f"wrote {DOCS / name}")
+        (ROOT / name).write_text(text, encoding="utf-8")
+        print(f"wrote {name}")

@@ -1,4 +1,4 @@
-"""The references of settings and commands are what docs/generate.py writes from the code."""
+"""The references of settings and commands, and README's table of verbs, are what docs/generate.py writes from the code."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import pytest
 from kagglekit.cli import VERBS
 from kagglekit.config import Config
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
 def pages() -> dict[str, str]:
-    written: dict[str, str] = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
+    written: dict[str, str] = runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]()
     return written
 
 
-@pytest.mark.parametrize("name", ["settings.md", "cli.md"])
+@pytest.mark.parametrize("name", ["docs/settings.md", "docs/cli.md", "README.md"])
 def test_the_page_is_what_the_code_says(name: str) -> None:
-    there = (DOCS / name).read_text(encoding="utf-8")
-    assert there == pages()[name], f"docs/{name} is out of date: run python docs/generate.py"
+    there = (ROOT / name).read_text(encoding="utf-8")
+    assert there == pages()[name], f"{name} is out of date: run python docs/generate.py"
 
 
 def test_every_setting_has_a_row() -> None:
-    page = pages()["settings.md"]
+    page = pages()["docs/settings.md"]
     config = {f"{name}." for name in Config.model_fields} - {f"{name}." for name in TOP_LEVEL}
     assert all(f"| `{name}" in page or f"| **`{name}" in page for name in config)
     rows = (
@@ -44,6 +44,6 @@ TOP_LEVEL = ("jobs", "processes", "workspace", "submissions")
 
 
 def test_every_verb_has_its_options_and_an_example() -> None:
-    page = pages()["cli.md"]
+    page = pages()["docs/cli.md"]
     assert [verb for verb in VERBS if f"\n## {verb}\n" not in page] == []
     assert "| `--tuned` |" in page and "\n$ kagglekit train --model tcresnet,gru\n" in page
