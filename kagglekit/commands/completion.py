@@ -1,23 +1,28 @@
-"""Print a script by which a shell completes verbs, options and the names of models."""
+"""Print a completion script for a shell: verbs, options, and the names of models and recipes."""
 
 from __future__ import annotations
 
 import argparse
 
-EXAMPLE = """example, for fish `kagglekit completion fish`, for zsh `kagglekit completion zsh`:
-  $ kagglekit completion bash | tee completion.bash
-  $ source completion.bash"""
+from kagglekit.terminal.completion import SHELLS
+
+EXAMPLE = """example for bash, for your .bashrc:
+  $ source <(kagglekit completion bash)
+for zsh, after compinit in your .zshrc:
+  $ eval "$(kagglekit completion zsh)"
+for fish:
+  $ kagglekit completion fish | tee ~/.config/fish/completions/kagglekit.fish"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=["bash", "zsh", "fish"], help="which shell's")
+    parser.add_argument("shell", choices=SHELLS, help="the shell")
 
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit import recipes
     from kagglekit.models import MODELS
     from kagglekit.terminal import console
-    from kagglekit.terminal.completion import SHELLS, verbs
+    from kagglekit.terminal.completion import script
 
-    script = SHELLS[args.shell](verbs(args.parser, list(MODELS), recipes.names()))
-    console.result({"shell": args.shell, "script": script}, [script.rstrip("\n")])
+    text = script(args.parser, args.shell, list(MODELS), recipes.names())
+    console.result({"shell": args.shell, "script": text}, [text.rstrip("\n")])

@@ -32,7 +32,7 @@ def err() -> Console:
     """Return the rich console of stderr: progress, notes and errors."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 @cache
@@ -40,7 +40,7 @@ def out() -> Console:
     """Return the rich console of stdout: results, 160 columns wide where stdout is not a terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
 
 
 def note(text: str) -> None:

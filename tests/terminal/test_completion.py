@@ -31,11 +31,11 @@ def bash_replies(script: str, line: str, tmp_path: Path) -> list[str]:
     asked = (
         f"{script}\nread -ra COMP_WORDS <<< '{line}x'\n"
         "COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMP_WORDS[COMP_CWORD]=${COMP_WORDS[COMP_CWORD]%x}\n"
-        "_kagglekit\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
+        "_shtab_kagglekit\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
     )
     path.write_text(asked)
     done = subprocess.run(
-        ["bash", "--norc", str(path)], capture_output=True, text=True, check=True, timeout=60
+        ["bash", "--norc", str(path)], capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path
     )
     assert done.stderr == ""
     return done.stdout.split()
@@ -53,7 +53,9 @@ def bash_replies(script: str, line: str, tmp_path: Path) -> list[str]:
         ("kagglekit -C a.yaml submit --ensemble gru,lstm,tcr", ["gru,lstm,tcresnet"]),
         ("kagglekit cv --prior e", ["estimated"]),
         ("kagglekit completion f", ["fish"]),
-        ("kagglekit report --out re", []),  # files, which bash then offers by itself
+        ("kagglekit train --recipe ast_1", ["ast_12"]),
+        ("kagglekit reproduce --recipes gru,ast_1", ["gru,ast_12"]),
+        ("kagglekit report --out complet", ["completion.bash"]),
     ],
 )
 def test_bash(script: str, line: str, offered: list[str], tmp_path: Path) -> None:
@@ -87,13 +89,14 @@ def test_fish(script: str, line: str, offered: list[str], tmp_path: Path) -> Non
     assert [reply.split("\t")[0] for reply in done.stdout.splitlines()] == offered
 
 
-def read_until(terminal: int, wanted: bytes) -> None:
+def read_until(terminal: int, wanted: bytes) -> bytes:
     """Read what a shell writes until it has written this."""
     seen, end = b"", time.monotonic() + 60
     while wanted not in seen:
         assert time.monotonic() < end, seen
         if select.select([terminal], [], [], 0.2)[0]:
             seen += os.read(terminal, 65536)
+    return seen
 
 
 @pytest.mark.parametrize("script", ["zsh"], indirect=True)
@@ -105,11 +108,20 @@ def test_zsh_at_a_terminal(script: str, tmp_path: Path) -> None:
     with subprocess.Popen(
         ["zsh", "-f", "-i"], stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True
     ) as shell:
-        os.write(ours, f"source {path}; kagglekit() {{ echo GOT-$3 }}; echo REA''DY\n".encode())
-        read_until(ours, b"READY")
-        os.write(ours, b"kagglekit train --model gru,bc\t\n")
-        read_until(ours, b"GOT-gru,bcresnet")
-        shell.kill()
+        try:
+            start = f'autoload -Uz compinit && compinit -u; eval "$(cat {path})"'
+            os.write(ours, f"{start}; kagglekit() {{ echo GOT-$@ }}; echo REA''DY\n".encode())
+            assert b"completion.zsh:" not in read_until(ours, b"READY\r\n")
+            for typed, completed in [
+                ("le", "leaderboard"),
+                ("train --model gru,bc", "train --model gru,bcresnet"),
+                ("train --recipe ast_1", "train --recipe ast_12"),
+                ("cv --prior e", "cv --prior estimated"),
+            ]:
+                os.write(ours, f"kagglekit {typed}\t\n".encode())
+                read_until(ours, f"GOT-{completed}\r\n".encode())
+        finally:
+            shell.kill()
     os.close(ours)
     os.close(its)
 

@@ -24,15 +24,15 @@ def test_quiet_shows_nothing_but_results(capsys: Capture) -> None:
     console.note("hush")
     with progress.bar("work", 3) as advance:
         advance(3, text="done")
-    console.result({"a": 1}, ["one [bold] line"])
-    assert capsys.readouterr() == ("one [bold] line\n", "")
+    console.result({"a": 1}, ["one [bold] line :id:"])
+    assert capsys.readouterr() == ("one [bold] line :id:\n", "")
 
 
 @pytest.mark.usefixtures("_loud")
 def test_note_is_one_line_on_stderr(capsys: Capture) -> None:
-    console.note("[red]" + "long " * 60)
+    console.note("[red]:id:" + "long " * 60)
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "[red]" + "long " * 60 + "\n")
+    assert (out, err) == ("", "[red]:id:" + "long " * 60 + "\n")
 
 
 def test_json_is_one_line_and_all_of_stdout(capsys: Capture) -> None:
