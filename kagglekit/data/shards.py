@@ -23,7 +23,7 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError
 from kagglekit.files.atomic import building, done_key
 from kagglekit.files.workspace import Workspace
-from kagglekit.parallel.cluster import TRIES, chunks, connect, same_version
+from kagglekit.parallel.cluster import TRIES, check_version, connect, put_file
 from kagglekit.terminal import console
 
 SHARD = 1024  # clips: 32 MB, and some seconds of work
@@ -47,7 +47,7 @@ def put_files(ray: Any, prepared: Prepared) -> dict[str, dict[str, list[Any]]]:
         return {split: {} for split in prepared.folders}
     return {
         split: {
-            str(path.relative_to(folder)): list(chunks(ray, path))
+            str(path.relative_to(folder)): list(put_file(ray, path))
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
@@ -140,7 +140,7 @@ def _run_shard(
     """Run one shard on a node."""
     import torch
 
-    same_version(version)
+    check_version(version)
     console.configure(quiet=True)
     torch.set_num_threads(prepared.config.search.cpus)
     return np.ascontiguousarray(work(fetch_files(prepared, files), split, start, stop))

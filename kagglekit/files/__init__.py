@@ -1,1 +1,1 @@
-"""The workspace on disk: paths, atomic writes, locks, keys, archives, tables."""
+"""Files on disk: workspace paths, atomic writes, locks, keys, archives, tables, the sample submission."""

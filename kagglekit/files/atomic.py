@@ -1,4 +1,4 @@
-"""The one writer: a file or a folder is replaced whole, or stays as it was."""
+"""Write files and folders atomically: they are replaced as a whole, or stay as they were."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MARKER = "done.json"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file beside `path`, and move it there when the block ends well.
+    """Write a temporary file beside `path`, and move it to `path` when the block succeeds.
 
     Yields:
-        The file to write. When the block fails it is removed, and `path` stays as it was.
+        The file to write. When the block fails, it is removed and `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -32,30 +32,30 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file by `data`."""
+    """Write bytes to a file atomically."""
     with replacing(path) as part:
         part.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file by `text`, as UTF-8."""
+    """Write text to a file atomically, as UTF-8."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Replace a file by `data` as JSON."""
+    """Write `data` as JSON to a file atomically."""
     write_text(path, json.dumps(data, indent=1, default=str, ensure_ascii=False) + "\n")
 
 
 def move_into_place(part: Path, path: Path) -> None:
-    """Move a finished download, which a kill leaves to be resumed, over `path`."""
+    """Move a finished file or folder to `path`, for a part that stays after a kill to be resumed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.replace(part, path)
 
 
 def done_key(target: Path) -> str | None:
-    """The key that the folder `target` was completed with, or None where it is not complete."""
+    """Return the key with which the folder `target` was completed, or None where it is incomplete."""
     try:
         key = json.loads((target / MARKER).read_text(encoding="utf-8"))["key"]
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
@@ -65,16 +65,16 @@ def done_key(target: Path) -> str | None:
 
 @contextmanager
 def building(target: Path, key: str) -> Iterator[Path | None]:
-    """Make the folder `target` whole, or not at all.
+    """Build the folder `target` completely, or not at all.
 
     Args:
-        target: the folder to make.
-        key: hash of everything that shapes it.
+        target: the folder to build.
+        key: hash of everything that its content depends on.
 
     Yields:
-        A temporary folder to fill, or None where `target` is already complete with this key. When
-        the block ends well, the marker is written and the folder renamed; when it fails, removed.
-        A second process waits, and finds the work done.
+        A temporary folder to fill, or None where `target` is already complete with this key. When the
+        block succeeds, the marker is written and the folder renamed; when it fails, the folder is
+        removed. A second process waits until the first has finished, and then gets None.
     """
     if done_key(target) == key:
         yield None
@@ -91,6 +91,6 @@ def building(target: Path, key: str) -> Iterator[Path | None]:
             write_json(part / MARKER, {"key": key})
             if target.exists():
                 shutil.rmtree(target)
-            os.replace(part, target)
+            move_into_place(part, target)
         finally:
             shutil.rmtree(part, ignore_errors=True)

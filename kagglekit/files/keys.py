@@ -1,4 +1,4 @@
-"""Keys: short hashes that name what something was made from."""
+"""Cache keys: short hashes of everything that a result depends on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from typing import Any
 
 
 def key_of(*parts: Any) -> str:
-    """12 hex digits that change when anything in `parts` (JSON-able) changes."""
+    """Hash JSON-serialisable values to 12 hex digits."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

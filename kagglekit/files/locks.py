@@ -13,7 +13,7 @@ from kagglekit.terminal import console
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold `path`.lock, waiting for another process that holds it. A kill releases it."""
+    """Hold the lock file `path`.lock, and wait while another process holds it. A kill releases it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.lock")
     try:

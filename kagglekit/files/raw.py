@@ -1,4 +1,4 @@
-"""The fetched files in raw/, and the fingerprints that say whether they are as they were fetched."""
+"""The fetched files in raw/, and their fingerprints, which tell whether they have changed since."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from kagglekit.terminal import console, progress
 
 FINGERPRINTS = "fingerprints.json"
 CHUNK_BYTES = 2**20
-_NOTES = threading.Lock()
+_SAVING = threading.Lock()
 
 
 def wanted_files(config: Config) -> list[str]:
-    """The files that kagglekit reads."""
+    """Return the names of the host's files that kagglekit reads."""
     data = config.data
     return list(dict.fromkeys([data.train_archive, data.test_archive, data.sample_submission]))
 
 
 def raw_archive(workspace: Workspace, name: str) -> Path:
-    """A fetched file; taken out of `<slug>.zip` where only that was fetched.
+    """Return the path of a fetched file, after extracting it from `<slug>.zip` where only that was fetched.
 
     Raises:
-        MissingError: neither is there.
+        MissingError: neither of them exists.
     """
     path = workspace.raw / name
     bundle = workspace.raw / f"{workspace.config.competition.slug}.zip"
@@ -42,46 +42,49 @@ def raw_archive(workspace: Workspace, name: str) -> Path:
                 console.note(f"unpacking {bundle.name}")
                 archive.unpack_nested(bundle, workspace.raw, wanted_files(workspace.config))
     if not path.is_file():
-        raise MissingError(f"{path} is not there", hint="fetch it: kagglekit fetch")
+        raise MissingError(f"{path} does not exist", hint="fetch it: kagglekit fetch")
     return path
 
 
 def fingerprint(path: Path) -> str:
-    """sha256 of a file, remembered beside it while size and time stay the same."""
-    stat, known = path.stat(), noted(path)
-    if (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-        return known.sha256
+    """Return the sha256 of a file, which is read again only where its size or its time has changed."""
+    stat, last = path.stat(), last_fingerprint(path)
+    if (last.size, last.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
+        return last.sha256
     digest = sha256(path)
-    note(path, stat, digest, proven=False)
+    save_fingerprint(path, stat, digest, proven=False)
     return digest
 
 
-class Noted(NamedTuple):
-    """What FINGERPRINTS says of a file."""
+class Fingerprint(NamedTuple):
+    """An entry of FINGERPRINTS."""
 
     size: int = -1
     mtime_ns: int = -1
     sha256: str = ""
     proven: str | None = None
-    """sha256 that it had when it was known to be good."""
+    """The sha256 at the time when the file was tested and undamaged."""
 
 
-def noted(path: Path) -> Noted:
+def last_fingerprint(path: Path) -> Fingerprint:
+    """Return the saved fingerprint of a file, which may have changed since; an empty one without any."""
     try:
-        return Noted(*_read_notes(path.parent / FINGERPRINTS)[path.name])
+        return Fingerprint(*_read_entries(path.parent / FINGERPRINTS)[path.name])
     except (KeyError, TypeError):
-        return Noted()
+        return Fingerprint()
 
 
-def note(path: Path, stat: os.stat_result, digest: str, *, proven: bool) -> None:
-    notes = path.parent / FINGERPRINTS
-    with _NOTES, locked(notes, FINGERPRINTS):
-        good = digest if proven else noted(path).proven
-        entry = Noted(stat.st_size, stat.st_mtime_ns, digest, good)
-        write_json(notes, {**_read_notes(notes), path.name: entry})
+def save_fingerprint(path: Path, stat: os.stat_result, digest: str, *, proven: bool) -> None:
+    """Save a file's sha256 with its size and time. Proven: the file has been tested."""
+    entries = path.parent / FINGERPRINTS
+    with _SAVING, locked(entries, FINGERPRINTS):
+        good = digest if proven else last_fingerprint(path).proven
+        entry = Fingerprint(stat.st_size, stat.st_mtime_ns, digest, good)
+        write_json(entries, {**_read_entries(entries), path.name: entry})
 
 
 def sha256(path: Path) -> str:
+    """Compute the sha256 of a file, with a progress bar."""
     sha256 = hashlib.sha256()
     with path.open("rb") as file, progress.bar(f"check {path.name}", path.stat().st_size, "B") as advance:
         while chunk := file.read(CHUNK_BYTES):
@@ -90,9 +93,9 @@ def sha256(path: Path) -> str:
     return sha256.hexdigest()
 
 
-def _read_notes(notes: Path) -> dict[str, list[Any]]:
+def _read_entries(path: Path) -> dict[str, list[Any]]:
     try:
-        data = json.loads(notes.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}

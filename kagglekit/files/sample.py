@@ -1,4 +1,4 @@
-"""The sample submission: which ids the host expects, in which order, under which columns."""
+"""Read the sample submission: the ids that the host expects, their order, and the columns."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ import polars as pl
 from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files import archive
 
-ARCHIVE_MAGIC = (b"PK\x03\x04", b"7z\xbc\xaf")  # what a zip and a 7z start with
+ARCHIVE_MAGIC = (b"PK\x03\x04", b"7z\xbc\xaf")  # the first bytes of a zip and of a 7z file
 COLUMNS_HINT = "competition.yaml names the columns: submission.id, and submission.label or the classes"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What the host expects: which ids, in which order, under which columns."""
+    """The ids that the host expects, in its order, and the columns."""
 
     ids: list[str]
     id_column: str
     columns: tuple[str, ...]
-    """The others: the label's; or one for each class, of probabilities."""
+    """The other columns: the label, or a probability for each class."""
 
     @property
     def label_column(self) -> str | None:
-        """The label's, where it is labels that are sent."""
+        """The column of the label; None where probabilities are submitted."""
         return self.columns[0] if len(self.columns) == 1 else None
 
 
 def read_sample(path: Path, id_column: str, columns: Sequence[str]) -> Sample:
-    """The ids of a sample submission: a CSV, or an archive that holds exactly one CSV.
+    """Read a sample submission from a CSV, or from an archive that contains exactly one CSV.
 
     Args:
-        path: its place.
-        id_column, columns: what it must have, in any order; its own order is kept.
+        path: the CSV or the archive.
+        id_column, columns: the expected columns, in any order; the order of the file is kept.
 
     Raises:
-        MissingError: `path` is not there.
+        MissingError: `path` does not exist.
         ArchiveError: the archive is damaged or unsafe.
-        SubmissionError: it is not one CSV with these columns, or its ids are missing or repeated.
+        SubmissionError: it is not one CSV with these columns, or ids are empty or repeated.
     """
     if not path.is_file():
-        raise MissingError(f"there is no sample submission {path}", hint="kagglekit fetch")
+        raise MissingError(f"the sample submission {path} does not exist", hint="fetch it: kagglekit fetch")
     with path.open("rb") as file:
         packed = file.read(4) in ARCHIVE_MAGIC
     data = _only_csv(path) if packed else path.read_bytes()
@@ -56,7 +56,7 @@ def read_sample(path: Path, id_column: str, columns: Sequence[str]) -> Sample:
         )
     ids = frame[id_column]
     if ids.is_empty():
-        raise SubmissionError(f"{path.name} has no rows", hint="kagglekit fetch --force gets it again")
+        raise SubmissionError(f"{path.name} has no rows", hint="fetch it again: kagglekit fetch --force")
     if ids.null_count() or ids.n_unique() != len(ids):
         raise SubmissionError(
             f"{path.name}: {repeats(ids)} in the column '{id_column}'; ids must be unique", hint=COLUMNS_HINT
@@ -65,10 +65,10 @@ def read_sample(path: Path, id_column: str, columns: Sequence[str]) -> Sample:
 
 
 def parse(data: bytes, name: str, *, hint: str) -> pl.DataFrame:
-    """The table in a CSV's bytes, every column as text.
+    """Parse the bytes of a CSV, with every column as text.
 
     Raises:
-        SubmissionError: `name` is not a CSV; with `hint`.
+        SubmissionError: they are not a CSV; its message has `name`, its hint is `hint`.
     """
     try:
         return pl.read_csv(io.BytesIO(data), infer_schema=False)
@@ -82,18 +82,18 @@ def _only_csv(path: Path) -> bytes:
         csvs = [m.name for m in members if m.name.lower().endswith(".csv")]
         if len(csvs) != 1:
             raise SubmissionError(
-                f"{path.name} holds {len(csvs)} CSV files, not one{': ' * bool(csvs)}{quoted(csvs)}",
+                f"{path.name} contains {len(csvs)} CSV files, not one{': ' * bool(csvs)}{quoted(csvs)}",
                 hint="data.sample_submission in competition.yaml names the file",
             )
         return csvs
 
-    found: list[bytes] = []
-    archive.stream(path, lambda member, data: found.append(data), choose)
-    return found[0]
+    contents: list[bytes] = []
+    archive.stream(path, lambda member, data: contents.append(data), choose)
+    return contents[0]
 
 
 def repeats(ids: pl.Series) -> str:
-    """What is empty or there twice, for a message."""
+    """Describe empty and repeated ids, for a message."""
     parts = []
     if nulls := ids.null_count():
         parts.append(f"{nulls:,} empty")
@@ -104,6 +104,6 @@ def repeats(ids: pl.Series) -> str:
 
 
 def quoted(names: Iterable[object]) -> str:
-    """The first three of them, quoted."""
+    """Return the first three names, quoted."""
     marked = [f"'{name}'" for name in names]
     return ", ".join(marked[:3]) + ", …" * (len(marked) > 3)

@@ -1,4 +1,4 @@
-"""Parquet tables of the workspace: written whole or not at all, and read with an explanation."""
+"""Parquet tables of the workspace."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from kagglekit.files.atomic import replacing
 
 
 def write(table: pl.DataFrame, path: Path) -> None:
-    """Write `table` whole or not at all."""
+    """Write a table atomically."""
     with replacing(path) as part:
         table.write_parquet(part)
 
 
 def read(path: Path, hint: str) -> pl.DataFrame:
-    """Read what `write` wrote.
+    """Read a table.
 
     Raises:
-        MissingError: absent or damaged; `hint` says how to make it again.
+        MissingError: it does not exist or is damaged; `hint` says how to make it again.
     """
     try:
         return pl.read_parquet(path)
     except FileNotFoundError as error:
-        raise MissingError(f"{path} is not there", hint=hint) from error
+        raise MissingError(f"{path} does not exist", hint=hint) from error
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MissingError(f"{path} cannot be read: {reason}", hint=hint) from error

@@ -1,4 +1,4 @@
-"""Every path of a workspace, derived from the config."""
+"""The paths of a workspace, derived from the config."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Workspace:
-    """Where everything of one competition lies. Other keys live in other folders."""
+    """The files and folders of one competition."""
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -16,7 +16,7 @@ from kagglekit.errors import ArchiveError, plural
 from kagglekit.files import archive
 from kagglekit.files.atomic import move_into_place
 from kagglekit.files.locks import locked
-from kagglekit.files.raw import fingerprint, note, noted, sha256, wanted_files
+from kagglekit.files.raw import fingerprint, last_fingerprint, save_fingerprint, sha256, wanted_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.base import Arrived, Host, HostFile, check_space, pick_file, target_path
 from kagglekit.terminal import console, progress
@@ -112,7 +112,7 @@ def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool, reread: bo
     if force or not _is_good(path, file, reread):
         arrived, digest = _download(host, file, folder / INCOMING, force)
         move_into_place(arrived, path)
-        note(path, path.stat(), digest, proven=True)
+        save_fingerprint(path, path.stat(), digest, proven=True)
         return Fetched(file.name, path.stat().st_size, new=True)
     return Fetched(file.name, path.stat().st_size, new=False)
 
@@ -143,7 +143,7 @@ def _is_good(path: Path, file: HostFile, reread: bool) -> bool:
     if not _has_size(path, file):
         return False
     stat = path.stat()  # before reading: a write in the meantime changes the time
-    digest, proven = sha256(path) if reread else fingerprint(path), noted(path).proven
+    digest, proven = sha256(path) if reread else fingerprint(path), last_fingerprint(path).proven
     if proven is None:
         try:
             _test(path)
@@ -153,7 +153,7 @@ def _is_good(path: Path, file: HostFile, reread: bool) -> bool:
     elif proven != digest:
         console.note(f"{path.name} has changed since it was fetched: fetching it again")
         return False
-    note(path, stat, digest, proven=True)
+    save_fingerprint(path, stat, digest, proven=True)
     return True
 
 

@@ -1,1 +1,1 @@
-"""Several processes on this machine, and a Ray cluster of several."""
+"""Work in several processes on this machine, and on a Ray cluster of several machines."""

@@ -1,4 +1,4 @@
-"""A Ray cluster: connecting to it, and files in its memory."""
+"""Connect to a Ray cluster, check its nodes, and put files into its memory."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from kagglekit import __version__
 from kagglekit.errors import KagglekitError, MissingError
 
-KNOCK_S = 10.0  # until an address without an answer is taken for wrong
-TRIES = 4  # of what is lost with its node or process
-CHUNK = 64 * 2**20  # bytes of a file in one object of the cluster's memory
+CONNECT_TIMEOUT_S = 10.0  # for an address that does not answer
+TRIES = 4  # for work that is lost with its node or process
+CHUNK_BYTES = 64 * 2**20  # of a file in one object of the cluster's memory
 
 
-class OtherVersion(KagglekitError):
-    """A node whose kagglekit is not the caller's."""
+class VersionError(KagglekitError):
+    """A node has another version of kagglekit than the caller."""
 
 
 def connect(address: str) -> Any:
-    """Ray, connected; `local` begins a cluster of this machine alone.
+    """Connect to a cluster and return the module `ray`; "local" starts a cluster on this machine.
 
     Raises:
         MissingError: Ray is not installed.
@@ -37,34 +37,35 @@ def connect(address: str) -> Any:
         ) from error
     where: dict[str, Any] = {} if address == "local" else {"address": address}
     try:
-        _knock(address)
+        _check_address(address)
         ray.init(**where, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise KagglekitError(
             f"there is no Ray cluster at '{address}': {first}",
-            hint="start one: ray start --head; or leave --cluster out, for this machine alone",
+            hint="start one with `ray start --head`, or leave out --cluster to use this machine alone",
         ) from error
     return ray
 
 
-def _knock(address: str) -> None:
-    """Raise OSError where nobody listens at host:port: Ray itself would try for minutes."""
+def _check_address(address: str) -> None:
+    """Raise OSError where nothing listens at host:port: Ray itself would try for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
-def same_version(version: str) -> None:
-    """On a node: raises OtherVersion where the caller's kagglekit is another."""
+def check_version(version: str) -> None:
+    """Raise VersionError where this node's kagglekit has another version than the caller's."""
     if version != __version__:
-        raise OtherVersion(
-            f"a node has kagglekit {__version__}, the caller {version}", hint="install the same on all nodes"
+        raise VersionError(
+            f"a node has kagglekit {__version__}, the caller {version}",
+            hint="install the same version on all nodes",
         )
 
 
-def chunks(ray: Any, path: Path) -> Iterator[Any]:
-    """A file's bytes as references to objects in the cluster's memory."""
+def put_file(ray: Any, path: Path) -> Iterator[Any]:
+    """Put the bytes of a file into the cluster's memory, and yield references to its chunks."""
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(CHUNK_BYTES):
             yield ray.put(chunk)

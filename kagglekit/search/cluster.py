@@ -22,7 +22,7 @@ from kagglekit import __version__
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.shards import SplitFiles, fetch_files, put_files, select_splits
 from kagglekit.files.keys import key_of
-from kagglekit.parallel.cluster import TRIES, OtherVersion, connect, same_version
+from kagglekit.parallel.cluster import TRIES, VersionError, check_version, connect
 from kagglekit.scoring.cv import Score
 from kagglekit.search.objectives import cost_of
 from kagglekit.search.study import Desk, recover
@@ -236,7 +236,7 @@ class Conductor:
             return
         self._end(running)
         reason = cause if isinstance(cause, Exception) else error
-        if isinstance(reason, OtherVersion):
+        if isinstance(reason, VersionError):
             raise reason
         fail(self.desk, running.trial, reason_of(reason))
 
@@ -255,7 +255,7 @@ def train_on_node(order: FoldOrder, prepared: Prepared, files: SplitFiles, mailb
     from kagglekit.search.trial import fold_jobs
     from kagglekit.training.loop import train_fold
 
-    same_version(order.version)
+    check_version(order.version)
     console.configure(quiet=True)
     torch.set_num_threads(prepared.config.search.cpus)
     prepared = fetch_files(prepared, files)

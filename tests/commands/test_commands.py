@@ -178,7 +178,7 @@ def test_prepare_lists_problems(bare: Path, run: Run) -> None:
 def test_prepare_before_fetch(bare: Path, run: Run) -> None:
     done = run("--quiet", "prepare")
     assert (done.code, done.out) == (1, "")
-    assert done.err.endswith("train.zip is not there\nhint:  fetch it: kagglekit fetch\n")
+    assert done.err.endswith("train.zip does not exist\nhint:  fetch it: kagglekit fetch\n")
 
 
 def test_features(here: Path, run: Run) -> None:

@@ -197,7 +197,7 @@ def test_a_lost_table_is_made_again(yaml: Path) -> None:
 
 def test_errors(yaml: Path, tmp_path: Path) -> None:
     config = load_config(yaml)
-    with pytest.raises(MissingError, match=r"train\.zip is not there") as caught:
+    with pytest.raises(MissingError, match=r"train\.zip does not exist") as caught:
         prepare(Workspace(config))
     assert caught.value.hint == "fetch it: kagglekit fetch"
     with pytest.raises(ConfigError, match="no training clip for nothing"):

@@ -37,7 +37,7 @@ def test_read_sample_wants_one_csv_in_an_archive(tmp_path, names, count):
     with zipfile.ZipFile(path, "w") as file:
         for name in names:
             file.writestr(name, CSV)
-    with pytest.raises(SubmissionError, match=f"sample.zip holds {count} CSV files"):
+    with pytest.raises(SubmissionError, match=f"sample.zip contains {count} CSV files"):
         read_sample(path, "fname", ("label",))
 
 
@@ -70,7 +70,7 @@ def test_read_sample_names_the_settings_of_its_columns(tmp_path):
 
 
 def test_read_sample_that_is_missing_or_cut_off(tmp_path):
-    with pytest.raises(MissingError, match=r"no sample submission .*none.csv"):
+    with pytest.raises(MissingError, match=r"sample submission .*none\.csv does not exist"):
         read_sample(tmp_path / "none.csv", "fname", ("label",))
     (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(ArchiveError):

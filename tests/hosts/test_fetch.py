@@ -272,7 +272,7 @@ def test_the_bundle(config: Config, workspace: Workspace, host: Counting, tmp_pa
         assert raw_archive(workspace, name).read_bytes() == data
     assert raw_archive(workspace, "sample_submission.csv").read_bytes() == b"fname,label\n"
     assert not (workspace.raw / "notes.txt").exists()
-    with pytest.raises(MissingError, match=r"absent\.7z is not there") as caught:
+    with pytest.raises(MissingError, match=r"absent\.7z does not exist") as caught:
         raw_archive(workspace, "absent.7z")
     assert caught.value.hint == "fetch it: kagglekit fetch"
 

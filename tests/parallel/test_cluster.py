@@ -149,7 +149,7 @@ def test_a_node_with_the_workspace_uses_it(prepared: tuple[Path, Prepared]) -> N
 def test_a_node_with_another_kagglekit_is_refused(prepared: tuple[Path, Prepared]) -> None:
     _yaml, whole = prepared
     order = search_cluster.FoldOrder("gru", {}, "study", 0, 0, version="0.0.1")
-    with pytest.raises(cluster.OtherVersion, match=r"a node has kagglekit .*, the caller 0\.0\.1"):
+    with pytest.raises(cluster.VersionError, match=r"a node has kagglekit .*, the caller 0\.0\.1"):
         search_cluster.train_on_node(order, whole, {}, None)
 
 

@@ -69,8 +69,10 @@ def test_the_first_failure_ends_all_of_them() -> None:
     assert time.monotonic() - started < 50  # job 1 sleeps for 60 s
 
 
-def test_a_process_that_is_killed_is_told_of() -> None:
-    with pytest.raises(KagglekitError, match="one of 2 processes was killed from outside") as caught:
+def test_a_killed_process_is_reported() -> None:
+    with pytest.raises(
+        KagglekitError, match="one of 2 processes was killed, perhaps because memory ran out"
+    ) as caught:
         run_all(dies, [0, 1], 2)
     assert caught.value.hint == "run the same command again with --set jobs=1"
 

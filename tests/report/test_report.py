@@ -173,7 +173,7 @@ def test_an_ensemble_is_named_so_that_submit_finds_it(tmp_path: Path) -> None:
     named = f"--ensemble gru/{'0' * 12},gru --method caruana --decision none"
     assert ensembles.options(read(made), blend) == named
     (made.workspace.ensembles / blend.name / OOF).unlink()
-    with pytest.raises(MissingError, match="is not there") as caught:
+    with pytest.raises(MissingError, match="does not exist") as caught:
         listening.best_predictor(read(made))
     assert "blend again" in str(caught.value.hint)
 
