@@ -18,7 +18,7 @@ from harness import THREADS, Figure, Peer, Row, arguments, rates, ratios, report
 from transformers import ASTFeatureExtractor
 
 from kagglekit.features.logmel import FULL_SCALE
-from kagglekit.models.extractors import input_of
+from kagglekit.models.extractors import build_extractor
 
 CLIPS, MAX_LENGTH, TOLERANCE = 1024, 128, 1e-3  # frames, as MIT/ast-finetuned-speech-commands-v2 has them
 
@@ -27,7 +27,7 @@ def main() -> None:
     args = arguments(__doc__.splitlines()[0])
     torch.set_num_threads(THREADS)
     waveform = clips()[:CLIPS].float() / FULL_SCALE
-    extractor = input_of(ASTFeatureExtractor(max_length=MAX_LENGTH).to_dict(), "ast")
+    extractor = build_extractor(ASTFeatureExtractor(max_length=MAX_LENGTH).to_dict(), "ast")
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         source = Path(folder, "clips.npy")
         np.save(source, waveform.numpy())

@@ -1,1 +1,1 @@
-"""Spectral features, batched in torch, and their cache."""
+"""Log-mel spectrograms, Kaldi filterbanks and embeddings of frozen networks, and their caches."""

@@ -1,4 +1,4 @@
-"""Features of a whole store, computed once: a memory-mapped .npy in a folder named by its key."""
+"""Cache log-mels of a whole store: a memory-mapped .npy file in a folder named by its key."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
 from kagglekit.terminal import progress
 
-CHUNK = 512  # clips read, transformed and written at a time: 8 MB of features, so memory stays flat
+CHUNK = 512  # clips computed and written at a time: 8 MB of features, so that memory stays flat
 FILE = "log_mel.npy"
 
 
 def feature_key(store_key: str, spec: Features, audio: Audio) -> str:
-    """Changes with the audio, the parameters and the method."""
+    """Hash everything that shapes the log-mels: the audio, the parameters and the method."""
     return key_of("log_mel", logmel.VERSION, store_key, spec.model_dump(), audio.model_dump())
 
 
@@ -36,16 +36,16 @@ def log_mel_cache(
     name: str,
     computed: Iterable[np.ndarray[Any, Any]] | None = None,
 ) -> np.ndarray[Any, Any]:
-    """Log-mels of every clip of `store`, computed where they are not there yet.
+    """Open the cached log-mels of all clips in a store, after computing them if there are none.
 
     Args:
         folder: the workspace's features folder.
         store: decoded clips.
-        store_key: what the store was made from.
+        store_key: the store's key.
         spec: the log-mel's parameters.
         audio: the clips' rate and length.
-        name: what the bar says is being computed.
-        computed: `log_mels` of the whole store where something else computes them, a cluster for one.
+        name: the store's name in the progress bar.
+        computed: the results of `log_mels` from elsewhere, such as a cluster; None: compute them here.
 
     Returns:
         Memory-mapped (clips, n_mels, frames) of spec.dtype, in the order of the store.
@@ -60,10 +60,10 @@ def log_mel_cache(
 
 
 def open_array(path: Path) -> np.ndarray[Any, Any]:
-    """A cached array, memory-mapped.
+    """Open a cached array, memory-mapped.
 
     Raises:
-        MissingError: absent or damaged.
+        MissingError: the file is missing or damaged.
     """
     try:
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -77,10 +77,10 @@ def open_array(path: Path) -> np.ndarray[Any, Any]:
 def log_mels(
     store: Store, spec: Features, audio: Audio, start: int = 0, stop: int | None = None
 ) -> Iterator[np.ndarray[Any, Any]]:
-    """Log-mels of a store's clips from `start` to before `stop`, some at a time, of spec.dtype."""
+    """Yield batches of log-mels, of spec.dtype, for the store's clips start ... stop - 1."""
     end = len(store) if stop is None else stop
     for first in range(start, end, CHUNK):
-        rows = torch.tensor(store[first : min(first + CHUNK, end)])  # a copy: torch wants writable memory
+        rows = torch.tensor(store[first : min(first + CHUNK, end)])  # a copy, as torch needs writable memory
         yield logmel.log_mel(rows, spec, audio.sample_rate).numpy().astype(spec.dtype, copy=False)
 
 

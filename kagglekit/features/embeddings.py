@@ -1,4 +1,4 @@
-"""What a frozen pretrained network makes of every clip of a store, computed once and kept as log-mels are."""
+"""Compute embeddings of a store's clips with a frozen pretrained network, and cache them as log-mels are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
 from kagglekit.terminal import progress
 
-VERSION = 1  # raise it when the same network gives other embeddings
+VERSION = 1  # part of the cache key: raise it when the same network gives other embeddings
 BATCH = 32  # clips; the activations of a base-sized network stay below 1 GB
 FILE = "embeddings.npy"
 
@@ -29,25 +29,25 @@ class Embedder(Protocol):
     """A frozen network below its head."""
 
     def embed(self, waveform: Tensor) -> Tensor:
-        """(batch, samples) in [-1, 1] at 16 kHz to (batch, layers or steps, dim)."""
+        """Map (batch, samples) in [-1, 1] at 16 kHz to (batch, layers or steps, dim)."""
         ...
 
 
 @dataclass(frozen=True)
 class FrozenNetwork:
-    """A frozen network, loaded only where embeddings have to be computed."""
+    """A frozen network, which is loaded only if there are embeddings to compute."""
 
     model: str
     """The architecture's name, for messages."""
     key: Any
-    """JSON-able: changes with everything that shapes the embeddings but the audio."""
+    """Everything that shapes the embeddings but the audio, JSON-serialisable."""
     dtype: str
-    """float16 or float32, as the cache keeps them."""
+    """Type of cached embeddings: float16 or float32."""
     load: Callable[[], torch.nn.Module]
-    """Makes the Embedder, with its pretrained weights."""
+    """Build the Embedder with its pretrained weights."""
 
-    def on(self, device: torch.device) -> Embedder:
-        """The network on a device, ready to embed."""
+    def embedder(self, device: torch.device) -> Embedder:
+        """Load the network onto a device, in evaluation mode."""
         return cast(Embedder, self.load().eval().to(device))
 
 
@@ -56,63 +56,63 @@ def embedding_cache(
     store: Store,
     store_key: str,
     network: FrozenNetwork,
-    on: torch.device,
+    device: torch.device,
     name: str,
     computed: Iterable[np.ndarray[Any, Any]] | None = None,
 ) -> np.ndarray[Any, Any]:
-    """Embeddings of every clip of `store`, computed where they are not there yet.
+    """Open the cached embeddings of all clips in a store, after computing them if there are none.
 
     Args:
         folder: the workspace's features folder.
         store: decoded clips at 16 kHz.
-        store_key: what the store was made from.
-        network: what embeds them.
-        on: where the network runs.
-        name: what the bar says is being computed.
-        computed: `embeddings` of the whole store where something else computes them, a cluster for one.
+        store_key: the store's key.
+        network: the network that computes the embeddings.
+        device: the device on which it runs.
+        name: the store's name in the progress bar.
+        computed: the results of `embeddings` from elsewhere, such as a cluster; None: compute them here.
 
     Returns:
         Memory-mapped (clips, layers or steps, dim), float16 or float32, in the order of the store.
 
     Raises:
-        KagglekitError: the network's weights are not to be had.
+        KagglekitError: the network's weights cannot be found.
         ConfigError: a value is too large for float16.
     """
     key = key_of("embeddings", VERSION, store_key, network.key, network.dtype)
     target = folder / key
     with building(target, key) as part:
         if part is not None:
-            rows = embeddings(store, network, on) if computed is None else computed
+            rows = embeddings(store, network, device) if computed is None else computed
             _write(part / FILE, len(store), rows, name)
     return open_array(target / FILE)
 
 
-def embed(waveform: Tensor, network: FrozenNetwork, on: torch.device) -> Tensor:
-    """Embeddings of clips that no cache has: waveform (clips, samples) in [-1, 1]."""
-    embedder = network.on(on)
-    return torch.cat([embedder.embed(rows.to(on)).cpu() for rows in torch.split(waveform, BATCH)])
+def embed(waveform: Tensor, network: FrozenNetwork, device: torch.device) -> Tensor:
+    """Compute embeddings without a cache, of waveform (clips, samples) in [-1, 1] at 16 kHz."""
+    embedder = network.embedder(device)
+    return torch.cat([embedder.embed(rows.to(device)).cpu() for rows in torch.split(waveform, BATCH)])
 
 
 def embeddings(
     store: Store,
     network: FrozenNetwork,
-    on: torch.device,
+    device: torch.device,
     start: int = 0,
     stop: int | None = None,
 ) -> Iterator[np.ndarray[Any, Any]]:
-    """Embeddings of a store's clips from `start` to before `stop`, some at a time, as the cache keeps them.
+    """Yield batches of embeddings, of network.dtype, for the store's clips start ... stop - 1.
 
     Raises:
         ConfigError: a value is too large for float16.
     """
-    embedder, dtype = network.on(on), getattr(torch, network.dtype)
+    embedder, dtype = network.embedder(device), getattr(torch, network.dtype)
     end = len(store) if stop is None else stop
     for first in range(start, end, BATCH):
         waveform = torch.tensor(store[first : min(first + BATCH, end)]).float() / FULL_SCALE
-        rows = embedder.embed(waveform.to(on)).to(dtype).cpu().numpy()
+        rows = embedder.embed(waveform.to(device)).to(dtype).cpu().numpy()
         if not np.isfinite(rows).all():
             raise ConfigError(
-                f"an embedding by {network.model} is not a finite {network.dtype}",
+                f"an embedding by {network.model} is not finite in {network.dtype}",
                 hint="set embeddings: float32 for this model",
             )
         yield rows

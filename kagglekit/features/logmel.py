@@ -1,9 +1,8 @@
-"""Log-mel spectrogram of many clips at once, in blocks that stay in the processor's cache.
+"""Log-mel spectrograms, computed in blocks of clips that stay in the processor's cache.
 
-Triangular filters, evenly spaced on the HTK mel scale (Young et al., The HTK Book), of unit peak, on
-the power spectrum of a periodic Hann window in centred, reflect-padded frames: the definition of
-`librosa.feature.melspectrogram(htk=True, norm=None)`, then log(x + 1e-6) as in BC-ResNet
-(arXiv:2106.04140).
+Triangular filters of unit peak, evenly spaced on the HTK mel scale (Young et al., The HTK Book), are applied
+to the power spectrum of centred, reflect-padded frames under a periodic Hann window, as in
+`librosa.feature.melspectrogram(htk=True, norm=None)`; then log(x + 1e-6) as in BC-ResNet (arXiv:2106.04140).
 """
 
 from __future__ import annotations
@@ -19,32 +18,32 @@ from kagglekit.errors import AudioError
 
 VERSION = 2  # part of the cache key: raise it when a number below or the method changes
 FLOOR = 1e-6  # added to mel power; 20 dB above the quantisation noise of int16
-BLOCK = 4  # clips at a time, so that frames and spectra stay in the processor's cache
-GPU_BLOCK = 512  # where every step is a launch, and memory is plenty: 110 MB of frames
+BLOCK = 4  # clips at a time on a CPU, so that frames and spectra stay in its cache
+GPU_BLOCK = 512  # clips at a time on a GPU, 110 MB of frames, so that there are few kernel launches
 FULL_SCALE = 32768.0
 
 
 def n_fft(window: int) -> int:
-    """The power of two that holds a window of so many samples: 512 for 480."""
+    """Return the smallest power of two that holds a window of samples: 512 for 480."""
     return 1 << (window - 1).bit_length()
 
 
 def geometry(spec: Features, sample_rate: int) -> tuple[int, int, int]:
-    """(window, hop, n_fft) in samples; 480, 160, 512 for 30/10 ms at 16 kHz."""
+    """Return (window, hop, n_fft) in samples: 480, 160, 512 for 30/10 ms at 16 kHz."""
     window = round(spec.window_ms * sample_rate / 1000)
     return window, round(spec.hop_ms * sample_rate / 1000), n_fft(window)
 
 
 def frame_count(samples: int, spec: Features, sample_rate: int) -> int:
-    """Frames of a clip: 1 + samples // hop, 101 for a second with a hop of 10 ms."""
+    """Return the frames of a clip, 1 + samples // hop: 101 for a second with a hop of 10 ms."""
     return 1 + samples // geometry(spec, sample_rate)[1]
 
 
 def mel_filters(spec: Features, sample_rate: int) -> Tensor:
-    """Triangular filters, float64 (n_fft // 2 + 1, n_mels).
+    """Return the triangular filters, float64 (n_fft // 2 + 1, n_mels).
 
     Raises:
-        AudioError: fmax lies above half the sample rate, or a filter is narrower than a bin.
+        AudioError: fmax is above half the sample rate, or a filter contains no frequency bin.
     """
     nyquist = sample_rate / 2
     if spec.fmax > nyquist:
@@ -70,7 +69,7 @@ def mel_filters(spec: Features, sample_rate: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _constants(spec: Features, sample_rate: int, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """The window, centred in n_fft and scaled to full scale 1, and the filters."""
+    """Return the window, centred in n_fft and divided by full scale, and the filters."""
     window, _, size = geometry(spec, sample_rate)
     padded = torch.zeros(size, dtype=torch.float64)
     start = (size - window) // 2
@@ -81,10 +80,10 @@ def _constants(spec: Features, sample_rate: int, device: str, dtype: torch.dtype
 
 
 def log_mel(waveform: Tensor, spec: Features, sample_rate: int) -> Tensor:
-    """Log-mel spectrogram.
+    """Compute log-mel spectrograms.
 
     Args:
-        waveform: (batch, samples), int16, or float on the scale of int16 (+-32768).
+        waveform: (batch, samples), int16, or float with int16's full scale, 32768.
         spec: window and hop in ms; fmin and fmax in Hz.
         sample_rate: Hz.
 
@@ -93,23 +92,23 @@ def log_mel(waveform: Tensor, spec: Features, sample_rate: int) -> Tensor:
         float64 waveforms, else float32; frames = 1 + samples // hop.
 
     Raises:
-        AudioError: the waveform is not 2-D or shorter than half a window, or spec does not fit the rate.
+        AudioError: the waveform is not 2-D or shorter than half a window, or spec does not fit sample_rate.
     """
     _, hop, size = geometry(spec, sample_rate)
     if waveform.ndim != 2 or waveform.shape[1] <= size // 2:
         raise AudioError(
-            f"waveform of shape {tuple(waveform.shape)}: needed is (batch, more than {size // 2} samples)",
+            f"waveform of shape {tuple(waveform.shape)}: must be (batch, more than {size // 2} samples)",
             hint="set audio.seconds higher or features.window_ms lower",
         )
-    # A float32 transform rounds at 1e-7 of a frame's loudest bin: 7e-4 in the log of a quiet band beside it.
+    # A float32 transform errs by 1e-7 of a frame's loudest bin: by 7e-4 in the log of a quiet band.
     dtype = torch.float64 if waveform.device.type == "cpu" else torch.float32
     window, filters = _constants(spec, sample_rate, str(waveform.device), dtype)
-    # The sum over a filter is of numbers >= 0, so float32 does for it: 4e-7 in the log.
+    # A filter sums numbers >= 0, for which float32 is enough: it errs by 4e-7 in the log.
     out_dtype = torch.float64 if waveform.dtype == torch.float64 else torch.float32
     filters = filters.to(out_dtype)
     frames, block = 1 + waveform.shape[1] // hop, BLOCK if waveform.device.type == "cpu" else GPU_BLOCK
     out = torch.empty(len(waveform), spec.n_mels, frames, dtype=out_dtype, device=waveform.device)
-    # Frames and spectra go where the last block's were: fresh memory costs as much as the transform.
+    # Blocks share the memory of frames and spectra: fresh memory would cost as much as the transform.
     windowed = out.new_empty(min(block, len(waveform)), frames, size, dtype=dtype)
     spectra = out.new_empty(len(windowed), frames, size // 2 + 1, dtype=dtype.to_complex())
     for start in range(0, len(waveform), block):
@@ -117,7 +116,7 @@ def log_mel(waveform: Tensor, spec: Features, sample_rate: int) -> Tensor:
         padded = torch.nn.functional.pad(clips[:, None], (size // 2, size // 2), mode="reflect")[:, 0]
         torch.mul(padded.unfold(1, size, hop), window, out=windowed[: len(clips)])
         parts = torch.view_as_real(torch.fft.rfft(windowed[: len(clips)], out=spectra[: len(clips)]))
-        # real and imaginary parts squared: abs() would take a square root only to undo it
+        # Squaring the parts is faster than abs(), which takes a square root.
         power = parts[..., 0].square().addcmul_(parts[..., 1], parts[..., 1])  # (clips, frames, bins)
         mel = power.to(out_dtype) @ filters
         out[start : start + block] = mel.add_(FLOOR).log_().transpose(1, 2)

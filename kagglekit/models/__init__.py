@@ -1,12 +1,14 @@
 """The architectures, by name. An architecture's module is imported only when it is chosen.
 
-An architecture is one file with
+An architecture is one line in kagglekit.config.names.MODELS and one file with
     Config                      its settings, `models.<name>.model` in competition.yaml
     build(config, num_classes)  a torch module with `.config`; logits (batch, num_classes) from its input
-    search_space(trial)         the fields of Config that a search tries
-    DEFAULTS                    what it changes of config.Train
-    FEATURES                    log-mels that its weights need, whatever the config says; left out: any
-and one line in kagglekit.config.names.MODELS.
+    search_space(trial)         the fields of Config that a search varies
+    DEFAULTS                    its changes to config.Train
+    FEATURES                    optional: the fields of config.Features that its weights require
+An architecture with tune: frozen also has
+    embedder(config)            the network that computes embeddings (kagglekit.features.embeddings)
+    embedding_key(config)       everything that shapes them but the audio, JSON-serialisable
 """
 
 from __future__ import annotations
@@ -29,15 +31,13 @@ if TYPE_CHECKING:
 
 
 WAVEFORM_RATE = 16_000
-"""Hz, of the clips that pretrained models hear."""
-
-
+"""Sample rate of waveform models in Hz."""
 FROZEN: dict[str, Any] = {"epochs": 40, "lr": 1e-3, "batch_size": 256}
-"""What the head of a frozen network changes of its DEFAULTS: it trains in seconds."""
+"""Changes to DEFAULTS for the head of a frozen network, which trains in seconds."""
 
 
 class Architecture(Protocol):
-    """What every architecture's module offers."""
+    """The interface of an architecture's module."""
 
     DEFAULTS: dict[str, Any]
 
@@ -50,10 +50,10 @@ class Architecture(Protocol):
 
 
 def info(name: str) -> ModelInfo:
-    """The registry's line for `name`.
+    """Return the registry's entry for an architecture.
 
     Raises:
-        ConfigError: there is no such architecture.
+        ConfigError: the name is unknown.
     """
     base = name.removeprefix(CASCADE)
     if base not in MODELS:
@@ -62,39 +62,39 @@ def info(name: str) -> ModelInfo:
 
 
 def input_kind(name: str, params: Mapping[str, Any]) -> InputKind:
-    """The input of a model with these parameters: its ModelInfo.input, or embeddings for the head of a
-    frozen network."""
+    """Return a model's input: ModelInfo.input, or embeddings if `params` freeze the network."""
     return InputKind.EMBEDDING if params.get("tune") == "frozen" else info(name).input
 
 
 def defaults(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model with these parameters changes of config.Train."""
+    """Return the changes that a model with these parameters makes to config.Train."""
     frozen = input_kind(name, params) is InputKind.EMBEDDING
     return load(name).DEFAULTS | (FROZEN if frozen else {})
 
 
 def needed_features(name: str) -> dict[str, Any]:
-    """Fields of config.Features that the architecture's pretrained weights dictate."""
+    """Return the fields of config.Features that the architecture's pretrained weights require."""
     return dict(getattr(load(name), "FEATURES", {}))
 
 
 def load(name: str) -> Architecture:
-    """Import the module of architecture `name`.
+    """Import an architecture's module; for `cascade-NAME`, wrap NAME's.
 
     Raises:
-        ConfigError: there is no such architecture.
+        ConfigError: the name is unknown.
     """
     architecture = cast(Architecture, import_module(info(name).module))
     if name.startswith(CASCADE):
-        return import_module("kagglekit.models.cascade").of(architecture)  # type: ignore[no-any-return]
+        cascade = import_module("kagglekit.models.cascade")
+        return cast(Architecture, cascade.CascadeArchitecture(architecture))
     return architecture
 
 
 def configure(name: str, params: Mapping[str, Any]) -> Section:
-    """Check `params` and make the architecture's Config of them.
+    """Validate `params` and return the architecture's Config.
 
     Raises:
-        ConfigError: unknown, wrongly typed or impossible parameters, all of them in one message.
+        ConfigError: parameters are unknown, of a wrong type or impossible; one message names all of them.
     """
     architecture = load(name)
     values = dict(params)
@@ -104,29 +104,29 @@ def configure(name: str, params: Mapping[str, Any]) -> Section:
         return architecture.Config(**values)
     except ValidationError as error:
         problems = "; ".join(_explain(name, problem, architecture.Config) for problem in error.errors())
-        known = ", ".join(architecture.Config.model_fields)
-        raise ConfigError(problems, hint=f"parameters of {name}: {known}") from error
+        fields = ", ".join(architecture.Config.model_fields)
+        raise ConfigError(problems, hint=f"parameters of {name}: {fields}") from error
 
 
 def build(name: str, params: Mapping[str, Any], num_classes: int) -> nn.Module:
-    """Build architecture `name` from the parameters of its Config.
+    """Build a model from the parameters of its Config.
 
     Returns:
-        A module with `.config` (the whole Config: name, it and the weights rebuild the model)
-        that turns its input (see ModelInfo.input) into logits (batch, num_classes).
+        A module from its input (`input_kind`) to logits (batch, num_classes). Its `.config`, together with
+        the name and the weights, rebuilds the model.
 
     Raises:
-        ConfigError: unknown name, or parameters that cannot be.
+        ConfigError: the name is unknown, or `configure` rejects the parameters.
     """
     return load(name).build(configure(name, params), num_classes)
 
 
 def _explain(name: str, problem: Mapping[str, Any], section: type[Section]) -> str:
-    """One of pydantic's problems in a few words, beginning with its dotted path."""
+    """Shorten one of pydantic's problems to a line that begins with the dotted path."""
     path = ".".join(("models", name, "model", *map(str, problem["loc"])))
     if problem["type"] == "extra_forbidden":
         return f"{path}: no such parameter, {close_match(str(problem['loc'][-1]), section.model_fields)}"
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:  # several fields together, the message names them
+    if not problem["loc"]:  # a problem of several fields, which the message names
         return f"{path}: {message}"
     return f"{path}: {message[:1].lower()}{message[1:]}, not {problem['input']!r}"

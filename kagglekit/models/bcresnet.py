@@ -1,10 +1,10 @@
-"""BC-ResNet: broadcasted residual learning, most of the work done without the frequency axis.
+"""BC-ResNet: broadcasted residual learning, which does most of the work without the frequency axis.
 
 Paper: Kim, Chang, Lee, Sung 2021, https://arxiv.org/abs/2106.04140; sub-spectral normalisation: Chang,
 Park, Cho, Park, Yun 2021, https://arxiv.org/abs/2103.13620.
 Reference code: Qualcomm-AI-research/bcresnet, bcresnet.py and subspectralnorm.py.
-What we changed: log-mel normalised by a batch norm of its own. Channels are last in memory, which makes
-a step on a CPU 1.5 times as fast.
+What we changed: log-mel normalised by a batch norm. Channels are last in memory, which makes a step
+on a CPU 1.5 times as fast.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from kagglekit.config.base import Section
 if TYPE_CHECKING:
     from optuna import Trial
 
-# Small batches: four times the steps in as many minutes, and so small a network needs many (docs/LOG.md).
+# Small batches take four times the steps in the same time, and so small a network needs many (docs/LOG.md).
 DEFAULTS: dict[str, Any] = {"lr": 5e-3, "epochs": 40, "weight_decay": 1e-3, "batch_size": 32}
 STAGES = ((2, 1.0, 1), (2, 1.5, 2), (4, 2.0, 2), (4, 2.5, 1))
-"""Blocks, channels (times the first stage's) and stride over frequency; a stage doubles the dilation."""
+"""Blocks, factor on the channels, and stride over frequency; each stage doubles the dilation."""
 BANDS = 5
-"""Parts of the spectrum that are normalised each for itself."""
+"""Parts of the spectrum with separate normalisation."""
 
 
 class Config(Section):
     """Settings of BC-ResNet."""
 
     n_mels: Annotated[int, Field(ge=8)] = 40
-    """Mel bands of the input; what is missing to a multiple of 40 is computed in vain."""
+    """Mel bands of the input, padded to a multiple of 40."""
     width: Annotated[float, Field(ge=1, le=8)] = 1.0
-    """The paper's tau: 1, 1.5, 2, 3, 6 or 8. Channels of the first stage are 8 times it."""
+    """The paper's tau: 1, 1.5, 2, 3, 6 or 8. The first stage has 8 tau channels."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Of whole channels, at the end of a block's temporal part."""
+    """Dropout of whole channels at the end of a block's temporal part."""
 
 
 class SubSpectralNorm(nn.BatchNorm1d):
-    """Batch norm with its own statistics and scale for each part of the spectrum."""
+    """Batch norm with separate statistics and scales for each part of the spectrum."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(BANDS * channels)
@@ -55,8 +55,8 @@ class SubSpectralNorm(nn.BatchNorm1d):
         return out.reshape(batch, mels, frames, channels).permute(0, 3, 1, 2)
 
 
-class Block(nn.Module):
-    """A convolution over frequency, and one over time on its mean over frequency, broadcast back."""
+class BCResBlock(nn.Module):
+    """A convolution over frequency; its mean over frequency is convolved over time and broadcast back."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, dilation: int, dropout: float) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class Block(nn.Module):
 
 
 class BCResNet(nn.Module):
-    """Convolution, four stages of blocks, a convolution over what is left of frequency, mean, classes."""
+    """A convolution, four stages of blocks, a convolution over the remaining bands, and a classifier."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class BCResNet(nn.Module):
             for repeat in range(repeats):
                 outputs = int(base * factor)
                 step = {"stride": 1 if repeat else stride, "dilation": 2**stage}
-                self.blocks.append(Block(channels, outputs, **step, dropout=config.dropout))
+                self.blocks.append(BCResBlock(channels, outputs, **step, dropout=config.dropout))
                 channels = outputs
         self.last = nn.Sequential(
             nn.Conv2d(channels, channels, 5, padding=(0, 2), groups=channels, bias=False),
@@ -121,9 +121,9 @@ class BCResNet(nn.Module):
         Returns:
             Logits (batch, num_classes).
         """
-        # Halved three times, the bands must still fall into parts: mean values fill them up.
+        # Halved three times, the bands must still divide into parts: pad with 0, the normalised mean.
         filled = F.pad(self.normalise(log_mel), (0, 0, 0, -self.config.n_mels % (8 * BANDS)))
-        # One channel, which comes last in memory: torch's fastest convolutions on a CPU.
+        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
         image = filled.unsqueeze(3).movedim(3, 1)
         x = self.first(image)  # (batch, channels, n_mels / 2, frames)
         x = self.last(self.blocks(x))  # (batch, channels, n_mels / 8 - 4, frames)
@@ -136,12 +136,12 @@ def _pointwise(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
 
 
 def build(config: Config, num_classes: int) -> BCResNet:
-    """An untrained BC-ResNet."""
+    """Build a BC-ResNet with random weights."""
     return BCResNet(config, num_classes)
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Width and dropout."""
+    """Search width and dropout."""
     return {
         "width": trial.suggest_categorical("width", [1.0, 1.5, 2.0, 3.0]),
         "dropout": trial.suggest_float("dropout", 0.0, 0.3),

@@ -1,13 +1,12 @@
-"""A network for silence and filler before one for the targets, both of one architecture.
+"""A cascade: a gate for silence, filler and target, and a second network for the targets.
 
-The gate tells silence, filler and target apart, the second network the targets. Together they give
-the log-probabilities of all classes: the gate's own, and for a target the gate's times the second's. So
-the cross-entropy of a silence or filler clip trains the gate alone, that of a target each network on
-its own question. What a sum of two cross-entropies would be is thus one module and one loss, and the
-loop, checkpoints, and prediction need not know of it.
+Both have the same architecture. Together they return log-probabilities of all classes: the gate's for silence
+and filler, and for a target the gate's plus the second network's. So the cross-entropy of a silence or filler
+clip trains the gate alone, and that of a target trains each network on its own question: two losses in one
+module, without a change to the training loop, checkpoints or prediction.
 
-`cascade-gru` in place of `gru` names it; settings and parameters are those of gru. Where a checkpoint
-is fine-tuned, both networks start from it.
+`cascade-gru` in place of `gru` selects it, with gru's settings and parameters. If a checkpoint is fine-tuned,
+both networks start from it.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
     from kagglekit.models import Architecture
 
 GATED = 2
-"""Classes behind the targets: silence and filler, in the order of Labels.classes."""
+"""Number of classes after the targets: silence and filler, the last of Labels.classes."""
 
 
 class Cascade(nn.Module):
-    """Gate, then words."""
+    """The gate, and the network for the targets."""
 
     def __init__(self, gate: nn.Module, words: nn.Module) -> None:
         super().__init__()
@@ -38,10 +37,10 @@ class Cascade(nn.Module):
         self.config = gate.config
 
     def forward(self, x: Tensor) -> Tensor:
-        """Classify what one of the networks takes.
+        """Classify clips.
 
         Args:
-            x: (batch, ...), as the architecture hears it.
+            x: (batch, ...), the architecture's input.
 
         Returns:
             Log-probabilities (batch, targets + 2): targets, silence, filler.
@@ -51,8 +50,8 @@ class Cascade(nn.Module):
         return torch.cat([words + gate[:, GATED:], gate[:, :GATED]], dim=1)
 
 
-class CascadeOf:
-    """An architecture whose networks come in pairs."""
+class CascadeArchitecture:
+    """The architecture that makes a cascade of two networks of another."""
 
     def __init__(self, network: Architecture) -> None:
         self.network = network
@@ -60,19 +59,14 @@ class CascadeOf:
 
     @property
     def Config(self) -> type[Section]:
-        """The network's own."""
+        """The settings of one network; both share them."""
         return self.network.Config
 
     def build(self, config: Any, num_classes: int) -> Cascade:
-        """An untrained pair, or one from a checkpoint; the last two classes are silence and filler."""
+        """Build both networks; the last two classes are silence and filler."""
         gate = self.network.build(config, GATED + 1)
         return Cascade(gate, self.network.build(config, num_classes - GATED))
 
     def search_space(self, trial: Trial) -> dict[str, Any]:
-        """The network's own; both share it."""
+        """The search space of one network; both share it."""
         return self.network.search_space(trial)
-
-
-def of(network: Architecture) -> CascadeOf:
-    """The cascade of an architecture's networks."""
-    return CascadeOf(network)

@@ -7,11 +7,11 @@ As in the paper: position embeddings, GLU blocks whose residuals are scaled by s
 every decoder block over the encoder's outputs, weight normalisation and the initialisation of its
 appendix A, encoder gradients divided by the number of attentions.
 
-What we changed: the "words" of the source are frames of a log-mel spectrogram, `stack` of them joined
-and embedded by one linear layer. The target is a single token, the class: the decoder takes one step
-from a learned start token. A causal convolution over one token meets only padding but for its last
-tap, so the decoder's convolutions keep that tap alone and are linear layers. Encoder and decoder
-have the width of the embeddings, hence none of the paper's projections between them.
+What we changed: the source's "words" are frames of a log-mel spectrogram, `stack` of them joined and embedded
+by a linear layer. The target is a single token, the class: the decoder takes one step from a learned start
+token. Over one token all taps of a causal convolution but the last meet padding, so the decoder has linear
+layers instead of convolutions. Encoder and decoder are as wide as the embeddings, so the paper's projections
+between them are left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
 DEFAULTS: dict[str, Any] = {"epochs": 30}
 HALF = math.sqrt(0.5)  # keeps the variance of a sum of two (section 3.4)
-EMBEDDING_STD = 0.1  # appendix A; embedded frames start at the size of embedded words
+EMBEDDING_STD = 0.1  # appendix A; embedded frames start with the scale of embedded words
 
 
 class Config(Section):
@@ -45,19 +45,19 @@ class Config(Section):
     n_mels: Count = 40
     """Mel bands of the input."""
     max_frames: Count = 300
-    """Longest clip in spectrogram frames, 10 ms each by default: one position is learned for each step."""
+    """Frames of the longest clip, 10 ms each by default; each step has a learned position."""
     stack: Annotated[int, Field(ge=1, le=8)] = 3
-    """Frames joined to one encoder step."""
+    """Frames joined to an encoder step."""
     channels: Annotated[int, Field(ge=8, le=1024)] = 128
     """Width of the embeddings and of every block."""
     blocks: Annotated[int, Field(ge=1, le=32)] = 4
-    """Encoder blocks."""
+    """Number of encoder blocks."""
     kernel: Annotated[int, Field(ge=1, le=31)] = 5
-    """Encoder steps that a block sees; odd."""
+    """Encoder steps under a block's kernel; odd."""
     decoder_blocks: Annotated[int, Field(ge=1, le=8)] = 2
-    """Decoder blocks, each with an attention."""
+    """Number of decoder blocks, each with an attention."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Of the embeddings, of every block's input and of the decoder's output."""
+    """Dropout of the embeddings, of every block's input and of the decoder's output."""
 
     @field_validator("kernel")
     @classmethod
@@ -68,14 +68,14 @@ class Config(Section):
 
 
 class Encoder(nn.Module):
-    """Frames to one vector a step, and the embeddings that went in."""
+    """Embedding of the frames, and convolutional blocks."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         c = config
         self.config = c
         self.normalise = nn.BatchNorm1d(c.n_mels)
-        # A convolution that steps by its own width is stacking plus a linear embedding.
+        # A convolution whose stride is its width stacks frames and embeds them linearly.
         self.embedding = _initialised(
             nn.Conv1d(c.n_mels, c.channels, c.stack, stride=c.stack), gain=EMBEDDING_STD**2
         )
@@ -122,7 +122,7 @@ class DecoderBlock(nn.Module):
         query = (self.query(out) + target) * HALF
         attention = torch.softmax(query.unsqueeze(1) @ z, dim=-1)  # (batch, 1, steps)
         steps = z.shape[-1]
-        # A mean over `steps` loses variance: m * sqrt(1/m) gives it back (section 3.4).
+        # m * sqrt(1/m) restores the variance that a mean over m steps loses (section 3.4).
         context = (attention @ values.transpose(1, 2)).squeeze(1) * math.sqrt(steps)
         out = (self.context(context) + out) * HALF
         following: Tensor = (out + h) * HALF
@@ -130,13 +130,13 @@ class DecoderBlock(nn.Module):
 
 
 class ConvS2S(nn.Module):
-    """Encoder, one decoder step, classes."""
+    """Encoder, one decoder step, and a classifier."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        # The start token stands at the first position, always: both embeddings are this one vector.
+        # The start token is always at the first position: one vector is the sum of both embeddings.
         self.start = nn.Parameter(torch.empty(config.channels))
         self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.decoder_blocks))
         self.head = _initialised(nn.Linear(config.channels, num_classes), gain=1 - config.dropout)
@@ -155,7 +155,9 @@ class ConvS2S(nn.Module):
             ConfigError: more frames than config.max_frames.
         """
         z, e = self.encoder(log_mel)
-        z = scale_gradient(z, 1 / (2 * len(self.decoder)))  # twice an attention: as keys and as values
+        z = scale_gradient(
+            z, 1 / (2 * len(self.decoder))
+        )  # each attention uses it twice, as keys and as values
         values = (z + e) * HALF
         target = self.start.expand(len(z), -1)
         h = self._drop(target)
@@ -169,13 +171,15 @@ class ConvS2S(nn.Module):
 
 
 def scale_gradient(x: Tensor, scale: float) -> Tensor:
-    """x itself, its gradient times `scale` (section 3.4)."""
+    """Return x, and multiply its gradient by `scale` (section 3.4)."""
     return x * scale + x.detach() * (1 - scale)
 
 
 def _initialised(layer: Layer, gain: float = 1.0) -> Layer:
-    """Appendix A: weights of variance gain / inputs, where gain is 1 - dropout of dropped inputs, times
-    4 before a GLU, which lets a quarter of the variance through."""
+    """Draw weights of variance gain / inputs (appendix A).
+
+    The gain is 1 - dropout of the inputs, times 4 before a GLU, which passes a quarter of the variance.
+    """
     nn.init.normal_(layer.weight, std=math.sqrt(gain / layer.weight[0].numel()))
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
@@ -183,12 +187,12 @@ def _initialised(layer: Layer, gain: float = 1.0) -> Layer:
 
 
 def build(config: Config, num_classes: int) -> ConvS2S:
-    """An untrained ConvS2S."""
+    """Build a ConvS2S with random weights."""
     return ConvS2S(config, num_classes)
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Width, depth, reach, resolution in time and dropout."""
+    """Search width, depth, kernel, resolution in time and dropout."""
     return {
         "stack": trial.suggest_int("stack", 2, 4),
         "channels": trial.suggest_categorical("channels", [64, 96, 128, 192]),

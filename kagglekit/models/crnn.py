@@ -3,7 +3,7 @@
 Papers: Arik and others 2017, https://arxiv.org/abs/1703.05390 (CRNN for keywords); Rybakov and others 2020,
 https://arxiv.org/abs/2005.06720 (with attention); Raffel, Ellis 2015, https://arxiv.org/abs/1512.08756 (the
 attention). Reference code: google-research/google-research, kws_streaming/models/crnn.py and att_rnn.py.
-What we changed: two small convolutions of stride 2 and batch norm in place of one large, plain one.
+What we changed: two small convolutions of stride 2, with batch norm, in place of one large one without.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[str, Any] = {
     "lr": 4e-3,
-    "epochs": 16,  # with more, words never heard are taken for targets again (docs/LOG.md)
+    "epochs": 16,  # more epochs confuse unseen words with targets (docs/LOG.md)
 }
 
 
@@ -31,17 +31,17 @@ class Config(Section):
     n_mels: Annotated[int, Field(ge=8)] = 40
     """Mel bands of the input."""
     channels: Annotated[int, Field(ge=8, le=256)] = 32
-    """Of both convolutions, each of which halves bands and frames."""
+    """Channels of both convolutions; each halves bands and frames."""
     hidden: Annotated[int, Field(ge=8, le=1024)] = 128
-    """Units of a recurrent layer, in each direction."""
+    """Units of a recurrent layer in each direction."""
     layers: Annotated[int, Field(ge=1, le=4)] = 2
-    """Recurrent layers."""
+    """Number of recurrent layers."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Between the recurrent layers and before the classes."""
+    """Dropout between the recurrent layers and before the classifier."""
 
 
 class CRNN(nn.Module):
-    """Convolutions, recurrent layers, attention over their steps, classes."""
+    """Convolutions, recurrent layers, attention over their steps, and a classifier."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class CRNN(nn.Module):
             c.layers,
             batch_first=True,
             bidirectional=True,
-            dropout=c.dropout if c.layers > 1 else 0.0,  # torch warns of dropout between one layer
+            dropout=c.dropout if c.layers > 1 else 0.0,  # torch warns of dropout with a single layer
         )
         self.score = attention_score(2 * c.hidden, c.hidden)
         self.head = nn.Sequential(nn.Dropout(c.dropout), nn.Linear(2 * c.hidden, num_classes))
@@ -77,7 +77,7 @@ class CRNN(nn.Module):
         Returns:
             Logits (batch, num_classes).
         """
-        # One channel, which comes last in memory: torch's fastest convolutions on a CPU.
+        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
         image = self.normalise(log_mel).unsqueeze(3).movedim(3, 1)
         x = self.front(image)  # (batch, channels, n_mels / 4, frames / 4)
         x, _ = self.recurrent(x.permute(0, 3, 1, 2).flatten(2))  # (batch, frames / 4, 2 * hidden)
@@ -86,12 +86,12 @@ class CRNN(nn.Module):
 
 
 def build(config: Config, num_classes: int) -> CRNN:
-    """An untrained CRNN."""
+    """Build a CRNN with random weights."""
     return CRNN(config, num_classes)
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Width, depth and dropout."""
+    """Search width, depth and dropout."""
     return {
         "channels": trial.suggest_categorical("channels", [16, 32, 64]),
         "hidden": trial.suggest_categorical("hidden", [64, 96, 128]),

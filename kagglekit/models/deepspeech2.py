@@ -3,11 +3,12 @@
 Paper: Amodei and others 2015, https://arxiv.org/abs/1512.02595.
 Reference code: none by the authors; SeanNaren/deepspeech.pytorch, deepspeech_pytorch/model.py.
 As in the paper: convolutions over frequency and time with batch norm and a clipped ReLU, bidirectional
-recurrent layers whose two directions are added, batch norm over a layer's whole input sequence.
+recurrent layers whose two directions are added, and batch norm over a layer's whole input sequence.
 
-What we changed: a mean over time and one label in place of a label for each step (CTC). 40 mel bands instead
-of 161 linear ones, so the kernels are a quarter as high; words last a tenth of a sentence, so there are three
-recurrent layers of 128 GRU units instead of seven wide ones, and both convolutions halve the frames.
+What we changed: the mean over time has one label, instead of a label for each step (CTC). The input has 40
+mel bands instead of 161 linear ones, so the kernels are a quarter as high. A word lasts a tenth of a
+sentence, so there are three recurrent layers of 128 GRU units instead of seven wide ones, and both
+convolutions halve the frames.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[str, Any] = {"lr": 2e-3, "epochs": 30}
 CLIP = 20.0
-"""Where the ReLU ends (section 3.1)."""
+"""Upper bound of the clipped ReLU (section 3.1)."""
 
 
 class Config(Section):
@@ -33,17 +34,17 @@ class Config(Section):
     n_mels: Annotated[int, Field(ge=8)] = 40
     """Mel bands of the input."""
     channels: Annotated[int, Field(ge=4, le=96)] = 32
-    """Of both convolutions, each of which halves bands and frames."""
+    """Channels of both convolutions; each halves bands and frames."""
     hidden: Annotated[int, Field(ge=8, le=1024)] = 128
-    """Units of a recurrent layer; its two directions are added."""
+    """Units of a recurrent layer, whose two directions are added."""
     layers: Annotated[int, Field(ge=1, le=7)] = 3
-    """Recurrent layers."""
+    """Number of recurrent layers."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """Before every recurrent layer but the first, and before the classes."""
+    """Dropout before every recurrent layer but the first, and before the classifier."""
 
 
 class RecurrentLayer(nn.Module):
-    """Batch norm over all steps, a GRU in both directions, their sum."""
+    """Batch norm over all steps, and the sum of a GRU's two directions."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -59,7 +60,7 @@ class RecurrentLayer(nn.Module):
 
 
 class DeepSpeech2(nn.Module):
-    """Convolutions, recurrent layers, mean over time, classes."""
+    """Convolutions, recurrent layers, mean over time, and a classifier."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class DeepSpeech2(nn.Module):
         Returns:
             Logits (batch, num_classes).
         """
-        # One channel, which comes last in memory: torch's fastest convolutions on a CPU.
+        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
         image = self.normalise(log_mel).unsqueeze(3).movedim(3, 1)
         x = self.front(image)  # (batch, channels, n_mels / 4, frames / 4)
         x = self.recurrent(x.permute(0, 3, 1, 2).flatten(2))  # (batch, frames / 4, hidden)
@@ -94,19 +95,19 @@ class DeepSpeech2(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, kernel: tuple[int, int]) -> tuple[nn.Module, ...]:
-    """Bands and frames halved; the batch norm brings the bias."""
+    """Halve bands and frames; without a bias, as the batch norm has one."""
     padding = (kernel[0] // 2, kernel[1] // 2)
     convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=padding, bias=False)
     return convolution, nn.BatchNorm2d(outputs), nn.Hardtanh(0.0, CLIP)
 
 
 def build(config: Config, num_classes: int) -> DeepSpeech2:
-    """An untrained DeepSpeech2."""
+    """Build a DeepSpeech2 with random weights."""
     return DeepSpeech2(config, num_classes)
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Width, depth and dropout."""
+    """Search width, depth and dropout."""
     return {
         "channels": trial.suggest_categorical("channels", [16, 32]),
         "hidden": trial.suggest_categorical("hidden", [96, 128, 192]),

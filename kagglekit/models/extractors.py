@@ -1,9 +1,9 @@
-"""The feature extractors of Hugging Face checkpoints, batched in torch."""
+"""Feature extractors of Hugging Face checkpoints, batched in torch, with the results of transformers'."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ from kagglekit.errors import ConfigError
 from kagglekit.features.fbank import SAMPLE_RATE, KaldiFbank
 
 
-class SpectrogramInput(nn.Module):
-    """What ASTFeatureExtractor does."""
+class ASTExtractor(nn.Module):
+    """ASTFeatureExtractor."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
@@ -25,29 +25,29 @@ class SpectrogramInput(nn.Module):
         self.scale: float = 2 * settings["std"] if normalise else 1.0
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(batch, samples) to (batch, max_length, n_mels): cut, or padded with zeros and then normalised."""
+        """(batch, samples) to (batch, max_length, n_mels), cut, or padded with zeros and then normalised."""
         fbank: Tensor = self.fbank(waveform)[:, : self.max_length]
         fbank = nn.functional.pad(fbank, (0, 0, 0, self.max_length - fbank.shape[1]))
-        return fbank.sub_(self.mean).div_(self.scale)  # of the copy that padding makes, even of nothing
+        return fbank.sub_(self.mean).div_(self.scale)  # in place: padding, even by 0, makes a copy
 
 
-class WaveformInput(nn.Module):
-    """What Wav2Vec2FeatureExtractor does to clips of one length."""
+class Wav2Vec2Extractor(nn.Module):
+    """Wav2Vec2FeatureExtractor, for clips of one length."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.do_normalize: bool = settings["do_normalize"]
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(batch, samples) to the same: zero mean and unit variance for each clip."""
+        """(batch, samples) to the same, each clip with zero mean and unit variance."""
         if not self.do_normalize:
             return waveform
         variance, mean = torch.var_mean(waveform, dim=-1, correction=0, keepdim=True)
         return (waveform - mean) / torch.sqrt(variance + 1e-7)
 
 
-class WhisperInput(nn.Module):
-    """What WhisperFeatureExtractor does."""
+class WhisperExtractor(nn.Module):
+    """WhisperFeatureExtractor."""
 
     window: Tensor
     mel_filters: Tensor
@@ -57,12 +57,12 @@ class WhisperInput(nn.Module):
         self.n_fft: int = settings["n_fft"]
         self.hop_length: int = settings["hop_length"]
         self.samples: int = settings["chunk_length"] * settings["sampling_rate"]
-        theirs: Any = WhisperFeatureExtractor.from_dict(dict(settings))
+        original: Any = WhisperFeatureExtractor.from_dict(dict(settings))
         self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
-        self.register_buffer("mel_filters", torch.tensor(theirs.mel_filters.T).float(), persistent=False)
+        self.register_buffer("mel_filters", torch.tensor(original.mel_filters.T).float(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(batch, samples) to (batch, n_mels, frames) of chunk_length: cut, or padded with zeros."""
+        """(batch, samples) to (batch, n_mels, frames) of chunk_length, cut or padded with zeros."""
         waveform = waveform[:, : self.samples]
         waveform = nn.functional.pad(waveform, (0, self.samples - waveform.shape[1]))
         spectrum = torch.stft(waveform, self.n_fft, self.hop_length, window=self.window, return_complex=True)
@@ -73,28 +73,36 @@ class WhisperInput(nn.Module):
         return scaled
 
 
-INPUTS: dict[str, tuple[type[nn.Module], Any]] = {
-    "ASTFeatureExtractor": (SpectrogramInput, ASTFeatureExtractor),
-    "Wav2Vec2FeatureExtractor": (WaveformInput, Wav2Vec2FeatureExtractor),
-    "WhisperFeatureExtractor": (WhisperInput, WhisperFeatureExtractor),
+class Extractor(NamedTuple):
+    """A kind of feature extractor."""
+
+    module: type[nn.Module]
+    original: Any
+    """The class in transformers."""
+
+
+EXTRACTORS = {
+    "ASTFeatureExtractor": Extractor(ASTExtractor, ASTFeatureExtractor),
+    "Wav2Vec2FeatureExtractor": Extractor(Wav2Vec2Extractor, Wav2Vec2FeatureExtractor),
+    "WhisperFeatureExtractor": Extractor(WhisperExtractor, WhisperFeatureExtractor),
 }
 
 
-def input_of(preprocessor: Mapping[str, Any], name: str) -> nn.Module:
-    """The extractor of checkpoint `name` with its settings.
+def build_extractor(preprocessor: Mapping[str, Any], name: str) -> nn.Module:
+    """Build the feature extractor of checkpoint `name` from its settings.
 
     Raises:
-        ConfigError: it is of another kind than ours, or for another sampling rate.
+        ConfigError: its kind or its sample rate is not supported.
     """
     kind = preprocessor.get("feature_extractor_type")
-    if kind not in INPUTS:
+    if kind not in EXTRACTORS:
         raise ConfigError(
-            f"checkpoint '{name}' prepares its input with {kind}", hint="supported: " + ", ".join(INPUTS)
+            f"checkpoint '{name}' prepares its input with {kind}", hint="supported: " + ", ".join(EXTRACTORS)
         )
     rate = preprocessor["sampling_rate"]
     if rate != SAMPLE_RATE:
         raise ConfigError(
-            f"checkpoint '{name}' hears {rate} Hz, kagglekit gives it {SAMPLE_RATE} Hz",
+            f"checkpoint '{name}' takes {rate} Hz, but kagglekit provides {SAMPLE_RATE} Hz",
             hint="choose a checkpoint trained at 16 kHz",
         )
-    return INPUTS[kind][0](preprocessor)
+    return EXTRACTORS[kind].module(preprocessor)

@@ -14,5 +14,5 @@ __all__ = ["DEFAULTS", "Config", "build", "search_space"]
 
 
 def build(config: Config, num_classes: int) -> RecurrentClassifier:
-    """An untrained GRU."""
+    """Build a GRU with random weights."""
     return RecurrentClassifier(nn.GRU, config, num_classes)

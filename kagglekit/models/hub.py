@@ -1,4 +1,4 @@
-"""Checkpoints of the Hugging Face hub: found in its cache, or downloaded; no code, no pickles."""
+"""Find Hugging Face checkpoints in the cache or download them, without code and without pickles."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import RepositoryNotFoundError
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # its own copy, as transformers takes it
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the copy that transformers uses, too
 
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.files.keys import key_of
 
 FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
-"""What we take of a checkpoint: no code, no pickles."""
+"""The files of a checkpoint that are downloaded."""
 
 
 def find(checkpoint: str) -> Path:
-    """The folder of a checkpoint: itself a folder, in the Hugging Face cache, or else downloaded.
+    """Return a checkpoint's folder: `checkpoint` if it is a folder, else from the cache, else downloaded.
 
     Raises:
-        KagglekitError: none of these.
+        KagglekitError: as `download`.
     """
     if Path(checkpoint).is_dir():
         return Path(checkpoint)
-    # Any revision will do: main, or the pull request that download() takes.
+    # Any revision will do: main, or the pull request that download() chose.
     snapshots = Path(HF_HUB_CACHE, f"models--{checkpoint.replace('/', '--')}", "snapshots")
     cached = [folder for folder in snapshots.glob("*") if not _missing(folder)]
     return max(cached, key=lambda f: f.stat().st_mtime) if cached else download(checkpoint)
 
 
 def download(checkpoint: str) -> Path:
-    """Take a checkpoint's settings and weights from the hub into the Hugging Face cache.
+    """Download a checkpoint's settings and weights from the hub into the Hugging Face cache.
 
     Raises:
-        KagglekitError: no such checkpoint, no network, or not all files, such as weights only as a pickle.
+        KagglekitError: the checkpoint or the network is missing, or a file, such as weights without pickles.
     """
     try:
         folder = _snapshot(checkpoint)
         if _missing(folder):
-            # Old checkpoints hold pickles only; the hub's bot offers their safetensors as a pull request.
+            # Old checkpoints have pickles alone; a bot of the hub offers safetensors as a pull request.
             offers = HfApi().get_repo_discussions(
                 checkpoint, author="SFconvertbot", discussion_type="pull_request", discussion_status="open"
             )
@@ -64,14 +64,14 @@ def download(checkpoint: str) -> Path:
 
 
 def fingerprint(folder: Path) -> str:
-    """Changes with a checkpoint's settings and weights, wherever the folder is."""
+    """Hash a checkpoint's settings and weights, wherever the folder is."""
     paths = sorted({path for pattern in FILES for path in folder.glob(pattern)})
     return key_of({path.name: _digest(path, path.stat().st_mtime_ns) for path in paths})
 
 
 @cache
 def _digest(path: Path, changed_ns: int) -> str:
-    """SHA-256 of a file; gigabytes are read once in a process."""
+    """Return a file's SHA-256; a process reads the gigabytes once."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -81,7 +81,7 @@ def _snapshot(checkpoint: str, revision: str | None = None) -> Path:
 
 
 def _missing(folder: Path) -> list[str]:
-    """The files that a checkpoint lacks, some of them where a download was killed."""
+    """Return the files that a checkpoint lacks, as after a killed download."""
     index = folder / "model.safetensors.index.json"
     weights = _shards(index) if index.is_file() else ["model.safetensors"]
     needed = ["config.json", "preprocessor_config.json", *weights]
@@ -89,19 +89,19 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _shards(index: Path) -> list[str]:
-    """The files that an index of weights names.
+    """Return the files that an index of weights names.
 
     Raises:
-        ConfigError: it names none, or what is no file beside it.
+        ConfigError: it names none, or a path that is not a safetensors file in the same folder.
     """
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        sound = bool(names) and all(re.fullmatch(r"[\w.-]+\.safetensors", name) for name in names)
+        valid = bool(names) and all(re.fullmatch(r"[\w.-]+\.safetensors", name) for name in names)
     except (ValueError, LookupError, TypeError, AttributeError):
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         raise ConfigError(
-            f"{index} is no index of safetensors weights",
+            f"{index} is not an index of safetensors weights",
             hint="choose another checkpoint, or remove the file",
         )
     return names

@@ -1,10 +1,10 @@
-"""KWT, the keyword transformer: attention between the frames of a clip, read off at a class token.
+"""KWT, the keyword transformer: attention between the frames of a clip, classified at a class token.
 
 Paper: Berg, O'Connor, Tairum Cruz 2021, https://arxiv.org/abs/2104.00769.
 Reference code: ARM-software/keyword-transformer, kws_streaming/models/kws_transformer.py and
 transformer_utils.py.
-What we changed: log-mel instead of MFCC, normalised by a batch norm of its own; frames can be joined, as
-attention's cost grows with the square of their number; positions for clips longer than a second.
+What we changed: log-mel instead of MFCC, normalised by a batch norm; frames can be joined to steps, as
+the cost of attention grows with the square of their number; positions allow clips longer than a second.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[str, Any] = {"lr": 1e-3, "epochs": 40, "weight_decay": 0.1, "batch_size": 32}
 HEAD = 64
-"""Width of an attention head; KWT-1, 2 and 3 have so many heads."""
-STD = 0.02
+"""Channels of an attention head; KWT-1, 2 and 3 have one, two and three heads."""
+STD = 0.02  # of the initial weights
 
 
 class Config(Section):
@@ -34,18 +34,18 @@ class Config(Section):
     n_mels: Count = 40
     """Mel bands of the input."""
     max_frames: Count = 300
-    """Longest clip in spectrogram frames, 10 ms each by default: one position is learned for each step."""
+    """Frames of the longest clip, 10 ms each by default; each step has a learned position."""
     size: Literal[1, 2, 3] = 1
     """KWT-1, KWT-2 or KWT-3: heads of 64 channels."""
     layers: Annotated[int, Field(ge=1, le=24)] = 12
-    """Of attention, each with its two-layer perceptron."""
+    """Number of layers."""
     stack: Annotated[int, Field(ge=1, le=8)] = 2
-    """Frames joined to one step; the paper's is 1, which trains 2.4 times as slowly."""
+    """Frames joined to a step; the paper's value is 1, which takes 2.4 times as long to train."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Of what each attention and each perceptron adds."""
+    """Dropout of the outputs of each attention and each perceptron."""
 
 
-class Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """Attention and perceptron, each normalised after its shortcut (the paper's PostNorm)."""
 
     def __init__(self, config: Config) -> None:
@@ -60,7 +60,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, steps, width) to the same."""
-        # Three of (batch, heads, steps, 64).
+        # (batch, heads, steps, 64) each
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, HEAD)).permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = self.norms[0](x + self.dropout(self.out(attended)))
@@ -69,18 +69,18 @@ class Layer(nn.Module):
 
 
 class KWT(nn.Module):
-    """Embedded frames behind a class token, layers, classes from the token."""
+    """A class token and embedded frames, layers, and a classifier of the token."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
         self.config = config
         width, steps = HEAD * config.size, -(-config.max_frames // config.stack)
         self.normalise = nn.BatchNorm1d(config.n_mels)
-        # A convolution that steps by its own width is stacking plus a linear embedding.
+        # A convolution whose stride is its width stacks frames and embeds them linearly.
         self.embedding = nn.Conv1d(config.n_mels, width, config.stack, stride=config.stack)
         self.token = nn.Parameter(torch.empty(width))
         self.position = nn.Parameter(torch.empty(1 + steps, width))
-        self.layers = nn.Sequential(*(Layer(config) for _ in range(config.layers)))
+        self.layers = nn.Sequential(*(TransformerLayer(config) for _ in range(config.layers)))
         self.head = nn.Linear(width, num_classes)
         for name, parameter in self.named_parameters():
             if name in ("token", "position") or parameter.ndim > 1:
@@ -114,12 +114,12 @@ class KWT(nn.Module):
 
 
 def build(config: Config, num_classes: int) -> KWT:
-    """An untrained KWT."""
+    """Build a KWT with random weights."""
     return KWT(config, num_classes)
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Depth, resolution in time and dropout; width would cost too much on a CPU."""
+    """Search depth, resolution in time and dropout; larger widths cost too much on a CPU."""
     return {
         "layers": trial.suggest_int("layers", 4, 12),
         "stack": trial.suggest_int("stack", 1, 4),

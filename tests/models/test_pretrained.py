@@ -22,7 +22,7 @@ from transformers import (
 
 from kagglekit import models
 from kagglekit.errors import ConfigError, KagglekitError
-from kagglekit.models import hub, pretrained
+from kagglekit.models import hf_network, hub, pretrained
 
 LABELS = ["yes", "no", "up", "silence", "unknown"]
 every = pytest.mark.parametrize("name", list(SAVE))
@@ -129,7 +129,7 @@ def test_partial_trains_the_last_layers_and_the_head(name: str, tmp_path: Path) 
     model = models.build(name, {"checkpoint": str(folder), "tune": "partial", "layers": 1}, len(LABELS))
     model(clips()).sum().backward()
     trained = {n.removeprefix("network.") for n, p in model.named_parameters() if p.grad is not None}
-    head = {n for n in trained if n.split(".")[0] in pretrained.HEAD}
+    head = {n for n in trained if n.split(".")[0] in hf_network.HEAD}
     assert {n.split(".")[0] for n in head} == {"classifier"} | ({"projector"} if name != "ast" else set())
     assert trained - head
     assert all(".layers.1." in n for n in trained - head)
@@ -148,7 +148,7 @@ def test_partial_does_not_go_back_through_what_is_frozen(tmp_path: Path) -> None
 
 def test_more_layers_than_there_are(tmp_path: Path) -> None:
     folder = save_tiny_ast(tmp_path / "ast", LABELS)
-    with pytest.raises(ConfigError, match="layers is 3, the network has 2") as caught:
+    with pytest.raises(ConfigError, match="layers is 3, but the network has 2") as caught:
         models.build("ast", {"checkpoint": str(folder), "tune": "partial", "layers": 3}, len(LABELS))
     assert caught.value.hint == "set tune: full to train all of them"
 
@@ -237,8 +237,8 @@ def test_whisper_gives_its_encoder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"layer_weights": True}, "has a head that hears the last layer alone"),
-        ({"context_s": 1}, "of type audio-spectrogram-transformer, hears clips of any length"),
+        ({"layer_weights": True}, "has a head that takes the last layer alone"),
+        ({"context_s": 1}, "of type audio-spectrogram-transformer, takes clips of any length"),
     ],
 )
 def test_settings_that_ast_has_not(setting: dict[str, object], message: str, tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def edit(path: Path, **changes: object) -> None:
         (without_weights, "cannot be read: "),
         (cut_off, "cannot be read: "),
         (of_no_audio, "cannot be read: Unrecognized configuration class"),
-        (at_8_khz, "hears 8000 Hz, kagglekit gives it 16000 Hz"),
+        (at_8_khz, "takes 8000 Hz, but kagglekit provides 16000 Hz"),
         (prepared_otherwise, "prepares its input with ClapFeatureExtractor"),
     ],
 )
@@ -417,7 +417,7 @@ def test_a_killed_download_goes_on(
 def test_an_index_that_is_none(index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(index)
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: tmp_path)
-    with pytest.raises(ConfigError, match=r"index\.json is no index of safetensors weights"):
+    with pytest.raises(ConfigError, match=r"index\.json is not an index of safetensors weights"):
         hub.download("some/model")
 
 

@@ -96,7 +96,7 @@ def test_without_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     other = str(Path(speech_embedding.FILE).with_name("melspectrogram.onnx"))
     monkeypatch.setattr(speech_embedding, "FILE", other)
-    with pytest.raises(ConfigError, match=r"melspectrogram.onnx is not the file that is known: its SHA-256"):
+    with pytest.raises(ConfigError, match=r"melspectrogram.onnx is not the expected file: its SHA-256"):
         models.build("speech_embedding", {}, 5)
 
 
@@ -124,5 +124,5 @@ def test_frozen_it_hears_what_the_whole_network_would(tmp_path: Path) -> None:
 
 
 def test_a_frozen_network_of_random_weights_is_refused() -> None:
-    with pytest.raises(ConfigError, match="would hear random numbers"):
-        speech_embedding.embeds(speech_embedding.Config(tune="frozen", pretrained=False))
+    with pytest.raises(ConfigError, match="it would embed with random weights"):
+        speech_embedding.embedding_key(speech_embedding.Config(tune="frozen", pretrained=False))

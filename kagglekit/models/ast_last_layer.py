@@ -1,9 +1,9 @@
-"""The last layer and the head of an AST, for those tokens alone that the head hears.
+"""Compute an AST's last layer for the two tokens that its head takes.
 
-An AST is classified by the mean of its first two tokens (Gong, Chung, Glass 2021,
-https://arxiv.org/abs/2104.01778). So of the last layer the keys and values of all tokens are needed,
-and everything else of these two: a fifteenth less to compute, with the same weights and logits. And as
-two tokens cost nothing, they are spared bfloat16, which has three digits, and would leave logits with two.
+The head takes the mean of the first two tokens (Gong, Chung, Glass 2021, https://arxiv.org/abs/2104.01778).
+So the last layer needs keys and values of all tokens, but everything else for these two alone: a fifteenth
+less to compute, with the same weights and logits. Two tokens cost next to nothing in float32, which keeps
+the logits' digits where the network runs in bfloat16.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from transformers.models.audio_spectrogram_transformer.modeling_audio_spectrogra
     ASTMLPHead,
 )
 
-HEARD = 2  # the class token and the distillation token
+TOKENS = 2  # the class token and the distillation token
 
 
-def hear_two_tokens(network: PreTrainedModel) -> None:
-    """Let the last layer of an AST give (batch, 2, dim); any other network stays as it is."""
+def keep_two_tokens(network: PreTrainedModel) -> None:
+    """Make the last layer of an AST return (batch, 2, dim); leave any other network as it is."""
     if isinstance(network, ASTForAudioClassification):
-        # Other classes, not other modules: names of weights stay, and with them checkpoints.
+        # Changing the classes keeps the modules, their weights' names and so the checkpoints.
         network.audio_spectrogram_transformer.layers[-1].__class__ = _LastLayer
-        network.classifier.__class__ = _Head
+        network.classifier.__class__ = _Float32Head
 
 
 class _LastLayer(ASTLayer):  # type: ignore[no-untyped-call]
-    """As its parent, but for the tokens that come out."""
+    """The parent's layer for the first two tokens, in float32."""
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> Tensor:
         """(batch, tokens, dim) to (batch, 2, dim)."""
@@ -40,19 +40,19 @@ class _LastLayer(ASTLayer):  # type: ignore[no-untyped-call]
         normed = self.layernorm_before(hidden_states)
         key, value = _heads(attention.k_proj(normed), attention), _heads(attention.v_proj(normed), attention)
         with torch.autocast(hidden_states.device.type, enabled=False):
-            query = _heads(attention.q_proj(normed[:, :HEARD].float()), attention)
+            query = _heads(attention.q_proj(normed[:, :TOKENS].float()), attention)
             dropout = attention.attention_dropout if self.training else 0.0
-            heard = functional.scaled_dot_product_attention(
+            context = functional.scaled_dot_product_attention(
                 query, key.float(), value.float(), attention_mask, dropout, scale=attention.scaling
             )
-            attended = attention.o_proj(heard.transpose(1, 2).flatten(2))
-            residual = hidden_states[:, :HEARD].float() + self.dropout(attended)
+            attended = attention.o_proj(context.transpose(1, 2).flatten(2))
+            residual = hidden_states[:, :TOKENS].float() + self.dropout(attended)
             out: Tensor = residual + self.dropout(self.mlp(self.layernorm_after(residual)))
         return out
 
 
-class _Head(ASTMLPHead):
-    """As its parent, in float32."""
+class _Float32Head(ASTMLPHead):
+    """The parent's head, in float32."""
 
     def forward(self, hidden_state: Tensor) -> Tensor:
         """(batch, dim) to logits (batch, classes)."""
