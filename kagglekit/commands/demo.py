@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from kagglekit.commands import run as run_command
-    from kagglekit.demo.synth import demo_yaml, make_competition
+    from kagglekit.demo.competition import demo_yaml, make_competition
     from kagglekit.files.atomic import building
     from kagglekit.terminal import console
 

@@ -1,1 +1,1 @@
-"""A spoken competition, synthesised offline."""
+"""The demo: a small competition of words spoken by eSpeak NG, made offline."""

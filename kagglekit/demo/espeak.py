@@ -1,4 +1,4 @@
-"""Words spoken by eSpeak NG, by speakers who differ in voice, pitch, speed and formants.
+"""Speak words with eSpeak NG, as speakers who differ in voice, pitch, speed and formants.
 
 The library comes from the espeakng-loader wheel (GPL-3) and is loaded at run time.
 """
@@ -6,6 +6,7 @@ The library comes from the espeakng-loader wheel (GPL-3) and is loaded at run ti
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import os
 import signal
@@ -26,30 +27,48 @@ from kagglekit.data.wav import Float32
 from kagglekit.errors import KagglekitError
 
 SAMPLE_RATE = 16_000
-Say = Callable[[Sequence["Utterance"]], Iterator[Float32]]
+Speak = Callable[[Sequence["Utterance"]], Iterator[Float32]]
+"""Synthesise utterances, each (samples,) at SAMPLE_RATE."""
 _INSTALL = "pip install 'kagglekit[demo]'"
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Split a text at its spaces."""
+    return tuple(text.split())
+
+
+ACCENTS = ("en", "en-us", "en-029", "en-gb-x-rp")
+RATES = (20_500, 21_000, 21_500, 22_000, 22_500, 23_000, 23_500)
+TRAIN_VOICES = split_words(
+    "m1 m2 m3 m5 m7 f1 f2 f4 klatt2 klatt4 Alex Alicia Annie Michael Mike Denis adam belinda boris "
+    "caleb david linda max paul steph whisper croak grandma Andy edward norbert marcelo robert travis "
+    "zac"
+)
+TEST_VOICES = split_words(
+    "m4 m6 f3 f5 klatt klatt3 Lee benjamin shelby quincy sandro rob aunty grandpa anika victor"
+)
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """Somebody with a voice, a way of speaking and a microphone."""
+    """A speaker's voice, manner of speaking and microphone."""
 
     name: str
-    """8 hex digits."""
+    """8 hexadecimal digits."""
     voice: str
-    """eSpeak's language+variant."""
+    """In eSpeak's form, language+variant."""
     pitch: float
-    """0 to 100, eSpeak's scale."""
+    """On eSpeak's scale, 0 to 100."""
     words_per_minute: float
     rate: int
-    """Hz at which eSpeak's samples are played: below its 22,050, a longer vocal tract, and slower."""
+    """Hz at which eSpeak's 22,050 samples a second are played; lower rates sound slower and larger."""
     tilt: float
-    """dB an octave that the microphone adds above 1 kHz and takes below."""
+    """Slope of the microphone's response in dB per octave, 0 dB at 1 kHz."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One word as one speaker says it this time."""
+    """A word as a speaker says it once."""
 
     word: str
     speaker: Speaker
@@ -59,26 +78,26 @@ class Utterance:
 
 
 @contextmanager
-def voices() -> Iterator[Say]:
-    """eSpeak NG in a process of its own.
+def open_espeak() -> Iterator[Speak]:
+    """Start eSpeak NG in a new process.
 
-    The library keeps state from one word to the next that nothing resets, so only a fresh process
-    says the same thing twice.
+    The library keeps state between words that nothing resets, so the same words sound the same only in a new
+    process.
     """
-    ignore_ctrl_c = (signal.SIGINT, signal.SIG_IGN)  # this process handles it
+    ignore_ctrl_c = (signal.SIGINT, signal.SIG_IGN)  # the parent process handles it
     with ProcessPoolExecutor(1, get_context("spawn"), signal.signal, ignore_ctrl_c) as pool:
-        yield lambda utterances: pool.map(_say, utterances, chunksize=32)
+        yield lambda utterances: pool.map(_speak, utterances, chunksize=32)
 
 
-def _say(utterance: Utterance) -> Float32:
-    """The word alone, at 16 kHz, without the quiet before and after it."""
+def _speak(utterance: Utterance) -> Float32:
+    """Synthesise a word at 16 kHz, and trim the silence before and after it."""
     speech: Float32 = soxr.resample(_espeak().speak(utterance), utterance.speaker.rate, SAMPLE_RATE)
     loud = np.flatnonzero(np.abs(speech) > 0.01 * np.abs(speech).max())
     return speech[loud[0] : loud[-1] + 1]
 
 
 class _Espeak:
-    """The library, speaking one word at a time. Calls as in its header, speak_lib.h."""
+    """The library's interface, as in its header, speak_lib.h."""
 
     RETRIEVAL, DONT_EXIT, UTF8 = 2, 0x8000, 1
     SPEED, PITCH, INTONATION = 1, 3, 4
@@ -89,21 +108,21 @@ class _Espeak:
         data = os.fsencode(loader.get_data_path())
         if self.library.espeak_Initialize(self.RETRIEVAL, 0, data, self.DONT_EXIT) <= 0:
             raise KagglekitError(f"eSpeak NG does not start with {loader.get_data_path()}", hint=_INSTALL)
-        self.library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # by default the time
+        self.library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # the default is the time
         self.pieces: list[NDArray[np.int16]] = []
         signature = ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
         )
-        self.callback = signature(self._take)  # kept: the library holds only its address
+        self.callback = signature(self._add)  # an attribute, because the library holds its address alone
         self.library.espeak_SetSynthCallback(self.callback)
 
-    def _take(self, samples: Any, count: int, _events: int) -> int:
+    def _add(self, samples: Any, count: int, _events: int) -> int:
         if count > 0:
             self.pieces.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
-        return 0  # go on
+        return 0  # continue
 
     def speak(self, utterance: Utterance) -> Float32:
-        """The word as (samples,) at 22,050 Hz, full scale 1."""
+        """Synthesise a word: (samples,) at 22,050 Hz, full scale 1."""
         if self.library.espeak_SetVoiceByName(utterance.speaker.voice.encode()) != 0:
             raise KagglekitError(f"eSpeak NG has no voice '{utterance.speaker.voice}'", hint=_INSTALL)
         self.library.espeak_SetParameter(self.SPEED, utterance.words_per_minute, 0)
@@ -121,12 +140,46 @@ def _espeak() -> _Espeak:
 
 
 def find_library() -> ModuleType:
-    """The wheel that holds eSpeak NG and its voices.
+    """Import the wheel that contains eSpeak NG and its voices.
 
     Raises:
-        KagglekitError: it is not installed.
+        KagglekitError: the wheel is not installed.
     """
     try:
         return importlib.import_module("espeakng_loader")
     except ImportError as error:
-        raise KagglekitError("the demo's speech needs eSpeak NG, which is not here", hint=_INSTALL) from error
+        raise KagglekitError("the demo needs eSpeak NG, which is not installed", hint=_INSTALL) from error
+
+
+def draw_speakers(prefix: str, voices: Sequence[str], count: int, rng: np.random.Generator) -> list[Speaker]:
+    """Draw speakers; those with the same voice differ in accent, pitch, speed and formants."""
+    return [
+        Speaker(
+            name=hashlib.sha1(f"{prefix}/{i}".encode()).hexdigest()[:8],
+            voice=f"{rng.choice(ACCENTS)}+{voices[i % len(voices)]}",
+            pitch=rng.uniform(25, 75),
+            words_per_minute=rng.uniform(130, 200),
+            rate=int(rng.choice(RATES)),
+            tilt=rng.uniform(-3, 3),
+        )
+        for i in range(count)
+    ]
+
+
+def draw_utterances(
+    words: Sequence[str], speakers: Sequence[Speaker], rng: np.random.Generator
+) -> list[Utterance]:
+    """Draw a speaker for each word, so that all speak about equally often."""
+    turns: list[int] = []
+    while len(turns) < len(words):
+        turns += rng.permutation(len(speakers)).tolist()
+    return [
+        Utterance(
+            word=word,
+            speaker=speakers[turn],
+            pitch=int(np.clip(speakers[turn].pitch + rng.normal(0, 6), 0, 99)),
+            words_per_minute=int(speakers[turn].words_per_minute * rng.uniform(0.9, 1.15)),
+            intonation=int(rng.integers(10, 95)),
+        )
+        for word, turn in zip(words, turns, strict=False)
+    ]

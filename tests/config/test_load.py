@@ -11,7 +11,7 @@ from support.tiny import YAML, make
 from kagglekit.config import Augment, Config, Train, overlay
 from kagglekit.config.load import load_config
 from kagglekit.config.yaml_file import dump, parse
-from kagglekit.demo.synth import demo_yaml
+from kagglekit.demo.competition import demo_yaml
 from kagglekit.errors import ConfigError
 from kagglekit.hosts import HOSTS
 

@@ -60,9 +60,9 @@ def make(folder: Path, *, clips: int = 400, test: int = 60, rate: int = 8000, se
     words = rng.choice(WORDS, clips)
     spoken = [f"{word}/{k % max(clips // 20, 2):08x}_nohash_{k}.wav" for k, word in enumerate(words)]
     quiet = [f"silence_{k}.wav" for k in range(max(clips // 10, 8))]
-    heard = [f"clip_{k:06d}.wav" for k in range(test)]
+    hidden = [f"clip_{k:06d}.wav" for k in range(test)]
     folders = {}
-    for split, ids in (("train", spoken), ("silence", quiet), ("test", heard)):
+    for split, ids in (("train", spoken), ("silence", quiet), ("test", hidden)):
         folders[split] = workspace.audio / f"{split}-{KEY}"
         write_tones(folders[split] / STORE, ids, config, rng)
     speakers = [clip_id.split("/")[1].partition("_")[0] for clip_id in spoken]
@@ -74,7 +74,7 @@ def make(folder: Path, *, clips: int = 400, test: int = 60, rate: int = 8000, se
         [
             clip_table.train_table(config, train, None),
             clip_table.silence_table(config, silence, {str(k): k for k in range(4)}),
-            clip_table.test_table(facts(heard, config, rng)),
+            clip_table.test_table(facts(hidden, config, rng)),
         ],
         how="vertical_relaxed",
     )

@@ -12,7 +12,7 @@ import numpy as np
 RATE = 8000
 WORDS = {"low": 300.0, "mid": 800.0, "high": 1600.0, "extra": 2400.0, "other": 3200.0}
 """Words and their tones, Hz; low and mid are targets, high, extra and other fillers."""
-UNHEARD = {"strange": 1200.0}
+UNSEEN = {"strange": 1200.0}
 
 YAML = """\
 competition:
@@ -79,7 +79,7 @@ def make(folder: Path, *, speakers: int = 8, test_clips: int = 24, seed: int = 0
             archive.writestr(f"train/audio/_background_noise_/noise_{index}.wav", wav_bytes(noise))
     answers: dict[str, str] = {}
     with zipfile.ZipFile(host / "test.zip", "w") as archive:
-        spoken = {**WORDS, **UNHEARD}
+        spoken = {**WORDS, **UNSEEN}
         for index in range(test_clips):
             word = [*spoken, None][index % (len(spoken) + 1)]
             clip = rng.normal(0, 200, RATE // 2) if word is None else tone(spoken[word], rng)

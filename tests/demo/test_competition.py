@@ -17,8 +17,8 @@ import pytest
 
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
-from kagglekit.demo import synth
-from kagglekit.demo.espeak import Speaker, Utterance, voices
+from kagglekit.demo import competition, espeak
+from kagglekit.demo.espeak import Speaker, Utterance, open_espeak
 from kagglekit.errors import KagglekitError
 
 pytest.importorskip("espeakng_loader", reason="eSpeak NG is not installed (kagglekit[demo])")
@@ -29,7 +29,7 @@ CLIPS_PER_WORD, TEST_CLIPS = 3, 60
 class Made(NamedTuple):
     """A competition as it was written, read back with py7zr."""
 
-    report: synth.Synthesised
+    report: competition.Synthesised
     train: dict[str, bytes]
     test: dict[str, bytes]
     solution: list[dict[str, str]]
@@ -45,7 +45,7 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def make(folder: Path, seed: int = 0) -> Made:
-    report = synth.make_competition(
+    report = competition.make_competition(
         folder, seed=seed, train_clips_per_word=CLIPS_PER_WORD, test_clips=TEST_CLIPS
     )
     solution = list(csv.DictReader(io.StringIO((folder / "solution.csv").read_text())))
@@ -54,7 +54,7 @@ def make(folder: Path, seed: int = 0) -> Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make(tmp_path_factory.mktemp("synth"))
+    return make(tmp_path_factory.mktemp("demo"))
 
 
 def clips(made: Made) -> dict[str, bytes]:
@@ -77,7 +77,7 @@ def word_and_speaker(name: str) -> tuple[str, str]:
 def test_train_archive_has_each_word_noise_and_lists(made: Made) -> None:
     words = Counter(word_and_speaker(name)[0] for name in made.train if name.endswith(".wav"))
     assert words.pop("_background_noise_") == 6
-    assert words == dict.fromkeys(synth.TARGETS + synth.HEARD, CLIPS_PER_WORD)
+    assert words == dict.fromkeys(competition.TARGETS + competition.FILLERS, CLIPS_PER_WORD)
     assert made.report.train_clips == CLIPS_PER_WORD * 24
     assert {"train/validation_list.txt", "train/testing_list.txt"} <= made.train.keys()
 
@@ -109,29 +109,29 @@ def test_ids_agree_in_test_sample_and_solution(made: Made) -> None:
 
 def test_solution_has_the_stated_shares(made: Made) -> None:
     labels = Counter(row["label"] for row in made.solution)
-    assert labels == {**dict.fromkeys(synth.TARGETS, 4), "silence": 6, "unknown": 14}
+    assert labels == {**dict.fromkeys(competition.TARGETS, 4), "silence": 6, "unknown": 14}
     assert Counter(row["Usage"] for row in made.solution) == {"Public": 18, "Private": 42}
 
 
 def test_half_of_the_unknown_words_are_not_in_train(made: Made) -> None:
-    heard = {word_and_speaker(name)[0] for name in made.train}
-    fillers = [w for w in synth._test_words(TEST_CLIPS) if w not in (*synth.TARGETS, "silence")]
-    unheard = [word for word in fillers if word in synth.UNHEARD]
-    assert len(unheard) == len(fillers) / 2
-    assert not heard & set(synth.UNHEARD)
+    words = {word_and_speaker(name)[0] for name in made.train}
+    fillers = [w for w in competition._test_words(TEST_CLIPS) if w not in (*competition.TARGETS, "silence")]
+    unseen = [word for word in fillers if word in competition.UNSEEN_FILLERS]
+    assert len(unseen) == len(fillers) / 2
+    assert not words & set(competition.UNSEEN_FILLERS)
 
 
 def demo_config(folder: Path, files: str = "host") -> Config:
     path = folder / "competition.yaml"
-    path.write_text(synth.demo_yaml(files), encoding="utf-8")
+    path.write_text(competition.demo_yaml(files), encoding="utf-8")
     return load_config(path)
 
 
 def test_default_sizes_have_the_prior_of_the_yaml(tmp_path: Path) -> None:
-    words = Counter(synth._test_words(500))
+    words = Counter(competition._test_words(500))
     config = demo_config(tmp_path)
     assert words["silence"] / 500 == config.validation.prior["silence"]
-    assert [words[target] for target in synth.TARGETS] == [35] * 10
+    assert [words[target] for target in competition.TARGETS] == [35] * 10
     assert 1 - (words["silence"] + 350) / 500 == pytest.approx(config.validation.prior["unknown"])
 
 
@@ -139,13 +139,13 @@ def test_demo_yaml_is_a_competition(tmp_path: Path) -> None:
     config = demo_config(tmp_path, "kaggle files")
     assert config.competition.local is not None
     assert config.competition.local.solution == tmp_path / "kaggle files/solution.csv"
-    assert config.labels.classes == (*synth.TARGETS, "silence", "unknown")
+    assert config.labels.classes == (*competition.TARGETS, "silence", "unknown")
 
 
 def test_train_and_test_share_no_speaker_and_no_voice() -> None:
     rng = np.random.default_rng(0)
-    train = synth._speakers("0/train", synth.TRAIN_VOICES, 75, rng)
-    test = synth._speakers("0/test", synth.TEST_VOICES, 41, rng)
+    train = espeak.draw_speakers("0/train", espeak.TRAIN_VOICES, 75, rng)
+    test = espeak.draw_speakers("0/test", espeak.TEST_VOICES, 41, rng)
     assert not {s.name for s in train} & {s.name for s in test}
     assert not {s.voice.split("+")[1] for s in train} & {s.voice.split("+")[1] for s in test}
 
@@ -166,9 +166,9 @@ def test_speech_is_as_loud_as_speech(made: Made) -> None:
 
 def test_words_differ_in_spectrum() -> None:
     speaker = Speaker("0" * 8, "en-us+m3", 50, 160, 22_000, 0)
-    with voices() as say:
-        words = [Utterance(word, speaker, 50, 160, 50) for word in synth.TARGETS + synth.HEARD]
-        spectra = [np.abs(np.fft.rfft(speech, 32_000)) for speech in say(words)]
+    with open_espeak() as speak:
+        words = [Utterance(word, speaker, 50, 160, 50) for word in competition.TARGETS + competition.FILLERS]
+        spectra = [np.abs(np.fft.rfft(speech, 32_000)) for speech in speak(words)]
     likeness = np.corrcoef([np.log(s[:16_000].reshape(80, -1).mean(axis=1)) for s in spectra])
     assert len(likeness) == 24
     assert likeness[~np.eye(24, dtype=bool)].max() < 0.99
@@ -190,6 +190,6 @@ def test_leaves_nothing_half_written(made: Made) -> None:
 def test_missing_espeak_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(KagglekitError, match="eSpeak NG") as error:
-        synth.make_competition(tmp_path / "host")
+        competition.make_competition(tmp_path / "host")
     assert error.value.hint == "pip install 'kagglekit[demo]'"
     assert not (tmp_path / "host").exists()
