@@ -18,14 +18,16 @@ from harness import Figure, Peer, Row, arguments, ratios, report, take_turns, ti
 
 from kagglekit.config import Ensemble
 from kagglekit.ensemble import decisions
-from kagglekit.ensemble.blends import Mean, log_of
+from kagglekit.ensemble.blends import Mean
 from kagglekit.ensemble.hillclimb import hill_climb
-from kagglekit.ensemble.methods import METHODS, Oof
+from kagglekit.ensemble.methods import METHODS
 from kagglekit.ensemble.nested_cv import compare_methods
 from kagglekit.ensemble.selection import greedy, select
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.sample import Sample
-from kagglekit.scoring.calibration import Answers
+from kagglekit.scoring.metrics import METRICS
+from kagglekit.scoring.oof import Oof
+from kagglekit.scoring.task import Task
 from kagglekit.submission import shapes
 from kagglekit.submission.check import check
 
@@ -43,14 +45,14 @@ def library(clips: int, models: int = MODELS, classes: int = CLASSES) -> Oof:
     logits[:, np.arange(clips), target] += np.linspace(7.2, 8.6, models, dtype=np.float32)[:, None]
     probs = np.exp(logits)
     probs /= probs.sum(2, keepdims=True)
-    return Oof(probs, target, np.ones(clips), np.arange(clips) % FOLDS)
+    speaker = np.random.default_rng(1).integers(0, SPEAKERS, clips)
+    return Oof(probs, target, np.ones(clips), np.arange(clips) % FOLDS, speaker, np.zeros((clips, 3)))
 
 
 def one_submission(oof: Oof) -> None:
     """Blend, decide, check and write the CSV of ROWS clips."""
     blend = Mean(np.full(len(oof.probs), 1 / len(oof.probs)))
-    answers = Answers(log_of(blend(oof.probs)), oof.target, oof.weight)
-    decide = decisions.fit("bias", answers, np.zeros((len(oof.target), 3)), CLASSES - 1)
+    decide = decisions.fit("bias", oof.with_probs(blend(oof.probs)), CLASSES - 1)
     classes = [f"class{i}" for i in range(CLASSES)]
     ids = [f"clip_{i:09d}.wav" for i in range(ROWS)]
     sample = Sample(ids, "fname", ("label",))
@@ -105,8 +107,9 @@ def main() -> None:
     oof, few = library(CLIPS), library(CLIPS, 4)
     figures = [*measure_greedy(oof, args.rounds), *measure_climbing(args.rounds)]
     bags = [timed(lambda: select(oof.probs, oof.target, oof.weight, rounds=SELECTED, bags=20, seed=0))]
-    speaker = np.random.default_rng(1).integers(0, SPEAKERS, CLIPS)
-    bags += [timed(lambda: compare_methods(oof, speaker, Ensemble())), timed(lambda: one_submission(few))]
+    names = tuple(f"class{i}" for i in range(CLASSES))
+    task = Task(names, names[:-1], names[-1], METRICS["accuracy"], "label")
+    bags += [timed(lambda: compare_methods(oof, Ensemble(), task)), timed(lambda: one_submission(few))]
     remarks = [
         f"{MODELS} models x {CLIPS:,} clips x {CLASSES} classes, {SELECTED} rounds",
         f"hill climbing: {CLIMBERS} models x {CLIMBED:,} clips x 2 classes",

@@ -26,9 +26,10 @@ from kagglekit.files import tables
 from kagglekit.files.workspace import Workspace
 from kagglekit.models import MODELS
 from kagglekit.runs.store import best_run, logits_of, rows_of
-from kagglekit.scoring.calibration import Answers, log_probs
 from kagglekit.scoring.cv import averaging_gain, clip_weights, confidence_shift
 from kagglekit.scoring.numerics import softmax
+from kagglekit.scoring.oof import Oof
+from kagglekit.scoring.task import Task
 
 DRAWN = 20_000  # clips, by their weight: the estimates know none
 
@@ -53,26 +54,21 @@ def check_gain(oof: dict[str, pl.DataFrame], target: NDArray[np.int64], weight: 
 
 def check_shift(config: Config, oof: dict[str, pl.DataFrame], clips: pl.DataFrame) -> None:
     """A row for each model, and the mean error with and without the estimate."""
-    index = {name: i for i, name in enumerate(config.labels.classes)}
-    fold, errors = clips["fold"].to_numpy(), []
+    task, errors = Task.of(config), []
     for name, table in oof.items():
-        log = log_probs(logits_of(table))
+        even = np.full(len(clips), 1 / len(clips))
+        every = Oof.from_clips(clips, softmax(logits_of(table))[None], task, even)
         shown = []
         for number in range(config.validation.folds):
-            there = fold == number
-            here, rows = ~there, clips.filter(~there)
-            answers = Answers(
-                log[here], np.array([index[x] for x in rows["label"]]), clip_weights(rows, config)
-            )
-            rows = clips.filter(there)
-            weight = clip_weights(rows, config)
-            right = log[there].argmax(1) == np.array([index[x] for x in rows["label"]])
-            known = float(answers.weight @ (answers.log.argmax(1) == answers.target))
-            shift = float(weight @ right) - known
-            drawn = np.random.default_rng(0).choice(len(weight), DRAWN, p=weight)
-            said = confidence_shift(answers, [np.exp(log[there][drawn])])
-            errors.append((abs(shift), abs(shift - said)))
-            shown.append(f"{100 * shift:+.1f} ({100 * said:+.1f})")
+            tested = every.fold == number
+            others = every.select(~tested)._replace(weight=clip_weights(clips.filter(~tested), config))
+            test = every.select(tested)._replace(weight=clip_weights(clips.filter(tested), config))
+            accuracies = [one.weight @ (one.probs[0].argmax(1) == one.target) for one in (test, others)]
+            shift = float(accuracies[0] - accuracies[1])
+            drawn = np.random.default_rng(0).choice(len(test.weight), DRAWN, p=test.weight)
+            expected = confidence_shift(others, [test.probs[0, drawn]])
+            errors.append((abs(shift), abs(shift - expected)))
+            shown.append(f"{100 * shift:+.1f} ({100 * expected:+.1f})")
         print(f"confidence_shift, {name}: measured (expected) by fold {', '.join(shown)}")
     without, left = 100 * np.mean(errors, axis=0)
     print(f"confidence_shift: mean absolute shift {without:.2f} points, {left:.2f} left after the estimate")

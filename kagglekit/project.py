@@ -28,7 +28,7 @@ from kagglekit.config import Features, ModelSection, overlay
 from kagglekit.config.load import load_config
 from kagglekit.data.clips import training_rows, validation_rows
 from kagglekit.data.prepare import Prepared, prepare
-from kagglekit.ensemble.blend import Ensemble
+from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.ensemble.build import build
 from kagglekit.errors import KagglekitError
 from kagglekit.features.cache import log_mel_cache
@@ -221,7 +221,7 @@ class Competition:
 
     # --- submissions ---
 
-    def ensemble(self, *models: str) -> Ensemble:
+    def ensemble(self, *models: str) -> BlendedRuns:
         """Blend the best runs of some models, or of all that are trained."""
         runs = best_runs(self.prepared, list(models) or None)
         return build(self.prepared, runs)

@@ -110,7 +110,7 @@ def test_methods_are_judged_by_the_metric(yaml: Path, capsys: pytest.CaptureFixt
     assert asked["method"] == "greedy" and sum(asked["weights"].values()) == pytest.approx(1)  # type: ignore[attr-defined]
     assert main(["-C", str(yaml), "--quiet", "ensemble", "--method", "stacking"]) == 1
     assert (
-        "error: --method stacking --decision auto: these clips may have several labels each\n"
+        "error: --method stacking --decision auto needs exactly one label per clip\n"
         in capsys.readouterr().err
     )
 
@@ -124,9 +124,9 @@ def test_another_metric_judges_the_same_runs_anew(yaml: Path, capsys: pytest.Cap
 
 def test_methods_that_have_no_say_are_named(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-C", str(yaml), "--quiet", "ensemble", "--models", "tcresnet,gru"]) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out: ")]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("skipped: ")]
     assert set(METHODS) - {"mean", "geometric", "greedy"} == set(re.findall(r"[a-z_]+(?=,)", line))
-    assert line.endswith("which need one right class a clip")
+    assert line.endswith("which need one label per clip")
 
 
 def read_source(yaml: Path) -> source.Source:

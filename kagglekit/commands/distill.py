@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.commands.train import describe_run
     from kagglekit.data.prepare import prepare
     from kagglekit.distillation import distill
-    from kagglekit.ensemble.build import judge, load
+    from kagglekit.ensemble.build import compare
+    from kagglekit.ensemble.members import read_oof
     from kagglekit.models import info
     from kagglekit.runs.store import best_runs
     from kagglekit.runs.train import train_run
@@ -47,12 +48,12 @@ def run(args: argparse.Namespace) -> None:
     check_choices(args)
     prepared = prepare(workspace)
     runs = sorted(best_runs(prepared, args.teachers), key=lambda run: (run.model, run.id))
-    library = load(prepared, runs)
-    table, _ = judge(config, library, args.method, args.decision)
-    key = distill.make(prepared, runs, library, table.chosen)
+    oof = read_oof(prepared, runs)
+    methods, _ = compare(prepared, oof, args.method, args.decision)
+    key = distill.make(prepared, runs, oof, methods.chosen)
     plan = resolve(config, args.model, {"train.teaching": key, "train.labels": "targets"})
     student = train_run(prepared, plan, source=f"teaching {key}")
-    ensemble = table.of(table.chosen).accuracy
+    ensemble = methods.result(methods.chosen).accuracy
     less = 100 * (student.score.oof - ensemble)
     lines = [
         describe_run(student),
@@ -61,5 +62,5 @@ def run(args: argparse.Namespace) -> None:
         next_command(args, f"export --model {student.model} --run {student.id}"),
     ]
     data = {"teaching": key, "run": student.id, "folder": student.folder, "ensemble_oof": ensemble}
-    facts = {"method": table.chosen, "parameters": student.metrics["parameters"]}
+    facts = {"method": methods.chosen, "parameters": student.metrics["parameters"]}
     console.result({**data, **facts, "oof": student.score.oof, **student.score.as_dict()}, lines)

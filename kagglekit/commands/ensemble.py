@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kagglekit.commands import names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kagglekit.ensemble.blend import Ensemble
-    from kagglekit.ensemble.nested_cv import Table
+    from kagglekit.ensemble.blend import BlendedRuns
     from kagglekit.runs.store import Run
 
 EXAMPLE = """example:
@@ -52,31 +51,30 @@ def add_choices(parser: argparse.ArgumentParser, default: str | None) -> None:
 def run(args: argparse.Namespace) -> None:
     from kagglekit.commands import next_command, open_workspace, show_score
     from kagglekit.data.prepare import prepare
-    from kagglekit.ensemble.build import build
-    from kagglekit.ensemble.multilabel import LEFT_OUT, WHY_LEFT_OUT
+    from kagglekit.ensemble.build import build, skipped_methods
     from kagglekit.runs.store import best_runs
     from kagglekit.terminal import console
 
-    config, workspace = open_workspace(args)
+    _config, workspace = open_workspace(args)
     check_choices(args)
     prepared = prepare(workspace)
     runs = best_runs(prepared, args.models)
     made = build(prepared, runs, args.method, args.decision)
-    pairs = list(zip(made.tables, made.by_part, strict=True))
+    skipped = skipped_methods(prepared.task)
     console.result(
         {
             "name": made.name,
             "weights": weights_of(made),
             "method": made.method,
             "decision": made.decision,
-            "methods": _rows(*pairs[0]),
-            "decisions": [row for pair in pairs[1:] for row in _rows(*pair)],
+            "methods": [one.as_dict() for one in made.comparisons[0].results],
+            "decisions": [one.as_dict() for compared in made.comparisons[1:] for one in compared.results],
             **made.score.as_dict(),
             "folder": made.folder,
         },
         [
-            *lab_tables(made),
-            *([f"left out: {', '.join(LEFT_OUT)}, which {WHY_LEFT_OUT}"] if config.separator else []),
+            *comparison_tables(made),
+            *([f"skipped: {', '.join(skipped)}, which need one label per clip"] if skipped else []),
             members_table(made),
             f"{made.name}: {made.method}, decision {made.decision}",
             *show_score(made.score),
@@ -120,17 +118,17 @@ def members_of(runs: Sequence[Run], asked: Sequence[str] | None) -> str:
     return ",".join(names_of(runs) if by_name else (f"{run.model}/{run.id}" for run in runs))
 
 
-def choices_of(made: Ensemble) -> str:
+def choices_of(made: BlendedRuns) -> str:
     """The options that make the same ensemble again."""
     return f"--method {made.method} --decision {made.decision}"
 
 
-def weights_of(made: Ensemble) -> dict[str, float]:
+def weights_of(made: BlendedRuns) -> dict[str, float]:
     """Weight of each member."""
     return dict(zip(names_of(made.runs), made.weights, strict=True))
 
 
-def members_table(made: Ensemble) -> object:
+def members_table(made: BlendedRuns) -> object:
     """Each member with its weight and its own score."""
     from kagglekit.commands import table
 
@@ -141,31 +139,26 @@ def members_table(made: Ensemble) -> object:
     return table("members", ["model", "run", "weight", "CV", "plain"], rows)
 
 
-def lab_tables(made: Ensemble) -> list[object]:
-    """What was judged, and why what is taken was taken."""
+def comparison_tables(made: BlendedRuns) -> list[object]:
+    """The compared methods and decisions, with what was chosen and why."""
     from kagglekit.commands import table
 
     lines: list[object] = []
-    for judged, by_part, what in zip(made.tables, made.by_part, ("method", "decision"), strict=False):
-        parts = list(next(iter(by_part.values())))
+    for compared, what in zip(made.comparisons, ("method", "decision"), strict=False):
+        parts = list(compared.results[0].parts)
         rows = [
             [
-                one.name + " <" * (one.name == judged.chosen),
+                one.name + " <" * (one.name == compared.chosen),
                 one.accuracy,
                 f"{one.low:.4f} to {one.high:.4f}",
-                "" if one.name == judged.plain else f"{100 * one.gain:+.2f} ± {100 * one.error:.2f}",
-                *(f"{by_part[one.name][part]:.3f}" for part in parts),
+                "" if one.name == compared.baseline else f"{100 * one.gain:+.2f} ± {100 * one.error:.2f}",
+                *(f"{one.parts[part]:.3f}" for part in parts),
             ]
-            for one in judged.judged
+            for one in compared.results
         ]
-        columns = [what, "OOF", "95 %", f"over {judged.plain}", *(part.replace("_", " ") for part in parts)]
-        lines += [table(f"{what}s, nested by fold", columns, rows), f"chosen: {judged.chosen}, {judged.why}"]
+        columns = [what, "OOF", "95 %", f"over {compared.baseline}", *parts]
+        lines += [
+            table(f"{what}s, by nested CV", columns, rows),
+            f"chosen: {compared.chosen}, {compared.why}",
+        ]
     return lines
-
-
-def _rows(judged: Table, by_part: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    """For JSON."""
-    kept = ("name", "accuracy", "low", "high", "gain", "error")
-    return [
-        {**{name: getattr(one, name) for name in kept}, "parts": by_part[one.name]} for one in judged.judged
-    ]

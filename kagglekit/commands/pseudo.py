@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kagglekit.commands import names
 
 if TYPE_CHECKING:
-    from kagglekit.distillation.pseudo_labels import Teaching
+    from kagglekit.distillation.pseudo_labels import PseudoLabels
 
 EXAMPLE = """example:
   $ kagglekit pseudo --teachers all --model tcresnet --seeds 3
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.data.prepare import prepare
     from kagglekit.distillation import pseudo_labels as pseudo
     from kagglekit.distillation.compare import gains
-    from kagglekit.ensemble.build import load
+    from kagglekit.ensemble.members import read_oof
     from kagglekit.models import info
     from kagglekit.runs.store import best_runs
     from kagglekit.terminal import console
@@ -62,9 +62,8 @@ def run(args: argparse.Namespace) -> None:
     info(args.model)
     prepared = prepare(workspace)
     runs = sorted(best_runs(prepared, args.teachers), key=lambda run: (run.model, run.id))
-    rule = pseudo.Rule(_agree(args, len(runs)), *_shares(args))
-    library = load(prepared, runs)
-    made = pseudo.make(prepared, runs, library, rule)
+    rule = pseudo.PseudoLabelRule(_agree(args, len(runs)), *_shares(args))
+    made = pseudo.make(prepared, runs, read_oof(prepared, runs), rule)
     lines: list[object] = _audit_lines(made)
     data: dict[str, Any] = {"teaching": made.key, "audit": made.audit._asdict(), "counts": made.counts}
     if args.no_train:
@@ -72,11 +71,11 @@ def run(args: argparse.Namespace) -> None:
         return console.result(data, lines)
     console.show(lines)
     found = gains(prepared, args.model, made.key, args.seeds)
-    last = found.taught[-1]
+    last = found.students[-1]
     lines = [
         f"{args.model} with pseudo-labels, {last.model}/{last.id}:",
         *show_score(last.score),
-        f"OOF {found.told()} over {args.model} without them",
+        f"OOF {found.summary()} over {args.model} without them",
         next_command(args, "submit --best --dry-run"),
     ]
     console.result({**data, **found.as_dict()}, lines)
@@ -114,7 +113,7 @@ def _shares(args: argparse.Namespace) -> tuple[float, float]:
     return args.precision, args.share
 
 
-def _audit_lines(made: Teaching) -> list[object]:
+def _audit_lines(made: PseudoLabels) -> list[object]:
     """What the rule takes, and how often it is right."""
     from kagglekit.commands import table
 

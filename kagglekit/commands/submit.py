@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kagglekit.config import Config
-    from kagglekit.ensemble.blend import Ensemble
+    from kagglekit.ensemble.blend import BlendedRuns
     from kagglekit.files.workspace import Workspace
     from kagglekit.submission.ledger import Entry
     from kagglekit.submission.write import SubmissionFile
@@ -105,7 +105,7 @@ def _check_options(args: argparse.Namespace) -> None:
         raise ConfigError("--dry-run sends nothing", hint="leave --dry-run or --upload out")
 
 
-def _blend(args: argparse.Namespace, workspace: Workspace) -> Ensemble:
+def _blend(args: argparse.Namespace, workspace: Workspace) -> BlendedRuns:
     from kagglekit.data.prepare import prepare
     from kagglekit.ensemble.build import best, build
     from kagglekit.runs.store import best_runs
@@ -117,7 +117,7 @@ def _blend(args: argparse.Namespace, workspace: Workspace) -> Ensemble:
     return build(prepared, runs, args.method, args.decision)
 
 
-def _rehearse(args: argparse.Namespace, workspace: Workspace, made: Ensemble) -> None:
+def _rehearse(args: argparse.Namespace, workspace: Workspace, made: BlendedRuns) -> None:
     """Show all that --upload would show before it asks."""
     from kagglekit.commands import next_command
     from kagglekit.submission.write import draft
@@ -143,7 +143,7 @@ def _rehearse(args: argparse.Namespace, workspace: Workspace, made: Ensemble) ->
     )
 
 
-def _same_again(args: argparse.Namespace, made: Ensemble | None) -> list[str]:
+def _same_again(args: argparse.Namespace, made: BlendedRuns | None) -> list[str]:
     """The options that mean this ensemble, whatever is trained by then."""
     from kagglekit.commands.ensemble import choices_of, members_of
 
@@ -153,7 +153,7 @@ def _same_again(args: argparse.Namespace, made: Ensemble | None) -> list[str]:
     return ["--ensemble", members_of(made.runs, asked), *choices_of(made).split()]
 
 
-def _facts(made: Ensemble | None) -> dict[str, object]:
+def _facts(made: BlendedRuns | None) -> dict[str, object]:
     """For JSON."""
     from kagglekit.commands.ensemble import weights_of
 
@@ -165,7 +165,7 @@ def _facts(made: Ensemble | None) -> dict[str, object]:
 def _described(
     frame: pl.DataFrame,
     warnings: list[str],
-    made: Ensemble | None,
+    made: BlendedRuns | None,
     config: Config,
     written: SubmissionFile | None,
 ) -> list[object]:
@@ -196,7 +196,7 @@ class _Outlook(NamedTuple):
 
 
 def _outlook(
-    args: argparse.Namespace, workspace: Workspace, made: Ensemble | None, frame: pl.DataFrame
+    args: argparse.Namespace, workspace: Workspace, made: BlendedRuns | None, frame: pl.DataFrame
 ) -> _Outlook:
     """What changed since the last submission, and the score to come; the host is asked only where it would
     be asked anyway, or for a rehearsal."""

@@ -1,1 +1,1 @@
-"""Learn from an ensemble: pseudo-labels of test clips, and small students."""
+"""Train on an ensemble's predictions: pseudo-labels of test clips, and students of soft targets."""

@@ -1,4 +1,4 @@
-"""Students beside the same models without their teaching: what it gains, over several seeds."""
+"""Compare students with the same models trained on labels alone, over several seeds."""
 
 from __future__ import annotations
 
@@ -14,43 +14,50 @@ from kagglekit.training.plan import resolve
 
 
 class Gains(NamedTuple):
-    """Pairs of runs, one for each seed."""
+    """Pairs of runs, one pair per seed."""
 
-    taught: list[Run]
+    students: list[Run]
     plain: list[Run]
+    """The same models without soft targets."""
 
     @property
     def by_seed(self) -> list[float]:
-        """OOF of the student less that of the same model without the teaching. OOF, not CV: the estimates for
-        the test's clips are of models that have not learnt from them."""
-        return [a.score.oof - b.score.oof for a, b in zip(self.taught, self.plain, strict=True)]
+        """Gain in OOF of each student. Not in CV, whose estimates for test clips suppose that the model has
+        not learnt from them."""
+        return [a.score.oof - b.score.oof for a, b in zip(self.students, self.plain, strict=True)]
 
-    def told(self) -> str:
-        """`+0.91 ± 0.30 points (3 seeds)`: mean and standard error."""
+    def summary(self) -> str:
+        """Return mean and standard error: `+0.91 ± 0.30 points (3 seeds)`."""
         gains = 100 * np.array(self.by_seed)
         if len(gains) == 1:
-            return f"{gains[0]:+.2f} points (one seed: no telling whether by chance)"
+            return f"{gains[0]:+.2f} points (1 seed: it may be chance)"
         error = gains.std(ddof=1) / math.sqrt(len(gains))
         return f"{gains.mean():+.2f} ± {error:.2f} points ({len(gains)} seeds)"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a JSON-serialisable dict."""
         return {
             "gains": self.by_seed,
-            "runs": [run.id for run in self.taught],
-            "oof": [run.score.oof for run in self.taught],
+            "runs": [run.id for run in self.students],
+            "oof": [run.score.oof for run in self.students],
             "plain_oof": [run.score.oof for run in self.plain],
         }
 
 
-def gains(prepared: Prepared, model: str, teaching: str, seeds: int) -> Gains:
-    """Train a model with and without a teaching, with the seeds train.seed, train.seed + 1, ...
+def gains(prepared: Prepared, model: str, soft_targets: str, seeds: int) -> Gains:
+    """Train a model with and without soft targets, with the seeds train.seed, train.seed + 1, ...
 
-    Runs that are there already are not trained again.
+    Runs that exist already are not trained again.
+
+    Args:
+        prepared: the competition.
+        model: name of the architecture.
+        soft_targets: their key.
+        seeds: number of pairs.
     """
     pairs = Gains([], [])
     for number in range(seeds):
-        for runs, key in ((pairs.plain, ""), (pairs.taught, teaching)):
+        for runs, key in ((pairs.plain, ""), (pairs.students, soft_targets)):
             seed = resolve(prepared.config, model).train.seed + number
             plan = resolve(prepared.config, model, {"train.teaching": key, "train.seed": seed})
             source = "recipe" if not key else f"teaching {key}"

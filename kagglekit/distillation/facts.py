@@ -1,4 +1,4 @@
-"""Who taught, kept beside the soft targets."""
+"""Store which runs taught, beside the soft targets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from kagglekit.training.soft_targets import FACTS
 
 
 def write_facts(folder: Path, kind: str, teachers: Sequence[Run], facts: Mapping[str, Any]) -> None:
-    """Keep who taught, and the `shift` that their own scores have."""
+    """Write the teachers, the mean of their scores' test shifts, and other facts."""
     shift = sum(run.score.shift for run in teachers) / len(teachers)
     write_json(folder / FACTS, {"kind": kind, "runs": [run.id for run in teachers], "shift": shift, **facts})

@@ -1,26 +1,26 @@
-"""Pseudo-labels: test clips on which an ensemble is sure join the training (noisy student, arXiv:1911.04252).
+"""Pseudo-labels: train on test clips that an ensemble is sure of (noisy student, arXiv:1911.04252).
 
-What must not leak into OOF. Fold k's student is judged on fold k's speakers and on words that fold k never
-hears, so nothing that has learnt from them may teach it:
+Nothing may leak into OOF. Fold k's student is judged on fold k's speakers and unseen words, so nothing that
+has learnt from them may teach it:
 
 - Fold k's test clips are labelled by fold k's models alone; the mean over all folds, which is what is
-  submitted, has heard fold k's clips.
-- The teachers are blended by the plain mean, which is fitted on nothing.
+  submitted, has learnt from fold k's clips.
+- The teachers are blended by the plain mean, for which nothing is fitted.
 - The thresholds of fold k are fitted on the OOF of the other folds. The models behind that OOF have learnt
-  from fold k; what passes is one number a class.
-- A test clip that is a training clip under another name, or whose name says that a speaker of fold k speaks,
-  does not join fold k's training.
+  from fold k, but only one number per class is passed on.
+- A test clip that is a copy of a training clip, or whose name says that its speaker is one of fold k's, does
+  not join fold k's training.
 
-What stays: the student hears the test's own voices and words, so on the test it may gain more than OOF shows,
-since OOF's speakers are none of the test's. The audit applies the same rule, thresholds of the other folds
-and all, to OOF, where labels are known.
+One difference stays: the student learns from the test's own voices and words, so it may gain more on the test
+than OOF shows, since OOF's speakers are not the test's. The audit applies the same rule to OOF, where labels
+are known, with the thresholds of the other folds.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -30,235 +30,217 @@ from kagglekit.config import Config
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
 from kagglekit.distillation.facts import write_facts
-from kagglekit.ensemble.blends import Floats, softmax_of
-from kagglekit.ensemble.build import Library
+from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
 from kagglekit.errors import KagglekitError
 from kagglekit.files import tables
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
-from kagglekit.runs.store import Run, fold_logits
+from kagglekit.runs.store import Run
+from kagglekit.scoring.numerics import Floats
+from kagglekit.scoring.oof import Oof
 from kagglekit.training.soft_targets import FIELDS, folder_of, table_path
 
 VERSION = 1
-LEAST = 20  # clips of a class above a threshold: fewer say nothing of its precision
-TOO_WRONG = 2.0  # times the errors that the rule allows: a class of so many is left out
+MIN_CLIPS = 20  # of a class above a threshold: the precision of fewer is noise
+MAX_ERRORS = 2.0  # times the errors that the rule allows: a class with more is excluded
 NEVER = 2.0  # a threshold that no probability reaches
 
+Mask = NDArray[np.bool_]
 
-class Rule(NamedTuple):
-    """When a clip's pseudo-label is taken."""
+
+class PseudoLabelRule(NamedTuple):
+    """When a test clip gets a pseudo-label."""
 
     agree: int
-    """So many of the runs must give the same answer as their mean."""
+    """Minimum number of runs whose answer is that of their mean."""
     precision: float
-    """What the audit must find."""
+    """Minimum precision of pseudo-labels on OOF."""
     share: float
-    """Pseudo-labelled clips among those trained on, at most."""
+    """Maximum share of pseudo-labelled clips in a fold's training."""
     seed: int = 0
-    """Draws among the clips that are sure enough."""
+    """Seed of the draw where there are too many clips."""
 
 
 class Audit(NamedTuple):
-    """The rule on OOF, where it is known what is right."""
+    """The rule applied to OOF, where labels are known."""
 
     taken: float
-    """Share of the OOF clips, weighed as the test has them."""
+    """Share of the OOF clips that get a pseudo-label, weighted as the test has them."""
     precision: float
-    """Share of those that are right."""
+    """Share of those whose pseudo-label is right."""
     by_class: dict[str, tuple[int, float]]
-    """For each class: clips taken, and their precision."""
+    """Pseudo-labelled clips of each class, and their precision."""
     left_out: tuple[str, ...]
-    """Classes that are wrong too often, and in none of the other numbers."""
+    """Classes that are wrong too often; they count in no number but their own."""
 
 
-class Teaching(NamedTuple):
-    """What was made."""
+class PseudoLabels(NamedTuple):
+    """The pseudo-labels of all folds."""
 
     key: str
     audit: Audit
     counts: dict[str, float]
-    """Test clips by class that join a fold's training, mean over the folds."""
+    """Test clips of each class that join a fold's training, mean over the folds."""
 
 
-def make(
-    prepared: Prepared,
-    runs: Sequence[Run],
-    library: Library,
-    rule: Rule,
-) -> Teaching:
-    """Audit the rule, and write which test clips each fold learns from.
+class Votes(NamedTuple):
+    """What several runs predict, each field (clips,)."""
+
+    answer: NDArray[np.int64]
+    """Class of the mean of the runs."""
+    confidence: Floats
+    """Its mean probability."""
+    agreed: Mask
+    """Whether enough runs give the same answer."""
+
+    def above(self, limits: Floats) -> Mask:
+        """Return which clips have an agreed answer at least as likely as its class's threshold (classes,)."""
+        above: Mask = self.agreed & (self.confidence >= limits[self.answer])
+        return above
+
+
+def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRule) -> PseudoLabels:
+    """Audit the rule, and write the test clips that each fold learns from.
 
     Args:
-        config, workspace, prepared: the competition.
+        prepared: the competition.
         runs: the teachers.
-        library: their OOF predictions, as `ensemble.build.load` reads them.
-        rule: when a clip is taken.
+        oof: their OOF predictions, as `kagglekit.ensemble.members.read_oof` returns them.
+        rule: when a clip gets a pseudo-label.
 
     Raises:
-        KagglekitError: the rule takes nothing, or is right too seldom.
+        KagglekitError: the rule takes no clip, or its precision on OOF is too low.
     """
-    classes = prepared.config.labels.classes
-    audited = audit(library, rule, classes)
+    config, classes = prepared.config, prepared.task.classes
+    audited = audit(oof, rule, classes)
     if audited.taken == 0:
         raise KagglekitError(
-            f"the rule is sure of no clip: no class is right on {rule.precision:.3g} of OOF where "
+            f"the rule takes no clip: on OOF, no class has a precision of {rule.precision:.3g} where "
             f"{rule.agree} of {len(runs)} runs agree",
-            hint="lower --precision or --agree, or take better models",
+            hint="lower --precision or --agree, or name better models",
         )
     if audited.precision < rule.precision:
         raise KagglekitError(
-            f"on OOF, pseudo-labels are right on {audited.precision:.4f} of the clips, "
-            f"less than {rule.precision:g}",
-            hint="raise --agree, or take better models",
+            f"the precision of pseudo-labels on OOF is {audited.precision:.4f}, less than {rule.precision:g}",
+            hint="raise --agree, or name better models",
         )
-    key = key_of(
-        "pseudo",
-        VERSION,
-        prepared.key,
-        sorted(run.id for run in runs),
-        rule,
-        prepared.config.validation.prior,
-    )
-    counts = dict.fromkeys(classes, 0.0)
+    identities = sorted(run.id for run in runs)
+    key = key_of("pseudo", VERSION, prepared.key, identities, rule, config.validation.prior)
     with building(folder_of(prepared.workspace, key), key) as folder:
         if folder is not None:
-            for fold in range(prepared.config.validation.folds):
-                taken = _labelled(prepared, runs, library, rule, fold)
-                taken = taken.filter(~pl.col("label").is_in(audited.left_out))
-                tables.write(taken, table_path(folder, fold))
+            for fold in range(config.validation.folds):
+                labelled = _label(prepared, runs, oof, rule, fold)
+                labelled = labelled.filter(~pl.col("label").is_in(audited.left_out))
+                tables.write(labelled, table_path(folder, fold))
             write_facts(folder, "pseudo", runs, {"rule": rule._asdict(), "audit": audited._asdict()})
-    for fold in range(prepared.config.validation.folds):
-        taken = tables.read(table_path(folder_of(prepared.workspace, key), fold), "make it again")
-        for label, count in taken["label"].value_counts().iter_rows():
-            counts[label] += count / prepared.config.validation.folds
-    return Teaching(key, audited, counts)
+    counts = dict.fromkeys(classes, 0.0)
+    for fold in range(config.validation.folds):
+        path = table_path(folder_of(prepared.workspace, key), fold)
+        labelled = tables.read(path, f"remove {path.parent} and run kagglekit pseudo again")
+        for label, count in labelled["label"].value_counts().iter_rows():
+            counts[label] += count / config.validation.folds
+    return PseudoLabels(key, audited, counts)
 
 
-def audit(library: Library, rule: Rule, classes: Sequence[str]) -> Audit:
+def audit(oof: Oof, rule: PseudoLabelRule, classes: Sequence[str]) -> Audit:
     """Apply the rule to OOF: each fold's clips with the thresholds of the others.
 
-    A class that is wrong more than twice as often as the rule allows is left out of it: words that no fold
-    hears are taken for it, and the test has such words as well.
+    A class that is wrong more than twice as often as the rule allows is excluded: unseen words are taken for
+    it, and the test has unseen words, too.
     """
-    oof = library.oof
-    answer, sure, agreed = vote(oof.probs, rule.agree)
-    taken = np.zeros(len(answer), bool)
+    votes = vote(oof.probs, rule.agree)
+    taken = np.zeros(len(oof.target), bool)
     for number in np.unique(oof.fold):
         here = oof.fold == number
-        limits = thresholds(answer, sure, agreed, oof.target, oof.weight, ~here, rule, len(classes))
-        taken[here] = (agreed & (sure >= limits[answer]))[here]
-    share, right = oof.weight / oof.weight.sum(), answer == oof.target
+        taken[here] = votes.above(thresholds(votes, oof, ~here, rule))[here]
+    share, right = oof.share, votes.answer == oof.target
     by_class, left_out = {}, []
     for index, name in enumerate(classes):
-        of = taken & (answer == index)
-        precision = float(share[of] @ right[of] / share[of].sum()) if share[of].sum() > 0 else 0.0
-        by_class[name] = (int(of.sum()), precision)
-        if of.any() and precision < 1 - TOO_WRONG * (1 - rule.precision):
+        here = taken & (votes.answer == index)
+        precision = float(share[here] @ right[here] / share[here].sum()) if share[here].sum() > 0 else 0.0
+        by_class[name] = (int(here.sum()), precision)
+        if here.any() and precision < 1 - MAX_ERRORS * (1 - rule.precision):
             left_out.append(name)
-            taken &= ~of
+            taken &= ~here
     total = float(share[taken].sum())
     return Audit(total, float(share[taken] @ right[taken]) / max(total, 1e-12), by_class, tuple(left_out))
 
 
-def vote(probs: Floats, agree: int) -> tuple[NDArray[np.int64], Floats, NDArray[np.bool_]]:
-    """The mean's answer, its probability, and whether enough of the runs give it.
-
-    Args:
-        probs: (runs, clips, classes).
-        agree: how many are enough.
-
-    Returns:
-        Three times (clips,).
-    """
+def vote(probs: Floats, agree: int) -> Votes:
+    """Let runs vote by probabilities (runs, clips, classes); `agree` of them must give the mean's answer."""
     mean = probs.mean(0)
     answer = mean.argmax(1)
-    agreed = (probs.argmax(2) == answer).sum(0) >= agree
-    return answer, mean.max(1), agreed
+    return Votes(answer, mean.max(1), (probs.argmax(2) == answer).sum(0) >= agree)
 
 
-def thresholds(
-    answer: NDArray[np.int64],
-    sure: Floats,
-    agreed: NDArray[np.bool_],
-    target: NDArray[Any],
-    weight: Floats,
-    rest: NDArray[np.bool_],
-    rule: Rule,
-    classes: int,
-) -> Floats:
-    """(classes,): the lowest probability above which an answer is right often enough on the clips `rest`.
+def thresholds(votes: Votes, oof: Oof, rest: Mask, rule: PseudoLabelRule) -> Floats:
+    """Fit each class's lowest probability above which its answers are precise enough on the clips `rest`.
 
-    Often enough is halfway from the wanted precision to 1: a threshold looks better on the clips that it was
-    chosen on than on others.
+    Precise enough is halfway from the required precision to 1: a threshold looks better on the clips that it
+    was chosen on than on others.
+
+    Returns:
+        (classes,).
     """
     wanted = (1 + rule.precision) / 2
-    limits = np.full(classes, NEVER)
-    for index in range(classes):
-        of = np.flatnonzero(rest & agreed & (answer == index))
-        of = of[np.argsort(-sure[of], kind="stable")]
-        if len(of) < LEAST:
+    limits = np.full(oof.probs.shape[2], NEVER)
+    for index in range(len(limits)):
+        rows = np.flatnonzero(rest & votes.agreed & (votes.answer == index))
+        rows = rows[np.argsort(-votes.confidence[rows], kind="stable")]
+        if len(rows) < MIN_CLIPS:
             continue
-        precision = np.cumsum(weight[of] * (target[of] == index)) / np.maximum(np.cumsum(weight[of]), 1e-12)
-        enough = np.flatnonzero(precision[LEAST - 1 :] >= wanted)
+        weight = oof.weight[rows]
+        precision = np.cumsum(weight * (oof.target[rows] == index)) / np.maximum(np.cumsum(weight), 1e-12)
+        enough = np.flatnonzero(precision[MIN_CLIPS - 1 :] >= wanted)
         if len(enough):
-            limits[index] = sure[of[LEAST - 1 + enough[-1]]]
+            limits[index] = votes.confidence[rows[MIN_CLIPS - 1 + enough[-1]]]
     return limits
 
 
-def _labelled(
-    prepared: Prepared, runs: Sequence[Run], library: Library, rule: Rule, fold: int
+def _label(
+    prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRule, fold: int
 ) -> pl.DataFrame:
-    """The test clips that one fold learns from, with one-hot targets."""
-    oof, classes = library.oof, prepared.config.labels.classes
-    known = vote(oof.probs, rule.agree)
-    limits = thresholds(*known, oof.target, oof.weight, oof.fold != fold, rule, len(classes))
-    probs = np.stack([softmax_of(fold_logits(run.folder, fold)) for run in runs])
-    answer, sure, agreed = vote(probs, rule.agree)
-    allowed = may_teach(prepared.config, prepared.clips, library.test_clips, fold)
-    taken = agreed & (sure >= limits[answer]) & allowed
-    chosen = _capped(prepared, answer, taken, rule, fold)
-    labels = np.asarray(classes)[answer[chosen]]
-    part = np.where(labels == prepared.config.labels.silence, "silence", "keyword")
-    part = np.where(labels == prepared.config.labels.filler, "seen", part)
-    columns = {
-        "clip_id": library.test_clips["clip_id"].to_numpy()[chosen],
-        "part": part,
-        "label": labels,
-    }
-    targets = np.eye(len(classes), dtype=np.float32)[answer[chosen]]
+    """Return the test clips that one fold learns from, with one-hot targets."""
+    labels, classes = prepared.config.labels, prepared.task.classes
+    limits = thresholds(vote(oof.probs, rule.agree), oof, oof.fold != fold, rule)
+    votes = vote(probs_to_blend(fold_test_logits(runs, fold), prepared.task), rule.agree)
+    clips = test_clips(prepared)
+    allowed = may_teach(prepared.config, prepared.clips, clips, fold)
+    chosen = _draw(prepared, votes.answer, votes.above(limits) & allowed, rule, fold)
+    label = np.asarray(classes)[votes.answer[chosen]]
+    part = np.where(label == labels.silence, "silence", "keyword")
+    part = np.where(label == labels.filler, "seen", part)
+    columns = {"clip_id": clips["clip_id"].to_numpy()[chosen], "part": part, "label": label}
+    targets = np.eye(len(classes), dtype=np.float32)[votes.answer[chosen]]
     table = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).with_columns(
         targets=pl.Series(targets, dtype=pl.Array(pl.Float32, len(classes)))
     )
     return table.join(prepared.clips.select("clip_id", "split", "row"), on="clip_id").select(FIELDS)
 
 
-def _capped(
-    prepared: Prepared,
-    answer: NDArray[np.int64],
-    taken: NDArray[np.bool_],
-    rule: Rule,
-    fold: int,
+def _draw(
+    prepared: Prepared, answer: NDArray[np.int64], taken: Mask, rule: PseudoLabelRule, fold: int
 ) -> NDArray[np.int64]:
-    """Places of the clips that join: no more of a class than its part of the fold's training has room for."""
+    """Draw the indices of the clips that join: of each class at most its share of the fold's training."""
     rows = training_rows(prepared.clips, fold, prepared.config, rule.seed)
     room = rule.share / (1 - rule.share) * len(rows)
     rng, chosen = np.random.default_rng([rule.seed, fold]), []
     for index, name in enumerate(prepared.config.labels.classes):
         cap = round(room * len(rows.filter(pl.col("label") == name)) / len(rows))
-        places = np.flatnonzero(taken & (answer == index))
-        chosen.append(np.sort(rng.permutation(places)[:cap]))
+        candidates = np.flatnonzero(taken & (answer == index))
+        chosen.append(np.sort(rng.permutation(candidates)[:cap]))
     return np.concatenate(chosen)
 
 
-def may_teach(config: Config, clips: pl.DataFrame, test: pl.DataFrame, fold: int) -> NDArray[np.bool_]:
-    """(test clips,): whether a test clip is neither a training clip's twin nor by a speaker of the fold."""
+def may_teach(config: Config, clips: pl.DataFrame, test: pl.DataFrame, fold: int) -> Mask:
+    """Return which test clips are neither copies of training clips nor by a speaker of the fold, (clips,)."""
     labelled = clips.filter(pl.col("split") == "train")
-    twins = set(labelled["sha1"].drop_nulls())
+    digests = set(labelled["sha1"].drop_nulls())
     speakers = set(labelled.filter(pl.col("fold") == fold)["speaker"].drop_nulls())
-    told = re.compile(config.data.speaker_pattern) if config.data.speaker_pattern else None
-    digests = test.select("clip_id").join(clips.select("clip_id", "sha1"), on="clip_id", how="left")
+    pattern = re.compile(config.data.speaker_pattern) if config.data.speaker_pattern else None
+    rows = test.select("clip_id").join(clips.select("clip_id", "sha1"), on="clip_id", how="left")
     allowed = []
-    for clip_id, digest in digests.rows():
-        speaker = told.search(clip_id.rpartition("/")[2]) if told else None
-        allowed.append(digest not in twins and (speaker is None or speaker[1] not in speakers))
+    for clip_id, digest in rows.rows():
+        speaker = pattern.search(clip_id.rpartition("/")[2]) if pattern else None
+        allowed.append(digest not in digests and (speaker is None or speaker[1] not in speakers))
     return np.array(allowed, bool)

@@ -1,1 +1,1 @@
-"""Blending the models' out-of-fold predictions into one, and what that blend is honestly worth."""
+"""Blend the predictions of several runs, decide between classes, and score both by nested CV."""

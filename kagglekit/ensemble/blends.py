@@ -1,56 +1,41 @@
-"""How the probabilities of several models become one: the ways that a fitted method may blend.
+"""Blends: how the probabilities of several runs become those of one.
 
-Every blend is called with probabilities (models, clips, classes) and gives (clips, classes), >= 0, rows
-adding up to 1. Each clip is blended alone, so that one clip and a million come out alike.
+A blend takes probabilities (models, clips, classes) and returns (clips, classes), >= 0, with rows that add up
+to 1 where a clip has one class. It treats each clip alone, so that one clip and a million give equal results.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
-
-SMALLEST = 1e-7  # a probability's lower bound inside the logarithm
+from kagglekit.scoring.numerics import Floats, log_probs, logit, sigmoid, softmax
 
 
 class Blend(Protocol):
-    """A fitted method."""
+    """A fitted blend."""
 
     @property
     def weights(self) -> Floats:
-        """(models,), each model's part; they add up to 1."""
+        """(models,), summing to 1."""
 
     def __call__(self, probs: Floats) -> Floats:
-        """(models, clips, classes) -> (clips, classes)."""
+        """Blend (models, clips, classes) into (clips, classes)."""
 
 
-def shares(scores: Floats) -> Floats:
-    """Rows divided by their sums; what is below 0, as under negative weights, is 0."""
+def weighted_sum(weights: Floats, values: Floats) -> Floats:
+    """Sum `values` (models, clips, classes) over the models, in their own precision."""
+    total: Floats = np.tensordot(weights.astype(values.dtype), values, axes=1)
+    return total
+
+
+def normalised(scores: Floats) -> Floats:
+    """Divide rows by their sums, after negative scores, as negative weights give them, became 0."""
     positive: Floats = scores.clip(min=0)
     positive /= positive.sum(-1, keepdims=True)
     return positive
-
-
-def softmax_of(log: Floats) -> Floats:
-    """Rows of scores -> rows of probabilities."""
-    odds: Floats = np.exp(log - log.max(-1, keepdims=True))
-    odds /= odds.sum(-1, keepdims=True)
-    return odds
-
-
-def log_of(probs: Floats) -> Floats:
-    """Logarithms, none below that of SMALLEST."""
-    log: Floats = np.log(np.maximum(probs, SMALLEST))
-    return log
-
-
-def sharpened(probs: Floats, sharpness: Floats) -> Floats:
-    """Each model's probabilities to the power of its sharpness (models,), the inverse of its temperature."""
-    return softmax_of(log_of(probs) * sharpness.astype(probs.dtype)[:, None, None])
 
 
 @dataclass(frozen=True)
@@ -58,29 +43,40 @@ class Mean:
     """Weighted arithmetic mean."""
 
     weights: Floats
-    sharpness: Floats | None = None
-    """(models,), 1 / temperature of each; None: as they are."""
+    inverse_temperatures: Floats | None = None
+    """(models,), by which log-probabilities are multiplied first; None: by nothing."""
 
     def __call__(self, probs: Floats) -> Floats:
-        if self.sharpness is not None:
-            probs = sharpened(probs, self.sharpness)
-        mean = np.tensordot(self.weights.astype(probs.dtype), probs, axes=1)
-        return mean if self.weights.min() >= 0 else shares(mean)
+        if self.inverse_temperatures is not None:
+            scale = self.inverse_temperatures.astype(probs.dtype)[:, None, None]
+            probs = softmax(log_probs(probs) * scale, dtype=None)
+        mean = weighted_sum(self.weights, probs)
+        return mean if self.weights.min() >= 0 else normalised(mean)
 
 
 @dataclass(frozen=True)
 class Geometric:
-    """Weighted geometric mean, every row made to add up to 1."""
+    """Weighted geometric mean, normalised."""
 
     weights: Floats
 
     def __call__(self, probs: Floats) -> Floats:
-        return softmax_of(np.tensordot(self.weights.astype(probs.dtype), log_of(probs), axes=1))
+        return softmax(weighted_sum(self.weights, log_probs(probs)), dtype=None)
+
+
+@dataclass(frozen=True)
+class MeanLogit:
+    """Weighted mean of log-odds, for clips with several classes."""
+
+    weights: Floats
+
+    def __call__(self, probs: Floats) -> Floats:
+        return sigmoid(weighted_sum(self.weights, logit(probs)))
 
 
 @dataclass(frozen=True)
 class Rank:
-    """Mean of each class's rank within the clip (the Borda count); probabilities decide between equals."""
+    """Mean rank of each class within the clip (the Borda count); probabilities break ties."""
 
     weights: Floats
 
@@ -90,25 +86,25 @@ class Rank:
         for weight, model in zip(self.weights.astype(probs.dtype), probs, strict=True):
             for rival in range(classes):
                 beaten += weight * (model > model[:, rival : rival + 1])
-        # The smallest difference of mean ranks is 1 / models; the means differ by less than 1 in all.
+        # Mean ranks differ by at least 1 / models, mean probabilities by less than 1.
         ties = Mean(self.weights)(probs) / (2 * len(probs))
-        return shares(beaten + ties)
+        return normalised(beaten + ties)
 
 
 @dataclass(frozen=True)
 class Logit:
-    """softmax(sum of slope * log-probability, plus a bias a class): a logistic stack."""
+    """softmax(sum of slope * log-probability + bias of the class): logistic stacking."""
 
     slopes: Floats
     bias: Floats
 
     @property
     def weights(self) -> Floats:
-        """Each model's part of the slopes, whatever their sign."""
+        """(models,), absolute slopes scaled to sum to 1."""
         size: Floats = np.abs(self.slopes)
         size /= max(size.sum(), 1e-12)
         return size
 
     def __call__(self, probs: Floats) -> Floats:
-        log = np.tensordot(self.slopes.astype(probs.dtype), log_of(probs), axes=1)
-        return softmax_of(log + self.bias.astype(probs.dtype))
+        log = weighted_sum(self.slopes, log_probs(probs))
+        return softmax(log + self.bias.astype(probs.dtype), dtype=None)

@@ -1,35 +1,36 @@
-"""Stored OOF and test logits of several runs -> one blend and its decision, with an honest score."""
+"""Build an ensemble: choose, fit and score a blend and a decision on the predictions of several runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
-from kagglekit.config import AUTO, Config
+from kagglekit.config import AUTO
 from kagglekit.data.prepare import Prepared
-from kagglekit.ensemble import decisions, methods, multilabel
-from kagglekit.ensemble.blend import Ensemble, found, identity, keep, read_members, record_of
-from kagglekit.ensemble.blends import Blend, Floats, log_of, softmax_of
-from kagglekit.ensemble.decisions import Decision, measure_signs
-from kagglekit.ensemble.methods import METHODS, Oof
-from kagglekit.ensemble.nested_cv import Table, compare_decisions, compare_methods
-from kagglekit.runs.store import Run, fold_logits
-from kagglekit.scoring.calibration import Answers
-from kagglekit.scoring.cv import clip_weights, score
-from kagglekit.scoring.task import PARTS
+from kagglekit.ensemble import decisions
+from kagglekit.ensemble.blend import BlendedRuns, folder_of, identity, read_blend, write_blend
+from kagglekit.ensemble.blends import Blend
+from kagglekit.ensemble.decisions import Decision, ood_scores
+from kagglekit.ensemble.members import fold_test_logits, oof_clips, probs_to_blend, read_oof, test_clips
+from kagglekit.ensemble.methods import METHODS, methods_for
+from kagglekit.ensemble.nested_cv import Comparison, compare_decisions, compare_methods
+from kagglekit.errors import ConfigError
+from kagglekit.runs.store import Run
+from kagglekit.scoring.cv import accuracy_by_part, score
+from kagglekit.scoring.numerics import Floats, log_probs, logit
+from kagglekit.scoring.oof import Oof
+from kagglekit.scoring.predictions import predictions
+from kagglekit.scoring.task import Task
 
 
-def best(prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
-    """The best by nested CV: of every run blended, of each model's best run blended, and of any single run.
+def best(prepared: Prepared, runs: Sequence[Run]) -> BlendedRuns:
+    """Build the best by nested CV of: all runs blended, each model's best run blended, and any single run.
 
     Arguments and errors as those of `build`.
     """
-    best_of = {run.model: run for run in sorted(runs, key=lambda run: run.score.oof)}
-    sets = [list(best_of.values()), list(runs)] if len(best_of) < len(runs) else [list(runs)]
+    best_of_model = {run.model: run for run in sorted(runs, key=lambda run: run.score.oof)}
+    sets = [list(best_of_model.values()), list(runs)] if len(best_of_model) < len(runs) else [list(runs)]
     built = [build(prepared, chosen, AUTO, AUTO) for chosen in sets]
     top = max(built, key=lambda one: one.score.oof)  # of equals the one of fewer runs
     single = max(runs, key=lambda run: run.score.oof)
@@ -38,136 +39,125 @@ def best(prepared: Prepared, runs: Sequence[Run]) -> Ensemble:
     return top
 
 
-class Library(NamedTuple):
-    """What the runs predicted, checked and in one order."""
-
-    oof: Oof
-    signs: Floats
-    """(clips, 3), of the OOF logits: what tells words never heard."""
-    clips: pl.DataFrame
-    """Rows of the clips table, one for each OOF clip."""
-    test_clips: pl.DataFrame
-    """clip_id of each test clip."""
-
-    @property
-    def speaker(self) -> NDArray[Any]:
-        """(clips,), who the bootstrap draws; a clip without a speaker is one of its own."""
-        return self.clips.select(pl.coalesce("speaker", "clip_id")).to_series().to_numpy()
-
-
 def build(
     prepared: Prepared,
     runs: Sequence[Run],
     method: str | None = None,
     decision: str | None = None,
-) -> Ensemble:
-    """Choose, fit and judge a blend on OOF, blend OOF and test predictions, and keep all of it.
+) -> BlendedRuns:
+    """Choose, fit and score a blend on OOF, blend OOF and test predictions, and store the result.
 
     Args:
-        config, workspace, prepared: the competition.
+        prepared: the competition.
         runs: at least one finished run, each on the present clips and folds.
-        method: how to blend, "auto" for what nested CV says; by default config.ensemble's.
-        decision: what to do to the blend; likewise.
+        method: how to blend; "auto" chooses by nested CV; by default config.ensemble's.
+        decision: how to decide; likewise.
 
     Raises:
+        ConfigError: the method or the decision does not fit clips with several labels.
         KagglekitError: runs with other clips, folds or classes, or with logits that are not finite.
     """
     runs = sorted(runs, key=lambda run: (run.model, run.id))
     key = identity(prepared, runs, method, decision)
-    if (made := found(prepared.workspace, runs, key)) is not None:
-        return made
-    if prepared.config.separator is not None:
-        return multilabel.build(prepared, runs, method, decision, key)
-    library = load(prepared, runs)
-    judged = judge(prepared.config, library, method, decision)
-    chosen = (judged[0].chosen, judged[1].chosen)
-    blend, decide = fit(prepared.config, library, *chosen)
-    tested = len(library.test_clips)
-    share = np.full(tested, 1 / tested)
+    if (stored := read_blend(prepared.workspace, runs, key)) is not None:
+        return stored
+    oof, task = read_oof(prepared, runs), prepared.task
+    clips, tested = oof_clips(prepared), test_clips(prepared)
+    comparisons = compare(prepared, oof, method, decision)
+    chosen = [one.chosen for one in comparisons]
+    blend, decide = fit(prepared, oof, *chosen)
+    share = np.full(len(tested), 1 / len(tested))
     folds = []
     for number in range(prepared.config.validation.folds):
-        logits = np.stack([fold_logits(run.folder, number) for run in runs])
-        folds.append(decide(blend(softmax_of(logits)), measure_signs(logits), share))
+        logits = fold_test_logits(runs, number)
+        probs = blend(probs_to_blend(logits, task))
+        folds.append(decide(probs, ood_scores(logits), share) if decide else probs)
+    blended = blend(oof.probs)
+    blended = to_logits(decide(blended, oof.ood, oof.share) if decide else blended, task)
     limits = [most for run in runs if (most := run.metrics.get("shift_limit")) is not None]
-    oof, weight = library.oof, library.oof.weight / library.oof.weight.sum()
-    blended = log_of(decide(blend(oof.probs), library.signs, weight))
-    honest, limit = log_of(judged[1].of(chosen[1]).honest), min(limits, default=None)
-    result = score(honest, library.clips, prepared.config, folds, limit, fitted=blended)
-    by_part = tuple(_by_part(table, library) for table in judged)
-    record = record_of(key, runs, blend, judged, by_part, chosen, result)
-    name, folder, test = keep(
-        prepared.workspace,
-        runs,
-        library.clips,
-        library.test_clips,
-        blended,
-        log_of(np.mean(folds, axis=0)),
-        record,
+    nested = to_logits(comparisons[-1].result(chosen[-1]).probs, task).astype(np.float32)
+    result = BlendedRuns(
+        runs=tuple(runs),
+        weights=tuple(float(weight) for weight in blend.weights),
+        method=chosen[0],
+        decision=chosen[1] if decide else decisions.BASELINE,
+        comparisons=tuple(comparisons),
+        score=score(nested, clips, prepared.config, folds, min(limits, default=None), fitted=blended),
+        folder=folder_of(prepared.workspace, runs),
+        test=predictions(tested, to_logits(np.mean(folds, axis=0), task)),
     )
-    weights = tuple(float(w) for w in blend.weights)
-    return Ensemble(
-        name, tuple(runs), weights, chosen[0], chosen[1], tuple(judged), by_part, result, folder, test
-    )
+    write_blend(result, predictions(clips, blended), key)
+    return result
 
 
-def load(prepared: Prepared, runs: Sequence[Run]) -> Library:
-    """Read the OOF predictions of runs, in the order given.
+def to_logits(probs: Floats, task: Task) -> Floats:
+    """Turn a blend's probabilities into its logits."""
+    return logit(probs) if task.multi else log_probs(probs)
+
+
+def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | None) -> list[Comparison]:
+    """Compare methods and, with one class per clip, decisions; take the requested ones, or choose.
 
     Raises:
-        KagglekitError: as `build`.
+        ConfigError: as `build`.
     """
-    members = read_members(prepared, runs)
-    logits, clips = members.logits, members.clips
-    target = _class_index(clips["label"].to_list(), prepared.config)
-    predicted = Oof(
-        softmax_of(logits), target, clip_weights(clips, prepared.config), clips["fold"].to_numpy()
+    task, settings = prepared.task, prepared.config.ensemble
+    method, decision = _requested(prepared, method, decision)
+    if len(oof.probs) == 1:
+        first = compare_methods(oof, settings, task, ())
+        first = first._replace(why="there is only one run")
+    else:
+        first = compare_methods(oof, settings, task, None if method == AUTO else (method,))
+        first = first if method == AUTO else first._replace(chosen=method, why="as requested")
+    if task.multi:
+        return [first]
+    names = None if decision == AUTO else (decision,)
+    second = compare_decisions(oof, settings, task, first.chosen, names)
+    second = second if decision == AUTO else second._replace(chosen=decision, why="as requested")
+    part = oof_clips(prepared)["part"].to_numpy()
+    return [_with_parts(one, oof, part) for one in (first, second)]
+
+
+def _requested(prepared: Prepared, method: str | None, decision: str | None) -> tuple[str, str]:
+    """Return the names of method and decision, each a name or "auto"; the config's where none is given.
+
+    Raises:
+        ConfigError: as `build`.
+    """
+    task, settings = prepared.task, prepared.config.ensemble
+    if not task.multi:
+        decision = decision or settings.decision
+        return method or settings.method, decision if task.filler is not None else decisions.BASELINE
+    known = methods_for(task)
+    method = method or (settings.method if settings.method in known else AUTO)
+    if method not in (AUTO, *known) or decision not in (None, AUTO, *task.decisions):
+        raise ConfigError(
+            f"--method {method} --decision {decision or AUTO} needs exactly one label per clip",
+            hint=f"with several labels per clip: --method {', '.join((AUTO, *known))}; --decision none",
+        )
+    return method, decisions.BASELINE
+
+
+def _with_parts(comparison: Comparison, oof: Oof, part: np.ndarray) -> Comparison:
+    """Add the accuracy by part of the clips to each result."""
+    results = tuple(
+        one._replace(parts=accuracy_by_part(one.probs.argmax(1) == oof.target, part, oof.weight))
+        for one in comparison.results
     )
-    return Library(predicted, measure_signs(logits), clips, members.test_clips)
+    return comparison._replace(results=results)
 
 
-def judge(config: Config, library: Library, method: str | None, decision: str | None) -> list[Table]:
-    """Tables of methods and of decisions, each with what is taken: what was asked for, or what is chosen."""
-    settings = config.ensemble
-    method, decision = method or settings.method, decision or settings.decision
-    if len(library.oof.probs) == 1:
-        method = methods.PLAIN  # there is nothing to blend
-    if config.labels.filler is None:
-        decision = decisions.PLAIN
-    filler = len(config.labels.classes) - 1
-    names = tuple(METHODS) if method == AUTO else (method,)
-    first = compare_methods(library.oof, library.speaker, settings, names)
-    why = "as there is one run" if len(library.oof.probs) == 1 else "as asked"
-    first = first if method == AUTO else first._replace(chosen=method, why=why)
-    names = tuple(decisions.DECISIONS) if decision == AUTO else (decision,)
-    second = compare_decisions(
-        library.oof, library.signs, filler, library.speaker, settings, first.chosen, names
-    )
-    return [first, second if decision == AUTO else second._replace(chosen=decision, why="as asked")]
+def fit(
+    prepared: Prepared, oof: Oof, method: str, decision: str | None = None
+) -> tuple[Blend, Decision | None]:
+    """Fit on all folds the blend and the decision that the test clips get; no decision is fitted for None."""
+    blend = methods_for(prepared.task)[method](oof, prepared.config.ensemble)
+    if decision is None:
+        return blend, None
+    one = oof.with_probs(blend(oof.probs))
+    return blend, decisions.fit(decision, one, prepared.task.filler_index)
 
 
-def _by_part(table: Table, library: Library) -> dict[str, dict[str, float]]:
-    """Weighted accuracy of each method or decision, by part of the clips."""
-    part, weight, target = library.clips["part"].to_numpy(), library.oof.weight, library.oof.target
-    found = {}
-    for judged in table.judged:
-        right = judged.honest.argmax(1) == target
-        of_part = {name: part == name for name in PARTS}
-        found[judged.name] = {
-            name: float(weight[of] @ right[of] / weight[of].sum())
-            for name, of in of_part.items()
-            if weight[of].sum() > 0
-        }
-    return found
-
-
-def fit(config: Config, library: Library, method: str, decision: str) -> tuple[Blend, Decision]:
-    """The blend and the decision that the test clips get, fitted on every fold."""
-    oof = library.oof
-    blend = METHODS[method].fit(oof, config.ensemble)
-    answers = Answers(log_of(blend(oof.probs)), oof.target, oof.weight)
-    return blend, decisions.fit(decision, answers, library.signs, len(config.labels.classes) - 1)
-
-
-def _class_index(labels: list[str], config: Config) -> NDArray[np.int64]:
-    index = {name: i for i, name in enumerate(config.labels.classes)}
-    return np.array([index[label] for label in labels])
+def skipped_methods(task: Task) -> tuple[str, ...]:
+    """Return the methods that do not fit a task, since they need exactly one label per clip."""
+    return tuple(name for name in METHODS if name not in methods_for(task))

@@ -1,86 +1,94 @@
-"""The unknown decision: what is done to a blend's probabilities before their argmax is the answer.
+"""Decisions: post-processing rules applied to a blend's probabilities before the argmax.
 
-The parts, each fitted on OOF, which holds words that the models never heard:
+Their parts are fitted on OOF, which holds unseen words:
 
-filler      sharpness and one bias, for filler, by the least log-loss
-bias        sharpness and a bias a class, likewise
-threshold   how much likelier than filler another class must be, by the most clips right
+filler      an inverse temperature and one bias, for the filler class, by the least log-loss
+bias        an inverse temperature and a bias for each class, by the least log-loss
+threshold   how much likelier than filler another class must be, by the highest accuracy
 thresholds  the same for each class apart
-gate        beside the one bias, signs of words never heard speak for filler, with fitted slopes
-prior       the test's shares of the classes, told by EM from its predictions (Saerens et al. 2002)
+gate        besides the filler bias, OOD scores raise the filler class, with fitted slopes
+prior       the test's class shares, estimated by EM from its predictions (Saerens et al. 2002)
 
-The signs: energy, the mean log-sum-exp of the runs' logits (Liu et al. 2020, arXiv:2010.03759); max_logit
+The OOD scores: energy, mean log-sum-exp of the runs' logits (Liu et al. 2020, arXiv:2010.03759); max_logit
 (Hendrycks et al. 2019, arXiv:1911.11132); distance to the nearest class mean under the classes' common
 covariance, in the space of the blend's log-probabilities (Lee et al. 2018, arXiv:1807.03888); disagreement,
-the mutual information of answer and model (Lakshminarayanan et al. 2017, arXiv:1612.01474). A run with
-outputs for words keeps the logarithms of summed probabilities, whose energy is 0: it tells by the others.
+the mutual information of answer and model (Lakshminarayanan et al. 2017, arXiv:1612.01474). The energy of a
+run with outputs for words is always 0, since it keeps the logarithms of summed probabilities.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kagglekit.ensemble.blends import SMALLEST, Floats, log_of, softmax_of
-from kagglekit.scoring.calibration import Answers, conditional_logit, log_probs, prior_by_em
+from kagglekit.scoring.calibration import conditional_logit, prior_by_em
+from kagglekit.scoring.numerics import SMALLEST, Floats, log_probs, log_softmax, logsumexp, sigmoid, softmax
+from kagglekit.scoring.oof import Ints, Oof
 
-Ints = NDArray[np.integer[Any]]
-
-SIGNS = ("energy", "max_logit", "disagreement", "distance")
-MEASURED = 3  # of them need nothing fitted
+OOD_SCORES = ("energy", "max_logit", "disagreement", "distance")
+MEASURED = 3  # of them need nothing fitted: the columns of `Oof.ood`
 GRID = np.arange(-30, 31) / 10  # nats of a threshold
 BLUR = 0.3  # nats: thresholds are chosen by accuracy blurred so much, since single clips are noise
-RIDGE = 0.1  # held words are few: less costs up to 1.8 points on speech-mini (docs/LOG.md)
+RIDGE = 0.1  # held-out words are few: less costs up to 1.8 points on speech-mini (docs/LOG.md)
 COVARIANCE_RIDGE = 1e-2  # of the mean variance, for log-probabilities that add up to 1
 
 
 class Parts(NamedTuple):
-    """Which parts a decision has."""
+    """The parts of a decision."""
 
     bias: bool = False
     filler: bool = False
-    signs: tuple[str, ...] = ()
-    """Of the gate, which brings filler's bias along."""
+    scores: tuple[str, ...] = ()
+    """OOD scores of the gate, which includes the filler bias."""
     thresholds: Literal["none", "one", "each"] = "none"
     prior: bool = False
 
 
-PLAIN = "none"
-"""The largest probability decides."""
+BASELINE = "none"
+"""The class with the largest probability."""
 
 DECISIONS: dict[str, Parts] = {
-    PLAIN: Parts(),
+    BASELINE: Parts(),
     "filler": Parts(filler=True),
     "bias": Parts(bias=True),
     "threshold": Parts(thresholds="one"),
     "thresholds": Parts(thresholds="each"),
     "prior": Parts(bias=True, prior=True),
-    **{f"gate_{sign}": Parts(filler=True, signs=(sign,)) for sign in SIGNS},
-    "gate": Parts(filler=True, signs=SIGNS),
-    "gate_bias": Parts(bias=True, signs=SIGNS),
-    "gate_threshold": Parts(filler=True, signs=SIGNS, thresholds="one"),
-    "gate_prior": Parts(filler=True, signs=SIGNS, prior=True),
+    **{f"gate_{score}": Parts(filler=True, scores=(score,)) for score in OOD_SCORES},
+    "gate": Parts(filler=True, scores=OOD_SCORES),
+    "gate_bias": Parts(bias=True, scores=OOD_SCORES),
+    "gate_threshold": Parts(filler=True, scores=OOD_SCORES, thresholds="one"),
+    "gate_prior": Parts(filler=True, scores=OOD_SCORES, prior=True),
 }
 
 
-def measure_signs(logits: Floats) -> Floats:
-    """The signs that need nothing fitted, of runs' logits (models, clips, classes): (clips, MEASURED)."""
-    peak = logits.max(2)
-    odds = np.exp(logits - peak[:, :, None])
-    total = odds.sum(2)
-    probs = odds / total[:, :, None]
-    together = probs.mean(0)
-    entropy = -(probs * log_of(probs)).sum(2).mean(0)
-    disagreement = -(together * log_of(together)).sum(1) - entropy
-    return np.stack([(peak + np.log(total)).mean(0), peak.mean(0), disagreement], axis=1)
+def ood_scores(logits: Floats) -> Floats:
+    """Compute the OOD scores that need nothing fitted.
+
+    Args:
+        logits: (models, clips, classes).
+
+    Returns:
+        (clips, MEASURED): energy, max_logit, disagreement.
+    """
+    probs = softmax(logits, dtype=None)
+    mean = probs.mean(0)
+    entropy = -(probs * log_probs(probs)).sum(2).mean(0)
+    disagreement = -(mean * log_probs(mean)).sum(1) - entropy
+    return np.stack([logsumexp(logits).mean(0), logits.max(2).mean(0), disagreement], axis=1)
+
+
+def _log(probs: Floats) -> Floats:
+    """Return log-probabilities that are exactly normalised, in float64."""
+    return log_softmax(log_probs(probs)).clip(min=math.log(SMALLEST))
 
 
 @dataclass(frozen=True)
 class _Distance:
-    """Distance to the nearest class mean."""
+    """Mahalanobis distance to the nearest class mean."""
 
     means: Floats  # (classes, dimensions), whitened
     whiten: Floats  # (dimensions, dimensions)
@@ -93,14 +101,13 @@ class _Distance:
         return distance
 
 
-def _distance(oof: Answers) -> _Distance:
-    share = oof.weight / oof.weight.sum()
-    each = np.eye(oof.log.shape[1])[oof.target] * share[:, None]
-    means = each.T @ oof.log / np.maximum(each.sum(0), SMALLEST)[:, None]
-    means = means[each.sum(0) > 0]  # a class without clips has no mean
-    place = np.cumsum(each.sum(0) > 0) - 1
-    around = oof.log - means[place[oof.target]]
-    covariance = (around * share[:, None]).T @ around
+def _fit_distance(log: Floats, target: Ints, share: Floats) -> _Distance:
+    """Fit class means and their common covariance to log-probabilities (clips, classes)."""
+    mass = np.eye(log.shape[1])[target] * share[:, None]
+    present = mass.sum(0) > 0  # a class without clips has no mean
+    means = (mass.T @ log / np.maximum(mass.sum(0), SMALLEST)[:, None])[present]
+    residual = log - means[(np.cumsum(present) - 1)[target]]
+    covariance = (residual * share[:, None]).T @ residual
     covariance += COVARIANCE_RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     whiten = np.linalg.cholesky(np.linalg.inv(covariance))
     return _Distance(means @ whiten, whiten)
@@ -108,88 +115,86 @@ def _distance(oof: Answers) -> _Distance:
 
 @dataclass(frozen=True)
 class Decision:
-    """Fitted parts; called with a blend's probabilities, it gives those to decide by."""
+    """A fitted decision: turns a blend's probabilities into those whose argmax is the answer."""
 
     parts: Parts
     filler: int
     """Index of the filler class."""
-    sharpness: float
+    inverse_temperature: float
     bias: Floats
     """(classes,)."""
     slopes: Floats
-    """(signs of the gate,)."""
+    """(OOD scores of the gate,)."""
     centre: Floats
     scale: Floats
-    """(signs of the gate,), by which they are standardised."""
+    """(OOD scores of the gate,), which standardise them."""
     distance: _Distance | None
     thresholds: Floats
     """(classes,), nats."""
-    known: Floats
-    """(classes,), shares of the classes in OOF, as weighted."""
+    prior: Floats
+    """(classes,), weighted class shares in OOF."""
 
-    def __call__(self, probs: Floats, signs: Floats, share: Floats) -> Floats:
+    def __call__(self, probs: Floats, ood: Floats, share: Floats) -> Floats:
         """Decide.
 
         Args:
-            probs: (clips, classes), a blend's.
-            signs: (clips, MEASURED), of the same models' logits.
-            share: (clips,), summing to 1: what a clip counts; only EM looks at it.
+            probs: (clips, classes) of a blend.
+            ood: (clips, MEASURED), `ood_scores` of the same models' logits.
+            share: (clips,), weights that sum to 1; only EM uses them.
 
         Returns:
             (clips, classes), rows adding up to 1.
         """
         if self.parts == Parts():
             return probs
-        log = log_probs(log_of(probs))
-        scores = self.sharpness * log + self.bias
-        if self.parts.signs:
-            chosen = _chosen(self.parts, signs, self.distance, log)
+        log = _log(probs)
+        scores = self.inverse_temperature * log + self.bias
+        if self.parts.scores:
+            chosen = _chosen(self.parts, ood, self.distance, log)
             scores[:, self.filler] += (chosen - self.centre) / self.scale @ self.slopes
         if self.parts.prior:
-            prior = prior_by_em(softmax_of(scores), self.known, share)
-            scores = scores + np.log(np.maximum(prior, SMALLEST) / np.maximum(self.known, SMALLEST))
+            prior = prior_by_em(softmax(scores), self.prior, share)
+            scores = scores + np.log(np.maximum(prior, SMALLEST) / np.maximum(self.prior, SMALLEST))
         if self.parts.thresholds != "none":
             scores[:, self.filler] += self.thresholds[_best_other(scores, self.filler)]
-        return softmax_of(scores)
+        return softmax(scores)
 
 
-def _chosen(parts: Parts, signs: Floats, distance: _Distance | None, log: Floats) -> Floats:
-    """(clips, signs of the gate)."""
-    columns = dict(zip(SIGNS[:MEASURED], signs.T, strict=True))
+def _chosen(parts: Parts, ood: Floats, distance: _Distance | None, log: Floats) -> Floats:
+    """Return the gate's OOD scores, (clips, scores)."""
+    columns = dict(zip(OOD_SCORES[:MEASURED], ood.T, strict=True))
     if distance is not None:
         columns["distance"] = distance(log)
-    return np.stack([columns[sign] for sign in parts.signs], axis=1)
+    return np.stack([columns[name] for name in parts.scores], axis=1)
 
 
 def _best_other(scores: Floats, filler: int) -> Ints:
-    """(clips,): the likeliest class that is not filler."""
+    """Return the likeliest class that is not the filler, (clips,)."""
     others = scores.copy()
     others[:, filler] = -np.inf
     best: Ints = others.argmax(1)
     return best
 
 
-def fit(name: str, oof: Answers, signs: Floats, filler: int) -> Decision:
-    """Fit a decision's parts.
+def fit(name: str, oof: Oof, filler: int) -> Decision:
+    """Fit a decision.
 
     Args:
-        name: of the decision.
-        oof: a blend's OOF log-probabilities, and what was right.
-        signs: (clips, MEASURED), of the same clips.
+        name: one of DECISIONS.
+        oof: predictions of one blend, with the OOD scores of its runs.
         filler: index of the filler class.
     """
     parts = DECISIONS[name]
-    log, target = log_probs(oof.log), oof.target
-    share = oof.weight / oof.weight.sum()
-    classes, count = log.shape[1], len(parts.signs)
-    distance = _distance(Answers(log, target, oof.weight)) if "distance" in parts.signs else None
+    log, target, share = _log(oof.probs[0]), oof.target, oof.share
+    classes, count = log.shape[1], len(parts.scores)
+    distance = _fit_distance(log, target, share) if "distance" in parts.scores else None
     centre, scale = np.zeros(count), np.ones(count)
     chosen: Floats = log[:, :0]
     if count:
-        chosen = _chosen(parts, signs, distance, log)
+        chosen = _chosen(parts, oof.ood, distance, log)
         centre = share @ chosen
         spread = np.sqrt(share @ np.square(chosen - centre))
-        scale = np.where(spread > SMALLEST, spread, 1.0)  # a sign that is always alike says nothing
+        scale = np.where(spread > SMALLEST, spread, 1.0)  # a constant score is left as it is
         chosen = (chosen - centre) / scale
     slopes, bias = np.r_[1.0, np.zeros(count)], np.zeros(classes)
     if parts.bias or parts.filler:
@@ -203,17 +208,17 @@ def fit(name: str, oof: Answers, signs: Floats, filler: int) -> Decision:
         slopes = slopes[:-1]
     scores = slopes[0] * log + bias
     scores[:, filler] += chosen @ slopes[1:]
-    known: Floats = np.bincount(target, share, classes).astype(np.float64)
+    prior: Floats = np.bincount(target, share, classes).astype(np.float64)
     thresholds: Floats = np.zeros(classes)
     if parts.thresholds != "none":
         thresholds = _thresholds(scores, target, share, filler, shared=parts.thresholds == "one")
     return Decision(
-        parts, filler, float(slopes[0]), bias, slopes[1:], centre, scale, distance, thresholds, known
+        parts, filler, float(slopes[0]), bias, slopes[1:], centre, scale, distance, thresholds, prior
     )
 
 
 def _thresholds(scores: Floats, target: Ints, share: Floats, filler: int, *, shared: bool) -> Floats:
-    """For each class: how many nats above filler it must stand, by the most clips right.
+    """Choose how many nats above filler each class must be, (classes,), by the highest accuracy.
 
     A clip is between filler and its likeliest other class, so the classes are independent of each other.
     """
@@ -221,14 +226,14 @@ def _thresholds(scores: Floats, target: Ints, share: Floats, filler: int, *, sha
     margin = np.take_along_axis(scores, best[:, None], 1)[:, 0] - scores[:, filler]
     right = np.zeros((scores.shape[1], len(GRID)))
     for number in range(len(right)):
-        of = best == number
-        keep = 1 / (1 + np.exp((GRID[:, None] - margin[of]) / BLUR))  # (grid, clips)
-        right[number] = keep @ (share[of] * (target[of] == number))
-        right[number] += (1 - keep) @ (share[of] * (target[of] == filler))
+        here = best == number
+        keep = sigmoid((margin[here] - GRID[:, None]) / BLUR)  # (grid, clips)
+        right[number] = keep @ (share[here] * (target[here] == number))
+        right[number] += (1 - keep) @ (share[here] * (target[here] == filler))
     if shared:
         right[:] = right.sum(0)
     chosen: Floats = np.zeros(len(right))
     for number, curve in enumerate(right):
         level = np.flatnonzero(curve >= curve.max() - 1e-12)
-        chosen[number] = GRID[level[np.abs(GRID[level]).argmin()]]  # of equals the one that changes least
+        chosen[number] = GRID[level[np.abs(GRID[level]).argmin()]]  # of equals the smallest change
     return chosen

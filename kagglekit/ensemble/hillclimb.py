@@ -2,45 +2,44 @@
 
 The algorithm of the package hillclimbers (https://github.com/Matt-OP/hillclimbers, `climb_hill` with
 precision 0.01), which tries every weight of a grid on every model: equal results, less work. A clip's
-margin over a rival class is a straight line in the weight, so a clip is right for an interval of weights;
-counting where intervals begin and end judges the whole grid at once.
+margin over a rival class is linear in the weight, so a clip is right for an interval of weights; counting
+where intervals begin and end judges the whole grid at once.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
-Ints = NDArray[np.integer[Any]]
+from kagglekit.scoring.numerics import Floats
+from kagglekit.scoring.oof import Ints
 
 STEP = 0.01
 SAME = 1e-12  # a better accuracy is better by more: far less than a clip, more than rounding
 
 
 class _Pairs(NamedTuple):
-    """The (clip, rival class) pairs that may decide a clip, clip by clip."""
+    """The (clip, rival class) pairs that may decide a clip, ordered by clip."""
 
     clip: Ints  # (pairs,)
     rival: Ints  # (pairs,)
-    first: Ints  # (open clips,): where each clip's pairs begin
-    share: Floats  # (open clips,)
+    first: Ints  # (undecided clips,): where each clip's pairs begin
+    share: Floats  # (undecided clips,)
     sure: float  # share of the clips that are right whatever is mixed in
 
 
 def hill_climb(probs: Floats, target: Ints, weight: Floats, *, negative: bool) -> Floats:
-    """Weights of the models, climbing in weighted accuracy until no single step helps.
+    """Climb in weighted accuracy until no single step helps.
 
     Args:
         probs: (models, clips, classes), out-of-fold class probabilities.
         target: (clips,), index of the true class.
-        weight: (clips,), >= 0: what a clip counts.
-        negative: whether a model may be mixed in with a weight down to -0.5, as correlated errors want.
+        weight: (clips,), >= 0.
+        negative: allow a model to be mixed in with a weight down to -0.5, which suits correlated errors.
 
     Returns:
-        (models,), summing to 1.
+        (models,), weights that sum to 1.
     """
     share = weight / weight.sum()
     grid = np.arange(-0.5, 0.51, STEP) if negative else np.arange(STEP, 0.51, STEP)
@@ -66,17 +65,17 @@ def hill_climb(probs: Floats, target: Ints, weight: Floats, *, negative: bool) -
 def _undecided(
     now: Floats, lowest: Floats, highest: Floats, grid: Floats, target: Ints, share: Floats
 ) -> _Pairs:
-    """What can change within one step; the bounds are of all models' margins (clips, classes)."""
+    """Find what one step can change; `lowest` and `highest` bound all models' margins (clips, classes)."""
     reach = [(1 - w) * now + np.maximum(w * lowest, w * highest) for w in (grid[0], grid[-1])]
     may = np.maximum(*reach) >= 0  # lines have their maximum at an end
     may[np.arange(len(target)), target] = False
     clip, rival = np.nonzero(may)
-    opened, first = np.unique(clip, return_index=True)
-    return _Pairs(clip, rival, first, share[opened], float(share.sum() - share[opened].sum()))
+    undecided, first = np.unique(clip, return_index=True)
+    return _Pairs(clip, rival, first, share[undecided], float(share.sum() - share[undecided].sum()))
 
 
 def _curve(now: Floats, model: Floats, grid: Floats, pairs: _Pairs) -> Floats:
-    """(grid,): weighted accuracy of (1 - w) * now + w * model for every weight w."""
+    """Compute the weighted accuracy of (1 - w) * now + w * model for every weight w of the grid, (grid,)."""
     if not len(pairs.first):
         return np.full(len(grid), pairs.sure)
     here = now[pairs.clip, pairs.rival]

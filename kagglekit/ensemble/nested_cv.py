@@ -1,13 +1,13 @@
-"""The ensembling lab: every method's and every decision's honest score, and the ones to take.
+"""Nested cross-validation: the score of every method and every decision, and the choice between them.
 
-Nested cross-validation by fold: each fold's clips are blended and decided by what was fitted on the other
-folds. The bootstrap over speakers says how sure that is, and how sure the difference to the plain way; what
-is inside the noise of the plain way loses to it, since there is nothing that the plain way fitted.
+Each fold's clips are blended and decided by what was fitted on the other folds. The interval of a score, and
+of its gain over the baseline, comes from drawing speakers. What is not better beyond noise loses to the
+baseline, for which nothing is fitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -17,158 +17,178 @@ from threadpoolctl import threadpool_limits
 
 from kagglekit.config import Ensemble
 from kagglekit.ensemble import decisions, methods
-from kagglekit.ensemble.blends import Floats, log_of
-from kagglekit.ensemble.decisions import DECISIONS
-from kagglekit.ensemble.methods import METHODS, Oof
+from kagglekit.ensemble.methods import methods_for
 from kagglekit.parallel.processes import cores
 from kagglekit.scoring.bootstrap import resample
-from kagglekit.scoring.calibration import Answers
+from kagglekit.scoring.metrics import jackknife_error, leave_groups_out
+from kagglekit.scoring.numerics import Floats
+from kagglekit.scoring.oof import Oof
+from kagglekit.scoring.task import Task
 
-NOISE = 2.0  # standard errors that a gain must be above
+NOISE = 2.0  # standard errors that a gain must exceed
 SLOW_FIRST = ("caruana", "hillclimb_negative", "hillclimb")  # so that no core waits for the last of them
 
-Fill = Callable[[str, NDArray[np.bool_]], Floats]
-"""Given a name and which clips to judge (clips,): their blend, fitted on the others."""
+Predict = Callable[[str, NDArray[np.bool_]], Floats]
+"""Given a name and the clips to predict (clips,), return their probabilities, fitted on all others."""
 
 
-class Judged(NamedTuple):
-    """A method or decision, by clips that had no say in it."""
+class NestedResult(NamedTuple):
+    """A method or decision with its score by nested cross-validation."""
 
     name: str
     accuracy: float
+    """Weighted accuracy, or the competition's metric of ranks."""
     low: float
-    """Lower end of its 95 % interval, speakers drawn."""
+    """Lower end of its 95 % interval."""
     high: float
     gain: float
-    """Over the plain one."""
+    """Over the baseline."""
     error: float
     """Standard error of the gain."""
-    honest: Floats
-    """(clips, classes), each fold's clips as the other folds say."""
+    probs: Floats
+    """(clips, classes), each fold's clips by what was fitted on the other folds."""
+    parts: Mapping[str, float] = {}
+    """Weighted accuracy by part of the clips."""
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether the gain is more than two standard errors."""
+        """Whether the gain exceeds two standard errors."""
         return self.gain > NOISE * self.error
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict of all but the predictions."""
+        return {name: value for name, value in self._asdict().items() if name != "probs"}
 
-class Table(NamedTuple):
-    """All methods, or all decisions, beside each other."""
 
-    judged: tuple[Judged, ...]
-    """The most accurate first."""
-    plain: str
-    """What the others must beat."""
+class Comparison(NamedTuple):
+    """All methods, or all decisions, side by side."""
+
+    results: tuple[NestedResult, ...]
+    """The best first."""
+    baseline: str
     chosen: str
     why: str
 
-    def of(self, name: str) -> Judged:
-        """One of them."""
-        return next(judged for judged in self.judged if judged.name == name)
+    def result(self, name: str) -> NestedResult:
+        """Return one of the results."""
+        return next(one for one in self.results if one.name == name)
 
 
 def compare_methods(
-    oof: Oof, speaker: NDArray[Any], settings: Ensemble, names: Sequence[str] = tuple(METHODS)
-) -> Table:
-    """Judge ways to blend, and choose.
+    oof: Oof, settings: Ensemble, task: Task, names: Iterable[str] | None = None
+) -> Comparison:
+    """Score methods to blend, and choose one.
 
     Args:
-        oof: of the runs to blend; of one run, every method is the run.
-        speaker: (clips,), who the bootstrap draws.
-        settings: rounds, bags and seed of those that select.
-        names: of methods; the plain mean is always among those judged.
+        oof: predictions of the runs to blend.
+        settings: rounds, bags and seed of the methods that select.
+        task: label kind and metric.
+        names: methods besides the baseline; all by default.
     """
-    folds = {int(number): oof.of(oof.fold != number) for number in np.unique(oof.fold)}
+    known = methods_for(task)
+    rest = {int(number): oof.select(oof.fold != number) for number in np.unique(oof.fold)}
 
-    def fill(name: str, here: NDArray[np.bool_]) -> Floats:
-        rest = folds[int(oof.fold[here][0])]
-        return METHODS[name].fit(rest, settings)(oof.probs[:, here])
+    def predict(name: str, here: NDArray[np.bool_]) -> Floats:
+        return known[name](rest[int(oof.fold[here][0])], settings)(oof.probs[:, here])
 
-    names = list(dict.fromkeys([methods.PLAIN, *names]))
-    return choose(judge(_nested(oof, names, fill), oof, speaker, methods.PLAIN), methods.PLAIN)
+    return _compare(oof, task, methods.BASELINE, known if names is None else names, predict)
 
 
 def compare_decisions(
-    oof: Oof,
-    signs: Floats,
-    filler: int,
-    speaker: NDArray[Any],
-    settings: Ensemble,
-    method: str,
-    names: Sequence[str] = tuple(DECISIONS),
-) -> Table:
-    """Judge what may be done to a method's blend before its argmax, and choose.
+    oof: Oof, settings: Ensemble, task: Task, method: str, names: Iterable[str] | None = None
+) -> Comparison:
+    """Score decisions on a method's blend, and choose one.
 
-    A decision is fitted on the other folds' blend, which the method fitted on the same folds: what judges
-    it saw neither.
+    A decision is fitted on the other folds' blend, which the method fitted on the same folds: neither has
+    seen the clips that judge it.
 
     Args:
-        oof, speaker, settings: as for `compare_methods`.
-        signs: (clips, 3), as `decisions.measure_signs` has them.
-        filler: index of the filler class.
+        oof, settings, task: as for `compare_methods`.
         method: how the runs are blended.
-        names: of decisions; the largest probability is always among those judged.
+        names: decisions besides the baseline; all that fit the task by default.
     """
     blends = {}
     for number in np.unique(oof.fold):
-        blend = METHODS[method].fit(oof.of(oof.fold != number), settings)
-        blends[int(number)] = blend(oof.probs)
+        blend = methods_for(task)[method](oof.select(oof.fold != number), settings)
+        blends[int(number)] = oof.with_probs(blend(oof.probs))
 
-    def fill(name: str, here: NDArray[np.bool_]) -> Floats:
+    def predict(name: str, here: NDArray[np.bool_]) -> Floats:
         blend = blends[int(oof.fold[here][0])]
-        rest = Answers(log_of(blend[~here]), oof.target[~here], oof.weight[~here])
-        decide = decisions.fit(name, rest, signs[~here], filler)
-        return decide(blend[here], signs[here], oof.weight[here] / oof.weight[here].sum())
+        decide = decisions.fit(name, blend.select(~here), task.filler_index)
+        clips = blend.select(here)
+        return decide(clips.probs[0], clips.ood, clips.share)
 
-    names = list(dict.fromkeys([decisions.PLAIN, *names]))
-    return choose(judge(_nested(oof, names, fill), oof, speaker, decisions.PLAIN), decisions.PLAIN)
+    return _compare(oof, task, decisions.BASELINE, task.decisions if names is None else names, predict)
 
 
-def _nested(oof: Oof, names: Sequence[str], fill: Fill) -> dict[str, Floats]:
-    """Each name's (clips, classes), fold by fold.
+def _compare(oof: Oof, task: Task, baseline: str, names: Iterable[str], predict: Predict) -> Comparison:
+    """Predict every fold by each name, the baseline included, score the predictions, and choose."""
+    predicted = _predict_folds(oof, list(dict.fromkeys([baseline, *names])), predict)
+    interval = _jackknife if task.metric.ranks else _bootstrap
+    return choose(interval(oof, task, baseline, predicted), baseline)
 
-    Folds and names are independent, and NumPy lets go of the interpreter: they share the cores.
+
+def _predict_folds(oof: Oof, names: Sequence[str], predict: Predict) -> dict[str, Floats]:
+    """Predict each name's (clips, classes), fold by fold.
+
+    Folds and names are independent, and NumPy releases the interpreter lock: they share the cores.
     """
-    honest = {name: np.empty(oof.probs.shape[1:], np.float32) for name in names}
+    predicted = {name: np.empty(oof.probs.shape[1:], oof.probs.dtype) for name in names}
 
     def work(job: tuple[str, NDArray[np.bool_]]) -> None:
         name, here = job
-        honest[name][here] = fill(name, here)
+        predicted[name][here] = predict(name, here)
 
     order = sorted(names, key=lambda name: name not in SLOW_FIRST)
     jobs = [(name, oof.fold == number) for name in order for number in np.unique(oof.fold)]
     # BLAS would give each of them all cores once more, and spin: 24 s of CPU instead of 15 (docs/LOG.md)
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as pool:
         list(pool.map(work, jobs))
-    return honest
+    return predicted
 
 
-def judge(honest: Mapping[str, Floats], oof: Oof, speaker: NDArray[Any], plain: str) -> list[Judged]:
-    """Weighted accuracies with their intervals, and the gains over the plain one; the best first."""
-    right = np.stack([blend.argmax(1) == oof.target for blend in honest.values()], axis=1).astype(float)
-    share = oof.weight / oof.weight.sum()
-    accuracy, draws = share @ right, resample(right, oof.weight, speaker)
+def _bootstrap(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]) -> list[NestedResult]:
+    """Compute weighted accuracies, with errors by a bootstrap over speakers."""
+    right = np.stack([probs.argmax(1) == oof.target for probs in predicted.values()], axis=1).astype(float)
+    accuracy, draws = oof.share @ right, resample(right, oof.weight, oof.group)
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
-    base = list(honest).index(plain)
+    base = list(predicted).index(baseline)
     error = (draws - draws[:, [base]]).std(0)
-    gain = accuracy - accuracy[base]
-    judged = [
-        Judged(
-            name, float(accuracy[i]), float(low[i]), float(high[i]), float(gain[i]), float(error[i]), blend
-        )
-        for i, (name, blend) in enumerate(honest.items())
+    return _results(predicted, base, accuracy, low, high, error)
+
+
+def _jackknife(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]) -> list[NestedResult]:
+    """Compute a metric of ranks, with errors by a jackknife over speakers."""
+    metric, truth = task.metric, oof.target
+    values = np.array([metric(truth, probs) for probs in predicted.values()])
+    without = [leave_groups_out(metric, truth, probs, oof.group) for probs in predicted.values()]
+    base = list(predicted).index(baseline)
+    margin = np.array([1.96 * jackknife_error(one) for one in without])
+    error = np.array([jackknife_error(one - without[base]) for one in without])
+    return _results(predicted, base, values, (values - margin).clip(0), (values + margin).clip(max=1), error)
+
+
+def _results(predicted: dict[str, Floats], base: int, value: Floats, *columns: Floats) -> list[NestedResult]:
+    """Gather results, the best first; the arrays (names,) are value, low, high and error."""
+    table = zip(predicted.items(), value, *columns, value - value[base], strict=True)
+    results = [
+        NestedResult(name, float(v), float(low), float(high), float(gain), float(error), probs)
+        for (name, probs), v, low, high, error, gain in table
     ]
-    return sorted(judged, key=lambda one: (-one.accuracy, one.name != plain))
+    baseline = results[base]
+    return sorted(results, key=lambda one: (-one.accuracy, one is not baseline))
 
 
-def choose(judged: Sequence[Judged], plain: str) -> Table:
-    """The best beyond noise, else the plain one."""
-    best = judged[0]
-    better = [one for one in judged if one.beyond_noise]
+def choose(results: Sequence[NestedResult], baseline: str) -> Comparison:
+    """Choose the best that is better beyond noise, else the baseline."""
+    best = results[0]
+    better = [one for one in results if one.beyond_noise]
     if better:
-        gain = f"{100 * better[0].gain:+.2f} ± {100 * better[0].error:.2f} points over {plain}"
-        return Table(tuple(judged), plain, better[0].name, f"{gain}, more than {NOISE:g} standard errors")
+        gain = f"{100 * better[0].gain:+.2f} ± {100 * better[0].error:.2f} points over {baseline}"
+        why = f"{gain}, more than {NOISE:g} standard errors"
+        return Comparison(tuple(results), baseline, better[0].name, why)
     if best.gain <= 0:
-        return Table(tuple(judged), plain, plain, "nothing is better")
+        return Comparison(tuple(results), baseline, baseline, "nothing is better")
     gain = f"{best.name} gains {100 * best.gain:+.2f} ± {100 * best.error:.2f} points"
-    return Table(tuple(judged), plain, plain, f"{gain}, which is within {NOISE:g} standard errors of it")
+    why = f"{gain}, which is within {NOISE:g} standard errors of it"
+    return Comparison(tuple(results), baseline, baseline, why)

@@ -4,21 +4,22 @@ Caruana et al. 2004, "Ensemble selection from libraries of models"
 (https://doi.org/10.1145/1015330.1015432): greedy picks with replacement, started from the best few
 models, averaged over selections on random halves of the models against overfitting.
 
-Everything is a running sum: a clip is right when, summed over the picks, no class beats the true
-one. What every model agrees on is decided for any blend and is left out beforehand.
+Running sums make each pick cheap: a clip is right when, summed over the picks, no class beats the true one.
+Clips that every model agrees on are right or wrong for any blend and are set aside beforehand.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kagglekit.ensemble.blends import SMALLEST, Floats, Mean
+from kagglekit.ensemble.blends import Mean
 from kagglekit.errors import KagglekitError
-
-Ints = NDArray[np.integer[Any]]
+from kagglekit.scoring.metrics import Metric, Truth
+from kagglekit.scoring.numerics import SMALLEST, Floats
+from kagglekit.scoring.oof import Ints
 
 SMALLEST_BAG = 5  # simulated, 10 seeds: bags of 2 of 4 models end 0.4 to 0.8 points below all 4
 MAX_INITIAL = 5  # the paper starts from its best 5 to 25 of 2,000 models; our libraries hold tens
@@ -27,14 +28,14 @@ SAME = 1e-9  # accuracies closer than this are equal: far less than a clip, far 
 
 
 def select(probs: Floats, target: Ints, weight: Floats, *, rounds: int, bags: int, seed: int) -> Floats:
-    """Weights of the models, chosen for weighted accuracy; weighted log-loss decides between equals.
+    """Choose weights by the highest weighted accuracy; of equals by the lowest weighted log-loss.
 
     The blend is never less accurate on these clips than the best single model.
 
     Args:
         probs: (models, clips, classes), out-of-fold class probabilities.
         target: (clips,), index of the true class.
-        weight: (clips,), >= 0: what a clip counts, on any scale.
+        weight: (clips,), >= 0, on any scale.
         rounds: picks in a selection, the first models included; its best prefix is kept.
         bags: selections averaged, each among a random half of the models, five at least, the best one always.
         seed: decides which models share a bag.
@@ -43,18 +44,18 @@ def select(probs: Floats, target: Ints, weight: Floats, *, rounds: int, bags: in
         (models,), >= 0, summing to 1.
 
     Raises:
-        KagglekitError: a model's probabilities are not numbers, or no clip counts.
+        KagglekitError: a model's probabilities are not finite, or no clip has a weight.
     """
     if not np.isfinite(probs).all():
         bad = next(number for number, model in enumerate(probs, start=1) if not np.isfinite(model).all())
         raise KagglekitError(
-            f"the probabilities of model {bad} of {len(probs)} are not all numbers",
+            f"the probabilities of model {bad} of {len(probs)} are not all finite",
             hint="leave that model out of the ensemble, or train it again",
         )
     if not weight.sum() > 0:
         raise KagglekitError(
             f"none of {len(weight):,} clips has a weight above 0",
-            hint="look at validation.prior in competition.yaml",
+            hint="check validation.prior in competition.yaml",
         )
     share = weight / weight.sum()
 
@@ -74,10 +75,10 @@ def select(probs: Floats, target: Ints, weight: Floats, *, rounds: int, bags: in
 
 
 def greedy(probs: Floats, target: Ints, weight: Floats, *, rounds: int) -> Floats:
-    """One selection from nothing, without bags, as AutoGluon's EnsembleSelection has it.
+    """Make one selection from an empty start, without bags, like AutoGluon's EnsembleSelection.
 
-    Of equals, models that are picked already come before the lower log-loss, and the shortest of the best
-    prefixes is kept (autogluon.core, models/greedy_ensemble/ensemble_selection.py, with tie_breaker
+    Of equals, models that are picked already win over a lower log-loss, and the shortest of the best prefixes
+    is kept (autogluon.core, models/greedy_ensemble/ensemble_selection.py, with tie_breaker
     "second_metric").
 
     Arguments and result as those of `select`.
@@ -86,8 +87,32 @@ def greedy(probs: Floats, target: Ints, weight: Floats, *, rounds: int) -> Float
     return _shares(_grow(library, rounds, initial=0, thrifty=True), len(probs))
 
 
+def greedy_by_metric(probs: Floats, truth: Truth, metric: Metric, *, rounds: int) -> Floats:
+    """Make one selection with replacement by a metric of ranks, and keep the shortest of its best prefixes.
+
+    Args:
+        probs: (models, clips, classes).
+        truth: (clips, classes).
+        metric: of `truth` and a sum of probabilities.
+        rounds: picks.
+
+    Returns:
+        (models,), >= 0, summing to 1.
+    """
+    picks: list[int] = []
+    scores: list[float] = []
+    total = np.zeros(probs.shape[1:])
+    for _ in range(rounds):
+        candidates = [metric(truth, total + model) for model in probs]
+        picks.append(int(np.argmax(candidates)))
+        scores.append(max(candidates))
+        total += probs[picks[-1]]
+    best = np.array(picks[: int(np.argmax(scores)) + 1])
+    return _shares(best, len(probs))
+
+
 class _Library(NamedTuple):
-    """What selection needs to know of some models, best model first."""
+    """The models to select from, the best first."""
 
     order: Ints  # (models,): their places in the caller's arrays
     margins: Floats  # (models, classes, open clips): probability minus the true class's, rivals first
@@ -97,12 +122,12 @@ class _Library(NamedTuple):
     hits: Floats  # (models, clips): probability of the true class
     share: Floats  # (clips,), summing to 1
 
-    def of(self, places: Ints) -> _Library:
-        """The models at some places, ascending, of this library."""
+    def subset(self, places: Ints) -> _Library:
+        """Return the models at some places, ascending."""
         return self._replace(order=self.order[places], margins=self.margins[places], hits=self.hits[places])
 
     def accuracies(self, total: Floats, candidates: slice) -> Floats:
-        """(candidates,): weighted accuracy of `total` (classes, open clips) plus each candidate's margins."""
+        """Return the weighted accuracy of `total` (classes, open clips) plus each candidate's margins."""
         margins = self.margins[candidates]
         result = np.full(len(margins), self.sure)
         for start in range(0, len(self.open_share), BLOCK):
@@ -112,14 +137,14 @@ class _Library(NamedTuple):
         return result
 
     def losses(self, total: Floats, candidates: Ints, picks: int) -> Floats:
-        """(candidates,): weighted log-loss of each candidate joining `picks` models with hits `total`."""
+        """Return the weighted log-loss of each candidate when it joins `picks` models with hits `total`."""
         hits = (total + self.hits[candidates]) / (picks + 1)
         losses: Floats = -np.log(np.maximum(hits, SMALLEST)) @ self.share
         return losses
 
 
 def _library(probs: Floats, target: Ints, share: Floats) -> _Library:
-    """All models, the most accurate first. Only differences and sums of float32 are kept."""
+    """Gather all models, the most accurate first, with float32 margins."""
     models, clips, classes = probs.shape
     margins = np.empty((models, classes, clips), np.float32)
     hits = np.empty((models, clips), np.float32)
@@ -146,28 +171,31 @@ def _library(probs: Floats, target: Ints, share: Floats) -> _Library:
     nothing = np.zeros_like(library.margins[0])
     accuracies = library.accuracies(nothing, slice(None))
     losses = library.losses(np.zeros_like(hits[0]), library.order, picks=0)
-    return library.of(np.lexsort((losses, -accuracies.round(9))))
+    return library.subset(np.lexsort((losses, -accuracies.round(9))))
 
 
 def _bagged(ranked: _Library, rounds: int, bags: int, rng: np.random.Generator) -> Floats:
-    """Mean weights of selections among random halves of the models, each with the best model in it."""
+    """Average the weights of selections among random halves of the models, each with the best model."""
     models = len(ranked.order)
     others = min(models, max(SMALLEST_BAG, (models + 1) // 2)) - 1
     draws = [(0, *sorted(rng.choice(np.arange(1, models), others, replace=False))) for _ in range(bags)]
-    # A few models make few different bags: each is grown once.
-    grown = {places: _grow(ranked.of(np.array(places)), rounds) for places in set(draws)}
+    # Few models give few different bags: each is grown once.
+    grown = {places: _grow(ranked.subset(np.array(places)), rounds) for places in set(draws)}
     mean: Floats = np.mean([_shares(grown[places], models) for places in draws], axis=0)
     return mean
 
 
 def _shares(picks: Ints, models: int) -> Floats:
-    """(models,): how often each was picked, summing to 1."""
+    """Return how often each model was picked, (models,), summing to 1."""
     return np.bincount(picks, minlength=models) / len(picks)
 
 
 def _grow(library: _Library, rounds: int, initial: int = MAX_INITIAL, thrifty: bool = False) -> Ints:
-    """One greedy selection with replacement, started from the `initial` best models: the caller's places of
-    the models picked, its best prefix."""
+    """Make one greedy selection with replacement, started from the `initial` best models.
+
+    Returns:
+        (picks,), indices of the best prefix of picks in the caller's arrays.
+    """
     selection = _Selection(library, thrifty)
     for place in range(min(initial, len(library.order), rounds)):
         selection.pick_from(slice(place, place + 1))
@@ -179,11 +207,11 @@ def _grow(library: _Library, rounds: int, initial: int = MAX_INITIAL, thrifty: b
 
 
 class _Selection:
-    """Picks so far, with the sums that make the next one cheap.
+    """The picks so far, with the sums that make the next one cheap.
 
     Args:
-        library: what there is to pick from.
-        thrifty: prefer few models to a low log-loss, as AutoGluon does.
+        library: the models to pick from.
+        thrifty: prefer fewer models to a lower log-loss, as AutoGluon does.
     """
 
     def __init__(self, library: _Library, thrifty: bool) -> None:
@@ -195,7 +223,7 @@ class _Selection:
         self.hits = np.zeros_like(library.hits[0])
 
     def pick_from(self, candidates: slice) -> None:
-        """Add the candidate that makes the best blend; of equals one already picked, else the better one."""
+        """Add the candidate with the best blend; of equals one already picked, else the better model."""
         accuracies = self.library.accuracies(self.margins, candidates)
         tied = np.flatnonzero(accuracies >= accuracies.max() - SAME)
         places = np.arange(len(self.library.order))[candidates][tied]
@@ -210,7 +238,7 @@ class _Selection:
         self.hits += self.library.hits[place]
 
     def best_prefix(self) -> int:
-        """How many picks there were at the best score, the first of equals."""
+        """Return the number of picks at the best score, the first of equals."""
         scores = [(accuracy, 0.0 if self.thrifty else loss) for accuracy, loss in self.scores]
         return scores.index(max(scores)) + 1
 

@@ -13,7 +13,6 @@ from kagglekit.config import Config
 from kagglekit.errors import HostError, KagglekitError, plural
 from kagglekit.files.sample import read_sample
 from kagglekit.hosts.base import HostFile, pick_file
-from kagglekit.scoring.metrics import METRICS
 from kagglekit.scoring.task import Task
 
 USAGES = ("Public", "Private", "Ignored")
@@ -64,7 +63,7 @@ class Grader:
 
     def _grade_probabilities(self, table: pl.DataFrame) -> Grade:
         """Compute the competition's metric from one column of probabilities a class."""
-        classes, metric = list(self._task.classes), METRICS[self._task.metric]
+        classes, metric = list(self._task.classes), self._task.metric
         try:
             guesses = table.select(
                 pl.col(self._config.submission.id).alias("id"), pl.col(classes).cast(pl.Float64)

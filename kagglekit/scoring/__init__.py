@@ -1,1 +1,1 @@
-"""How good predictions are: metrics, the CV score and its parts, what it foretells."""
+"""The task of a competition, its metric, and the CV score that forecasts the leaderboard."""

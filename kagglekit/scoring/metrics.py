@@ -1,12 +1,9 @@
-"""Metrics of competitions in which a clip may have several labels: ranks of probabilities, not answers.
-
-Each takes which labels are right and how likely each is said to be, both (clips, classes), and is better
-when higher. `competition.metric` names them.
-"""
+"""Metrics that `competition.metric` names. Of all of them, higher is better."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,22 +12,35 @@ from numpy.typing import NDArray
 Truth = NDArray[np.bool_]
 Scores = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
-Metric = Callable[[Truth, Scores], float]
 
 PAIRS = 65_536  # (clip, label) pairs compared at a time: tens of MB with some dozens of classes
-GROUPS = 20  # of clips, each left out in turn to tell a metric's error
+GROUPS = 20  # of clips, at most, that the jackknife leaves out in turn
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of true classes (rows, classes) and scores of any scale (rows, classes)."""
+
+    name: str
+    compute: Callable[[Truth, Scores], float]
+    ranks: bool
+    """Whether it judges how probabilities rank; else it judges the likeliest class of each row alone."""
+
+    def __call__(self, truth: Truth, scores: Scores) -> float:
+        return self.compute(truth, scores)
+
+
+def accuracy(truth: Truth, scores: Scores) -> float:
+    """Return the share of rows whose likeliest class is true."""
+    return float(truth[np.arange(len(truth)), scores.argmax(1)].mean())
 
 
 def lwlrap(truth: Truth, scores: Scores) -> float:
-    """Label-weighted label-ranking average precision, of DCASE 2019 task 2 and Freesound Audio Tagging 2019.
+    """Return the label-weighted label-ranking average precision of Freesound Audio Tagging 2019.
 
-    For every right label: the share of right ones among the labels of its clip that are ranked as high or
-    higher; the mean over all right labels of all clips. (Fonseca et al. 2019, arXiv:1906.02975. Equal to
-    scikit-learn's label_ranking_average_precision_score with each clip weighing as much as it has labels.)
-
-    Args:
-        truth: (clips, classes).
-        scores: (clips, classes), of any scale.
+    For every true label, the share of true ones among the labels of its clip that rank as high or higher;
+    the mean over all true labels of all clips. (Fonseca et al. 2019, arXiv:1906.02975. Equal to
+    scikit-learn's label_ranking_average_precision_score with each clip weighted by its number of labels.)
 
     Returns:
         In [0, 1]; 0 where no clip has a label.
@@ -45,50 +55,57 @@ def lwlrap(truth: Truth, scores: Scores) -> float:
 
 
 def average_precisions(truth: Truth, scores: Scores) -> Floats:
-    """Average precision of each class: the mean precision at the rank of each of its clips, ties at once.
+    """Return the average precision of each class: the mean precision at the rank of each of its clips.
 
-    Equal to scikit-learn's average_precision_score.
-
-    Args:
-        truth, scores: as `lwlrap`.
+    Clips with equal scores share a rank, as in scikit-learn's average_precision_score.
 
     Returns:
-        (classes,), NaN where no clip is of the class.
+        (classes,), NaN where no clip has the class.
     """
-    found = np.full(truth.shape[1], np.nan)
-    for name in np.flatnonzero(truth.any(0)):
-        order = np.argsort(-scores[:, name], kind="stable")
-        ranked, right = scores[order, name], truth[order, name]
+    precisions = np.full(truth.shape[1], np.nan)
+    for number in np.flatnonzero(truth.any(0)):
+        order = np.argsort(-scores[:, number], kind="stable")
+        ranked, right = scores[order, number], truth[order, number]
         last = np.append(ranked[1:] != ranked[:-1], True)  # of those that share a rank
         hits = np.cumsum(right)[last]
         precision = hits / np.flatnonzero(np.append(False, last))
-        found[name] = np.diff(hits, prepend=0) @ precision / hits[-1]
-    return found
+        precisions[number] = np.diff(hits, prepend=0) @ precision / hits[-1]
+    return precisions
 
 
 def mean_average_precision(truth: Truth, scores: Scores) -> float:
-    """Mean over the classes that have clips of their `average_precisions`; 0 where none has."""
+    """Return the mean of `average_precisions` over the classes that have clips; 0 where none has."""
     return float(np.nanmean(average_precisions(truth, scores))) if truth.any() else 0.0
 
 
-METRICS: dict[str, Metric] = {"lwlrap": lwlrap, "map": mean_average_precision}
+METRICS = {
+    "accuracy": Metric("accuracy", accuracy, ranks=False),
+    "lwlrap": Metric("lwlrap", lwlrap, ranks=True),
+    "map": Metric("map", mean_average_precision, ranks=True),
+}
 
 
-def left_out(metric: Metric, truth: Truth, scores: Scores, group: NDArray[np.integer[Any]]) -> Floats:
-    """The metric without each group of clips in turn: what a delete-a-group jackknife starts from.
+def leave_groups_out(
+    metric: Callable[[Truth, Scores], float], truth: Truth, scores: Scores, group: NDArray[np.integer[Any]]
+) -> Floats:
+    """Compute a metric without each group of clips in turn, for a delete-a-group jackknife.
 
     Args:
-        metric, truth, scores: what is judged.
-        group: (clips,), which clips go together, as those of one speaker do.
+        metric: of `truth` and `scores`.
+        truth, scores: (clips, classes).
+        group: (clips,), number of each clip's speaker; numbers that are equal modulo GROUPS go together.
 
     Returns:
-        (groups,), of at most GROUPS groups.
+        (groups,), at most GROUPS.
     """
-    of = group % GROUPS
-    return np.array([metric(truth[of != number], scores[of != number]) for number in np.unique(of)])
+    number = group % GROUPS
+    return np.array([metric(truth[number != out], scores[number != out]) for out in np.unique(number)])
 
 
-def standard_error(without: Floats) -> float:
-    """Of a metric, or of a difference of two, by its values `left_out` (groups,) (Efron and Stein 1981)."""
+def jackknife_error(without: Floats) -> float:
+    """Return the standard error of a metric, or of a difference of two, from `leave_groups_out` (groups,).
+
+    Efron and Stein 1981 (https://doi.org/10.1214/aos/1176345462).
+    """
     groups = len(without)
     return float(np.sqrt((groups - 1) / groups * np.square(without - without.mean()).sum()))

@@ -1,21 +1,54 @@
-"""Logits and probabilities: the only softmax and sigmoid on numpy arrays."""
+"""Logits, log-probabilities and probabilities: the only softmax and sigmoid on numpy arrays."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+SMALLEST = 1e-7  # lower bound of a probability inside a logarithm
+MARGIN = 1e-6  # distance that probabilities keep from 0 and 1 inside a logit
 
 
-def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Logits -> probabilities that add up to 1 along the last axis."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
-    result: NDArray[np.float64] = shifted / shifted.sum(-1, keepdims=True)
-    return result
+def softmax(logits: Floats, dtype: DTypeLike | None = np.float64) -> NDArray[Any]:
+    """Return probabilities that add up to 1 along the last axis, in `dtype` (None: that of the logits)."""
+    odds: NDArray[Any] = np.subtract(logits, logits.max(-1, keepdims=True), dtype=dtype)
+    np.exp(odds, out=odds)
+    odds /= odds.sum(-1, keepdims=True)
+    return odds
 
 
-def sigmoid(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Log-odds -> probabilities, each class on its own."""
-    result: NDArray[np.float64] = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    return result
+def log_softmax(logits: Floats) -> NDArray[Any]:
+    """Return log-probabilities along the last axis, in float64."""
+    log: NDArray[Any] = np.subtract(logits, logits.max(-1, keepdims=True), dtype=np.float64)
+    log -= np.log(np.exp(log).sum(-1, keepdims=True))
+    return log
+
+
+def logsumexp(logits: Floats) -> NDArray[Any]:
+    """Return the logarithm of the sum of exponentials along the last axis, which is dropped."""
+    peak = logits.max(-1, keepdims=True)
+    total: NDArray[Any] = peak[..., 0] + np.log(np.exp(logits - peak).sum(-1))
+    return total
+
+
+def log_probs(probs: Floats) -> NDArray[Any]:
+    """Return the logarithms of probabilities, none below that of SMALLEST."""
+    log: NDArray[Any] = np.log(np.maximum(probs, SMALLEST))
+    return log
+
+
+def sigmoid(logits: Floats) -> NDArray[np.float64]:
+    """Return the probability of each class on its own from its log-odds."""
+    probs: NDArray[np.float64] = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    return probs
+
+
+def logit(probs: Floats) -> NDArray[np.float64]:
+    """Return the log-odds of probabilities, which are first moved MARGIN away from 0 and 1."""
+    inside = probs.astype(np.float64).clip(MARGIN, 1 - MARGIN)
+    odds: NDArray[np.float64] = np.log(inside) - np.log1p(-inside)
+    return odds

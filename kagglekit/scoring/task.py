@@ -1,4 +1,4 @@
-"""What a competition asks: its label kind, classes, metric, and what a submission holds of each row."""
+"""What a competition asks for: label kind, classes, metric, and the columns of a submission."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
-from kagglekit.scoring.numerics import sigmoid, softmax
+from kagglekit.config.names import DECISIONS
+from kagglekit.scoring.metrics import METRICS, Metric
+from kagglekit.scoring.numerics import Floats, sigmoid, softmax
 
 PARTS = ("keyword", "silence", "seen", "unseen")
-"""What a clip is: of a target class, silence, a filler word that training hears, one that it never hears."""
+"""Parts of the clips: target words, silence, filler words that the fold trains on, and unseen words."""
 
 SMALLEST = 1e-12  # added to a probability before its logarithm
 
 
 class LabelKind(StrEnum):
-    """How many classes a row may be of."""
+    """How many classes a row may have."""
 
     SINGLE = "single"
     MULTI = "multi"
@@ -28,52 +30,62 @@ class LabelKind(StrEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """Answers every question that depends on the label kind or on the classes."""
+    """Answers every question that depends on the label kind, the classes or the metric."""
 
     classes: tuple[str, ...]
-    """In the order of every logit in the workspace."""
+    """In the order of all logits in the workspace."""
     targets: tuple[str, ...]
     """Words that are classes of their own."""
     filler: str | None
-    """The class of every other word."""
-    metric: str
-    """What the host scores; a name of kagglekit.scoring.metrics."""
+    """Class of all other words."""
+    metric: Metric
+    """The host's metric."""
     label_column: str
-    """Column of the answer in a submission of labels."""
+    """Column of the label in a submission."""
     separator: str | None = None
-    """Between the labels of a row that may have several; None where each has one."""
+    """Stands between the labels of a row that may have several; None where each row has one."""
 
     @classmethod
     def of(cls, config: Config) -> Task:
-        """The task that competition.yaml describes."""
+        """Return the task that competition.yaml describes."""
         return cls(
             config.labels.classes,
             config.labels.targets,
             config.labels.filler,
-            config.competition.metric,
+            METRICS[config.competition.metric],
             config.submission.label,
             config.separator,
         )
 
     @property
     def kind(self) -> LabelKind:
-        """One class a row, or any number."""
+        """One class per row, or any number."""
         return LabelKind.SINGLE if self.separator is None else LabelKind.MULTI
 
     @property
     def multi(self) -> bool:
-        """Whether a row may be of several classes, or of none."""
+        """Whether a row may have several classes, or none."""
         return self.kind is LabelKind.MULTI
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of a submission besides ids: the answer, or a probability for each class."""
+        """Columns of a submission besides the id: the label, or a probability for each class."""
         return self.classes if self.multi else (self.label_column,)
 
-    def label_of(self, word: str | None) -> str | None:
-        """The class of a word; None where it has none (no filler class, or nobody knows the word).
+    @property
+    def filler_index(self) -> int:
+        """Index of the filler class, which is the last one where there is any."""
+        return len(self.classes) - 1
 
-        Of a cell with several labels, the classes among them; where there is none, "": no class at all.
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """Decisions that fit: only that of the largest probability where no class is a filler."""
+        return DECISIONS if self.filler is not None and not self.multi else DECISIONS[:1]
+
+    def label_of(self, word: str | None) -> str | None:
+        """Return the class of a word, or None where it has none (no filler class, or the word is unknown).
+
+        Of a cell with several labels, return those that are classes; "" where none is.
         """
         if word is None:  # the label table lacks the clip, and it may well be a target
             return None
@@ -83,23 +95,35 @@ class Task:
         return word if word in self.targets else self.filler
 
     def each(self, labels: pl.Series) -> pl.Series:
-        """The single labels of cells, one list a cell."""
+        """Split cells into lists of single labels."""
         if self.separator is None:
             return labels.to_frame().select(pl.concat_list(pl.all())).to_series()
         return labels.str.split(self.separator)
 
     def truth(self, labels: pl.Series) -> NDArray[np.bool_]:
-        """Which classes each row is of: (rows, classes)."""
+        """Return whether each class is true of each row, (rows, classes)."""
         if self.separator is None:
             return np.stack([(labels == name).to_numpy() for name in self.classes], axis=1)
         split = self.each(labels)
         return np.stack([split.list.contains(name).to_numpy() for name in self.classes], axis=1)
 
-    def probs(self, logits: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits (rows, classes) -> probabilities: by softmax for one class a row, else by sigmoid."""
+    def target(self, labels: pl.Series) -> NDArray[Any]:
+        """Return the index of each row's class, (rows,); where rows may have several classes, `truth`."""
+        truth = self.truth(labels)
+        return truth if self.multi else truth.argmax(1)
+
+    def probs(self, logits: Floats) -> NDArray[np.float64]:
+        """Turn logits (rows, classes) into probabilities, by sigmoid where multi, else by softmax."""
         return sigmoid(logits) if self.multi else softmax(logits)
 
-    def logits(self, probs: NDArray[Any]) -> NDArray[np.float64]:
-        """Probabilities (rows, classes) -> logits: their logarithm, or their log-odds where multi."""
-        logits: NDArray[np.float64] = np.log(probs + SMALLEST)
+    def logits(self, probs: Floats) -> NDArray[Any]:
+        """Turn probabilities (rows, classes) into their logarithms, or into log-odds where multi."""
+        logits: NDArray[Any] = np.log(probs + SMALLEST)
         return logits - np.log1p(SMALLEST - probs) if self.multi else logits
+
+    def answers(self, logits: Floats) -> pl.DataFrame:
+        """Return what a submission holds of each row: the likeliest class, or each class's probability."""
+        if self.multi:
+            return pl.DataFrame(sigmoid(logits), schema=list(self.classes))
+        labels = np.asarray(self.classes)[logits.argmax(1)]
+        return pl.DataFrame({self.label_column: pl.Series(labels, dtype=pl.String)})

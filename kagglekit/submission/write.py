@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from kagglekit.ensemble.blend import Ensemble
+from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.keys import key_of
@@ -35,7 +35,7 @@ class SubmissionFile:
     entry: Entry
 
 
-def write(workspace: Workspace, ensemble: Ensemble) -> SubmissionFile:
+def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
     """Write the ensemble's predictions as a submission, checked against the sample, and log it.
 
     Equal bytes for the same host are not written again: the earlier file is returned.
@@ -60,14 +60,14 @@ def write(workspace: Workspace, ensemble: Ensemble) -> SubmissionFile:
     return SubmissionFile(path, frame, warnings, entry)
 
 
-def draft(workspace: Workspace, ensemble: Ensemble) -> tuple[pl.DataFrame, list[str]]:
+def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, list[str]]:
     """Return the ensemble's predictions as a checked submission, with warnings.
 
     Raises:
         SubmissionError: see `write`.
     """
     sample = _sample(workspace)
-    frame = shapes.build(sample, ensemble.predicted(workspace.config))
+    frame = shapes.build(sample, ensemble.predicted(Task.of(workspace.config)))
     return frame, check(frame, sample, workspace.config.labels.classes)
 
 

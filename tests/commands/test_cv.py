@@ -12,14 +12,15 @@ import numpy as np
 import polars as pl
 import pytest
 from support import tiny
+from support.oof import one_run
 
 from kagglekit.cli import main
 from kagglekit.commands.cv import word_interval
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
-from kagglekit.scoring.calibration import Answers, calibrate, log_probs
+from kagglekit.scoring.calibration import calibrate
 from kagglekit.scoring.forecast import cv_vs_lb
-from kagglekit.scoring.numerics import softmax
+from kagglekit.scoring.numerics import log_softmax, softmax
 from kagglekit.scoring.parts import decision_bias, estimate_prior, explain
 from kagglekit.submission.ledger import Entry, Ledger
 
@@ -38,7 +39,7 @@ def simulated(
     """Classes drawn by a prior, and log-probabilities that are exact where the prior is uniform."""
     label = rng.choice(len(prior), count, p=prior)
     seen = rng.normal(size=(count, len(prior))) + 1.5 * np.eye(len(prior))[label]
-    return label, log_probs(1.5 * seen)  # Gaussians 1.5 apart with variance 1
+    return label, log_softmax(1.5 * seen)  # Gaussians 1.5 apart with variance 1
 
 
 # --- taken apart ---
@@ -92,20 +93,20 @@ def test_folds_are_scored_alone(six: Any) -> None:
 
 def test_calibration_undoes_what_was_done() -> None:
     label, log = simulated([0.25] * 4, 20_000, np.random.default_rng(0))
-    made = log_probs(0.5 * log - [0.6, 0, 0, 0])
-    found = calibrate(Answers(made, label, np.ones(len(label))))
-    assert found.sharpness == pytest.approx(2, rel=0.05)
+    made = log_softmax(0.5 * log - [0.6, 0, 0, 0])
+    found = calibrate(one_run(made, label))
+    assert found.inverse_temperature == pytest.approx(2, rel=0.05)
     assert found.bias - found.bias[1:].mean() == pytest.approx([0.6, 0, 0, 0], abs=0.05)
-    np.testing.assert_allclose(found(made), np.exp(log), atol=0.03)
+    np.testing.assert_allclose(found(softmax(made)), np.exp(log), atol=0.03)
 
 
 @pytest.mark.parametrize("shift", [0.0, 2.0])
 def test_a_bias_gains_only_where_one_is_missing(shift: float) -> None:
     label, log = simulated([0.25] * 4, 4000, np.random.default_rng(1))
-    oof = Answers(log_probs(log - [shift, 0, 0, 0]), label, np.ones(4000))
-    people = pl.Series([str(k % 400) for k in range(4000)])
-    found = decision_bias(oof, np.arange(4000) % 4, people, CLASSES)
-    before = (oof.log.argmax(1) == label).mean()
+    clip = np.arange(4000)
+    oof = one_run(log - [shift, 0, 0, 0], label, fold=clip % 4, group=clip % 400)
+    found = decision_bias(oof, CLASSES)
+    before = (oof.probs[0].argmax(1) == label).mean()
     assert found.beyond_noise == (shift > 0)
     assert before + found.gain == pytest.approx((log.argmax(1) == label).mean(), abs=0.005)
     assert found.by_class["low"] - found.by_class["mid"] == pytest.approx(shift, abs=0.2)
@@ -113,19 +114,17 @@ def test_a_bias_gains_only_where_one_is_missing(shift: float) -> None:
 
 def test_the_error_counts_speakers_not_clips() -> None:
     label, log = simulated([0.25] * 4, 2000, np.random.default_rng(1))
-    oof = Answers(log_probs(log - [1.0, 0, 0, 0]), label, np.ones(2000))
-    fold = np.arange(2000) % 2
-    alone = decision_bias(oof, fold, pl.Series(map(str, range(2000))), CLASSES)
-    changed = oof.log.argmax(1) != log.argmax(1)  # those whose answer a bias changes have one voice
-    crowd = pl.Series(["crowd" if c else str(k) for k, c in enumerate(changed)])
-    together = decision_bias(oof, fold, crowd, CLASSES)
+    oof = one_run(log - [1.0, 0, 0, 0], label, fold=np.arange(2000) % 2)
+    alone = decision_bias(oof, CLASSES)
+    changed = oof.probs[0].argmax(1) != log.argmax(1)  # those whose answer a bias changes have one voice
+    together = decision_bias(oof._replace(group=np.where(changed, 0, oof.group)), CLASSES)
     assert together.gain == alone.gain and together.error > 1.5 * alone.error
 
 
 def test_a_bias_cannot_be_fitted_on_one_fold_or_run_away() -> None:
     label, log = simulated([0.25] * 4, 50, np.random.default_rng(1))
-    oof = Answers(log, np.minimum(label, 2), np.ones(50))  # no clip of the last class
-    found = decision_bias(oof, np.zeros(50), pl.Series(["one"] * 50), CLASSES)
+    oof = one_run(log, np.minimum(label, 2), group=np.zeros(50, int))  # no clip of the last class
+    found = decision_bias(oof, CLASSES)
     assert (found.gain, found.error, found.beyond_noise) == (0, 0, False)
     assert all(abs(bias) < 20 for bias in found.by_class.values())
 
@@ -137,12 +136,12 @@ def test_the_prior_of_the_test_is_found(timid: float) -> None:
     label, log = simulated([0.25] * 4, 10_000, rng)
     test = [softmax(timid * simulated(truth, 10_000, rng)[1]) for _ in range(2)]
     weight = rng.uniform(0.5, 1.5, 10_000)
-    assert estimate_prior(Answers(timid * log, label, weight), test) == pytest.approx(truth, abs=0.02)
+    assert estimate_prior(one_run(timid * log, label, weight), test) == pytest.approx(truth, abs=0.02)
 
 
 def test_a_class_without_clips_has_no_share() -> None:
     label, log = simulated([0.5, 0.5, 0, 0], 1000, np.random.default_rng(3))
-    found = estimate_prior(Answers(log, label, np.ones(1000)), [np.exp(log)])
+    found = estimate_prior(one_run(log, label), [np.exp(log)])
     assert found[2:].tolist() == [0, 0] and found.sum() == pytest.approx(1)
 
 

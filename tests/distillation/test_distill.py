@@ -44,7 +44,7 @@ def tables(here: Path, key: object) -> list[pl.DataFrame]:
 
 
 def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pseudo, "LEAST", 2)
+    monkeypatch.setattr(pseudo, "MIN_CLIPS", 2)
     rule = ("--precision", "0.6", "--agree", "1", "--share", "0.4")
     code, data, err = call(capsys, "pseudo", "--model", "gru", *rule, "--seeds", "2")
     assert code == 0, err
@@ -67,7 +67,7 @@ def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 def test_pseudo_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "pseudo")  # too few clips to be sure of anything
-    assert (code, err.count("\n")) == (1, 2) and err.startswith("error: the rule is sure of no clip")
+    assert (code, err.count("\n")) == (1, 2) and err.startswith("error: the rule takes no clip")
     assert call(capsys, "pseudo", "--agree", "3")[2].startswith("error: --agree 3 of 2 teachers\n")
     assert call(capsys, "pseudo", "--share", "1")[2].startswith("error: --share 1 is no share\n")
     missing = call(capsys, "train", "--model", "gru", "--set", "train.teaching=0123456789ab")
@@ -106,7 +106,9 @@ def test_a_teacher_of_an_earlier_architecture(here: Path, capsys: pytest.Capture
         path.write_text(json.dumps(meta | {"params": meta["params"] | {"gates": 3}}))
     code, _, err = call(capsys, "distill", "--model", "tcresnet")
     assert (
-        code == 1 and "is of an earlier gru and cannot be loaded" in err and "or name other teachers" in err
+        code == 1
+        and "was trained by an earlier version of gru and cannot be loaded" in err
+        and "or name other teachers" in err
     )
     assert not list(here.glob(".kagglekit/teachings/*"))
 

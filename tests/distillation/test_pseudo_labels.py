@@ -8,12 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 from support import tiny
+from support.oof import oof_of
 
 from kagglekit.config.load import load_config
 from kagglekit.distillation import pseudo_labels as pseudo
-from kagglekit.distillation.pseudo_labels import Rule, audit, may_teach, thresholds, vote
-from kagglekit.ensemble.build import Library
-from kagglekit.ensemble.methods import Oof
+from kagglekit.distillation.pseudo_labels import PseudoLabelRule, audit, may_teach, thresholds, vote
 
 CLASSES = ("low", "mid", "silence", "unknown")
 
@@ -24,8 +23,7 @@ def library(skill=4.0, clips=800, seed=0):
     logits = rng.normal(size=(3, clips, 4)) + rng.normal(size=(clips, 4))
     logits[:, np.arange(clips), target] += skill
     probs = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
-    oof = Oof(probs, target, np.ones(clips), np.arange(clips) % 4)
-    return Library(oof, np.zeros((clips, 3)), pl.DataFrame(), pl.DataFrame())
+    return oof_of(probs, target, fold=np.arange(clips) % 4)
 
 
 def test_vote_by_hand():
@@ -36,19 +34,19 @@ def test_vote_by_hand():
 
 
 def test_the_audit_finds_the_wanted_precision_or_more():
-    rule = Rule(agree=3, precision=0.97, share=0.3)
+    rule = PseudoLabelRule(agree=3, precision=0.97, share=0.3)
     data = library(skill=3.2, clips=4000)
     found = audit(data, rule, CLASSES)
-    plain = (data.oof.probs.mean(0).argmax(1) == data.oof.target).mean()
+    plain = (data.probs.mean(0).argmax(1) == data.target).mean()
     assert plain < 0.96 and found.precision >= 0.97 and 0.2 < found.taken < 1
     assert sum(count for count, _ in found.by_class.values()) == pytest.approx(found.taken * 4000)
 
 
 def test_a_fold_has_no_say_in_its_own_thresholds():
-    oof, rule = library(skill=2.0).oof, Rule(3, 0.97, 0.3)
+    oof, rule = library(skill=2.0), PseudoLabelRule(3, 0.97, 0.3)
     wrong = np.where(oof.fold == 1, (oof.target + 1) % 4, oof.target)
     limits = [
-        thresholds(*vote(oof.probs, 3), target, oof.weight, oof.fold != 1, rule, 4)
+        thresholds(vote(oof.probs, 3), oof._replace(target=target), oof.fold != 1, rule)
         for target in (oof.target, wrong)
     ]
     assert (limits[0] == limits[1]).all() and limits[0].min() < 1
@@ -56,16 +54,15 @@ def test_a_fold_has_no_say_in_its_own_thresholds():
 
 def test_a_class_that_is_never_right_enough_is_not_taken():
     data = library(skill=2.0)
-    oof = data.oof._replace(target=np.where(data.oof.target == 2, 3, data.oof.target))
-    assert audit(data._replace(oof=oof), Rule(3, 0.97, 0.3), CLASSES).by_class["silence"] == (0, 0.0)
+    oof = data._replace(target=np.where(data.target == 2, 3, data.target))
+    assert audit(oof, PseudoLabelRule(3, 0.97, 0.3), CLASSES).by_class["silence"] == (0, 0.0)
 
 
 def test_a_class_that_is_wrong_too_often_is_left_out(monkeypatch):
     data = library(skill=5.0, clips=2000)
-    oof = data.oof
     # a word that only fold 1 holds out is heard as "mid": the other folds cannot know
-    target = np.where((oof.fold == 1) & (oof.target == 1) & (np.arange(2000) % 3 > 0), 3, oof.target)
-    found = audit(data._replace(oof=oof._replace(target=target)), Rule(3, 0.97, 0.3), CLASSES)
+    target = np.where((data.fold == 1) & (data.target == 1) & (np.arange(2000) % 3 > 0), 3, data.target)
+    found = audit(data._replace(target=target), PseudoLabelRule(3, 0.97, 0.3), CLASSES)
     assert found.left_out == ("mid",) and found.by_class["mid"][1] < 0.94
     assert found.precision >= 0.97
 
@@ -93,5 +90,5 @@ def test_no_more_of_a_class_than_it_has_room_for(tmp_path, monkeypatch):
     config = load_config(tiny.make(tmp_path))
     prepared = SimpleNamespace(config=config, clips=pl.DataFrame())
     answer, taken = np.repeat([0, 1, 3], 100), np.ones(300, bool)
-    chosen = pseudo._capped(prepared, answer, taken, Rule(1, 0.97, share=0.25), 0)
+    chosen = pseudo._draw(prepared, answer, taken, PseudoLabelRule(1, 0.97, share=0.25), 0)
     assert np.bincount(answer[chosen], minlength=4).tolist() == [10, 0, 0, 20]  # 30 of 120 in all: a quarter

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from support import tiny
+from support.oof import one_run
 
 from kagglekit.config import AUTO, Config
 from kagglekit.config.load import load_config
@@ -22,8 +23,9 @@ from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
 from kagglekit.runs.store import Run
-from kagglekit.scoring.cv import Answers, Score, clip_weights, confidence_shift, log_probs, score
+from kagglekit.scoring.cv import Score, clip_weights, confidence_shift, score
 from kagglekit.scoring.numerics import softmax
+from kagglekit.scoring.task import Task
 from kagglekit.training.predict import predictions
 
 Competition = tuple[Config, Workspace, Prepared]
@@ -95,21 +97,15 @@ def test_the_same_ensemble_is_not_judged_again(
     runs = [make_run("gru", seed=1), make_run("lstm", seed=2)]
     made = build(competition[2], runs, AUTO, AUTO)
     with monkeypatch.context() as patched:
-        patched.setattr(build_module, "judge", lambda *_: pytest.fail("judged again"))
+        patched.setattr(build_module, "compare", lambda *_: pytest.fail("judged again"))
         again = build(competition[2], runs, AUTO, AUTO)
-        assert (again.score, again.weights, again.method, again.by_part) == (
-            made.score,
-            made.weights,
-            made.method,
-            made.by_part,
-        )
-        told = [[one._replace(honest=None) for one in table.judged] for table in made.tables]
-        assert [[one._replace(honest=None) for one in table.judged] for table in again.tables] == told
+        assert (again.score, again.weights, again.method) == (made.score, made.weights, made.method)
+        assert again.record("") == made.record("") and len(made.record("")["comparisons"]) == 2
         assert again.test.equals(made.test)
     judged: list[str] = []
     with monkeypatch.context() as patched:
-        real = build_module.judge
-        patched.setattr(build_module, "judge", lambda *args: judged.append("again") or real(*args))
+        real = build_module.compare
+        patched.setattr(build_module, "compare", lambda *args: judged.append("again") or real(*args))
         build(competition[2], runs, "mean", AUTO)  # another ensemble, in the same folder
         build(competition[2], runs, AUTO, AUTO)
         oof = runs[0].folder / "oof.parquet"
@@ -129,7 +125,7 @@ def test_predicted_labels_are_the_blends_argmax(competition: Competition, make_r
         for clip_id, p in members[0].items()
     }
     (made.folder / "test.parquet").unlink()  # another process may write its own there
-    assert dict(made.predicted(competition[0]).rows()) == expected
+    assert dict(made.predicted(Task.of(competition[0])).rows()) == expected
     assert len(set(expected.values())) > 1
 
 
@@ -145,7 +141,7 @@ def test_oof_and_test_are_as_sure_as_one_blend(competition: Competition, make_ru
     made = build(competition[2], [make_run("gru", seed=1), make_run("lstm", seed=2)], "caruana", "none")
     kept = pl.read_parquet(made.folder / "oof.parquet").join(prepared.clips, on="clip_id", how="left")
     label = kept["label"].to_numpy()[:, None] == np.array(config.labels.classes)
-    oof = Answers(log_probs(kept["logits"].to_numpy()), label.argmax(1), clip_weights(kept, config))
+    oof = one_run(kept["logits"].to_numpy(), label.argmax(1), clip_weights(kept, config))
     folds = [
         sum(
             w * softmax(pl.read_parquet(run.folder / f"fold_{n}" / "test.parquet")["logits"].to_numpy())
@@ -205,10 +201,10 @@ def with_nan(table: pl.DataFrame) -> pl.DataFrame:
     ("metrics", "message"),
     [
         ({"clips_key": "other"}, "run lstm/0123456789ab was trained on other clips or folds"),
-        ({"classes": ["low", "mid"]}, "run lstm/0123456789ab knows the classes low, mid"),
+        ({"classes": ["low", "mid"]}, "run lstm/0123456789ab predicts the classes low, mid"),
         (
             {"classes": ["mid", "low", "silence", "unknown"]},  # the same ones in another order
-            "run lstm/0123456789ab knows the classes mid, low, silence, unknown",
+            "run lstm/0123456789ab predicts the classes mid, low, silence, unknown",
         ),
     ],
 )
@@ -226,7 +222,9 @@ def test_runs_with_other_rows(
     name: str, edit: Callable[[pl.DataFrame], pl.DataFrame], competition: Competition, make_run: MakeRun
 ) -> None:
     what = "OOF" if name == "oof.parquet" else "test"
-    with pytest.raises(KagglekitError, match=f"{what} predictions of lstm/0123456789ab are of"):
+    with pytest.raises(
+        KagglekitError, match=f"{what} predictions of lstm/0123456789ab do not match the clips"
+    ):
         build(competition[2], [make_run("gru"), change(make_run("lstm"), name, edit)])
 
 

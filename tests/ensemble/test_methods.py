@@ -8,7 +8,7 @@ from support.oof import library
 
 from kagglekit.config import Ensemble
 from kagglekit.ensemble.blends import Geometric, Logit, Mean, Rank
-from kagglekit.ensemble.methods import METHODS, distinct, mixture, temperatures
+from kagglekit.ensemble.methods import METHODS, distinct, inverse_temperatures, mixture
 
 SETTINGS = Ensemble(rounds=10, bags=2)
 
@@ -20,7 +20,7 @@ def log_loss(probs, oof):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_gives_probabilities_and_takes_one_clip(name):
     oof = library()
-    blend = METHODS[name].fit(oof, SETTINGS)
+    blend = METHODS[name](oof, SETTINGS)
     blended = blend(oof.probs)
     assert blended.shape == (400, 4) and blended.min() >= 0 and np.allclose(blended.sum(1), 1)
     assert np.allclose(blend(oof.probs[:, 7:8]), blended[7:8])
@@ -31,11 +31,11 @@ def test_every_method_gives_probabilities_and_takes_one_clip(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_takes_one_model_two_copies_and_a_class_without_clips(name):
     oof = library(models=1)
-    alone = METHODS[name].fit(oof, SETTINGS)(oof.probs)
+    alone = METHODS[name](oof, SETTINGS)(oof.probs)
     twice = oof._replace(probs=np.concatenate([oof.probs, oof.probs]))
-    assert (METHODS[name].fit(twice, SETTINGS)(twice.probs).argmax(1) == alone.argmax(1)).mean() > 0.99
-    some = library().of(library().target != 2)
-    assert np.isfinite(METHODS[name].fit(some, SETTINGS)(some.probs)).all()
+    assert (METHODS[name](twice, SETTINGS)(twice.probs).argmax(1) == alone.argmax(1)).mean() > 0.99
+    some = library().select(library().target != 2)
+    assert np.isfinite(METHODS[name](some, SETTINGS)(some.probs)).all()
 
 
 def test_means_by_hand():
@@ -51,16 +51,16 @@ def test_means_by_hand():
     assert np.allclose(Logit(np.array([2.0, -1.0]), np.array([0.0, 1.0, 0.0]))(probs), odds / odds.sum())
 
 
-def test_temperatures_have_the_least_log_loss():
+def test_inverse_temperatures_have_the_least_log_loss():
     oof = library(skill=3.0)
-    found = temperatures(oof)
-    for model, sharpness in enumerate(found):
+    found = inverse_temperatures(oof)
+    for model, inverse in enumerate(found):
 
         def loss(power, model=model):
             sharp = oof.probs[model] ** power
             return log_loss(sharp / sharp.sum(1, keepdims=True), oof)
 
-        assert loss(sharpness) <= min(loss(sharpness * 0.98), loss(sharpness * 1.02))
+        assert loss(inverse) <= min(loss(inverse * 0.98), loss(inverse * 1.02))
 
 
 def test_mixture_has_the_least_log_loss_on_the_simplex():
@@ -77,7 +77,7 @@ def test_mixture_has_the_least_log_loss_on_the_simplex():
 
 def test_stacking_has_a_lower_log_loss_than_the_geometric_mean():
     oof = library(skill=1.5)
-    stacked, geometric = (METHODS[name].fit(oof, SETTINGS)(oof.probs) for name in ("stacking", "geometric"))
+    stacked, geometric = (METHODS[name](oof, SETTINGS)(oof.probs) for name in ("stacking", "geometric"))
     assert log_loss(stacked, oof) < log_loss(geometric, oof)
 
 
@@ -94,5 +94,5 @@ def test_near_copies_are_left_out_and_the_better_one_kept():
 def test_only_weight_counts():
     oof = library(weight=np.r_[np.ones(300), np.zeros(100)])
     for name in ("temperature", "logloss", "stacking", "hillclimb"):
-        all_, cut = (METHODS[name].fit(part, SETTINGS)(oof.probs) for part in (oof, oof.of(np.arange(300))))
+        all_, cut = (METHODS[name](part, SETTINGS)(oof.probs) for part in (oof, oof.select(np.arange(300))))
         assert np.allclose(all_, cut, atol=1e-6), name

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.oof import library
+from support.oof import TASK, library
 
 from kagglekit.config import Ensemble
 from kagglekit.ensemble import decisions
 from kagglekit.ensemble.decisions import DECISIONS
 from kagglekit.ensemble.methods import METHODS
-from kagglekit.ensemble.nested_cv import Judged, choose, compare_decisions, compare_methods
+from kagglekit.ensemble.nested_cv import NestedResult, choose, compare_decisions, compare_methods
 
 SETTINGS = Ensemble(rounds=10, bags=2)
-SIGNS = np.random.default_rng(5).normal(size=(400, 3))
-
-
-def speakers(clips=400):
-    return np.arange(clips) % 40
+SCORES = np.random.default_rng(5).normal(size=(400, 3))
 
 
 def test_every_method_is_judged_beside_the_plain_mean():
     oof = library()
-    table = compare_methods(oof, speakers(), SETTINGS)
-    assert {judged.name for judged in table.judged} == set(METHODS)
-    mean = table.of("mean")
+    table = compare_methods(oof, SETTINGS, TASK)
+    assert {judged.name for judged in table.results} == set(METHODS)
+    mean = table.result("mean")
     assert mean.accuracy == pytest.approx((oof.probs.mean(0).argmax(1) == oof.target).mean())
     assert (mean.gain, mean.error) == (0, 0) and mean.low < mean.accuracy < mean.high
-    for judged in table.judged:
-        assert judged.accuracy == pytest.approx((judged.honest.argmax(1) == oof.target).mean())
+    for judged in table.results:
+        assert judged.accuracy == pytest.approx((judged.probs.argmax(1) == oof.target).mean())
         assert judged.gain == pytest.approx(judged.accuracy - mean.accuracy)
 
 
@@ -36,26 +32,25 @@ def test_no_clip_has_a_say_in_its_own_blend():
     oof = library()
     wrong = oof._replace(target=np.where(oof.fold == 1, (oof.target + 1) % 4, oof.target))
     names = [name for name in METHODS if name != "mean"]
-    tables = [compare_methods(one, speakers(), SETTINGS, names) for one in (oof, wrong)]
+    tables = [compare_methods(one, SETTINGS, TASK, names) for one in (oof, wrong)]
     for name in names:
-        honest, other = (table.of(name).honest[oof.fold == 1] for table in tables)
+        honest, other = (table.result(name).probs[oof.fold == 1] for table in tables)
         assert (honest == other).all(), name
 
 
 @pytest.mark.parametrize("name", [name for name in DECISIONS if name not in ("none", "prior", "gate_prior")])
 def test_no_clip_has_a_say_in_its_own_decision(name):
-    oof = library()
+    oof = library(ood=SCORES)
     wrong = oof._replace(target=np.where(oof.fold == 1, (oof.target + 1) % 4, oof.target))
     honest, other = (
-        compare_decisions(one, SIGNS, 3, speakers(), SETTINGS, "caruana", [name]).of(name).honest
-        for one in (oof, wrong)
+        compare_decisions(one, SETTINGS, TASK, "caruana", [name]).result(name).probs for one in (oof, wrong)
     )
     assert (honest[oof.fold == 1] == other[oof.fold == 1]).all()
     assert (honest[oof.fold == 0] != other[oof.fold == 0]).any()
 
 
 def judged(name, accuracy, gain, error):
-    return Judged(name, accuracy, 0.0, 1.0, gain, error, np.zeros((1, 1)))
+    return NestedResult(name, accuracy, 0.0, 1.0, gain, error, np.zeros((1, 1)))
 
 
 def test_inside_the_noise_the_plain_mean_wins():
@@ -71,14 +66,16 @@ def test_a_method_that_is_clearly_better_is_chosen():
     oof = library(models=2, skill=4.0)
     useless = np.roll(oof.probs[1], 1, axis=1)
     oof = oof._replace(probs=np.stack([oof.probs[0], useless, useless]))
-    table = compare_methods(oof, speakers(), SETTINGS)
-    assert table.chosen != "mean" and table.of(table.chosen).accuracy > table.of("mean").accuracy + 0.2
+    table = compare_methods(oof, SETTINGS, TASK)
+    assert (
+        table.chosen != "mean" and table.result(table.chosen).accuracy > table.result("mean").accuracy + 0.2
+    )
 
 
 def test_a_bias_that_helps_is_found():
-    oof = library()
+    oof = library(ood=SCORES)
     tilted = oof.probs * np.array([1, 1, 1, 8.0])
     oof = oof._replace(probs=tilted / tilted.sum(2, keepdims=True))
-    table = compare_decisions(oof, SIGNS, 3, speakers(), SETTINGS, "mean", ["bias", "thresholds"])
-    assert table.chosen in ("bias", "thresholds") and table.of("bias").gain > 0.02
-    assert table.plain == decisions.PLAIN
+    table = compare_decisions(oof, SETTINGS, TASK, "mean", ["bias", "thresholds"])
+    assert table.chosen in ("bias", "thresholds") and table.result("bias").gain > 0.02
+    assert table.baseline == decisions.BASELINE

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from support.oof import one_run
 from support.tiny import make
 
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
-from kagglekit.scoring.calibration import Answers
 from kagglekit.scoring.cv import (
     averaging_gain,
     clip_weights,
@@ -33,7 +33,12 @@ def config(tmp_path: Path) -> Config:
 def table(rows: list[tuple[str, str, str]], official: list[str | None] | None = None) -> pl.DataFrame:
     """(label, part, word) of each clip."""
     clips = pl.DataFrame(rows, schema=["label", "part", "word"], orient="row")
-    return clips.with_columns(official=pl.Series(official or [None] * len(rows), dtype=pl.String))
+    alone = {
+        "fold": pl.lit(0),
+        "speaker": pl.lit(None, pl.String),
+        "clip_id": pl.int_range(pl.len()).cast(pl.String),
+    }
+    return clips.with_columns(official=pl.Series(official or [None] * len(rows), dtype=pl.String), **alone)
 
 
 def logits(predicted: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -54,7 +59,7 @@ SIX = table(
 
 
 def test_six_clips_by_hand(config: Config) -> None:
-    # low .2 over two clips, mid .2, silence .2, unknown .4: half heard, half never heard
+    # low .2 over two clips, mid .2, silence .2, unknown .4: half seen, half unseen words
     np.testing.assert_allclose(clip_weights(SIX, config), [0.1, 0.1, 0.2, 0.2, 0.2, 0.2])
     found = score(logits(["low", "mid", "mid", "silence", "unknown", "low"]), SIX, config)
     assert found.cv == pytest.approx(0.7)
@@ -95,7 +100,7 @@ def test_classes_weigh_as_the_prior(config: Config) -> None:
     )
 
 
-def test_never_heard_has_its_share(config: Config) -> None:
+def test_unseen_words_have_their_share(config: Config) -> None:
     settings = config.validation.model_copy(update={"never_heard": 0.3})
     weights = clip_weights(MANY, config.model_copy(update={"validation": settings}))
     part = shares(weights, MANY["part"])
@@ -190,7 +195,7 @@ def test_the_shift_to_harder_clips_without_labels(harder: float) -> None:
     here, label = clips_of(20_000, 1.0)
     there, hidden = clips_of(20_000, harder)
     log = np.log(here)
-    expected = confidence_shift(Answers(log, label, np.ones(len(label))), [there])
+    expected = confidence_shift(one_run(log, label), [there])
     actual = float((there.argmax(1) == hidden).mean() - (here.argmax(1) == label).mean())
     assert expected == pytest.approx(actual, abs=0.01)
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from kagglekit.scoring.metrics import (
+    METRICS,
     average_precisions,
-    left_out,
+    jackknife_error,
+    leave_groups_out,
     lwlrap,
     mean_average_precision,
-    standard_error,
 )
 
 RNG = np.random.default_rng(0)
@@ -80,5 +81,12 @@ def test_the_jackknifes_error_is_that_of_a_mean() -> None:
     """Of a plain mean, the delete-one jackknife is the usual standard error."""
     values = RNG.random((20, 1))
     truth = np.ones((20, 1), bool)
-    without = left_out(lambda _, scores: float(scores.mean()), truth, values, np.arange(20))
-    assert standard_error(without) == pytest.approx(values.std(ddof=1) / 20**0.5)
+    without = leave_groups_out(lambda _, scores: float(scores.mean()), truth, values, np.arange(20))
+    assert jackknife_error(without) == pytest.approx(values.std(ddof=1) / 20**0.5)
+
+
+def test_accuracy_by_hand() -> None:
+    truth = np.array([[True, False], [False, True], [True, False], [False, True]])
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    assert METRICS["accuracy"](truth, scores) == 0.75 and not METRICS["accuracy"].ranks
+    assert METRICS["lwlrap"].ranks and METRICS["map"].ranks

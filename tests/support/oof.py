@@ -1,10 +1,29 @@
-"""Made-up OOF predictions of several models."""
+"""OOF predictions of several models, drawn at random."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kagglekit.ensemble.methods import Oof
+from kagglekit.scoring.metrics import METRICS
+from kagglekit.scoring.numerics import softmax
+from kagglekit.scoring.oof import Oof
+from kagglekit.scoring.task import Task
+
+CLASSES = ("low", "mid", "silence", "unknown")
+TASK = Task(CLASSES, CLASSES[:2], "unknown", METRICS["accuracy"], "label")
+
+
+def oof_of(probs, target, weight=None, **fields):
+    """OOF of probabilities (runs, rows, classes): one fold, each row by a speaker of its own."""
+    rows = len(target)
+    weight = np.ones(rows) if weight is None else weight
+    columns = {"fold": np.zeros(rows, int), "group": np.arange(rows), "ood": np.empty((rows, 0))}
+    return Oof(probs, target, weight, **{**columns, **fields})
+
+
+def one_run(log, target, weight=None, **fields):
+    """OOF of the logits (rows, classes) of one run."""
+    return oof_of(softmax(log)[None], target, weight, **fields)
 
 
 def library(models=3, clips=400, classes=4, seed=0, skill=2.0, **fields):
@@ -13,7 +32,8 @@ def library(models=3, clips=400, classes=4, seed=0, skill=2.0, **fields):
     logits = rng.normal(size=(clips, classes)) + rng.normal(size=(models, clips, classes))
     logits[:, np.arange(clips), target] += np.linspace(0.7, 1, models)[:, None] * skill
     probs = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
-    return Oof(probs, target, np.ones(clips), np.arange(clips) % 4)._replace(**fields)
+    clip = np.arange(clips)
+    return oof_of(probs, target, **{"fold": clip % 4, "group": clip % 40, **fields})
 
 
 def recorded_case(models, clips, classes, seed):
