@@ -1,11 +1,11 @@
-"""Bad input gets a clear error and loses nothing: every case of bad_inputs.py."""
+"""Bad input gets a clear error and loses nothing: every case of support/bad_inputs/."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from support.bad_inputs import CASES, Case, NotHereError, run
+from support.bad_inputs import CASES, Case, NotHereError
 
 PARAMS = [
     pytest.param(case, id=f"{case.section}: {case.what}", marks=[pytest.mark.slow] if case.slow else [])
@@ -16,6 +16,6 @@ PARAMS = [
 @pytest.mark.parametrize("case", PARAMS)
 def test_bad_input(case: Case, tmp_path: Path) -> None:
     try:
-        run(case, tmp_path / "tiny")
+        case.run(tmp_path / "tiny")
     except NotHereError as error:
         pytest.skip(str(error))

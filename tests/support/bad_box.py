@@ -1,4 +1,4 @@
-"""What bad_inputs.py damages: a copy of the tiny competition, and kagglekit run on it."""
+"""The box of bad_inputs/: a copy of the tiny competition to damage, with kagglekit to run on it."""
 
 from __future__ import annotations
 
