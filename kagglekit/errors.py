@@ -1,4 +1,4 @@
-"""The exceptions with a message and a hint for users, and close matches for misspelt names."""
+"""The exceptions with a message and a hint for users, and what their texts need: close matches, plurals."""
 
 from __future__ import annotations
 
@@ -45,13 +45,11 @@ class MissingError(KagglekitError):
     """The output of an earlier stage is missing or cannot be read."""
 
 
-def close_match(name: str, known: Iterable[str]) -> str:
+def close_match(name: str, names: Iterable[str]) -> str:
     """Return "did you mean 'x'?" with the closest known name, else "known: " and all names."""
-    names = sorted(known)
+    names = sorted(names)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{near[0]}'?"
-    return "known: " + ", ".join(names)
+    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic.annotated_handlers import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from kagglekit.errors import close_match
 
@@ -25,15 +28,29 @@ FilePath = Annotated[Path, AfterValidator(from_root)]
 """A path relative to the folder of the YAML file, which `load.load_config` gives as context."""
 
 
-def one_of(names: Collection[str], kind: str) -> AfterValidator:
-    """Return a validator that accepts only `names`; `kind` says in the message what they name."""
+@dataclass(frozen=True)
+class OneOf:
+    """A field type that accepts only `names`."""
 
-    def check(name: str) -> str:
-        if name not in names:
-            raise ValueError(f"there is no {kind} '{name}'; {close_match(name, names)}")
+    names: Collection[str]
+    kind: str
+    """What the names are, for the message: "host", "model" ..."""
+
+    def check(self, name: str) -> str:
+        """Return the name.
+
+        Raises:
+            ValueError: it is not one of `names`.
+        """
+        if name not in self.names:
+            raise ValueError(f"there is no {self.kind} '{name}'; {close_match(name, self.names)}")
         return name
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core), "enum": list(self.names)}
 
 
 class Section(BaseModel):

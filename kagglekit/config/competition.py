@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kagglekit.config.base import Count, FilePath, Positive, Section, one_of
+from kagglekit.config.base import Count, FilePath, OneOf, Positive, Section
 from kagglekit.config.names import HOSTS
 
 
@@ -31,7 +31,7 @@ class Competition(Section):
 
     slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     """Last part of the competition's address."""
-    host: Annotated[str, one_of(HOSTS, "host")] = "kaggle"
+    host: Annotated[str, OneOf(HOSTS, "host")] = "kaggle"
     """Where files come from and submissions go: kaggle, or local for a folder graded on this machine."""
     local: LocalSettings | None = None
     """Settings of the local host; required when host is local."""

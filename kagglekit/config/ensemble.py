@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kagglekit.config.base import Count, Section, one_of
+from kagglekit.config.base import Count, OneOf, Section
 from kagglekit.config.names import AUTO, DECISIONS, METHODS
 
 
 class Ensemble(Section):
     """How runs are blended and how the blend decides."""
 
-    method: Annotated[str, one_of((AUTO, *METHODS), "ensemble method")] = "caruana"
+    method: Annotated[str, OneOf((AUTO, *METHODS), "ensemble method")] = "caruana"
     """Blending method; auto: the one that nested cross-validation chooses in `kagglekit ensemble`."""
-    decision: Annotated[str, one_of((AUTO, *DECISIONS), "decision")] = AUTO
+    decision: Annotated[str, OneOf((AUTO, *DECISIONS), "decision")] = AUTO
     """Rule that turns probabilities into labels; none: the largest probability; auto: as for method."""
     rounds: Count = 25
     """Models that one selection picks, with replacement."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from kagglekit.config.audio import Audio, Features
-from kagglekit.config.base import Count, FilePath, Section, from_root, one_of
+from kagglekit.config.base import Count, FilePath, OneOf, Section, from_root
 from kagglekit.config.competition import Competition, Network
 from kagglekit.config.data import Data
 from kagglekit.config.ensemble import Ensemble
@@ -66,7 +66,7 @@ class Config(Section):
     """Log-mel spectrogram."""
     train: Train = Train()
     """Training; what is set here overrides every architecture's own defaults."""
-    models: dict[Annotated[str, one_of(MODELS, "model")], ModelSection] = Field(default_factory=dict)
+    models: dict[Annotated[str, OneOf(MODELS, "model")], ModelSection] = Field(default_factory=dict)
     """Settings for single architectures, by name."""
     search: Search = Search()
     """Hyperparameter searches."""

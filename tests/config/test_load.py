@@ -8,9 +8,8 @@ import pytest
 from support.places import SHARED
 from support.tiny import YAML, make
 
-from kagglekit.config import Augment, Config, Train, overlay
+from kagglekit.config import Config
 from kagglekit.config.load import load_config
-from kagglekit.config.yaml_file import dump, parse
 from kagglekit.demo.competition import demo_yaml
 from kagglekit.errors import ConfigError
 from kagglekit.hosts import HOSTS
@@ -124,51 +123,6 @@ def test_one_problem(text: str, message: str, tmp_path: Path) -> None:
     assert len(lines) == 2 and message in lines[1]
 
 
-def test_words_that_yaml_11_takes_for_truth(tmp_path: Path) -> None:
-    config = load(tmp_path, LEAST.replace("a, b", "yes, no, on, off, y, Yes"))
-    assert config.labels.targets == ("yes", "no", "on", "off", "y", "Yes")
-
-
-def test_numbers_and_truth(tmp_path: Path) -> None:
-    config = load(tmp_path, LEAST + "train: {lr: 3e-4, weight_decay: 1E-2, bf16: true, ema: .5}\n")
-    assert (config.train.lr, config.train.weight_decay) == (3e-4, 1e-2)
-    assert (config.train.bf16, config.train.ema) == (True, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("text", "where", "what"),
-    [
-        (LEAST + "train:\n  lr: 1\n  lr: 2\n", "competition.yaml:5", "duplicate key 'lr' (first on line 4)"),
-        (
-            LEAST + "labels: {targets: [c]}\n",
-            "competition.yaml:3",
-            "duplicate key 'labels' (first on line 2)",
-        ),
-        ("a: &x [1]\nb: *x\n", "competition.yaml:2", "aliases (*name) are not supported"),
-        ("a: [1,\n", "competition.yaml:2", "is not YAML"),
-        ("a: !!python/object/apply:os.getcwd []\n", "competition.yaml:1", "is not YAML"),
-        ("- a\n- b\n", "competition.yaml", "contains a list, not sections"),
-    ],
-)
-def test_not_yaml_that_we_take(text: str, where: str, what: str, tmp_path: Path) -> None:
-    (line,) = problem(tmp_path, text)
-    assert line.startswith(where) and what in line
-
-
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"there is no absent\.yaml") as caught:
-        load_config(Path("absent.yaml"))
-    assert "-C FILE" in str(caught.value.hint)
-    (tmp_path / "wave.yaml").write_bytes(b"\xff\xfe\x00RIFF")
-    with pytest.raises(ConfigError, match=r"wave\.yaml cannot be read"):
-        load_config(tmp_path / "wave.yaml")
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load_config(tmp_path)
-    (tmp_path / "big.yaml").write_bytes(b"#" * 1_000_001)
-    with pytest.raises(ConfigError, match="is 1,000,001 bytes"):
-        load_config(tmp_path / "big.yaml")
-
-
 def test_set(tmp_path: Path) -> None:
     config = load(
         tmp_path, YAML, "train.lr=3e-4", "labels.targets=[yes, no]", "validation.prior={}", "train.lr=4e-4"
@@ -201,21 +155,6 @@ def test_problems_of_set_say_so(tmp_path: Path) -> None:
     assert problem(tmp_path, YAML, "train.epoch=3")[0] == "the command line has a problem:"
     mixed = problem(tmp_path, YAML + "research: {}\n", "train.epoch=3")
     assert mixed[0] == "2 problems in competition.yaml:"
-
-
-def test_overlay_later_layers_are_stronger() -> None:
-    defaults = {"epochs": 80, "lr": 1e-3}
-    yaml = Train(lr=2e-2, augment=Augment(gain_db=1))
-    made = overlay(Train(), defaults, yaml, {"augment": {"mixup": 0.4}})
-    assert (made.epochs, made.lr) == (80, 2e-2)  # only what the YAML sets itself covers the defaults
-    assert (made.augment.gain_db, made.augment.mixup, made.augment.shift_ms) == (1, 0.4, 100)
-    assert overlay(Train(), yaml, Train(lr=2e-3)).lr == 2e-3  # set to its default is set
-
-
-@pytest.mark.parametrize("layer", [{"lrr": 1}, {"epochs": 0}, {"augment": {"mixup": -1}}])
-def test_overlay_refuses(layer: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(layer))):
-        overlay(Train(), layer)
 
 
 def test_sections_are_frozen_and_maps_merge(tmp_path: Path) -> None:
@@ -251,13 +190,3 @@ def test_a_checkpoint_is_a_folder_beside_the_file_or_a_hub_name(tmp_path: Path) 
     sections = load(tmp_path / "deep", text).models
     assert sections["ast"].checkpoint == str(tmp_path / "deep" / "mine")
     assert (sections["wav2vec2"].checkpoint, sections["gru"].checkpoint) == ("facebook/wav2vec2-base", None)
-
-
-def test_what_is_dumped_is_read_back() -> None:
-    settings = {
-        "labels": {"targets": ["yes", "on", "012", "2020-01-01", "1e5", "größe", "a: b"]},
-        "train": {"lr": 3e-4, "tta_ms": [], "only": None, "bf16": True},
-    }
-    text = dump(settings)
-    assert parse(text)[1] == settings
-    assert text.startswith("labels:\n  targets:\n")  # keys keep their order, one setting a line

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from kagglekit.config import Config, LocalSettings, Range
+from kagglekit.config.names import AUTO, HOSTS, METHODS
 
 
 def sections(annotation: object) -> Iterator[type[BaseModel]]:
@@ -31,3 +32,9 @@ def test_all_sections_are_looked_at() -> None:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_field_has_a_description(section: type[BaseModel]) -> None:
     assert [name for name, field in section.model_fields.items() if not field.description] == []
+
+
+def test_the_schema_lists_the_names() -> None:
+    schema = Config.model_json_schema()["$defs"]
+    assert schema["Competition"]["properties"]["host"]["enum"] == list(HOSTS)
+    assert schema["Ensemble"]["properties"]["method"]["enum"] == [AUTO, *METHODS]

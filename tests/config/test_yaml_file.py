@@ -1,0 +1,61 @@
+"""YAML 1.2 without aliases and duplicate keys, each refusal with its line; and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kagglekit.config.yaml_file import MAX_BYTES, dump, parse, read_yaml
+from kagglekit.errors import ConfigError
+
+
+def test_the_core_schema_of_yaml_12() -> None:
+    text = "[yes, no, on, off, y, Yes, true, False, 3e-4, 1E-2, .5, 012, 1:30, 2026-11-28, null]"
+    words = ["yes", "no", "on", "off", "y", "Yes"]
+    assert parse(text)[1] == [*words, True, False, 3e-4, 1e-2, 0.5, 12, "1:30", "2026-11-28", None]
+    assert parse("# nothing")[1] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("a: 1\ntrain:\n  lr: 1\n  lr: 2\n", "competition.yaml:4", "duplicate key 'lr' (first on line 3)"),
+        ("a: 1\nb: 2\na: 3\n", "competition.yaml:3", "duplicate key 'a' (first on line 1)"),
+        ("? [a, b]\n: 1\n", "competition.yaml:1", "a key must be a word"),
+        ("a: &x [1]\nb: *x\n", "competition.yaml:2", "aliases (*name) are not supported"),
+        ("a: [1,\n", "competition.yaml:2", "is not YAML"),
+        ("a: !!python/object/apply:os.getcwd []\n", "competition.yaml:1", "is not YAML"),
+        ("a: " + "[" * 5000, "competition.yaml", "is not YAML"),
+        ("- a\n- b\n", "competition.yaml", "contains a list, not sections"),
+    ],
+)
+def test_not_yaml_that_we_take(text: str, where: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "competition.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(tmp_path / "competition.yaml")
+    assert str(caught.value).startswith(f"{tmp_path}/{where}") and what in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no absent\.yaml") as caught:
+        read_yaml(Path("absent.yaml"))
+    assert "-C FILE" in str(caught.value.hint)
+    (tmp_path / "wave.yaml").write_bytes(b"\xff\xfe\x00RIFF")
+    with pytest.raises(ConfigError, match=r"wave\.yaml cannot be read"):
+        read_yaml(tmp_path / "wave.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path)
+    (tmp_path / "big.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
+    with pytest.raises(ConfigError, match="is 1,000,001 bytes"):
+        read_yaml(tmp_path / "big.yaml")
+
+
+def test_what_is_dumped_is_read_back() -> None:
+    settings = {
+        "labels": {"targets": ["yes", "on", "012", "2020-01-01", "1e5", "größe", "a: b"]},
+        "train": {"lr": 3e-4, "tta_ms": [], "only": None, "bf16": True},
+    }
+    text = dump(settings)
+    assert parse(text)[1] == settings
+    assert text.startswith("labels:\n  targets:\n")  # keys keep their order, one setting a line
