@@ -1,4 +1,4 @@
-"""competition.yaml: its sections (one file each), reading it (load), and the registries' names (names)."""
+"""The settings of competition.yaml: a file per section, loading (load, yaml_file) and names (names)."""
 
 from kagglekit.config.audio import Audio as Audio
 from kagglekit.config.audio import Features as Features

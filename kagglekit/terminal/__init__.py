@@ -1,1 +1,1 @@
-"""What a person sees and types: messages, progress bars, tables, shell completion."""
+"""Terminal output: messages and results, progress bars, tables, shell completion."""

@@ -212,12 +212,14 @@ def _print_line(progress: Progress, task_id: Any, *, at_end: bool) -> None:
 
 
 def _amount(value: float, unit: str) -> str:
-    """Return `1,234 clips`, `2.5 batches`, `61.1 MB`."""
+    """Return `1,234 clips`, `1 batch`, `61.1 MB`."""
     if unit == "B":
         for prefix in ("", "k", "M", "G", "T"):
             if value < 1000 or prefix == "T":
                 return f"{value:.1f} {prefix}B" if prefix else f"{value:.0f} B"
             value /= 1000
+    if value == 1:
+        unit = unit.removesuffix("es" if unit.endswith("ches") else "s")
     digits = 0 if value >= 10 or value == int(value) else 1
     return f"{value:,.{digits}f} {unit}".rstrip()
 

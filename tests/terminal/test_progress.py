@@ -41,7 +41,7 @@ def test_a_bar_ends_when_its_work_fails(capsys: Capture) -> None:
     with pytest.raises(ValueError, match="broken"):
         work()
     assert _Display.progress is None and _Display.users == 0
-    assert capsys.readouterr().err.startswith("work: 1 clips in ")
+    assert capsys.readouterr().err.startswith("work: 1 clip in ")
 
 
 @pytest.mark.usefixtures("_loud")
@@ -70,6 +70,8 @@ def test_bars_of_several_threads(capsys: Capture) -> None:
         (2e15, "B", "2000.0 TB"),
         (1234.4, "clips", "1,234 clips"),
         (2.5, "batches", "2.5 batches"),
+        (1.0, "batches", "1 batch"),
+        (1, "clips", "1 clip"),
         (3.0, "", "3"),
     ],
 )
