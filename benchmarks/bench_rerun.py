@@ -33,7 +33,7 @@ def main() -> None:
             str(copy),
             "--quiet",
             "run",
-            "--models",
+            "--model",
             "tcresnet",
         ]
         for setting in (

@@ -4,24 +4,61 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kagglekit.errors import (
+    ArchiveError,
+    AudioError,
+    ConfigError,
+    HostError,
+    KagglekitError,
+    MissingError,
+    SubmissionError,
+)
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kagglekit.project import Competition
+    from kagglekit.project import Project
 
 __version__ = "0.1.0"
+__all__ = [
+    "ArchiveError",
+    "AudioError",
+    "ConfigError",
+    "HostError",
+    "KagglekitError",
+    "MissingError",
+    "Project",
+    "SubmissionError",
+    "__version__",
+    "open",
+]
 
 
-def open(path: str | Path | None = None, *settings: str) -> Competition:
-    """A competition for a script or a notebook; see `kagglekit.project`.
+def __dir__() -> list[str]:
+    return __all__
+
+
+def __getattr__(name: str) -> object:
+    """Import `Project` at its first use, so that `import kagglekit` is instant."""
+    if name == "Project":
+        from kagglekit.project import Project
+
+        return Project
+    raise AttributeError(f"module 'kagglekit' has no attribute '{name}'")
+
+
+def open(path: str | Path | None = None, *settings: str) -> Project:
+    """Open a competition in a script or a notebook; see `kagglekit.project`.
 
     Args:
         path: its YAML; by default competition.yaml in the current folder.
-        settings: `a.b=value`, as --set takes them.
+        settings: overrides `a.b=value`, as --set takes them.
 
     Raises:
         ConfigError: the file is missing or has problems.
     """
-    from kagglekit.project import Competition  # here, because it imports torch
+    from kagglekit.project import Project
 
-    return Competition(path, *settings)
+    project = Project(path, *settings)
+    _ = project.config  # its problems are raised here, not at some later use
+    return project

@@ -21,7 +21,7 @@ from kagglekit.cli import main
 from kagglekit.data.store import open_store
 from kagglekit.errors import ConfigError, KagglekitError, MissingError, SubmissionError
 from kagglekit.features.logmel import log_mel
-from kagglekit.project import Competition
+from kagglekit.project import Project
 
 
 @pytest.fixture(scope="module")
@@ -33,46 +33,46 @@ def yaml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(yaml: Path) -> Competition:
-    competition = kagglekit.open(yaml, "train.epochs=10")
-    competition.train("gru")
-    competition.train("tcresnet")
-    return competition
+def trained(yaml: Path) -> Project:
+    project = kagglekit.open(yaml, "train.epochs=10")
+    project.train("gru")
+    project.train("tcresnet")
+    return project
 
 
 def test_clips_and_folds_are_tables(yaml: Path) -> None:
-    competition = kagglekit.open(yaml)
-    assert dict(competition.clips.group_by("split").len().rows()) == {"train": 40, "silence": 12, "test": 24}
-    learned, judged = competition.fold(0)
+    project = kagglekit.open(yaml)
+    assert dict(project.clips.group_by("split").len().rows()) == {"train": 40, "silence": 12, "test": 24}
+    learned, judged = project.fold(0)
     assert not set(learned["clip_id"]) & set(judged["clip_id"])
     assert set(judged["fold"]) == {0} and 0 not in learned["fold"]
-    assert repr(competition) == f"<kagglekit competition tiny in {yaml.parent / '.kagglekit'}>"
+    assert repr(project) == f"<kagglekit project tiny in {yaml.parent / '.kagglekit'}>"
     with pytest.raises(KagglekitError, match="there is no fold 2"):
-        competition.fold(2)
+        project.fold(2)
 
 
 def test_audio_comes_in_the_order_asked_for(yaml: Path) -> None:
-    competition = kagglekit.open(yaml)
-    some = competition.clips.sample(9, seed=1)
-    waveforms = competition.audio(some)
+    project = kagglekit.open(yaml)
+    some = project.clips.sample(9, seed=1)
+    waveforms = project.audio(some)
     assert waveforms.shape == (9, 4000) and waveforms.dtype == torch.float32
     for row, waveform in zip(some.iter_rows(named=True), waveforms, strict=True):
-        store = open_store(competition.prepared.folders[row["split"]] / "store")
+        store = open_store(project.prepared.folders[row["split"]] / "store")
         np.testing.assert_array_equal((waveform * 32768).numpy(), store[row["row"] : row["row"] + 1][0])
     with pytest.raises(KagglekitError, match="there is no clip 'nobody'"):
-        competition.audio(pl.DataFrame({"clip_id": ["nobody"]}))
-    assert competition.audio(some.head(0)).shape == (0, 4000)
+        project.audio(pl.DataFrame({"clip_id": ["nobody"]}))
+    assert project.audio(some.head(0)).shape == (0, 4000)
 
 
 def test_features_are_those_of_the_audio(yaml: Path) -> None:
-    competition = kagglekit.open(yaml)
-    some = competition.clips.sample(5, seed=2)
-    pcm = (competition.audio(some) * 32768).to(torch.int16)
-    expected = log_mel(pcm, competition.config.features, 8000)
-    torch.testing.assert_close(competition.features(some), expected, atol=1e-3, rtol=0)
+    project = kagglekit.open(yaml)
+    some = project.clips.sample(5, seed=2)
+    pcm = (project.audio(some) * 32768).to(torch.int16)
+    expected = log_mel(pcm, project.config.features, 8000)
+    torch.testing.assert_close(project.log_mels(some), expected, atol=1e-3, rtol=0)
 
 
-def test_runs_and_their_predictions(trained: Competition) -> None:
+def test_runs_and_their_predictions(trained: Project) -> None:
     assert {run.model for run in trained.runs} == {"gru", "tcresnet"}
     assert trained.runs[0].score.cv >= trained.runs[1].score.cv
     run = trained.best("gru")
@@ -82,52 +82,51 @@ def test_runs_and_their_predictions(trained: Competition) -> None:
     assert oof["prob"].min() >= 1 / 4 and oof["prob"].max() <= 1
     assert trained.audio(oof.head(3)).shape == (3, 4000)
     assert len(trained.test(run)) == 24
-    again = kagglekit.open(trained.workspace.root.parent / "competition.yaml", "train.epochs=10").train("gru")
+    (again,) = kagglekit.open(trained.workspace.root.parent / "competition.yaml", "train.epochs=10").train(
+        "gru"
+    )
     assert again.metrics["finished"] == run.metrics["finished"]  # found, not trained again
 
 
-def test_a_wav_is_predicted(trained: Competition, tmp_path: Path) -> None:
+def test_a_wav_is_predicted(trained: Project, tmp_path: Path) -> None:
     path = tmp_path / "low.wav"
     path.write_bytes(tiny.wav_bytes(tiny.tone(300.0, np.random.default_rng(0))))
-    (probs,) = trained.predict(trained.best("tcresnet"), [path]).values()
+    (probs,) = trained.predict(path, model="tcresnet").values()
     assert set(probs) == set(trained.classes) and sum(probs.values()) == pytest.approx(1)
 
 
 def test_a_search_and_what_it_found(yaml: Path) -> None:
-    competition = kagglekit.open(yaml, "search.epochs=1", "train.epochs=1", "models.lstm.model.hidden=8")
-    found = competition.tune("lstm", trials=2)
-    assert (found.trials, found.failed) == (2, 0)
-    assert f"trial {found.best}" in competition.train_tuned("lstm").metrics["source"]
+    project = kagglekit.open(yaml, "search.epochs=1", "train.epochs=1", "models.lstm.model.hidden=8")
+    (tuned,) = project.tune("lstm", trials=2, train=False)
+    assert (tuned.study.trials, tuned.study.failed, tuned.run) == (2, 0, None)
+    (run,) = project.train("lstm", tuned=True)
+    assert f"trial {tuned.study.best}" in run.metrics["source"]
 
 
-def test_submissions(trained: Competition) -> None:
-    written = trained.submit("gru")
-    assert written.status == "written" and written.models == ["gru"]
-    sent = trained.submit("gru", upload=True)
-    assert sent.status == "COMPLETE" and sent.public is not None
+def test_submissions(trained: Project) -> None:
+    written = trained.submit("gru").entry
+    assert written is not None and written.status == "written" and written.models == ["gru"]
+    sent = trained.submit("gru", upload=True).entry
+    assert sent is not None and sent.status == "COMPLETE" and sent.public is not None
     with pytest.raises(SubmissionError, match="were sent before"):
         trained.submit("gru", upload=True)
-    log = trained.leaderboard
+    log = trained.leaderboard().table
     assert log["csv"].to_list() == [sent.csv] and log["public"].to_list() == [sent.public]
-    weights = trained.ensemble("gru", "tcresnet").weights
+    weights = trained.ensemble("gru,tcresnet").weights
     assert sum(weights) == pytest.approx(1)
 
 
-def test_the_report(trained: Competition, tmp_path: Path) -> None:
-    assert trained.report(tmp_path / "r.html").read_text().startswith("<!doctype html>")
+def test_the_report(trained: Project, tmp_path: Path) -> None:
+    assert trained.report(tmp_path / "r.html").path.read_text().startswith("<!doctype html>")
 
 
-def test_it_is_the_same_workspace_as_the_verbs(
-    trained: Competition, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_is_the_same_workspace_as_the_verbs(trained: Project, capsys: pytest.CaptureFixture[str]) -> None:
     yaml = str(trained.workspace.root.parent / "competition.yaml")
     assert main(["-C", yaml, "--quiet", "--set", "train.epochs=10", "train", "--model", "gru"]) == 0
     assert f"gru/{trained.best('gru').id}" in capsys.readouterr().out
 
 
-def test_the_readme_s_example_runs(
-    trained: Competition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_readme_s_example_runs(trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     shutil.copytree(trained.workspace.root.parent, tmp_path / "tiny")

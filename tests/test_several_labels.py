@@ -102,11 +102,11 @@ def test_a_submission_is_graded_by_the_same_metric(yaml: Path, capsys: pytest.Ca
 
 
 def test_methods_are_judged_by_the_metric(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = told(yaml, capsys, "ensemble", "--models", "tcresnet,gru")
+    made = told(yaml, capsys, "ensemble", "--model", "tcresnet,gru")
     methods = {row["name"]: row for row in made["methods"]}  # type: ignore[attr-defined]
     assert methods.keys() == {"mean", "geometric", "greedy"} and made["decisions"] == []
     assert made["cv"] == pytest.approx(methods[made["method"]]["accuracy"], abs=1e-6)
-    asked = told(yaml, capsys, "ensemble", "--models", "tcresnet,gru", "--method", "greedy")
+    asked = told(yaml, capsys, "ensemble", "--model", "tcresnet,gru", "--method", "greedy")
     assert asked["method"] == "greedy" and sum(asked["weights"].values()) == pytest.approx(1)  # type: ignore[attr-defined]
     assert main(["-C", str(yaml), "--quiet", "ensemble", "--method", "stacking"]) == 1
     assert (
@@ -123,7 +123,7 @@ def test_another_metric_judges_the_same_runs_anew(yaml: Path, capsys: pytest.Cap
 
 
 def test_methods_that_have_no_say_are_named(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-C", str(yaml), "--quiet", "ensemble", "--models", "tcresnet,gru"]) == 0
+    assert main(["-C", str(yaml), "--quiet", "ensemble", "--model", "tcresnet,gru"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("skipped: ")]
     assert set(METHODS) - {"mean", "geometric", "greedy"} == set(re.findall(r"[a-z_]+(?=,)", line))
     assert line.endswith("which need one label per clip")
@@ -138,7 +138,7 @@ def read_source(yaml: Path) -> source.Source:
 def test_the_report_shows_classes_and_plays_whole_clips(
     yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["-C", str(yaml), "--quiet", "ensemble", "--models", "tcresnet,gru"]) == 0
+    assert main(["-C", str(yaml), "--quiet", "ensemble", "--model", "tcresnet,gru"]) == 0
     path = tmp_path / "report.html"
     assert main(["-C", str(yaml), "--quiet", "report", "--out", str(path)]) == 0
     html = path.read_text(encoding="utf-8")
@@ -154,7 +154,7 @@ def test_the_report_shows_classes_and_plays_whole_clips(
             assert base64.b64decode(clip["wav"])[44:][:4000] == archive.read(clip["id"])[44:][:4000]
             assert len(base64.b64decode(clip["wav"])) == max(len(archive.read(clip["id"])), 8044)
     capsys.readouterr()
-    assert main(["-C", str(yaml), "--quiet", "report", "--svg", str(tmp_path / "svg")]) == 0
+    assert main(["-C", str(yaml), "--quiet", "report", "--charts", "svg", "--out", str(tmp_path / "svg")]) == 0
     assert {f"gru-{name}.svg" for name in ("classes", "cv", "loss", "calibration")} <= {
         drawn.name for drawn in (tmp_path / "svg").iterdir()
     }
@@ -217,7 +217,7 @@ def test_what_is_of_single_labels_says_so(
 ) -> None:
     assert main(["-C", str(yaml), "--quiet", *argv]) == 1
     assert (
-        f"error: {argv[0]} is about clips with one label each, and these may have several\n"
+        f"error: {argv[0]} needs clips with one label each, and these may have several\n"
         in capsys.readouterr().err
     )
 

@@ -4,59 +4,24 @@ from __future__ import annotations
 
 import argparse
 import math
-import shlex
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kagglekit.config import Config
-    from kagglekit.files.workspace import Workspace
+    from kagglekit.project import Project
+    from kagglekit.runs.store import Run
     from kagglekit.scoring.cv import Score
     from kagglekit.terminal.table import ResultTable
 
-
-def open_workspace(args: argparse.Namespace) -> tuple[Config, Workspace]:
-    """The competition that the options name."""
-    from kagglekit.config.load import load_config
-    from kagglekit.files.workspace import Workspace
-
-    config = load_config(Path(args.config) if args.config else None, args.set)
-    return config, Workspace(config)
-
-
-def one_label_only(config: Config, verb: str) -> None:
-    """Refuse a verb that is about right and wrong answers, where a clip may have several.
-
-    Raises:
-        ConfigError: it may.
-    """
-    from kagglekit.errors import ConfigError
-
-    if config.separator is not None:
-        raise ConfigError(
-            f"{verb} is about clips with one label each, and these may have several",
-            hint="cv, ensemble, submit and report know competition.metric " + config.competition.metric,
-        )
-
-
-def command_line(args: argparse.Namespace, command: str = "") -> str:
-    """`kagglekit ...` with the options this call was given."""
-    options = ["-C", args.config] if args.config else []
-    options += [word for setting in args.set for word in ("--set", setting)]
-    return " ".join(["kagglekit", *map(shlex.quote, options), command]).rstrip()
-
-
-def next_command(args: argparse.Namespace, command: str) -> str:
-    """The line that says how to go on."""
-    return f"next: {command_line(args, command)}"
+# --- options that several verbs share ---
 
 
 def names(text: str) -> list[str]:
     """`a,b` -> ["a", "b"], for argparse."""
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    if not found:
-        raise argparse.ArgumentTypeError("names no model")
-    return found
+    parts = [name.strip() for name in text.split(",") if name.strip()]
+    if not parts:
+        raise argparse.ArgumentTypeError("names nothing")
+    return parts
 
 
 def duration(text: str) -> float:
@@ -67,8 +32,91 @@ def duration(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds > 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is no time; write 90s, 30m or 2h")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration; write 90s, 30m or 2h")
     return seconds
+
+
+def add_model(
+    parser: argparse._ActionsContainer, about: str, default: Sequence[str] = (), required: bool = False
+) -> None:
+    """--model A,B"""
+    parser.add_argument(
+        "--model", type=names, default=list(default), required=required, metavar="A,B", help=about
+    )
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """--model NAME and --run ID: one finished run."""
+    parser.add_argument("--model", required=True, metavar="NAME", help="use its best run")
+    parser.add_argument("--run", dest="run_id", default=None, metavar="ID", help="use this run instead")
+
+
+def add_teachers(parser: argparse.ArgumentParser) -> None:
+    """--teachers A,B and --model, the student."""
+    parser.add_argument(
+        "--teachers", type=names, default=[], metavar="A,B", help="models, or runs as model/id (all models)"
+    )
+    parser.add_argument("--model", default="tcresnet", metavar="NAME", help="the student (tcresnet)")
+
+
+def add_seeds(parser: argparse.ArgumentParser, about: str) -> None:
+    """--seeds N"""
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help=about)
+
+
+def add_cluster(parser: argparse._ActionsContainer, about: str) -> None:
+    """--cluster ADDRESS"""
+    parser.add_argument(
+        "--cluster", default=None, metavar="ADDRESS", help=f"{about} on Ray: auto, ray://..., local"
+    )
+
+
+def add_time_limit(parser: argparse._ActionsContainer, about: str) -> None:
+    """--time-limit 30m"""
+    parser.add_argument("--time-limit", type=duration, default=None, metavar="30m", help=about)
+
+
+def add_blend(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """--method and --decision."""
+    usual = default or "as competition.yaml says"
+    parser.add_argument("--method", default=default, metavar="NAME", help=f"how to blend ({usual})")
+    parser.add_argument("--decision", default=default, metavar="NAME", help=f"post-processing rule ({usual})")
+
+
+def add_upload(parser: argparse.ArgumentParser) -> None:
+    """--upload and --yes."""
+    parser.add_argument("--upload", action="store_true", help="send the submission to the host")
+    parser.add_argument("--yes", action="store_true", help="skip the confirmation prompt")
+
+
+# --- what several verbs do ---
+
+
+def open_project(args: argparse.Namespace) -> Project:
+    """Open the competition that the options name."""
+    from kagglekit.project import Project
+
+    return Project(args.config, *args.set)
+
+
+def next_command(project: Project, command: str) -> str:
+    """The line that says how to go on."""
+    return f"next: {project.command(command)}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 submission`, `2 submissions`"""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def show_run(run: Run) -> list[str]:
+    """A trained run in lines: what it cost, and its score."""
+    m = run.metrics
+    return [
+        f"{run.model}/{run.id}: {len(m['folds'])} folds, {m['train_seconds']:,.0f} s of training, "
+        f"{m['parameters']:,} parameters, {m['clips_per_s']:,.0f} clips/s",
+        *show_score(run.score),
+    ]
 
 
 def show_score(score: Score) -> list[str]:
@@ -84,8 +132,7 @@ def show_score(score: Score) -> list[str]:
     if score.gain or score.shift:
         lines.insert(
             1,
-            f"  of it {score.oof:.4f} by OOF, {score.shift:+.4f} as test clips look harder or easier, "
-            f"{score.gain:+.4f} by averaging the folds' models",
+            f"  OOF {score.oof:.4f}, test shift {score.shift:+.4f}, fold-ensemble gain {score.gain:+.4f}",
         )
     if score.constant:
         classes = ", ".join(score.constant)

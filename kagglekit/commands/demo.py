@@ -14,7 +14,7 @@ SECONDS = 190.0  # of the run; installation and synthesis before it, `make demo`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--folder", default="demo", help="where it is made (demo)")
+    parser.add_argument("--out", metavar="FOLDER", default="demo", help="where to make it (demo)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -22,18 +22,18 @@ def run(args: argparse.Namespace) -> None:
 
     from kagglekit.commands import run as run_command
     from kagglekit.demo.competition import demo_yaml, make_competition
-    from kagglekit.files.atomic import building
+    from kagglekit.files.atomic import building, write_text
     from kagglekit.terminal import console
 
-    folder = Path(args.folder)
+    folder = Path(args.out)
     with building(folder / "host", "demo-1") as host:
         if host is not None:
-            console.note("speaking: ten words, fourteen fillers, noise, and words that training never hears")
+            console.note("speaking ten words, fourteen fillers, noise, and words that training never hears")
             make_competition(host)
     config = folder / "competition.yaml"
     if not config.is_file():
-        config.write_text(demo_yaml("host"), encoding="utf-8")
+        write_text(config, demo_yaml("host"))
     args.config = str(config)
-    args.models, args.trials, args.time_limit = MODELS, 2, SECONDS
+    args.model, args.trials, args.time_limit = MODELS, 2, SECONDS
     args.upload, args.yes = True, True
     run_command.run(args)

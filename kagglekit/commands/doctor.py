@@ -1,4 +1,4 @@
-"""Look at everything a competition needs: credentials, rules, deadline, limits, disk, versions, workspace."""
+"""Check credentials, rules, limits, disk and versions; each problem comes with its remedy."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from kagglekit.doctor import examine
+    from kagglekit.commands import open_project
     from kagglekit.errors import KagglekitError
     from kagglekit.terminal import console
 
-    checks = list(examine(Path(args.config) if args.config else None, args.set))
+    checks = open_project(args).doctor()
     lines = []
     for check in checks:
         lines.append(f"{check.verdict:<4}  {check.name:<11}  {check.what}")

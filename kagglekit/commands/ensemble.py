@@ -1,20 +1,19 @@
-"""Compare every way to blend trained runs on folds that had no say, and keep the one chosen, or named."""
+"""Compare every way to blend trained runs by nested cross-validation, and keep the one chosen, or named."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
-from kagglekit.commands import names
+from kagglekit.commands import add_blend, add_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kagglekit.ensemble.blend import BlendedRuns
-    from kagglekit.runs.store import Run
 
 EXAMPLE = """example:
-  $ kagglekit ensemble --models convs2s,gru,tcresnet
+  $ kagglekit ensemble --model convs2s,gru,tcresnet
   method        OOF      95 %               over mean
   caruana       0.8912   0.8801 to 0.9023   +0.31 ± 0.12
   ...
@@ -23,128 +22,85 @@ EXAMPLE = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--models",
-        type=names,
-        default=None,
-        metavar="A,B",
-        help="models, each by its best run, or runs as model/id; all: every model (the default); "
-        "runs: every run",
+    about = (
+        "models, each by its best run, or runs as model/id; all: every model (the default); runs: every run"
     )
-    add_choices(parser, "auto")
-
-
-def add_choices(parser: argparse.ArgumentParser, default: str | None) -> None:
-    """--method and --decision."""
-    usual = default or "as competition.yaml says"
-    parser.add_argument(
-        "--method", default=default, metavar="NAME", help=f"how to blend, a name of the table ({usual})"
-    )
-    parser.add_argument(
-        "--decision",
-        default=default,
-        metavar="NAME",
-        help=f"what is done before the argmax, a name of the second table ({usual})",
-    )
+    add_model(parser, about)
+    add_blend(parser, "auto")
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_workspace, show_score
-    from kagglekit.data.prepare import prepare
-    from kagglekit.ensemble.build import build, skipped_methods
-    from kagglekit.runs.store import best_runs
+    from kagglekit.commands import next_command, open_project, show_score
+    from kagglekit.ensemble.build import skipped_methods
+    from kagglekit.scoring.task import Task
     from kagglekit.terminal import console
 
-    _config, workspace = open_workspace(args)
-    check_choices(args)
-    prepared = prepare(workspace)
-    runs = best_runs(prepared, args.models)
-    made = build(prepared, runs, args.method, args.decision)
-    skipped = skipped_methods(prepared.task)
+    project = open_project(args)
+    blend = project.ensemble(args.model, method=args.method, decision=args.decision)
+    skipped = skipped_methods(Task.of(project.config))
     console.result(
         {
-            "name": made.name,
-            "weights": weights_of(made),
-            "method": made.method,
-            "decision": made.decision,
-            "methods": [one.as_dict() for one in made.comparisons[0].results],
-            "decisions": [one.as_dict() for compared in made.comparisons[1:] for one in compared.results],
-            **made.score.as_dict(),
-            "folder": made.folder,
+            "name": blend.name,
+            "weights": weights_of(blend),
+            "method": blend.method,
+            "decision": blend.decision,
+            "methods": [one.as_dict() for one in blend.comparisons[0].results],
+            "decisions": [one.as_dict() for compared in blend.comparisons[1:] for one in compared.results],
+            **blend.score.as_dict(),
+            "folder": blend.folder,
         },
         [
-            *comparison_tables(made),
+            *_comparison_tables(blend),
             *([f"skipped: {', '.join(skipped)}, which need one label per clip"] if skipped else []),
-            members_table(made),
-            f"{made.name}: {made.method}, decision {made.decision}",
-            *show_score(made.score),
-            f"in {made.folder}",
-            next_command(args, f"submit --ensemble {members_of(runs, args.models)} {choices_of(made)}"),
+            members_table(blend),
+            f"{blend.name}: {blend.method}, decision {blend.decision}",
+            *show_score(blend.score),
+            f"in {blend.folder}",
+            next_command(project, f"submit {same_again(blend, args.model)}"),
         ],
     )
 
 
-def check_choices(args: argparse.Namespace) -> None:
-    """Refuse a wrong --method or --decision before work begins.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    from kagglekit.config import AUTO
-    from kagglekit.ensemble.decisions import DECISIONS
-    from kagglekit.ensemble.methods import METHODS
-    from kagglekit.errors import ConfigError, close_match
-
-    for what, known in (("method", METHODS), ("decision", DECISIONS)):
-        name = getattr(args, what)
-        if name is not None and name not in (AUTO, *known):
-            raise ConfigError(f"there is no {what} '{name}'", hint=close_match(name, (AUTO, *known)))
+def names_of(blend: BlendedRuns) -> list[str]:
+    """Name each run by its model, or as model/id where a model has several."""
+    models = [run.model for run in blend.runs]
+    return [m if models.count(m) == 1 else f"{m}/{run.id}" for m, run in zip(models, blend.runs, strict=True)]
 
 
-def names_of(runs: Sequence[Run]) -> list[str]:
-    """A short name for each run: its model's, and model/id where a model has several."""
-    models = [run.model for run in runs]
-    return [m if models.count(m) == 1 else f"{m}/{run.id}" for m, run in zip(models, runs, strict=True)]
-
-
-def members_of(runs: Sequence[Run], asked: Sequence[str] | None) -> str:
-    """Names for --ensemble that mean these runs.
+def same_again(blend: BlendedRuns, chosen: Sequence[str]) -> str:
+    """The options of `submit` that mean this ensemble.
 
     Args:
-        runs: the members.
-        asked: what the options named; models by name alone are told so, since each means its best run.
+        blend: the ensemble.
+        chosen: the names that the options gave; models named alone stay so, since each means its best run.
     """
-    by_name = asked is None or not any("/" in name or name == "runs" for name in asked)
-    return ",".join(names_of(runs) if by_name else (f"{run.model}/{run.id}" for run in runs))
+    by_id = any("/" in name or name == "runs" for name in chosen)
+    members = [f"{run.model}/{run.id}" for run in blend.runs] if by_id else names_of(blend)
+    return f"--ensemble {','.join(members)} --method {blend.method} --decision {blend.decision}"
 
 
-def choices_of(made: BlendedRuns) -> str:
-    """The options that make the same ensemble again."""
-    return f"--method {made.method} --decision {made.decision}"
-
-
-def weights_of(made: BlendedRuns) -> dict[str, float]:
+def weights_of(blend: BlendedRuns) -> dict[str, float]:
     """Weight of each member."""
-    return dict(zip(names_of(made.runs), made.weights, strict=True))
+    return dict(zip(names_of(blend), blend.weights, strict=True))
 
 
-def members_table(made: BlendedRuns) -> object:
-    """Each member with its weight and its own score."""
+def members_table(blend: BlendedRuns) -> object:
+    """Each member with its weight and score."""
     from kagglekit.commands import table
 
     rows = [
         [run.model, run.id, float(weight), run.score.cv, run.score.plain]
-        for run, weight in zip(made.runs, made.weights, strict=True)
+        for run, weight in zip(blend.runs, blend.weights, strict=True)
     ]
     return table("members", ["model", "run", "weight", "CV", "plain"], rows)
 
 
-def comparison_tables(made: BlendedRuns) -> list[object]:
+def _comparison_tables(blend: BlendedRuns) -> list[object]:
     """The compared methods and decisions, with what was chosen and why."""
     from kagglekit.commands import table
 
     lines: list[object] = []
-    for compared, what in zip(made.comparisons, ("method", "decision"), strict=False):
+    for compared, what in zip(blend.comparisons, ("method", "decision"), strict=False):
         parts = list(compared.results[0].parts)
         rows = [
             [

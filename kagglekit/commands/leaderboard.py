@@ -1,4 +1,4 @@
-"""Show the log of submissions: CV beside public and private score, and where they would stand."""
+"""Show the log of submissions: CV beside public and private scores, ranks and medal zones."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
-    from kagglekit.files.workspace import Workspace
-    from kagglekit.submission.ledger import Entry, Ledger
+    from kagglekit.submission.ledger import Entry
 
 EXAMPLE = """example:
   $ kagglekit leaderboard --sync
@@ -20,55 +19,39 @@ COLUMNS = ["time (UTC)", "models", "CV", "public", "private", "CV-public", "rank
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--sync", action="store_true", help="ask the host for late scores, ranks, and what was sent elsewhere"
+        "--sync",
+        action="store_true",
+        help="ask the host for late scores, ranks, and submissions made elsewhere",
     )
-    parser.add_argument("--csv", metavar="FILE", default=None, help="write the log as a CSV")
+    parser.add_argument("--out", metavar="FILE", default=None, help="write the log as a CSV")
 
 
 def run(args: argparse.Namespace) -> None:
     from dataclasses import asdict
-    from pathlib import Path
 
-    from kagglekit.commands import next_command, open_workspace, table
-    from kagglekit.submission.ledger import Ledger, best, host_name, to_csv
+    from kagglekit.commands import next_command, open_project, table
     from kagglekit.terminal import console
 
-    config, workspace = open_workspace(args)
-    ledger = Ledger(workspace.ledger_path)
-    lines: list[object] = _sync(workspace, ledger) if args.sync else []
-    entries = sorted(ledger.entries(), key=lambda entry: entry.time)
-    here = [entry for entry in entries if entry.host == host_name(config)]
-    by_cv, by_public = best(here, "cv_score"), best(here, "public")
-    if args.csv:
-        to_csv(entries, Path(args.csv))
-        lines.append(f"wrote {args.csv}")
-    if entries:
-        rows = [_row(entry, entry is by_cv, entry is by_public) for entry in entries]
-        lines = [table(f"{workspace.ledger_path}", COLUMNS, rows), *_legend(config, here), *lines]
+    project = open_project(args)
+    log = project.leaderboard(sync=args.sync, out=args.out)
+    lines: list[object] = [] if log.changed is None else [_changes(log.changed)]
+    lines += [f"wrote {args.out}"] if args.out else []
+    if log.entries:
+        rows = [_row(entry, entry is log.best_by_cv, entry is log.best_by_public) for entry in log.entries]
+        title = str(project.workspace.ledger_path)
+        lines = [table(title, COLUMNS, rows), *_legend(project.config, log.here), *lines]
     else:
-        lines += ["no submission yet", next_command(args, "submit --ensemble tcresnet")]
-    first = {"best_by_cv": by_cv, "best_by_public": by_public}
+        lines += ["no submission yet", next_command(project, "submit --ensemble tcresnet")]
+    first = {"best_by_cv": log.best_by_cv, "best_by_public": log.best_by_public}
     data = {name: entry and {"csv": entry.csv, "ref": entry.ref} for name, entry in first.items()}
-    console.result({"entries": [asdict(entry) for entry in entries], **data}, lines)
+    console.result({"entries": [asdict(entry) for entry in log.entries], **data}, lines)
 
 
-def _sync(workspace: Workspace, ledger: Ledger) -> list[object]:
-    from kagglekit.errors import HostError
-    from kagglekit.files.locks import locked
-    from kagglekit.hosts import open_host
-    from kagglekit.submission.ledger import host_name
-    from kagglekit.submission.sync import record_ranks, settle_seconds, sync
-    from kagglekit.terminal import console
-
-    host, name = open_host(workspace.config, workspace.root), host_name(workspace.config)
-    with locked(workspace.submissions / "upload", "an upload"):  # one on its way is not yet to be judged
-        changed = sync(host, ledger, name, settle_seconds(workspace.config))
-    try:
-        record_ranks(host, ledger, name)
-    except HostError as error:  # the scores are there, and count for more
-        console.note(f"no ranks: {error}")
-    foreign = sum(entry.foreign for entry in changed)
-    return [f"{len(changed)} entries changed" + (f", {foreign} of them made elsewhere" if foreign else "")]
+def _changes(changed: list[Entry]) -> str:
+    """`2 entries changed, 1 of them made elsewhere`"""
+    count = f"{len(changed)} entr{'y' if len(changed) == 1 else 'ies'} changed"
+    elsewhere = sum(entry.foreign for entry in changed)
+    return count + (f", {elsewhere} of them made elsewhere" if elsewhere else "")
 
 
 def _row(entry: Entry, best_cv: bool, best_public: bool) -> list[Any]:
@@ -105,7 +88,7 @@ def _standing(entry: Entry) -> str:
 
 
 def _legend(config: Config, entries: list[Entry]) -> list[str]:
-    """How to read the table."""
+    """Explain the table."""
     from kagglekit.submission.medals import medals
 
     lines = ["* the best"] if any(e.cv_score is not None or e.public is not None for e in entries) else []

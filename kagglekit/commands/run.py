@@ -3,52 +3,45 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
-from kagglekit.commands import duration, names
+from kagglekit.commands import add_model, add_time_limit, add_upload
+
+if TYPE_CHECKING:
+    from kagglekit.runs.store import Run
 
 EXAMPLE = """example:
   $ kagglekit run --time-limit 30m
   tcresnet CV 0.8712, gru CV 0.8801, ensemble CV 0.8954
   next: kagglekit submit --ensemble tcresnet,gru --upload"""
 
-MODELS = (
-    "tcresnet",
-    "gru",
-    "lstm",
-    "convs2s",
-)  # the quickest first, so that a short limit still ends with one
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--models", type=names, default=list(MODELS), metavar="A,B", help=",".join(MODELS))
-    parser.add_argument(
-        "--time-limit", type=duration, default=None, metavar="30m", help="for everything together"
-    )
+    add_model(parser, "the most important first (tcresnet,gru,lstm,convs2s)")
+    add_time_limit(parser, "for everything together")
     parser.add_argument(
         "--trials", type=int, default=0, metavar="N", help="search each model first (0: do not)"
     )
-    parser.add_argument("--upload", action="store_true", help="send the submission")
-    parser.add_argument("--yes", action="store_true", help="without asking")
+    add_upload(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import open_workspace, show_score
-    from kagglekit.commands import submit as submit_command
-    from kagglekit.commands.train import describe_run
-    from kagglekit.hosts import open_host
-    from kagglekit.hosts.fetch import fetch
-    from kagglekit.pipeline import Clock, train_models
+    from kagglekit.commands import open_project, show_run
+    from kagglekit.commands.submit import Confirm, show_result
     from kagglekit.terminal import console
 
-    clock = Clock(args.time_limit)
-    config, workspace = open_workspace(args)
-    fetch(workspace, open_host(config, workspace.root), reread=False)
-    runs = train_models(workspace, args.models, clock, trials=args.trials)
-    lines: list[object] = []
-    for trained in runs:
-        lines += [describe_run(trained), *show_score(trained.score)]
-    console.show(lines)
-    args.ensemble = [trained.model for trained in runs]
-    args.force, args.no_wait, args.message, args.keep_sent, args.file = False, False, None, True, None
-    args.method, args.decision, args.best, args.dry_run = None, None, False, False
-    submit_command.run(args)
+    def trained(runs: list[Run]) -> None:
+        console.show([line for run in runs for line in show_run(run)])
+
+    project = open_project(args)
+    confirm = Confirm(project, args.yes)
+    runs, submission = project.run(
+        args.model,
+        time_limit=args.time_limit,
+        trials=args.trials,
+        trained=trained,
+        upload=args.upload,
+        preview=confirm.preview,
+        confirm=confirm.ask,
+    )
+    show_result(project, submission, [run.model for run in runs], uploaded=args.upload)

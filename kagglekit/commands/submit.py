@@ -5,19 +5,14 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import names
-from kagglekit.commands.ensemble import add_choices
+from kagglekit.commands import add_blend, add_upload, names
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from kagglekit.config import Config
-    from kagglekit.ensemble.blend import BlendedRuns
-    from kagglekit.files.workspace import Workspace
+    from kagglekit.project import Project
+    from kagglekit.project.submissions import SubmissionResult
     from kagglekit.submission.ledger import Entry
-    from kagglekit.submission.write import SubmissionFile
 
 MOVES = 6  # kinds of change that are named
 EXAMPLE = """example:
@@ -32,208 +27,160 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--ensemble",
         type=names,
-        default=None,
+        default=[],
         metavar="A,B",
         help="models, or runs as model/id; all trained models by default",
     )
     source.add_argument("--best", action="store_true", help="the best by nested CV of all that is trained")
-    source.add_argument("--file", default=None, metavar="CSV", help="one made elsewhere, checked as ours are")
-    add_choices(parser, None)
-    parser.add_argument("--dry-run", action="store_true", help="write nothing, send nothing: only show it")
-    parser.add_argument("--upload", action="store_true", help="send it to the host")
-    parser.add_argument("--yes", action="store_true", help="without asking")
+    source.add_argument("--file", default=None, metavar="CSV", help="submit an existing CSV")
+    add_blend(parser, None)
+    parser.add_argument("--dry-run", action="store_true", help="show it; write and send nothing")
+    add_upload(parser)
     parser.add_argument("--force", action="store_true", help="even if the same bytes were sent before")
-    waiting = parser.add_mutually_exclusive_group()
-    waiting.add_argument(
-        "--wait", action="store_false", dest="no_wait", default=False, help="until it is scored (the default)"
+    parser.add_argument(
+        "--wait", action=argparse.BooleanOptionalAction, default=True, help="wait for the score (the default)"
     )
-    waiting.add_argument("--no-wait", action="store_true", help="do not wait for the score")
-    parser.add_argument("--message", default=None, help="the host keeps it with the submission")
-    parser.set_defaults(keep_sent=False)
+    parser.add_argument("--message", default=None, help="submission description")
 
 
 def run(args: argparse.Namespace) -> None:
-    from pathlib import Path
+    from kagglekit.commands import open_project
 
-    from kagglekit.commands import next_command, open_workspace
-    from kagglekit.submission.write import import_csv, write
-    from kagglekit.terminal import console
-
-    config, workspace = open_workspace(args)
-    _check_options(args)
-    made = None if args.file else _blend(args, workspace)
-    if args.dry_run and made:
-        return _rehearse(args, workspace, made)
-    written = write(workspace, made) if made else import_csv(workspace, Path(args.file or ""))
-    what = ["--file", shlex.quote(args.file)] if args.file else _same_again(args, made)
-    outlook = _outlook(args, workspace, made, written.frame)
-    console.show([*_described(written.frame, written.warnings, made, config, written), *outlook.lines])
-    entry = written.entry
-    lines: list[object] = []
-    if args.upload:
-        if args.keep_sent and entry.status in ("PENDING", "COMPLETE"):
-            lines.append(f"sent before as {entry.ref}: {_scores(entry)}")
-        else:
-            entry = _upload(args, written, workspace)
-            lines.append(f"sent as {entry.ref}: {_scores(entry)}")
-    lines.append(next_command(args, "leaderboard" if args.upload else f"submit {' '.join(what)} --upload"))
-    data = {"csv": written.path, "rows": len(written.frame), "cv": entry.cv_score, **_facts(made)}
-    scores = {"status": entry.status, "ref": entry.ref, "public": entry.public, "private": entry.private}
-    console.result({**data, **outlook.data, **scores, "warnings": written.warnings}, lines)
-
-
-def _check_options(args: argparse.Namespace) -> None:
-    """Refuse what cannot be together.
-
-    Raises:
-        ConfigError: a blend's option with --file, or nothing to rehearse.
-    """
-    from kagglekit.commands.ensemble import check_choices
-    from kagglekit.errors import ConfigError
-
-    check_choices(args)
-    if args.file and (args.method or args.decision or args.dry_run):
-        raise ConfigError(
-            "--method, --decision and --dry-run are about blending, and --file is not blended",
-            hint="leave them out: without --upload, --file sends nothing either",
-        )
-    if args.best and (args.method or args.decision):
-        raise ConfigError(
-            "--best chooses method and decision itself", hint="name them with --ensemble instead"
-        )
-    if args.dry_run and args.upload:
-        raise ConfigError("--dry-run sends nothing", hint="leave --dry-run or --upload out")
-
-
-def _blend(args: argparse.Namespace, workspace: Workspace) -> BlendedRuns:
-    from kagglekit.data.prepare import prepare
-    from kagglekit.ensemble.build import best, build
-    from kagglekit.runs.store import best_runs
-
-    prepared = prepare(workspace)
-    if args.best:
-        return best(prepared, best_runs(prepared, ["runs"]))
-    runs = best_runs(prepared, args.ensemble)
-    return build(prepared, runs, args.method, args.decision)
-
-
-def _rehearse(args: argparse.Namespace, workspace: Workspace, made: BlendedRuns) -> None:
-    """Show all that --upload would show before it asks."""
-    from kagglekit.commands import next_command
-    from kagglekit.submission.write import draft
-    from kagglekit.terminal import console
-
-    frame, warnings = draft(workspace, made)
-    outlook = _outlook(args, workspace, made, frame)
-    console.result(
-        {
-            "csv": None,
-            "rows": len(frame),
-            "cv": made.score.cv,
-            **_facts(made),
-            **outlook.data,
-            "warnings": warnings,
-        },
-        [
-            *_described(frame, warnings, made, workspace.config, None),
-            *outlook.lines,
-            "nothing was written (--dry-run)",
-            next_command(args, f"submit {' '.join(_same_again(args, made))} --upload"),
-        ],
+    project = open_project(args)
+    confirm = Confirm(project, args.yes)
+    submission = project.submit(
+        args.ensemble,
+        best=args.best,
+        file=args.file,
+        method=args.method,
+        decision=args.decision,
+        dry_run=args.dry_run,
+        upload=args.upload,
+        force=args.force,
+        wait=args.wait,
+        message=args.message,
+        preview=confirm.preview,
+        confirm=confirm.ask,
     )
+    chosen = ["runs"] if args.best else args.ensemble
+    show_result(project, submission, chosen, uploaded=args.upload, file=args.file)
 
 
-def _same_again(args: argparse.Namespace, made: BlendedRuns | None) -> list[str]:
-    """The options that mean this ensemble, whatever is trained by then."""
-    from kagglekit.commands.ensemble import choices_of, members_of
+class Confirm:
+    """Show a submission before it is sent, and ask.
 
-    if made is None:
-        return []
-    asked = ["runs"] if args.best else args.ensemble
-    return ["--ensemble", members_of(made.runs, asked), *choices_of(made).split()]
+    Args:
+        project: the competition.
+        yes: skip the confirmation prompt.
+    """
+
+    def __init__(self, project: Project, yes: bool) -> None:
+        self.project, self.yes = project, yes
+
+    def preview(self, submission: SubmissionResult) -> None:
+        """Show what is about to be sent, and how good it may be."""
+        from kagglekit.terminal import console
+
+        console.show([*_described(self.project, submission), *_forecast(submission)])
+
+    def ask(self, notes: Sequence[str]) -> bool:
+        """Show the host's notes and ask on stderr, so that stdout stays the result."""
+        import sys
+
+        from kagglekit.terminal import console
+
+        console.show([f"  {note}" for note in notes])
+        if self.yes or not sys.stdin.isatty():
+            return self.yes
+        print("Upload it? [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _facts(made: BlendedRuns | None) -> dict[str, object]:
-    """For JSON."""
+def show_result(
+    project: Project,
+    submission: SubmissionResult,
+    chosen: Sequence[str],
+    *,
+    uploaded: bool,
+    file: str | None = None,
+) -> None:
+    """Show what became of a submission.
+
+    Args:
+        project: the competition.
+        submission: the submission.
+        chosen: names that the options gave for the ensemble.
+        uploaded: whether it was to be sent.
+        file: the CSV that the options gave.
+    """
+    from kagglekit.commands import next_command
+    from kagglekit.commands.ensemble import same_again
+    from kagglekit.terminal import console
+
+    blend, entry = submission.ensemble, submission.entry
+    lines: list[object] = []
+    if entry is None:
+        lines.append("nothing was written (--dry-run)")
+    elif uploaded:
+        lines.append(f"sent {'before ' * submission.skipped}as {entry.ref}: {_scores(entry)}")
+    options = same_again(blend, chosen) if blend else f"--file {shlex.quote(file or '')}"
+    lines.append(next_command(project, "leaderboard" if uploaded else f"submit {options} --upload"))
+    console.result(_data(submission), lines)
+
+
+def _data(submission: SubmissionResult) -> dict[str, Any]:
+    """All of it, JSON-serialisable."""
     from kagglekit.commands.ensemble import weights_of
 
-    if made is None:
-        return {"weights": {}}
-    return {"weights": weights_of(made), "method": made.method, "decision": made.decision}
+    blend, entry = submission.ensemble, submission.entry
+    data: dict[str, Any] = {"csv": submission.path, "rows": len(submission.frame)}
+    data["cv"] = entry.cv_score if entry else blend and blend.score.cv
+    data["weights"] = weights_of(blend) if blend else {}
+    if blend:
+        data |= {"method": blend.method, "decision": blend.decision}
+    for name in ("change", "expected", "standing"):
+        if (value := getattr(submission, name)) is not None:
+            data[name] = value._asdict()
+    if entry:
+        data |= {name: getattr(entry, name) for name in ("status", "ref", "public", "private")}
+    return {**data, "warnings": submission.warnings}
 
 
-def _described(
-    frame: pl.DataFrame,
-    warnings: list[str],
-    made: BlendedRuns | None,
-    config: Config,
-    written: SubmissionFile | None,
-) -> list[object]:
-    """What is about to be sent, and how good it may be."""
+def _described(project: Project, submission: SubmissionResult) -> list[object]:
+    """The members, the score, the file and the balance of the labels."""
     from kagglekit.commands import show_score
     from kagglekit.commands.ensemble import members_table
     from kagglekit.submission.shapes import class_balance
 
     lines: list[object] = []
-    if made is not None:
-        lines += [members_table(made), f"{made.name}: {made.method}, decision {made.decision}"]
-        lines += show_score(made.score)
-    if written is not None:
-        cv = "" if written.entry.cv_score is None else f", CV {written.entry.cv_score:.4f}"
-        lines.append(f"{written.path}: {len(frame):,} rows{cv}")
-    balance = class_balance(frame, config.labels.classes)
+    if blend := submission.ensemble:
+        lines += [members_table(blend), f"{blend.name}: {blend.method}, decision {blend.decision}"]
+        lines += show_score(blend.score)
+    if entry := submission.entry:
+        cv = "" if entry.cv_score is None else f", CV {entry.cv_score:.4f}"
+        lines.append(f"{submission.path}: {len(submission.frame):,} rows{cv}")
+    balance = class_balance(submission.frame, project.classes)
     lines.append(
         "  labels: " + ", ".join(f"{label} {count:,} ({share:.1%})" for label, count, share in balance)
     )
-    return lines + [f"  warning: {text}" for text in warnings]
+    return lines + [f"  warning: {text}" for text in submission.warnings]
 
 
-class _Outlook(NamedTuple):
-    """What to expect, for people and for JSON."""
-
-    lines: list[object]
-    data: dict[str, object]
-
-
-def _outlook(
-    args: argparse.Namespace, workspace: Workspace, made: BlendedRuns | None, frame: pl.DataFrame
-) -> _Outlook:
-    """What changed since the last submission, and the score to come; the host is asked only where it would
-    be asked anyway, or for a rehearsal."""
-    from kagglekit.errors import KagglekitError
-    from kagglekit.hosts import open_host
-    from kagglekit.scoring.forecast import expected
-    from kagglekit.submission.ledger import Ledger, host_name
-    from kagglekit.submission.preview import change, standing
-    from kagglekit.terminal import console
-
-    out = _Outlook([], {})
-    ledger = Ledger(workspace.ledger_path)
-    changed = change(frame, ledger, host_name(workspace.config), workspace.submissions)
-    if changed is not None:
-        moves = ", ".join(f"{before} to {after} {count:,}" for before, after, count in changed.moves[:MOVES])
-        more = ", ..." * (len(changed.moves) > MOVES)
-        out.lines.append(
-            f"  {changed.rows:,} rows differ from {changed.csv}{': ' * bool(moves)}{moves}{more}"
-        )
-        out.data["change"] = changed._asdict()
-    if made is None:
-        return out
-    hope = expected(made.score, len(frame))
-    out.data["expected"] = hope._asdict()
-    text = f"  expected public score {hope.score:.4f} (95 % {hope.low:.4f} to {hope.high:.4f})"
-    if args.upload or args.dry_run:
-        try:
-            place = standing(open_host(workspace.config, workspace.root), hope)
-        except KagglekitError as error:  # no ranks: the rest counts for more
-            console.note(f"no ranks: {error}")
-            place = None
-        if place is not None:
+def _forecast(submission: SubmissionResult) -> list[object]:
+    """Differences from the last submission, and the score and rank to expect."""
+    lines: list[object] = []
+    if (change := submission.change) is not None:
+        moves = ", ".join(f"{before} to {after} {count:,}" for before, after, count in change.moves[:MOVES])
+        more = ", ..." * (len(change.moves) > MOVES)
+        differ = "1 row differs" if change.rows == 1 else f"{change.rows:,} rows differ"
+        lines.append(f"  {differ} from {change.csv}{': ' * bool(moves)}{moves}{more}")
+    if (score := submission.expected) is not None:
+        text = f"  expected public score {score.score:.4f} (95 % {score.low:.4f} to {score.high:.4f})"
+        if (place := submission.standing) is not None:
             medal = f", {place.zone}" if place.zone else ""
             text += f", rank {place.rank} of {place.teams} ({place.best} to {place.worst}){medal}"
-            out.data["standing"] = place._asdict()
-    out.lines.append(text)
-    return out
+        lines.append(text)
+    return lines
 
 
 def _scores(entry: Entry) -> str:
@@ -244,26 +191,3 @@ def _scores(entry: Entry) -> str:
     public = "not shown yet" if entry.public is None else f"{entry.public:.5f}"
     cv = "" if entry.cv_score is None else f", CV {entry.cv_score:.4f}"
     return f"public {public}, private {private}{cv}"
-
-
-def _upload(args: argparse.Namespace, written: SubmissionFile, workspace: Workspace) -> Entry:
-    """Send, if that was not begun before, and wait for the score."""
-    from kagglekit.submission.send import UploadOptions, send
-    from kagglekit.terminal import console
-
-    def confirm(notes: Sequence[str]) -> bool:
-        console.show([f"  {note}" for note in notes])
-        return args.yes or _agreed()
-
-    options = UploadOptions(confirm=confirm, force=args.force, wait=not args.no_wait, message=args.message)
-    return send(written, workspace, options)
-
-
-def _agreed() -> bool:
-    """Ask on stderr, so that stdout stays the result."""
-    import sys
-
-    if not sys.stdin.isatty():
-        return False
-    print("Upload it? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -53,7 +53,7 @@ class Data(Section):
         "unreadable",
         "duplicate",
     )
-    """Problems for which training clips are excluded; such clips are listed by `prepare --problems`."""
+    """Problems for which training clips are excluded; such clips are listed by `prepare --list`."""
     leave_out_clips: FilePath | None = None
     """CSV with a column clip_id: further training clips to exclude, as the report exports them."""
 

@@ -15,7 +15,7 @@ from kagglekit.ensemble.decisions import Decision, ood_scores
 from kagglekit.ensemble.members import fold_test_logits, oof_clips, probs_to_blend, read_oof, test_clips
 from kagglekit.ensemble.methods import METHODS, methods_for
 from kagglekit.ensemble.nested_cv import Comparison, compare_decisions, compare_methods
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, close_match
 from kagglekit.runs.store import Run
 from kagglekit.scoring.cv import accuracy_by_part, score
 from kagglekit.scoring.numerics import Floats, log_probs, logit
@@ -37,6 +37,17 @@ def best(prepared: Prepared, runs: Sequence[Run]) -> BlendedRuns:
     if len(runs) > 1 and single.score.oof > top.score.oof:
         return build(prepared, [single], AUTO, AUTO)
     return top
+
+
+def check_names(method: str | None, decision: str | None) -> None:
+    """Refuse a method or decision that does not exist, before work begins; None is allowed.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    for what, name, registry in (("method", method, METHODS), ("decision", decision, decisions.DECISIONS)):
+        if name is not None and name not in (AUTO, *registry):
+            raise ConfigError(f"there is no {what} '{name}'", hint=close_match(name, (AUTO, *registry)))
 
 
 def build(

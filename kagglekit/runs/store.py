@@ -20,6 +20,7 @@ from kagglekit.errors import KagglekitError, MissingError, close_match
 from kagglekit.files import tables
 from kagglekit.files.atomic import write_json
 from kagglekit.files.keys import key_of
+from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.cv import Score, clip_weights, score
 from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.terminal import console
@@ -275,8 +276,8 @@ def best_run(prepared: Prepared, model: str) -> Run:
     return max((scored(prepared, run) for run in fitting), key=lambda run: run.score.cv)
 
 
-def named_run(prepared: Prepared, name: str) -> Run:
-    """The run `model/id`, scored for the present prior.
+def find_run(workspace: Workspace, name: str) -> Run:
+    """Return the run `model/id` as it is stored.
 
     Raises:
         ConfigError: no such model.
@@ -284,10 +285,11 @@ def named_run(prepared: Prepared, name: str) -> Run:
     """
     model, _, identity = name.partition("/")
     models.info(model)
-    known = {path.parent.name: path.parent for path in prepared.workspace.runs.glob(f"{model}/*/{METRICS}")}
+    known = {path.parent.name: path.parent for path in workspace.runs.glob(f"{model}/*/{METRICS}")}
     if identity not in known:
-        raise MissingError(f"there is no finished run {name}", hint=close_match(identity, known))
-    return scored(prepared, load_run(known[identity]))
+        hint = close_match(identity, known) if known else f"train one: kagglekit train --model {model}"
+        raise MissingError(f"there is no finished run {name}", hint=hint)
+    return load_run(known[identity])
 
 
 def best_runs(prepared: Prepared, chosen: list[str] | None) -> list[Run]:
@@ -300,7 +302,7 @@ def best_runs(prepared: Prepared, chosen: list[str] | None) -> list[Run]:
     everything = [name for name in chosen or ["all"] if name in ("all", "runs")]
     if not everything:
         found = [
-            named_run(prepared, name) if "/" in name else best_run(prepared, name)
+            scored(prepared, find_run(prepared.workspace, name)) if "/" in name else best_run(prepared, name)
             for name in dict.fromkeys(chosen or ())
         ]
         return list({run.folder: run for run in found}.values())

@@ -58,6 +58,16 @@ class Explanation(NamedTuple):
     """Share of each class among the test clips, estimated from their predictions; empty without any."""
     bias: Bias
 
+    @property
+    def unseen_interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy on unseen words, each word a single draw from all words."""
+        words, total = self.words.values(), sum(word.weight for word in self.words.values())
+        if not total:
+            return 0.0, 1.0
+        mean = sum(word.weight * word.accuracy for word in words) / total
+        error = sum((word.weight / total * (word.accuracy - mean)) ** 2 for word in words) ** 0.5
+        return max(mean - 1.96 * error, 0.0), min(mean + 1.96 * error, 1.0)
+
 
 def explain(
     logits: NDArray[np.float32],

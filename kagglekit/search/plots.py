@@ -35,7 +35,7 @@ def write_plots(prepared: Prepared, chosen: Sequence[str], path: Path) -> list[s
         ConfigError: the file cannot be an HTML file.
     """
     if path.suffix != ".html" or path.is_dir():
-        raise ConfigError(f"--plots {path}: not an HTML file", hint="for example --plots study.html")
+        raise ConfigError(f"--out {path}: not an HTML file", hint="for example --out study.html")
     figures: dict[str, Any] = {}
     for model in chosen:
         with open_desk(prepared, resolve(prepared.config, model)) as desk:

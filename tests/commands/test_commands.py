@@ -168,7 +168,7 @@ def test_prepare_lists_problems(bare: Path, run: Run) -> None:
         archive.writestr("train/audio/low/0000000a_nohash_0.wav", b"")
         archive.writestr("train/audio/mid/0000000b_nohash_0.wav", content)
     run("fetch")
-    lines = run("prepare", "--problems").out.splitlines()
+    lines = run("prepare", "--list").out.splitlines()
     assert lines[0] == "42 train, 13 silence, 24 test clips; 2 folds by speaker"
     assert lines[1] in ("train: 1 empty, 1 duplicate", "train: 1 duplicate, 1 empty")
     assert lines[2] == "2 train clips are left out of training (data.leave_out)"
@@ -220,7 +220,7 @@ def test_train_with_several_seeds_tells_their_spread(here: Path, run: Run) -> No
     mean, half = (runs[0]["cv"] + runs[1]["cv"]) / 2, abs(runs[0]["cv"] - runs[1]["cv"]) / 2**0.5
     assert f"gru over 2 seeds: CV {mean:.4f} ± {half:.4f} (standard deviation)" in said
     done = run("train", "--model", "gru", "--seeds", "0")
-    assert (done.code, "error: --seeds 0: needed is at least 1\n" in done.err) == (1, True)
+    assert (done.code, "error: --seeds 0: must be at least 1\n" in done.err) == (1, True)
 
 
 def test_train_checks_names_before_work_begins(bare: Path, run: Run) -> None:
@@ -277,7 +277,7 @@ def test_tune_without_a_finished_trial_says_so(here: Path, run: Run) -> None:
 
 def test_tune_wants_a_trial(here: Path, run: Run) -> None:
     done = run("tune", "--model", "gru", "--trials", "0")
-    assert done == (1, "", "error: --trials 0: needed is at least 1\nhint:  for example --trials 20\n")
+    assert done == (1, "", "error: --trials 0: must be at least 1\nhint:  for example --trials 20\n")
 
 
 def test_predict_names_the_test_logits(here: Path, run: Run) -> None:
@@ -292,7 +292,7 @@ def test_predict_makes_the_test_logits_again(here: Path, run: Run) -> None:
     for made in (path, *path.parent.glob("fold_*/test.parquet")):
         made.unlink()
     of_other_folds = ("predict", "--model", "gru", "--run", path.parent.name, "--set", "validation.folds=3")
-    assert "the run is of other clips or folds" in run(*of_other_folds).err and not path.exists()
+    assert "trained on other clips or folds" in run(*of_other_folds).err and not path.exists()
     assert run("--json", "predict", "--model", "gru").data["test"] == str(path)
     assert pl.read_parquet(path).equals(before)
 
@@ -324,8 +324,8 @@ def test_predict_hears_in_a_wav_what_it_hears_in_the_archive(here: Path, run: Ru
     [
         (["--model", "gru", "no.wav"], "error: there is no file no.wav\n"),
         (["--model", "gru", "competition.yaml"], "error: competition.yaml is unreadable\n"),
-        (["--model", "gru", "--run", "0123"], "error: no finished run gru/0123\n"),
-        (["--model", "gru", "--run", "../gru"], "error: no finished run gru/../gru\n"),
+        (["--model", "gru", "--run", "0123"], "error: there is no finished run gru/0123\n"),
+        (["--model", "gru", "--run", "../gru"], "error: there is no finished run gru/../gru\n"),
         (["--model", "lstm"], "error: no trained run of lstm\n"),
     ],
 )
@@ -339,7 +339,7 @@ def test_predict_refuses(argv: list[str], message: str, here: Path, run: Run) ->
 
 
 def test_ensemble(here: Path, run: Run) -> None:
-    data = run("--json", "ensemble", "--models", "gru,tcresnet").data
+    data = run("--json", "ensemble", "--model", "gru,tcresnet").data
     assert data["name"] == "gru+tcresnet"
     assert sum(data["weights"].values()) == pytest.approx(1)
     shown = run("ensemble").out  # all trained models by default
@@ -350,10 +350,10 @@ def test_ensemble_shows_every_method_and_decision(here: Path, run: Run) -> None:
     from kagglekit.ensemble.decisions import DECISIONS
     from kagglekit.ensemble.methods import METHODS
 
-    data = run("--json", "ensemble", "--models", "runs").data
+    data = run("--json", "ensemble", "--model", "runs").data
     assert {row["name"] for row in data["methods"]} == set(METHODS)
     assert {row["name"] for row in data["decisions"]} == set(DECISIONS)
-    shown = run("ensemble", "--models", "all").out
+    shown = run("ensemble", "--model", "all").out
     assert "chosen: " in shown and f"--method {data['method']} --decision {data['decision']}\n" in shown
     named = run("--json", "ensemble", "--method", "rank", "--decision", "bias").data
     assert (named["method"], named["decision"]) == ("rank", "bias")
@@ -362,9 +362,9 @@ def test_ensemble_shows_every_method_and_decision(here: Path, run: Run) -> None:
 
 def test_ensemble_of_runs_by_name(here: Path, run: Run) -> None:
     (folder,) = here.glob(".kagglekit/runs/gru/*/")
-    data = run("--json", "ensemble", "--models", f"gru/{folder.name},tcresnet").data
+    data = run("--json", "ensemble", "--model", f"gru/{folder.name},tcresnet").data
     assert set(data["weights"]) == {"gru", "tcresnet"}
-    done = run("--quiet", "ensemble", "--models", "gru/0123")
+    done = run("--quiet", "ensemble", "--model", "gru/0123")
     assert (done.code, done.err) == (
         1,
         f"error: there is no finished run gru/0123\nhint:  known: {folder.name}\n",
@@ -500,7 +500,7 @@ def test_submit_without_waiting_then_sync(here: Path, run: Run) -> None:
     assert "sent as 1: not scored yet" in done.out
     assert entries(here)[-1]["status"] == "PENDING"
     (csv,) = here.glob("submissions/*.csv")
-    assert "1 entries changed" in run("leaderboard", "--sync").out
+    assert "1 entry changed" in run("leaderboard", "--sync").out
     assert entries(here)[-1]["public"] == hand_graded(csv, "Public")
     assert "0 entries changed" in run("leaderboard", "--sync").out
 
@@ -578,7 +578,7 @@ def test_leaderboard_shows_what_was_sent_elsewhere(bare: Path, run: Run) -> None
     run("fetch")
     run("submit", "--file", by_hand(bare).name, "--upload", "--yes")
     (bare / "submissions/leaderboard.jsonl").unlink()
-    assert "1 entries changed, 1 of them made elsewhere" in run("leaderboard", "--sync").out
+    assert "1 entry changed, 1 of them made elsewhere" in run("leaderboard", "--sync").out
     data = run("--json", "leaderboard", "--sync").data
     (entry,) = data["entries"]
     assert (entry["foreign"], entry["ref"], entry["rank"], entry["teams"]) == (True, "1", 1, 1)
@@ -613,7 +613,7 @@ def test_leaderboard(here: Path, run: Run) -> None:
 
 def test_leaderboard_csv(here: Path, run: Run) -> None:
     run("submit", "--ensemble", "gru")
-    assert run("leaderboard", "--csv", "log.csv").out.endswith("wrote log.csv\n")
+    assert run("leaderboard", "--out", "log.csv").out.endswith("wrote log.csv\n")
     (row,) = pl.read_csv("log.csv", infer_schema=False).to_dicts()
     assert (row["models"], row["status"], row["public"]) == ("gru", "written", None)
 
@@ -622,7 +622,7 @@ def test_leaderboard_csv(here: Path, run: Run) -> None:
 
 
 def test_run_does_all_of_it(bare: Path, run: Run) -> None:
-    done = run("run", "--models", "tcresnet,gru", "--upload", "--yes")
+    done = run("run", "--model", "tcresnet,gru", "--upload", "--yes")
     (csv,) = bare.glob("submissions/*.csv")
     assert done.code == 0
     assert f"sent as 1: public {hand_graded(csv, 'Public'):.5f}, " in done.out
@@ -631,7 +631,7 @@ def test_run_does_all_of_it(bare: Path, run: Run) -> None:
 
 @pytest.mark.slow
 def test_run_within_a_time_limit(bare: Path, run: Run) -> None:
-    done = run("run", "--models", "tcresnet", "--time-limit", "8s", "--set", "train.epochs=100000")
+    done = run("run", "--model", "tcresnet", "--time-limit", "8s", "--set", "train.epochs=100000")
     (csv,) = bare.glob("submissions/*.csv")
     (metrics,) = bare.glob(".kagglekit/runs/tcresnet/*/metrics.json")
     assert done.code == 0
@@ -684,7 +684,7 @@ def test_json_is_one_line_and_quiet_is_quiet(here: Path, run: Run) -> None:
         "submit": "csv",
         "submit --upload --yes": "public",
         "leaderboard --sync": "entries",
-        "run --models gru,lstm --set models.lstm.train.epochs=1 --upload --yes": "private",
+        "run --model gru,lstm --set models.lstm.train.epochs=1 --upload --yes": "private",
     }
     for command, key in keys.items():
         done = run("--quiet", "--json", *command.split())

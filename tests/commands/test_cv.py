@@ -15,7 +15,6 @@ from support import tiny
 from support.oof import one_run
 
 from kagglekit.cli import main
-from kagglekit.commands.cv import word_interval
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.scoring.calibration import calibrate
@@ -79,7 +78,7 @@ def test_words_come_least_understood_first(six: Any) -> None:
     assert list(six.words) == ["other", "extra"]
     assert list(six.words.values()) == [pytest.approx((1, 0.1, 0.0)), pytest.approx((1, 0.1, 1.0))]
     # half of it each, half away from the mean: error = sqrt(2 * 0.25^2), which reaches past both ends
-    assert word_interval(six) == (0, 1)
+    assert six.unseen_interval == (0, 1)
 
 
 def test_folds_are_scored_alone(six: Any) -> None:
@@ -210,7 +209,7 @@ def test_every_run_is_shown_and_the_best_in_detail(cv: Any) -> None:
 
 
 def test_json_says_it_all(cv: Any) -> None:
-    code, out, _ = cv("--json", "--models", "gru")
+    code, out, _ = cv("--json", "--model", "gru")
     data = json.loads(out)
     (run,) = data["runs"]
     assert code == 0 and run["model"] == "gru" and data["prior"] == "stated"
@@ -237,7 +236,7 @@ def test_the_estimated_prior_is_used_on_request_alone(cv: Any) -> None:
 
 def test_submissions_are_compared_and_drawn(cv: Any) -> None:
     log_two()
-    code, out, _ = cv("--scatter", "new/cv.svg")
+    code, out, _ = cv("--out", "new/cv.svg")
     assert code == 0 and "wrote new/cv.svg" in out
     assert "2 submissions: mean |CV - public| 2.0 points, too few to rank" in out
     assert "a&lt;b: 0.8000, 0.8300" in Path("new/cv.svg").read_text()
@@ -249,10 +248,10 @@ def test_submissions_are_compared_and_drawn(cv: Any) -> None:
 def test_what_is_not_there(cv: Any) -> None:
     log_two(foreign=True)
     for argv, message in [
-        (["--scatter", "cv.svg"], "error: no submission has both a CV and a public score"),
-        (["--models", "tcresnett"], "did you mean 'tcresnet'?"),
-        (["--models", "lstm"], "error: no run of lstm on the present clips\nhint:  train one"),
-        (["--run", "123"], "error: no finished run 123 of the present clips and folds"),
+        (["--out", "cv.svg"], "error: no submission has both a CV and a public score"),
+        (["--model", "tcresnett"], "did you mean 'tcresnet'?"),
+        (["--model", "lstm"], "error: no run of lstm on the present clips\nhint:  train one"),
+        (["--run", "123"], "error: no finished run 123 on the present clips and folds"),
     ]:
         code, out, err = cv(*argv)
         assert (code, out) == (1, "") and message in err
@@ -262,7 +261,10 @@ def test_what_is_not_there(cv: Any) -> None:
 def test_runs_of_other_clips_are_left_out(cv: Any) -> None:
     code, _, err = cv("--set", "validation.seed=5")
     assert code == 1
-    assert "2 runs are left out" in err and "error: no model is trained yet" in err
+    assert (
+        "skipping 2 runs trained on different clips, folds or classes" in err
+        and "error: no model is trained yet" in err
+    )
 
 
 def test_damaged_predictions_are_said(cv: Any) -> None:
@@ -271,5 +273,5 @@ def test_damaged_predictions_are_said(cv: Any) -> None:
     logits = table["logits"].to_numpy().copy()
     logits[0, 0] = np.nan
     table.with_columns(logits=pl.Series(logits, dtype=table["logits"].dtype)).write_parquet(path)
-    code, _, err = cv("--models", "gru")
+    code, _, err = cv("--model", "gru")
     assert code == 1 and "hold NaN or infinity" in err and "hint:  remove the folder" in err

@@ -68,8 +68,8 @@ def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 def test_pseudo_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "pseudo")  # too few clips to be sure of anything
     assert (code, err.count("\n")) == (1, 2) and err.startswith("error: the rule takes no clip")
-    assert call(capsys, "pseudo", "--agree", "3")[2].startswith("error: --agree 3 of 2 teachers\n")
-    assert call(capsys, "pseudo", "--share", "1")[2].startswith("error: --share 1 is no share\n")
+    assert call(capsys, "pseudo", "--agree", "3")[2].startswith("error: --agree 3 exceeds the number of teachers (2)\n")
+    assert call(capsys, "pseudo", "--share", "1")[2].startswith("error: --share 1: must be between 0 and 1\n")
     missing = call(capsys, "train", "--model", "gru", "--set", "train.teaching=0123456789ab")
     assert missing[0] == 1 and "there is no teaching 0123456789ab" in missing[2]
     assert not list(here.glob(".kagglekit/teachings/*/fold_*"))
@@ -88,7 +88,7 @@ def test_distill_and_export(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     code, made, err = call(
-        capsys, "export", "--model", "tcresnet", "--run", str(data["run"]), "--output", "m.onnx"
+        capsys, "export", "--model", "tcresnet", "--run", str(data["run"]), "--out", "m.onnx"
     )
     assert code == 0, err
     assert (
@@ -116,7 +116,7 @@ def test_a_teacher_of_an_earlier_architecture(here: Path, capsys: pytest.Capture
 def test_export_of_word_outputs_gives_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx")
     ort = pytest.importorskip("onnxruntime")
-    code, _, err = call(capsys, "export", "--model", "gru", "--fold", "1", "--output", "gru.onnx")
+    code, _, err = call(capsys, "export", "--model", "gru", "--fold", "1", "--out", "gru.onnx")
     assert code == 0, err
     session = ort.InferenceSession("gru.onnx", providers=["CPUExecutionProvider"])
     frames = 0.5 * 8000 // (0.016 * 8000) + 1

@@ -132,7 +132,7 @@ def test_another_competition_needs_only_its_yaml(tmp_path: Path) -> None:
     Path("competition.yaml").write_text(block, encoding="utf-8")
     make_birds(tmp_path / "host", {"blackbird": 1500, "robin": 3000, "wren": 6000}, 22050, 2.0)
     done("fetch")
-    done("prepare", "--problems")
+    done("prepare", "--list")
     # a rate at which so few steps are enough for more than one class
     quick = ["--set", "train.batch_size=4", "--set", "train.ema=0", "--set", "train.lr=0.003"]
     done("train", "--model", "gru", *ONE_EPOCH, *quick)

@@ -147,7 +147,7 @@ def test_unknown_recipes_and_files_that_are_none(tmp_path: Path) -> None:
 
 
 def test_list(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    listed = call(capsys, yaml, "train", "--recipes")["recipes"]
+    listed = call(capsys, yaml, "train", "--list")["recipes"]
     assert [recipe["name"] for recipe in listed] == recipes.names()
     assert call(capsys, yaml, "train", "--recipe", "list")["recipes"] == listed
 
@@ -288,7 +288,7 @@ def test_zero_shot_has_nothing_to_search(heard: Path, capsys: pytest.CaptureFixt
 
 
 def test_reproduce(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["reproduce", "--recipes", "tcresnet,ast_12,convs2s_4", "--epochs", "1"]
+    argv = ["reproduce", "--recipe", "tcresnet,ast_12,convs2s_4", "--epochs", "1"]
     wild = ["models.convs2s.train.lr=1e30", "models.convs2s.train.batch_size=8", "train.clip_norm=0"]
     rows = call(capsys, yaml, *argv, *(word for text in wild for word in ("--set", text)))["recipes"]
     assert [row["recipe"] for row in rows] == ["tcresnet", "ast_12", "convs2s_4"]
@@ -300,7 +300,7 @@ def test_reproduce(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_table(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--quiet", "-C", str(yaml), "reproduce", "--recipes", "wav2vec2_12"]) == 0
+    assert main(["--quiet", "-C", str(yaml), "reproduce", "--recipe", "wav2vec2_12"]) == 0
     out = capsys.readouterr().out
     assert "wav2vec2 hears 16000 Hz" in out and "about 60 %, everything" in out
 

@@ -406,17 +406,17 @@ def test_pictures_are_written_as_svg_and_png(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("resvg_py", reason="resvg-py is missing: pip install -e '.[dev]'")
-    assert main(["-C", str(trained), "report", "--svg", "svg", "--png", "png", "--json"]) == 0
+    assert main(["-C", str(trained), "report", "--charts", "svg,png", "--out", "charts", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)["files"]
     names = ["calibration", "confusion-percent", "confusion", "cv", "loss"]
     for kind in ("svg", "png"):
-        written = sorted(path.name for path in (tmp_path / kind).iterdir())
+        written = sorted(path.name for path in (tmp_path / "charts").glob(f"*.{kind}"))
         assert written == [f"tcresnet-{name}.{kind}" for name in names]
         assert {Path(path).name for path in result} >= set(written)
-    for path in (tmp_path / "svg").iterdir():
+    for path in (tmp_path / "charts").glob("*.svg"):
         root = ElementTree.parse(path).getroot()
         width, height = (float(root.attrib[side]) for side in ("width", "height"))
-        content = (tmp_path / "png" / f"{path.stem}.png").read_bytes()
+        content = path.with_suffix(".png").read_bytes()
         assert content[:8] == b"\x89PNG\r\n\x1a\n"
         assert struct.unpack(">II", content[16:24]) == pytest.approx((2 * width, 2 * height), abs=1)
         assert "var(" not in path.read_text()  # a file of its own has its colours
@@ -440,7 +440,7 @@ def test_the_longest_search_of_a_model_is_among_the_pictures(report: Source) -> 
 def test_pictures_of_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     yaml = str(tiny.make(tmp_path))
     main(["--quiet", "-C", yaml, "fetch"])
-    assert main(["-C", yaml, "report", "--svg", "out"]) == 1
+    assert main(["-C", yaml, "report", "--charts", "svg", "--out", "out"]) == 1
     assert "error: nothing to draw yet\nhint:  train a model first" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

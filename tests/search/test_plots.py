@@ -41,7 +41,7 @@ def tune(yaml: Path, *argv: str) -> int:
 def test_a_studys_plots_are_one_file(yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tune(yaml, "--trials", "3", "--no-train") == 0
     path = tmp_path / "study.html"
-    assert tune(yaml, "--plots", str(path)) == 0
+    assert tune(yaml, "--plots", "--out", str(path)) == 0
     assert f"{path}: 5 plots" in capsys.readouterr().out
     text = path.read_text(encoding="utf-8")
     names = re.findall(r"<h2>(.*?)</h2>", text)
@@ -53,13 +53,13 @@ def test_a_studys_plots_are_one_file(yaml: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_no_plots_of_nothing(yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tune(yaml, "--plots", str(tmp_path / "study.html")) == 1
+    assert tune(yaml, "--plots", "--out", str(tmp_path / "study.html")) == 1
     assert (
         "error: no finished trial of gru\nhint:  search first: kagglekit tune --model gru\n"
         in capsys.readouterr().err
     )
-    assert tune(yaml, "--plots", "study.png") == 1
-    assert "error: --plots study.png: not an HTML file" in capsys.readouterr().err
+    assert tune(yaml, "--plots", "--out", "study.png") == 1
+    assert "error: --out study.png: not an HTML file" in capsys.readouterr().err
     assert not list(tmp_path.glob("study.*"))
 
 

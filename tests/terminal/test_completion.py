@@ -47,7 +47,7 @@ def bash_replies(script: str, line: str, tmp_path: Path) -> list[str]:
     [
         ("kagglekit le", ["leaderboard"]),
         ("kagglekit --qui", ["--quiet"]),
-        ("kagglekit train --re", ["--recipe", "--recipes"]),
+        ("kagglekit train --se", ["--set", "--seeds"]),
         ("kagglekit train --model bc", ["bcresnet"]),
         ("kagglekit train --model gru,bc", ["gru,bcresnet"]),
         ("kagglekit -C a.yaml submit --ensemble gru,lstm,tcr", ["gru,lstm,tcresnet"]),

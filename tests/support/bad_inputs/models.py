@@ -12,7 +12,7 @@ case = section("Models")
 def _no_model(box: Box) -> None:
     for command in ("train --model", "tune --model", "features --model", "predict --model"):
         box.bad(f"{command} tcresnett", "there is no model 'tcresnett'", "did you mean 'tcresnet'?")
-    for command in ("submit --ensemble", "ensemble --models", "run --models"):
+    for command in ("submit --ensemble", "ensemble --model", "run --model"):
         box.bad(f"{command} gru,tcresnett", "there is no model 'tcresnett'", "did you mean 'tcresnet'?")
 
 
@@ -91,7 +91,7 @@ def _nothing_trained(box: Box) -> None:
 def _other_folds(box: Box) -> None:
     box.edit("folds: 2", "folds: 3")
     box.bad(
-        "ensemble --models gru,tcresnet", "trained on other clips or folds", "kagglekit train --model gru"
+        "ensemble --model gru,tcresnet", "trained on other clips or folds", "kagglekit train --model gru"
     )
     box.good("train --model gru")
     box.bad(
@@ -113,5 +113,5 @@ def _other_clips(box: Box) -> None:
 
 @case("--time-limit too short", "trained")
 def _no_time(box: Box) -> None:
-    box.bad("run --models gru --time-limit 0.01s", "the time limit is too short", "--time-limit 30m")
-    box.bad("tune --model gru --trials 0", "--trials 0: needed is at least 1", "--trials 20")
+    box.bad("run --model gru --time-limit 0.01s", "the time limit is too short", "--time-limit 30m")
+    box.bad("tune --model gru --trials 0", "--trials 0: must be at least 1", "--trials 20")

@@ -19,7 +19,7 @@ def workspace_case(pattern: str, command: str, message: str, hint: str, remove: 
     """A file cut to half, emptied, and overwritten with noise; then repaired as the hint says."""
 
     def damage(box: Box) -> None:
-        box.good("ensemble --models gru")
+        box.good("ensemble --model gru")
         path = box.one(pattern)
         whole = path.read_bytes()
         for data in (whole[: len(whole) // 2], b"", b"\x93\xff{" * (len(whole) // 3)):
@@ -66,7 +66,7 @@ WAV = "predict --model gru word.wav"
 GRU = "runs/gru/*[0-9a-f]"
 for _name in ("metrics.json", "oof.parquet", "test.parquet"):
     workspace_case(
-        f"runs/gru/*/{_name}", "ensemble --models gru", f"{_name} cannot be read", "remove the folder", GRU
+        f"runs/gru/*/{_name}", "ensemble --model gru", f"{_name} cannot be read", "remove the folder", GRU
     )
 
 

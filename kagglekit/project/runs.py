@@ -1,0 +1,139 @@
+"""Finished runs: find them, read their predictions, predict with them, and export them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from kagglekit.errors import ConfigError
+from kagglekit.project.base import ProjectBase
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from kagglekit.runs.export_onnx import Exported
+    from kagglekit.runs.store import Run
+
+
+class Export(NamedTuple):
+    """An ONNX file."""
+
+    run: Run
+    path: Path
+    facts: Exported
+
+
+class RunMethods(ProjectBase):
+    """The part of `Project` that uses finished runs."""
+
+    @property
+    def runs(self) -> list[Run]:
+        """Finished runs on the present clips and folds, the best first."""
+        from kagglekit.runs.store import present_runs, scored
+
+        fitting, _ = present_runs(self.prepared)
+        return sorted((scored(self.prepared, run) for run in fitting), key=lambda run: -run.score.cv)
+
+    def best(self, model: str) -> Run:
+        """Return the best run of a model."""
+        from kagglekit.runs.store import best_run
+
+        return best_run(self.prepared, model)
+
+    def find_run(self, model: str | None = None, run: str | Run | None = None) -> Run:
+        """Return a run by its model and id, as it is stored; without an id the model's best run.
+
+        Raises:
+            MissingError: there is no such run.
+        """
+        from kagglekit.runs.store import Run, find_run
+
+        if isinstance(run, Run):
+            return run
+        if model is None:
+            raise ConfigError("no model is named", hint="name one, e.g. tcresnet")
+        return self.best(model) if run is None else find_run(self.workspace, f"{model}/{run}")
+
+    def oof(self, run: Run) -> pl.DataFrame:
+        """Return OOF predictions: clip_id, fold, label, part, logits (classes), predicted, prob."""
+        from kagglekit.training.loop import OOF
+
+        return self._predicted(run, OOF)
+
+    def test(self, run: Run) -> pl.DataFrame:
+        """Return predictions of the test clips: clip_id, logits (classes), predicted, prob."""
+        from kagglekit.runs.store import TEST
+
+        return self._predicted(run, TEST)
+
+    def _predicted(self, run: Run, file: str) -> pl.DataFrame:
+        """Read a table of predictions; add the likeliest class and its probability."""
+        import numpy as np
+        import polars as pl
+
+        from kagglekit.files import tables
+        from kagglekit.runs.store import logits_of, train_again
+        from kagglekit.scoring.task import Task
+
+        table = tables.read(run.folder / file, train_again(run.folder))
+        probs = Task.of(self.config).probs(logits_of(table))
+        predicted = pl.Series(np.array(self.classes)[probs.argmax(1)], dtype=pl.String)
+        return table.with_columns(predicted=predicted, prob=pl.Series(probs.max(1)))
+
+    def predict(
+        self, *wavs: str | Path, model: str | None = None, run: str | Run | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Return the probabilities of each class in wav files, the likeliest first, by file.
+
+        Args:
+            wavs: the files.
+            model: use its best run ...
+            run: ... or this run.
+        """
+        from kagglekit.runs.predict_files import predict_wavs
+
+        return predict_wavs(self.find_run(model, run), [Path(wav) for wav in wavs])
+
+    def predict_test(
+        self, model: str | None = None, run: str | Run | None = None, *, cluster: str | None = None
+    ) -> Path:
+        """Return the table of a run's test logits; make it again from the folds' weights where it is gone.
+
+        Args:
+            model, run: as in `predict`.
+            cluster: address of a Ray cluster that predicts shards.
+
+        Raises:
+            MissingError: the run was trained on other clips or folds.
+        """
+        from kagglekit.runs.restore import restore_test
+        from kagglekit.runs.store import TEST
+
+        chosen = self.find_run(model, run)
+        if not (chosen.folder / TEST).is_file():
+            restore_test(self.prepared, chosen, cluster)
+        return chosen.folder / TEST
+
+    def export(
+        self,
+        model: str | None = None,
+        run: str | Run | None = None,
+        *,
+        fold: int = 0,
+        out: str | Path | None = None,
+    ) -> Export:
+        """Write one fold's network as an ONNX file, checked against torch.
+
+        Args:
+            model, run: as in `predict`.
+            fold: 0 to validation.folds - 1.
+            out: the file; by default named after the run, in the current folder.
+        """
+        from kagglekit.runs.export_onnx import export
+
+        folds = self.config.validation.folds
+        if not 0 <= fold < folds:
+            raise ConfigError(f"there is no fold {fold}", hint=f"name one from 0 to {folds - 1}")
+        chosen = self.find_run(model, run)
+        path = Path(out or f"{chosen.model}-{chosen.id}-fold_{fold}.onnx")
+        return Export(chosen, path, export(chosen.folder / f"fold_{fold}", path))

@@ -1,0 +1,273 @@
+"""Blends and submissions: choose an ensemble, explain its CV score, submit it, and keep the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from kagglekit.errors import ConfigError, HostError, KagglekitError
+from kagglekit.project.base import Names, ProjectBase, split_names
+from kagglekit.project.report import save_picture
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from kagglekit.ensemble.blend import BlendedRuns
+    from kagglekit.runs.explain import Explained
+    from kagglekit.scoring.forecast import Expected
+    from kagglekit.submission.ledger import Entry, Ledger
+    from kagglekit.submission.preview import Change, Standing
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmissionResult:
+    """A submission with what is known of it before and after it is sent."""
+
+    ensemble: BlendedRuns | None
+    """None where the CSV was made elsewhere."""
+    frame: pl.DataFrame
+    """The rows."""
+    warnings: list[str]
+    change: Change | None
+    """Differences from the last submission; None where there is none to compare with."""
+    expected: Expected | None
+    """The public score that CV foretells; None without a CV score."""
+    standing: Standing | None
+    """The rank it would have; None where the host was not asked, or shows none."""
+    path: Path | None = None
+    """The CSV; None for a dry run."""
+    entry: Entry | None = None
+    """Its line in the log; None for a dry run."""
+    skipped: bool = False
+    """Whether the same CSV had been sent before, and `skip_sent` left it at that."""
+
+
+class CvReport(NamedTuple):
+    """CV scores of runs, and of submissions beside their public scores."""
+
+    runs: list[Explained]
+    """The best first."""
+    sent: list[Entry]
+    """Submissions with a CV and a public score, oldest first."""
+
+
+class Leaderboard(NamedTuple):
+    """The log of submissions."""
+
+    entries: list[Entry]
+    """Oldest first."""
+    here: list[Entry]
+    """Those to this competition's host."""
+    best_by_cv: Entry | None
+    best_by_public: Entry | None
+    changed: list[Entry] | None
+    """Entries that asking the host has changed; None where it was not asked."""
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """The entries, a row each."""
+        from dataclasses import asdict
+
+        import polars as pl
+
+        return pl.DataFrame([asdict(entry) for entry in self.entries], infer_schema_length=None)
+
+
+class SubmissionMethods(ProjectBase):
+    """The part of `Project` that blends, explains and submits."""
+
+    def ensemble(
+        self, model: Names = (), *, method: str | None = "auto", decision: str | None = "auto"
+    ) -> BlendedRuns:
+        """Blend runs by what nested CV says, or as named.
+
+        Args:
+            model: models, each by its best run, or runs as model/id; `all` (the default), or `runs`.
+            method: how to blend; None: as competition.yaml says.
+            decision: post-processing rule; likewise.
+        """
+        from kagglekit.ensemble.build import build, check_names
+        from kagglekit.runs.store import best_runs
+
+        check_names(method, decision)
+        runs = best_runs(self.prepared, split_names(model) or None)
+        return build(self.prepared, runs, method, decision)
+
+    def cv(
+        self,
+        model: Names = (),
+        run: Names = (),
+        *,
+        prior: Literal["stated", "estimated"] = "stated",
+        out: str | Path | None = None,
+    ) -> CvReport:
+        """Explain the CV scores of trained runs, beside public scores.
+
+        Args:
+            model: architectures; by default all that are trained.
+            run: ids of runs; by default all.
+            prior: score under validation.prior, or under each run's own estimate from its test predictions.
+            out: draw CV against public into this file, .svg or .png.
+        """
+        from kagglekit.charts.cv_vs_lb import picture
+        from kagglekit.runs.explain import explain_runs
+        from kagglekit.submission.ledger import scored_entries
+
+        sent = scored_entries(self.workspace)
+        if out is not None:
+            save_picture(picture(sent), Path(out))
+        estimated = prior == "estimated"
+        return CvReport(explain_runs(self.prepared, split_names(model), split_names(run), estimated), sent)
+
+    def submit(
+        self,
+        ensemble: Names = (),
+        *,
+        best: bool = False,
+        file: str | Path | None = None,
+        method: str | None = None,
+        decision: str | None = None,
+        dry_run: bool = False,
+        upload: bool = False,
+        force: bool = False,
+        wait: bool = True,
+        message: str | None = None,
+        skip_sent: bool = False,
+        preview: Callable[[SubmissionResult], None] = lambda submission: None,
+        confirm: Callable[[Sequence[str]], bool] = lambda notes: True,
+    ) -> SubmissionResult:
+        """Blend, check against the sample and write a CSV; with `upload` send it and wait for its score.
+
+        Args:
+            ensemble: models, or runs as model/id; by default all models.
+            best: the best by nested CV of all that is trained.
+            file: submit an existing CSV instead.
+            method, decision: as in `ensemble`; by default as competition.yaml says.
+            dry_run: write and send nothing.
+            upload: send it to the host.
+            force: send it even where the same bytes were sent before.
+            wait: wait for the score.
+            message: submission description; by default the models and the CV score.
+            skip_sent: where the same bytes were sent before, leave it at that.
+            preview: called with the submission before it is sent.
+            confirm: called with the host's notes (submissions left, deadline); whether to send it.
+
+        Raises:
+            ConfigError: arguments that contradict each other.
+            SubmissionError: it must not be sent, or the host did not accept it.
+        """
+        from kagglekit.submission.send import UploadOptions, send
+        from kagglekit.submission.write import draft, import_csv, write
+
+        _check_submission(file, best, dry_run, upload, method, decision)
+        blend = None if file else self._blend(ensemble, best, method, decision)
+        if dry_run and blend is not None:
+            submission = self._preview(blend, *draft(self.workspace, blend), ask_host=True)
+            preview(submission)
+            return submission
+        written = write(self.workspace, blend) if blend else import_csv(self.workspace, Path(file or ""))
+        submission = replace(
+            self._preview(blend, written.frame, written.warnings, ask_host=upload),
+            path=written.path,
+            entry=written.entry,
+        )
+        preview(submission)
+        if not upload:
+            return submission
+        if skip_sent and written.entry.status in ("PENDING", "COMPLETE"):
+            return replace(submission, skipped=True)
+        options = UploadOptions(confirm=confirm, force=force, wait=wait, message=message)
+        return replace(submission, entry=send(written, self.workspace, options))
+
+    def _blend(self, names: Names, best: bool, method: str | None, decision: str | None) -> BlendedRuns:
+        from kagglekit.ensemble import build
+        from kagglekit.runs.store import best_runs
+
+        if best:
+            return build.best(self.prepared, best_runs(self.prepared, ["runs"]))
+        return self.ensemble(names, method=method, decision=decision)
+
+    def _preview(
+        self, blend: BlendedRuns | None, frame: pl.DataFrame, warnings: list[str], *, ask_host: bool
+    ) -> SubmissionResult:
+        """Compare with the last submission, and forecast score and rank."""
+        from kagglekit.scoring.forecast import expected
+        from kagglekit.submission.ledger import Ledger, host_name
+        from kagglekit.submission.preview import change, standing
+        from kagglekit.terminal import console
+
+        ledger, folder = Ledger(self.workspace.ledger_path), self.workspace.submissions
+        changed = change(frame, ledger, host_name(self.config), folder)
+        score = None if blend is None else expected(blend.score, len(frame))
+        place = None
+        if ask_host and score is not None:
+            try:
+                place = standing(self.host, score)
+            except KagglekitError as error:  # the forecast is worth showing without ranks
+                console.note(f"no ranks: {error}")
+        return SubmissionResult(
+            ensemble=blend, frame=frame, warnings=warnings, change=changed, expected=score, standing=place
+        )
+
+    def leaderboard(self, *, sync: bool = False, out: str | Path | None = None) -> Leaderboard:
+        """Return the log of submissions.
+
+        Args:
+            sync: ask the host for late scores, ranks, and submissions made elsewhere.
+            out: write the log as a CSV.
+        """
+        from kagglekit.submission.ledger import Ledger, best, host_name, to_csv
+
+        ledger = Ledger(self.workspace.ledger_path)
+        changed = self._sync(ledger) if sync else None
+        entries = sorted(ledger.entries(), key=lambda entry: entry.time)
+        here = [entry for entry in entries if entry.host == host_name(self.config)]
+        if out is not None:
+            to_csv(entries, Path(out))
+        return Leaderboard(entries, here, best(here, "cv_score"), best(here, "public"), changed)
+
+    def _sync(self, ledger: Ledger) -> list[Entry]:
+        from kagglekit.files.locks import locked
+        from kagglekit.submission.ledger import host_name
+        from kagglekit.submission.sync import record_ranks, settle_seconds, sync
+        from kagglekit.terminal import console
+
+        name = host_name(self.config)
+        with locked(self.workspace.submissions / "upload", "an upload"):  # one that runs is not judged yet
+            changed = sync(self.host, ledger, name, settle_seconds(self.config))
+        try:
+            record_ranks(self.host, ledger, name)
+        except HostError as error:  # the scores count for more
+            console.note(f"no ranks: {error}")
+        return changed
+
+
+def _check_submission(
+    file: str | Path | None,
+    best: bool,
+    dry_run: bool,
+    upload: bool,
+    method: str | None,
+    decision: str | None,
+) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        ConfigError: as the message says.
+    """
+    from kagglekit.ensemble.build import check_names
+
+    check_names(method, decision)
+    if file and (method or decision or dry_run):
+        raise ConfigError(
+            "--method, --decision and --dry-run apply to blends, and --file is not blended",
+            hint="leave them out: without --upload, --file sends nothing either",
+        )
+    if best and (method or decision):
+        raise ConfigError(
+            "--best chooses method and decision itself", hint="name them with --ensemble instead"
+        )
+    if dry_run and upload:
+        raise ConfigError("--dry-run sends nothing", hint="leave --dry-run or --upload out")

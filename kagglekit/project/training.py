@@ -1,0 +1,233 @@
+"""Training: every fold of a model, a search for its hyperparameters, and the shipped recipes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kagglekit.errors import ConfigError, MissingError
+from kagglekit.project.base import Names, ProjectBase, split_names
+
+if TYPE_CHECKING:
+    from kagglekit.data.prepare import Prepared
+    from kagglekit.recipes import Recipe
+    from kagglekit.runs.store import Run
+    from kagglekit.search.study import Outcome
+    from kagglekit.training.plan import Plan
+
+
+class Tuned(NamedTuple):
+    """A search and the run that was trained with its best parameters."""
+
+    model: str
+    study: Outcome
+    run: Run | None
+    """None where `train` was off."""
+
+
+class TrainingMethods(ProjectBase):
+    """The part of `Project` that trains."""
+
+    def recipes(self) -> list[Recipe]:
+        """List the shipped recipes."""
+        from kagglekit import recipes
+
+        return [recipes.load(name) for name in recipes.names()]
+
+    def train(
+        self,
+        model: Names = (),
+        *,
+        recipe: Names = (),
+        tuned: bool = False,
+        seeds: int = 1,
+        processes: int | None = None,
+        only: Names = (),
+    ) -> list[Run]:
+        """Train every fold, score it on clips it has not seen, and predict the test clips.
+
+        Args:
+            model: architectures.
+            recipe: shipped settings by name, or paths of YAML files.
+            tuned: use the best parameters that `tune` has found.
+            seeds: train so many times, with train.seed, train.seed + 1 ...
+            processes: split each batch of a fold among so many processes.
+            only: train and score on clips of these classes alone.
+
+        Returns:
+            The runs: all seeds of the first model, of the second ...
+
+        Raises:
+            ConfigError: an argument cannot be.
+        """
+        from kagglekit.runs.train import train_run
+
+        if seeds < 1:
+            raise ConfigError(f"--seeds {seeds}: must be at least 1", hint="for example --seeds 3")
+        project = self.with_settings(
+            *([f"train.only={json.dumps(split_names(only))}"] if only else []),
+            *([f"processes={processes}"] if processes is not None else []),
+        )
+        runs = []
+        for prepared, plan, source in project._plans(split_names(model), split_names(recipe), tuned):
+            for number in range(seeds):
+                train = plan.train.model_copy(update={"seed": plan.train.seed + number})
+                runs.append(train_run(prepared, replace(plan, train=train), source=source))
+        return runs
+
+    def _plans(
+        self, models: list[str], recipe_names: list[str], tuned: bool
+    ) -> Iterator[tuple[Prepared, Plan, str]]:
+        """Resolve what to train, so that a wrong name fails before work begins.
+
+        Returns:
+            (prepared data under the plan's settings, the plan, where its settings come from), one by one.
+        """
+        from kagglekit import recipes
+        from kagglekit.search.study import best_plan
+        from kagglekit.training.plan import resolve
+
+        if tuned and recipe_names:
+            raise ConfigError("--tuned and --recipe both choose the settings", hint="leave one of them out")
+        chosen = [(self, resolve(self.config, model), "recipe") for model in models]
+        for recipe in map(recipes.load, recipe_names):
+            project = type(self)(self.path, *self.settings)
+            project.config = recipes.configure(self.path, recipe, self.settings)
+            chosen.append((project, resolve(project.config, recipe.model), recipe.source))
+        if tuned:
+            return iter([best_plan(self.prepared, plan.model) for _, plan, _ in chosen])
+        return ((project.prepared, plan, source) for project, plan, source in chosen)
+
+    def tune(
+        self,
+        model: Names,
+        *,
+        trials: int | None = None,
+        time_limit: float | None = None,
+        until_stagnation: int | bool | None = None,
+        train: bool = True,
+        jobs: int = 1,
+        storage: str | None = None,
+        cluster: str | None = None,
+        objectives: Names = (),
+        from_: Names = (),
+    ) -> list[Tuned]:
+        """Search each architecture's hyperparameters, then train the best; an earlier search goes on.
+
+        Args:
+            model: architectures.
+            trials: total trials, earlier calls included; by default search.trials.
+            time_limit: seconds; no epoch of the search begins later.
+            until_stagnation: stop after so many trials without progress beyond the noise (True: 15).
+            train: train the best on every fold at the end.
+            jobs: trials at once on this machine.
+            storage: URL of a database that several machines share.
+            cluster: address of a Ray cluster that trains the folds.
+            objectives: `score,params` or `score,latency`.
+            from_: studies, or architectures, whose best trials are tried after the recipe.
+
+        Raises:
+            ConfigError: an argument cannot be.
+            MissingError: no trial has finished.
+        """
+        from kagglekit.runs.train import train_run
+        from kagglekit.search.study import best_plan
+        from kagglekit.search.tune import STAGNATION, tune
+        from kagglekit.training.plan import resolve
+
+        deadline = None if time_limit is None else time.monotonic() + time_limit
+        _check_search(trials, until_stagnation, jobs, cluster)
+        project = self.with_settings(
+            *([f"search.storage={json.dumps(storage)}"] if storage is not None else []),
+            *([f"search.objectives={json.dumps(split_names(objectives))}"] if objectives else []),
+        )
+        models, results = split_names(model), []
+        for name in models:
+            resolve(project.config, name)  # a wrong name fails before work begins
+        for name in models:
+            study = tune(
+                project.prepared,
+                name,
+                trials=trials,
+                deadline=deadline,
+                stagnation=STAGNATION if until_stagnation is True else until_stagnation or None,
+                jobs=jobs,
+                cluster=cluster,
+                sources=split_names(from_),
+            )
+            if study.best is None:
+                raise MissingError(
+                    f"no trial of {name} has finished: {study.trials} trials, {study.failed} failed",
+                    hint="give it more time or trials; the notes above say why trials failed",
+                )
+            run = None
+            if train:
+                prepared, plan, source = best_plan(project.prepared, name)
+                run = train_run(prepared, plan, source=source)
+            results.append(Tuned(name, study, run))
+        return results
+
+    def best_settings(self, model: Names) -> list[tuple[dict[str, Any], str]]:
+        """Return the best settings of each architecture's study, nested as in competition.yaml and as YAML.
+
+        Raises:
+            MissingError: no trial has finished.
+        """
+        from kagglekit.search.best import to_keep
+
+        return [to_keep(self.prepared, name) for name in split_names(model)]
+
+    def study_plots(self, model: Names, out: str | Path = "study.html") -> list[str]:
+        """Write Optuna's plots of each architecture's study into an HTML file; their names."""
+        from kagglekit.search.plots import write_plots
+
+        return write_plots(self.prepared, split_names(model), Path(out))
+
+    def study_dashboard(self, model: str) -> None:
+        """Serve optuna-dashboard for an architecture's study on this machine, until Ctrl-C."""
+        from kagglekit.search.plots import serve_dashboard
+
+        serve_dashboard(self.prepared, model)
+
+    def reproduce(
+        self, recipe: Names = (), *, epochs: int | None = None, time_limit: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Train recipes one after the other; a recipe that fails is a row with its reason.
+
+        Args:
+            recipe: names, or `all`; by default those of the report that this project began with.
+            epochs: of every training.
+            time_limit: seconds; no training begins later.
+
+        Returns:
+            A row for each recipe (kagglekit.recipes.reproduce).
+        """
+        from kagglekit.recipes.reproduce import reproduce
+
+        return reproduce(self.path, self.settings, split_names(recipe), epochs, time_limit)
+
+
+def _check_search(
+    trials: int | None, until_stagnation: int | bool | None, jobs: int, cluster: str | None
+) -> None:
+    """Refuse numbers below 1, and two places to train at.
+
+    Raises:
+        ConfigError: as the message says.
+    """
+    if trials is not None and trials < 1:
+        raise ConfigError(f"--trials {trials}: must be at least 1", hint="for example --trials 20")
+    if until_stagnation is not None and until_stagnation < 1:
+        raise ConfigError(
+            f"--until-stagnation {until_stagnation}: must be at least 1", hint="or leave the number out"
+        )
+    if jobs != 1:
+        if cluster is not None:
+            raise ConfigError("--jobs and --cluster both say where to train", hint="leave one of them out")
+        from kagglekit.search.jobs import check_jobs
+
+        check_jobs(jobs)

@@ -1,0 +1,133 @@
+"""The CV scores of finished runs, each taken apart into what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kagglekit.data.prepare import Prepared
+from kagglekit.errors import KagglekitError, MissingError, close_match
+from kagglekit.files import tables
+from kagglekit.models import info
+from kagglekit.runs.store import (
+    Run,
+    fold_probs,
+    logits_of,
+    present_runs,
+    rows_of,
+    scored,
+    train_again,
+)
+from kagglekit.scoring.parts import Explanation, explain
+from kagglekit.terminal import console
+from kagglekit.training.loop import OOF
+
+
+class Explained(NamedTuple):
+    """A run with its score taken apart."""
+
+    run: Run
+    why: Explanation | None
+    """None where a clip may have several labels: there is neither prior nor part to explain."""
+
+    @property
+    def name(self) -> str:
+        """`tcresnet/0204dfa627f6`"""
+        return f"{self.run.model}/{self.run.id}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it, JSON-serialisable."""
+        run, why = self
+        if why is None:
+            return {"model": run.model, "run": run.id, **run.score.as_dict()}
+        tables = {
+            kind: {name: part._asdict() for name, part in getattr(why, kind).items()}
+            for kind in ("parts", "classes", "words")
+        }
+        return {
+            "model": run.model,
+            "run": run.id,
+            "source": run.metrics.get("source"),
+            **why.score.as_dict(),
+            "oof": why.score.oof,
+            "folds": why.folds,
+            **tables,
+            "unseen_interval": why.unseen_interval if why.words else None,
+            "estimated_prior": why.estimated,
+            "bias": {**why.bias._asdict(), "beyond_noise": why.bias.beyond_noise},
+        }
+
+
+def explain_runs(
+    prepared: Prepared, models: Sequence[str] = (), ids: Sequence[str] = (), estimated: bool = False
+) -> list[Explained]:
+    """Take the scores of runs apart, the best run first.
+
+    Args:
+        prepared: the competition.
+        models: of these architectures alone.
+        ids: these runs alone.
+        estimated: score under the prior estimated from each run's test predictions, not validation.prior.
+
+    Raises:
+        MissingError: there is no such run.
+        KagglekitError: predictions are damaged.
+    """
+    runs = _choose(prepared, models, ids)
+    if prepared.task.multi:
+        explained = [Explained(scored(prepared, run), None) for run in runs]
+    else:
+        explained = [_explain(prepared, run, estimated) for run in runs]
+    return sorted(explained, key=lambda one: -(one.why or one.run).score.cv)
+
+
+def _choose(prepared: Prepared, models: Sequence[str], ids: Sequence[str]) -> list[Run]:
+    """Select among the finished runs on the present clips, folds and classes.
+
+    Raises:
+        MissingError: there is none, or none of a name.
+    """
+    for model in models:
+        info(model)
+    runs, others = present_runs(prepared)
+    if others:
+        console.note(
+            f"skipping {others} run{'s' * (others > 1)} trained on different clips, folds or classes"
+        )
+    for name in ids:
+        if name not in {run.id for run in runs}:
+            hint = close_match(name, [run.id for run in runs]) if runs else "no run is finished"
+            raise MissingError(f"no finished run {name} on the present clips and folds", hint=hint)
+    for model in models:
+        if model not in {run.model for run in runs}:
+            raise MissingError(
+                f"no run of {model} on the present clips", hint=f"train one: kagglekit train --model {model}"
+            )
+    if not runs:
+        raise MissingError("no model is trained yet", hint="train one: kagglekit train --model tcresnet")
+    return [run for run in runs if (not models or run.model in models) and (not ids or run.id in ids)]
+
+
+def _explain(prepared: Prepared, run: Run, estimated: bool) -> Explained:
+    """Read a run's predictions and take its score apart.
+
+    Raises:
+        KagglekitError: its predictions are damaged.
+    """
+    config = prepared.config
+    oof = tables.read(run.folder / OOF, train_again(run.folder))
+    logits, clips = logits_of(oof), rows_of(oof, prepared.clips)
+    if not np.isfinite(logits).all():
+        raise KagglekitError(
+            f"OOF predictions of {run.model}/{run.id} hold NaN or infinity", hint=train_again(run.folder)
+        )
+    test = [fold_probs(run.folder, number) for number in range(config.validation.folds)]
+    limit = run.metrics.get("shift_limit")
+    why = explain(logits, clips, config, test, limit)
+    if estimated:
+        validation = config.validation.model_copy(update={"prior": why.estimated})
+        config = config.model_copy(update={"validation": validation})
+        why = explain(logits, clips, config, test, limit)._replace(estimated=why.estimated)
+    return Explained(run, why)
