@@ -154,7 +154,9 @@ def test_the_report_shows_classes_and_plays_whole_clips(
             assert base64.b64decode(clip["wav"])[44:][:4000] == archive.read(clip["id"])[44:][:4000]
             assert len(base64.b64decode(clip["wav"])) == max(len(archive.read(clip["id"])), 8044)
     capsys.readouterr()
-    assert main(["-C", str(yaml), "--quiet", "report", "--charts", "svg", "--out", str(tmp_path / "svg")]) == 0
+    assert (
+        main(["-C", str(yaml), "--quiet", "report", "--charts", "svg", "--out", str(tmp_path / "svg")]) == 0
+    )
     assert {f"gru-{name}.svg" for name in ("classes", "cv", "loss", "calibration")} <= {
         drawn.name for drawn in (tmp_path / "svg").iterdir()
     }

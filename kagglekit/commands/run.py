@@ -27,21 +27,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit.commands import open_project, show_run
-    from kagglekit.commands.submit import Confirm, show_result
+    from kagglekit.commands.submit import Prompt, show_result
     from kagglekit.terminal import console
 
     def trained(runs: list[Run]) -> None:
         console.show([line for run in runs for line in show_run(run)])
 
     project = open_project(args)
-    confirm = Confirm(project, args.yes)
+    prompt = Prompt(project, args.yes)
     runs, submission = project.run(
         args.model,
         time_limit=args.time_limit,
         trials=args.trials,
         trained=trained,
         upload=args.upload,
-        preview=confirm.preview,
-        confirm=confirm.ask,
+        preview=prompt.preview,
+        confirm=prompt.ask,
     )
     show_result(project, submission, [run.model for run in runs], uploaded=args.upload)

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.commands import open_project
 
     project = open_project(args)
-    confirm = Confirm(project, args.yes)
+    prompt = Prompt(project, args.yes)
     submission = project.submit(
         args.ensemble,
         best=args.best,
@@ -59,14 +59,14 @@ def run(args: argparse.Namespace) -> None:
         force=args.force,
         wait=args.wait,
         message=args.message,
-        preview=confirm.preview,
-        confirm=confirm.ask,
+        preview=prompt.preview,
+        confirm=prompt.ask,
     )
     chosen = ["runs"] if args.best else args.ensemble
     show_result(project, submission, chosen, uploaded=args.upload, file=args.file)
 
 
-class Confirm:
+class Prompt:
     """Show a submission before it is sent, and ask.
 
     Args:

@@ -134,9 +134,7 @@ class TrainingMethods(ProjectBase):
             ConfigError: an argument cannot be.
             MissingError: no trial has finished.
         """
-        from kagglekit.runs.train import train_run
-        from kagglekit.search.study import best_plan
-        from kagglekit.search.tune import STAGNATION, tune
+        from kagglekit.search.tune import STAGNATION
         from kagglekit.training.plan import resolve
 
         deadline = None if time_limit is None else time.monotonic() + time_limit
@@ -145,31 +143,34 @@ class TrainingMethods(ProjectBase):
             *([f"search.storage={json.dumps(storage)}"] if storage is not None else []),
             *([f"search.objectives={json.dumps(split_names(objectives))}"] if objectives else []),
         )
-        models, results = split_names(model), []
+        models = split_names(model)
         for name in models:
             resolve(project.config, name)  # a wrong name fails before work begins
-        for name in models:
-            study = tune(
-                project.prepared,
-                name,
-                trials=trials,
-                deadline=deadline,
-                stagnation=STAGNATION if until_stagnation is True else until_stagnation or None,
-                jobs=jobs,
-                cluster=cluster,
-                sources=split_names(from_),
+        search = {
+            "trials": trials,
+            "deadline": deadline,
+            "stagnation": STAGNATION if until_stagnation is True else until_stagnation,
+            "jobs": jobs,
+            "cluster": cluster,
+            "sources": split_names(from_),
+        }
+        return [project._tune(name, train, search) for name in models]
+
+    def _tune(self, model: str, train: bool, search: dict[str, Any]) -> Tuned:
+        from kagglekit.runs.train import train_run
+        from kagglekit.search.study import best_plan
+        from kagglekit.search.tune import tune
+
+        study = tune(self.prepared, model, **search)
+        if study.best is None:
+            raise MissingError(
+                f"no trial of {model} has finished: {study.trials} trials, {study.failed} failed",
+                hint="give it more time or trials; the notes above say why trials failed",
             )
-            if study.best is None:
-                raise MissingError(
-                    f"no trial of {name} has finished: {study.trials} trials, {study.failed} failed",
-                    hint="give it more time or trials; the notes above say why trials failed",
-                )
-            run = None
-            if train:
-                prepared, plan, source = best_plan(project.prepared, name)
-                run = train_run(prepared, plan, source=source)
-            results.append(Tuned(name, study, run))
-        return results
+        if not train:
+            return Tuned(model, study, None)
+        prepared, plan, source = best_plan(self.prepared, model)
+        return Tuned(model, study, train_run(prepared, plan, source=source))
 
     def best_settings(self, model: Names) -> list[tuple[dict[str, Any], str]]:
         """Return the best settings of each architecture's study, nested as in competition.yaml and as YAML.

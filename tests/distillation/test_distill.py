@@ -68,7 +68,9 @@ def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 def test_pseudo_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "pseudo")  # too few clips to be sure of anything
     assert (code, err.count("\n")) == (1, 2) and err.startswith("error: the rule takes no clip")
-    assert call(capsys, "pseudo", "--agree", "3")[2].startswith("error: --agree 3 exceeds the number of teachers (2)\n")
+    assert call(capsys, "pseudo", "--agree", "3")[2].startswith(
+        "error: --agree 3 exceeds the number of teachers (2)\n"
+    )
     assert call(capsys, "pseudo", "--share", "1")[2].startswith("error: --share 1: must be between 0 and 1\n")
     missing = call(capsys, "train", "--model", "gru", "--set", "train.teaching=0123456789ab")
     assert missing[0] == 1 and "there is no teaching 0123456789ab" in missing[2]

@@ -90,9 +90,7 @@ def _nothing_trained(box: Box) -> None:
 @case("an ensemble of runs on other folds", "trained")
 def _other_folds(box: Box) -> None:
     box.edit("folds: 2", "folds: 3")
-    box.bad(
-        "ensemble --model gru,tcresnet", "trained on other clips or folds", "kagglekit train --model gru"
-    )
+    box.bad("ensemble --model gru,tcresnet", "trained on other clips or folds", "kagglekit train --model gru")
     box.good("train --model gru")
     box.bad(
         "submit --ensemble gru,tcresnet", "runs of tcresnet were trained on other", "train --model tcresnet"
