@@ -81,9 +81,14 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
     table = table.with_columns(
         fold=pl.Series(fold),
         heldout_fold=pl.col("word").replace_strict(heldout, default=-1, return_dtype=pl.Int32),
-        official=_official(facts["clip_id"].to_list(), official),
+        official=pl.Series(
+            [official.get(i, "train") if official else None for i in facts["clip_id"]], dtype=pl.String
+        ),
     )
-    return _with_part(table, config).select(_columns(facts))
+    keyword = pl.when(pl.col("label") != pl.lit(task.filler or "")).then(pl.lit("keyword"))
+    unseen = pl.when(pl.col("fold") == pl.col("heldout_fold")).then(pl.lit("unseen"))
+    part = keyword.otherwise(unseen.otherwise(pl.lit("seen")))
+    return table.with_columns(part=part).select(_columns(facts))
 
 
 def _folds(kept: pl.DataFrame, config: Config) -> NDArray[np.int32]:
@@ -94,18 +99,6 @@ def _folds(kept: pl.DataFrame, config: Config) -> NDArray[np.int32]:
         clips = clips.with_columns(word=task.each(kept["label"])).explode("word")
     fold = grouped_folds(clips["group"].to_list(), clips["word"].to_list(), validation.folds, validation.seed)
     return fold[np.unique(clips["index"].to_numpy(), return_index=True)[1]]
-
-
-def _official(clip_ids: list[str], lists: Mapping[str, str] | None) -> pl.Series:
-    if lists is None:
-        return pl.Series([None] * len(clip_ids), dtype=pl.String)
-    return pl.Series([lists.get(clip_id, "train") for clip_id in clip_ids], dtype=pl.String)
-
-
-def _with_part(table: pl.DataFrame, config: Config) -> pl.DataFrame:
-    keyword = pl.when(pl.col("label") != pl.lit(config.labels.filler or "")).then(pl.lit("keyword"))
-    unseen = pl.when(pl.col("fold") == pl.col("heldout_fold")).then(pl.lit("unseen"))
-    return table.with_columns(part=keyword.otherwise(unseen.otherwise(pl.lit("seen"))))
 
 
 def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int]) -> pl.DataFrame:
@@ -126,16 +119,9 @@ def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int
 
 def test_table(facts: pl.DataFrame) -> pl.DataFrame:
     """Return the table of the test clips, which have neither label nor fold."""
-    return facts.with_columns(
-        split=pl.lit("test"),
-        word=pl.lit(None, dtype=pl.String),
-        speaker=pl.lit(None, dtype=pl.String),
-        label=pl.lit(None, dtype=pl.String),
-        part=pl.lit(None, dtype=pl.String),
-        fold=pl.lit(-1, dtype=pl.Int32),
-        heldout_fold=pl.lit(-1, dtype=pl.Int32),
-        official=pl.lit(None, dtype=pl.String),
-    ).select(_columns(facts))
+    unknown = dict.fromkeys(("word", "speaker", "label", "part", "official"), pl.lit(None, dtype=pl.String))
+    no_fold = dict.fromkeys(("fold", "heldout_fold"), pl.lit(-1, dtype=pl.Int32))
+    return facts.with_columns(split=pl.lit("test"), **unknown, **no_fold).select(_columns(facts))
 
 
 def _columns(facts: pl.DataFrame) -> list[str]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_type_hints
 
 import polars as pl
 
@@ -32,20 +32,6 @@ LABEL_TABLE_FILE = "label_table.csv"
 LIST_FILES = {"validation_list": "validation_list.txt", "testing_list": "testing_list.txt"}
 _COUNTS_FILE = "counts.json"
 _UNUSABLE = ("empty", "unreadable")
-
-_SCHEMA = {
-    "clip_id": pl.String,
-    "path": pl.String,
-    "word": pl.String,
-    "speaker": pl.String,
-    "row": pl.Int64,
-    "samples": pl.Int64,
-    "rms": pl.Float64,
-    "peak": pl.Float64,
-    "sha1": pl.String,
-    "problem": pl.String,
-}
-_WINDOWED = {**_SCHEMA, "windows": pl.Int64}  # with audio.longer: windows
 
 
 @dataclass(frozen=True)
@@ -71,7 +57,7 @@ class ArchiveJob(NamedTuple):
 
 
 class _Fact(NamedTuple):
-    """A row of facts.parquet, its fields in the order of `_WINDOWED`."""
+    """A row of facts.parquet."""
 
     clip_id: str
     path: str
@@ -84,6 +70,11 @@ class _Fact(NamedTuple):
     sha1: str
     problem: str
     windows: int
+    """Rows of the store; a column with audio.longer: windows alone."""
+
+
+_TYPES = {str: pl.String, str | None: pl.String, int: pl.Int64, float: pl.Float64}
+_SCHEMA = {name: _TYPES[kind] for name, kind in get_type_hints(_Fact).items()}
 
 
 def ingest(job: ArchiveJob, data: Data, audio: Audio, *, stop: threading.Event | None = None) -> Ingested:
@@ -265,9 +256,9 @@ class _Ingest:
         ids.add(clip_id)
 
     def _finish(self) -> Ingested:
-        facts = pl.DataFrame(self.facts, schema=_WINDOWED, orient="row")
+        facts = pl.DataFrame(self.facts, schema=_SCHEMA, orient="row")
         if self.audio.longer == "cut":
-            facts = facts.select(list(_SCHEMA))
+            facts = facts.drop("windows")
         if self.train and self.data.label_table is not None:
             facts = add_labels(facts, self.folder / LABEL_TABLE_FILE, self.data.label_table)
         facts.write_parquet(self.folder / FACTS_FILE)

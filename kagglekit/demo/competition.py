@@ -19,18 +19,8 @@ from pathlib import Path
 import numpy as np
 import py7zr
 
-from kagglekit.demo.espeak import (
-    SAMPLE_RATE,
-    TEST_VOICES,
-    TRAIN_VOICES,
-    Speak,
-    Speaker,
-    draw_speakers,
-    draw_utterances,
-    find_library,
-    open_espeak,
-    split_words,
-)
+from kagglekit.demo import espeak
+from kagglekit.demo.espeak import SAMPLE_RATE, Speak, Speaker, draw_utterances, split_words
 from kagglekit.demo.sounds import Waveform, excerpt, gain, noise_recordings, record, wind
 from kagglekit.files.atomic import replacing, write_text
 from kagglekit.terminal import progress
@@ -68,13 +58,17 @@ def make_competition(
     Raises:
         KagglekitError: eSpeak NG is not installed or does not start.
     """
-    find_library()  # fails before anything is written
+    espeak.find_library()  # fails before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     train_rng, test_rng = (np.random.default_rng([seed, split]) for split in (0, 1))
-    with open_espeak() as speak:
-        speakers = draw_speakers(f"{seed}/train", TRAIN_VOICES, max(4, train_clips_per_word), train_rng)
+    with espeak.open_espeak() as speak:
+        speakers = espeak.draw_speakers(
+            f"{seed}/train", espeak.TRAIN_VOICES, max(4, train_clips_per_word), train_rng
+        )
         n_train = _write_train(folder / "train.7z", speak, speakers, train_clips_per_word, train_rng)
-        speakers = draw_speakers(f"{seed}/test", TEST_VOICES, max(4, test_clips // 12), test_rng)
+        speakers = espeak.draw_speakers(
+            f"{seed}/test", espeak.TEST_VOICES, max(4, test_clips // 12), test_rng
+        )
         answers = _write_test(folder / "test.7z", speak, speakers, _test_words(test_clips), seed, test_rng)
     with _seven_zip(folder / "sample_submission.7z") as archive:
         lines = ["fname,label", *(f"{fname},silence" for fname in answers)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,13 +50,34 @@ def log_mel_cache(
     Returns:
         Memory-mapped (clips, n_mels, frames) of spec.dtype, in the order of the store.
     """
-    key = feature_key(store_key, spec, audio)
-    target = folder / key
-    with building(target, key) as part:
+    batches = log_mels(store, spec, audio) if computed is None else computed
+    return cached_rows(
+        folder / feature_key(store_key, spec, audio) / FILE, len(store), batches, f"log-mel {name}"
+    )
+
+
+def cached_rows(
+    path: Path, count: int, batches: Iterable[np.ndarray[Any, Any]], name: str
+) -> np.ndarray[Any, Any]:
+    """Open a cached array, memory-mapped, after writing it if it does not exist.
+
+    Args:
+        path: <folder>/<key>/<file>.npy.
+        count: rows of the array.
+        batches: the rows in order; iterated only to write them.
+        name: what the progress bar shows.
+    """
+    key = path.parent.name
+    with building(path.parent, key) as part:
         if part is not None:
-            with (part / FILE).open("wb") as file:
-                _write(file, store, spec, audio, name, computed)
-    return open_array(target / FILE)
+            with (part / path.name).open("wb") as file, progress.bar(name, count, "clips") as advance:
+                for rows in batches:
+                    if not file.tell():
+                        header = {"descr": npy.dtype_to_descr(rows.dtype), "shape": (count, *rows.shape[1:])}
+                        npy.write_array_header_1_0(file, {**header, "fortran_order": False})
+                    file.write(rows.tobytes())
+                    advance(len(rows))
+    return open_array(path)
 
 
 def open_array(path: Path) -> np.ndarray[Any, Any]:
@@ -82,21 +103,3 @@ def log_mels(
     for first in range(start, end, CHUNK):
         rows = torch.tensor(store[first : min(first + CHUNK, end)])  # a copy, as torch needs writable memory
         yield logmel.log_mel(rows, spec, audio.sample_rate).numpy().astype(spec.dtype, copy=False)
-
-
-def _write(
-    file: BinaryIO,
-    store: Store,
-    spec: Features,
-    audio: Audio,
-    name: str,
-    computed: Iterable[np.ndarray[Any, Any]] | None,
-) -> None:
-    frames = logmel.frame_count(audio.samples, spec, audio.sample_rate)
-    shape = (len(store), spec.n_mels, frames)
-    descr = npy.dtype_to_descr(np.dtype(spec.dtype))
-    npy.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-    with progress.bar(f"log-mel {name}", len(store), "clips") as advance:
-        for features in log_mels(store, spec, audio) if computed is None else computed:
-            file.write(features.tobytes())
-            advance(len(features))

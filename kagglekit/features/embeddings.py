@@ -9,16 +9,13 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from kagglekit.data.store import Store
 from kagglekit.errors import ConfigError
-from kagglekit.features.cache import open_array
+from kagglekit.features.cache import cached_rows
 from kagglekit.features.logmel import FULL_SCALE
-from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
-from kagglekit.terminal import progress
 
 VERSION = 1  # part of the cache key: raise it when the same network gives other embeddings
 BATCH = 32  # clips; the activations of a base-sized network stay below 1 GB
@@ -79,12 +76,8 @@ def embedding_cache(
         ConfigError: a value is too large for float16.
     """
     key = key_of("embeddings", VERSION, store_key, network.key, network.dtype)
-    target = folder / key
-    with building(target, key) as part:
-        if part is not None:
-            rows = embeddings(store, network, device) if computed is None else computed
-            _write(part / FILE, len(store), rows, name)
-    return open_array(target / FILE)
+    rows = embeddings(store, network, device) if computed is None else computed
+    return cached_rows(folder / key / FILE, len(store), rows, f"embeddings {name}")
 
 
 def embed(waveform: Tensor, network: FrozenNetwork, device: torch.device) -> Tensor:
@@ -116,17 +109,3 @@ def embeddings(
                 hint="set embeddings: float32 for this model",
             )
         yield rows
-
-
-def _write(path: Path, clips: int, computed: Iterable[np.ndarray[Any, Any]], name: str) -> None:
-    array: np.memmap[Any, Any] | None = None
-    start = 0
-    with progress.bar(f"embeddings {name}", clips, "clips") as advance:
-        for rows in computed:
-            if array is None:
-                array = open_memmap(path, "w+", rows.dtype, (clips, *rows.shape[1:]))
-            array[start : start + len(rows)] = rows
-            start += len(rows)
-            advance(len(rows))
-    assert array is not None, "a store has clips"
-    array.flush()

@@ -34,11 +34,6 @@ def geometry(spec: Features, sample_rate: int) -> tuple[int, int, int]:
     return window, round(spec.hop_ms * sample_rate / 1000), n_fft(window)
 
 
-def frame_count(samples: int, spec: Features, sample_rate: int) -> int:
-    """Return the frames of a clip, 1 + samples // hop: 101 for a second with a hop of 10 ms."""
-    return 1 + samples // geometry(spec, sample_rate)[1]
-
-
 def mel_filters(spec: Features, sample_rate: int) -> Tensor:
     """Return the triangular filters, float64 (n_fft // 2 + 1, n_mels).
 

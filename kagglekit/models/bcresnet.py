@@ -113,14 +113,7 @@ class BCResNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in torch's stub
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Classify spectrograms.
-
-        Args:
-            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
-
-        Returns:
-            Logits (batch, num_classes).
-        """
+        """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
         # Halved three times, the bands must still divide into parts: pad with 0, the normalised mean.
         filled = F.pad(self.normalise(log_mel), (0, 0, 0, -self.config.n_mels % (8 * BANDS)))
         # The one channel comes last in memory, for torch's fastest convolutions on a CPU.

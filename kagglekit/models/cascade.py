@@ -37,14 +37,7 @@ class Cascade(nn.Module):
         self.config = gate.config
 
     def forward(self, x: Tensor) -> Tensor:
-        """Classify clips.
-
-        Args:
-            x: (batch, ...), the architecture's input.
-
-        Returns:
-            Log-probabilities (batch, targets + 2): targets, silence, filler.
-        """
+        """The architecture's input (batch, ...) to log-probabilities (batch, targets + 2)."""
         gate = self.gate(x).float().log_softmax(1)  # (batch, 3): silence, filler, any target
         words = self.words(x).float().log_softmax(1)
         return torch.cat([words + gate[:, GATED:], gate[:, :GATED]], dim=1)

@@ -69,14 +69,7 @@ class CRNN(nn.Module):
         self.head = nn.Sequential(nn.Dropout(c.dropout), nn.Linear(2 * c.hidden, num_classes))
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Classify spectrograms.
-
-        Args:
-            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
-
-        Returns:
-            Logits (batch, num_classes).
-        """
+        """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
         # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
         image = self.normalise(log_mel).unsqueeze(3).movedim(3, 1)
         x = self.front(image)  # (batch, channels, n_mels / 4, frames / 4)

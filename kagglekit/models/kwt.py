@@ -89,13 +89,7 @@ class KWT(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Classify spectrograms.
-
-        Args:
-            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
-
-        Returns:
-            Logits (batch, num_classes).
+        """Log-mels (batch, n_mels, frames) to logits (batch, num_classes).
 
         Raises:
             ConfigError: more frames than config.max_frames.

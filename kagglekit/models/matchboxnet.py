@@ -96,14 +96,7 @@ class MatchboxNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in torch's stub
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Classify spectrograms.
-
-        Args:
-            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
-
-        Returns:
-            Logits (batch, num_classes).
-        """
+        """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
         image = log_mel.unsqueeze(3).contiguous(memory_format=torch.channels_last)
         x = self.body(self.normalise(image))  # (batch, channels, frames, 1)
         logits: Tensor = self.head(x.mean(dim=(2, 3)))

@@ -83,14 +83,7 @@ class Pretrained(nn.Module):
         self.config = config
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Classify waveforms.
-
-        Args:
-            waveform: (batch, samples), float32 in [-1, 1] at 16 kHz.
-
-        Returns:
-            Logits (batch, num_classes).
-        """
+        """Waveforms (batch, samples) in [-1, 1] at 16 kHz to logits (batch, num_classes)."""
         # In float32 even if the network runs in bfloat16, whose 3 digits are too few for a power spectrum.
         with torch.no_grad(), torch.autocast(waveform.device.type, enabled=False):
             values = self.preprocess(waveform)

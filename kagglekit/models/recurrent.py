@@ -73,14 +73,7 @@ class RecurrentClassifier(nn.Module):
         self.head = nn.Sequential(nn.Dropout(c.dropout), nn.Linear(width, num_classes))
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Classify spectrograms.
-
-        Args:
-            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
-
-        Returns:
-            Logits (batch, num_classes).
-        """
+        """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
         x, _ = self.recurrent(self._steps(self.normalise(log_mel)))  # (batch, steps, width)
         logits: Tensor = self.head(self._pooled(x))
         return logits

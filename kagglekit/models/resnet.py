@@ -74,14 +74,7 @@ class ResNet(nn.Module):
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(inputs, num_classes))
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Classify spectrograms.
-
-        Args:
-            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
-
-        Returns:
-            Logits (batch, num_classes).
-        """
+        """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
         # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
         image = self.normalise(log_mel).unsqueeze(3).movedim(3, 1)
         x = self.body(image)  # (batch, channels, n_mels / 8, frames / 8)

@@ -146,14 +146,7 @@ class SpeechEmbedding(nn.Module):
         self.head = EmbeddingHead(config, num_classes)
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Classify spectrograms.
-
-        Args:
-            log_mel: (batch, 32, frames), natural logarithm of the mel power.
-
-        Returns:
-            Logits (batch, num_classes).
-        """
+        """Log-mels (batch, 32, frames) to logits (batch, num_classes)."""
         logits: Tensor = self.head(self.trunk.embed(log_mel, self.config.context))
         return logits
 

@@ -74,14 +74,7 @@ class TCResNet(nn.Module):
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels[-1], num_classes))
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Classify spectrograms.
-
-        Args:
-            log_mel: (batch, n_mels, frames), natural logarithm of the mel power.
-
-        Returns:
-            Logits (batch, num_classes).
-        """
+        """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
         image = log_mel.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         x = F.relu(self.first(self.normalise(image)))
         logits: Tensor = self.head(self.blocks(x).mean(dim=(2, 3)))
