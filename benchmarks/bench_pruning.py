@@ -59,7 +59,7 @@ def record(path: Path) -> None:
     from kagglekit.files.keys import key_of
     from kagglekit.files.workspace import Workspace
     from kagglekit.search.space import Space
-    from kagglekit.search.trial import Task, train_trial
+    from kagglekit.search.trial import Candidate, train_trial
     from kagglekit.training.plan import resolve
 
     limits = [f"search.epochs={EPOCHS}", f"search.folds={FOLDS}"]
@@ -74,9 +74,9 @@ def record(path: Path) -> None:
     for params in sets[len(curves) :]:
         steps: dict[int, float] = {}
         folder = workspace.studies / "recorded" / key_of(params)
-        task = Task(config, workspace, prepared, "tcresnet", params, folder)
-        found = train_trial(task, lambda step, value, to=steps: to.update({step: round(value, 4)}))
-        curves.append({"score": round(found.score, 4), "noise": round(found.noise, 4), "steps": steps})
+        candidate = Candidate(prepared, "tcresnet", params, folder)
+        result = train_trial(candidate, lambda step, score, to=steps: to.update({step: round(score, 4)}))
+        curves.append({"score": round(result.score, 4), "noise": round(result.noise, 4), "steps": steps})
         write_json(path, {"model": "tcresnet", "epochs": EPOCHS, "folds": FOLDS, "curves": curves})
 
 

@@ -57,7 +57,7 @@ def search(yaml: Path, cluster: object, second: object, trials: int) -> dict[str
     from kagglekit.files.workspace import Workspace
     from kagglekit.hosts import open_host
     from kagglekit.hosts.fetch import fetch
-    from kagglekit.search.study import open_desk
+    from kagglekit.search.study import open_study
     from kagglekit.search.tune import tune
     from kagglekit.training.plan import resolve
 
@@ -67,8 +67,8 @@ def search(yaml: Path, cluster: object, second: object, trials: int) -> dict[str
     prepared = prepare(workspace)
 
     def read() -> list[FrozenTrial]:
-        with open_desk(prepared, resolve(config, "gru")) as desk:
-            return desk.study.get_trials(deepcopy=False)
+        with open_study(prepared, resolve(config, "gru")) as handle:
+            return handle.study.get_trials(deepcopy=False)
 
     removed: list[int] = []
 
@@ -100,7 +100,7 @@ def shards(yaml: Path, cluster: object, second: object) -> dict[str, object]:
     """Log-mels of the train clips, the second node going after two shards; then a run's test logits."""
     import numpy as np
 
-    import kagglekit.parallel.cluster
+    import kagglekit.data.shards
     from kagglekit.config.load import load_config
     from kagglekit.data.prepare import prepare
     from kagglekit.files import tables
@@ -113,7 +113,7 @@ def shards(yaml: Path, cluster: object, second: object) -> dict[str, object]:
     from kagglekit.training.inputs import _log_mels, inputs_of
     from kagglekit.training.plan import resolve
 
-    kagglekit.parallel.cluster.SHARD = 3
+    kagglekit.data.shards.SHARD = 3
     config = load_config(yaml, ["train.epochs=1"])
     workspace = Workspace(config)
     fetch(workspace, open_host(config, workspace.root))
@@ -124,7 +124,7 @@ def shards(yaml: Path, cluster: object, second: object) -> dict[str, object]:
     for path in run.folder.rglob(TEST):
         path.unlink()
     address = cluster.address  # type: ignore[attr-defined]
-    with kagglekit.parallel.cluster.shards(config, prepared, address) as shared:
+    with kagglekit.data.shards.shards(prepared, address) as shared:
         assert shared is not None
         parts = []
         for part in shared.run(functools.partial(_log_mels, plan.features), "train"):

@@ -87,7 +87,7 @@ def train_models(workspace: Workspace, models: Sequence[str], clock: Clock, *, t
 def _searched(
     prepared: Prepared, model: str, trials: int, deadline: float | None
 ) -> tuple[Prepared, Plan, str]:
-    from kagglekit.search.study import best_plan
+    from kagglekit.search.results import best_plan
     from kagglekit.search.tune import tune
 
     found = tune(prepared, model, trials=trials, deadline=deadline)

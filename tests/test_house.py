@@ -190,7 +190,6 @@ def test_no_import_runs_up() -> None:
     assert up_imports() == []
 
 
-@pytest.mark.xfail(reason="the house is being rebuilt")
 def test_no_import_circle() -> None:
     assert circles() == []
 

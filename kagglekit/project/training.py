@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kagglekit.data.prepare import Prepared
     from kagglekit.recipes import Recipe
     from kagglekit.runs.store import Run
-    from kagglekit.search.study import Outcome
+    from kagglekit.search.results import StudySummary
     from kagglekit.training.plan import Plan
 
 
@@ -24,7 +24,7 @@ class Tuned(NamedTuple):
     """A search and the run that was trained with its best parameters."""
 
     model: str
-    study: Outcome
+    study: StudySummary
     run: Run | None
     """None where `train` was off."""
 
@@ -88,7 +88,7 @@ class TrainingMethods(ProjectBase):
             (prepared data under the plan's settings, the plan, where its settings come from), one by one.
         """
         from kagglekit import recipes
-        from kagglekit.search.study import best_plan
+        from kagglekit.search.results import best_plan
         from kagglekit.training.plan import resolve
 
         if tuned and recipe_names:
@@ -134,7 +134,7 @@ class TrainingMethods(ProjectBase):
             ConfigError: an argument cannot be.
             MissingError: no trial has finished.
         """
-        from kagglekit.search.tune import STAGNATION
+        from kagglekit.search.limits import STAGNATION
         from kagglekit.training.plan import resolve
 
         deadline = None if time_limit is None else time.monotonic() + time_limit
@@ -158,7 +158,7 @@ class TrainingMethods(ProjectBase):
 
     def _tune(self, model: str, train: bool, search: dict[str, Any]) -> Tuned:
         from kagglekit.runs.train import train_run
-        from kagglekit.search.study import best_plan
+        from kagglekit.search.results import best_plan
         from kagglekit.search.tune import tune
 
         study = tune(self.prepared, model, **search)
@@ -178,9 +178,9 @@ class TrainingMethods(ProjectBase):
         Raises:
             MissingError: no trial has finished.
         """
-        from kagglekit.search.best import to_keep
+        from kagglekit.search.results import best_settings
 
-        return [to_keep(self.prepared, name) for name in split_names(model)]
+        return [best_settings(self.prepared, name) for name in split_names(model)]
 
     def study_plots(self, model: Names, out: str | Path = "study.html") -> list[str]:
         """Write Optuna's plots of each architecture's study into an HTML file; their names."""

@@ -17,7 +17,7 @@ from kagglekit.charts.curves import Series, curves
 from kagglekit.charts.parallel import Axis, parallel
 from kagglekit.charts.svg import Picture
 from kagglekit.report.source import Source
-from kagglekit.search.importance import importances, judged
+from kagglekit.search.importance import importances, with_pruned
 from kagglekit.search.storage import all_studies
 from kagglekit.search.study import REASON
 
@@ -83,7 +83,7 @@ def _study(study: Study) -> dict[str, Any]:
         "study": study,
         "best": ranked[0],
         "history": history_chart(study),
-        "judged": len(judged(study.study).get_trials(deepcopy=False)),
+        "judged": len(with_pruned(study.study).get_trials(deepcopy=False)),
         "importance": importance_chart(importance) if importance else None,
         "parallel": parallel_chart(ranked[:MOST_LINES], names[:MOST_AXES]) if names else None,
         "names": names,

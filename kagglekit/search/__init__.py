@@ -1,1 +1,1 @@
-"""Hyperparameter search around training."""
+"""Hyperparameter search: the space of an architecture, its Optuna study, and the work on its trials."""

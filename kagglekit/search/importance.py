@@ -1,4 +1,4 @@
-"""Which parameters tell good trials from the others."""
+"""Importance of parameters: which of them separate good trials from bad ones."""
 
 from __future__ import annotations
 
@@ -6,53 +6,40 @@ import math
 import warnings
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
 from kagglekit.search.study import REASON
 
-LEAST = 6  # trials; PED-ANOVA needs better and worse ones
+LEAST_TRIALS = 6  # PED-ANOVA needs better and worse ones
 
 
-def judged(study: optuna.Study) -> optuna.Study:
-    """A copy in memory whose pruned trials count as finished, with the score that they had reached.
+def with_pruned(study: optuna.Study) -> optuna.Study:
+    """Copy a study into memory, and count its pruned trials as complete with their last score.
 
-    They are most of a search. Without them, importance would compare the good with the good.
+    Most trials are pruned. Without them, importance would compare good trials with good trials only.
     """
     copy = optuna.create_study(directions=study.directions)
-    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    pruned = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
-    copy.add_trials([*finished, *(_finished(t) for t in pruned if _counts(t))])
+    copy.add_trials(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)):
+        step = trial.last_step
+        score = math.nan if step is None else trial.intermediate_values[step]
+        if REASON not in trial.user_attrs and math.isfinite(score):  # pruned for its score, not for an error
+            copy.add_trial(create_trial(value=score, params=trial.params, distributions=trial.distributions))
     return copy
 
 
-def _counts(trial: FrozenTrial) -> bool:
-    """Whether a trial was given up for its score, not for an error."""
-    return REASON not in trial.user_attrs and math.isfinite(_reached(trial))
-
-
-def _reached(trial: FrozenTrial) -> float:
-    """Its last score; NaN where it has none."""
-    return (
-        trial.intermediate_values[max(trial.intermediate_values)] if trial.intermediate_values else math.nan
-    )
-
-
-def _finished(trial: FrozenTrial) -> FrozenTrial:
-    return create_trial(value=_reached(trial), params=trial.params, distributions=trial.distributions)
-
-
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Share of each parameter in what tells good trials from others (PED-ANOVA, arXiv:2304.10255).
+    """Return each parameter's share of importance (PED-ANOVA, arXiv:2304.10255), the largest first.
 
-    The most important first; empty where the trials are too few.
+    Empty where there are too few trials.
     """
-    copy = judged(study)
-    if len(copy.get_trials(deepcopy=False)) < LEAST:
+    copy = with_pruned(study)
+    if len(copy.get_trials(deepcopy=False)) < LEAST_TRIALS:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says that few trials give uncertain results: so does the page
+        warnings.simplefilter("ignore")  # that few trials are uncertain: the report says so, too
         try:
-            found = optuna.importance.get_param_importances(copy)
-        except (ValueError, RuntimeError):  # no parameter that all trials have
+            shares = optuna.importance.get_param_importances(copy)
+        except (ValueError, RuntimeError):  # the trials share no parameter
             return {}
-    return {name: share for name, share in found.items() if math.isfinite(share)}
+    return {name: share for name, share in shares.items() if math.isfinite(share)}

@@ -1,4 +1,4 @@
-"""One search in several processes of this machine: each has its share of the cores, or a GPU of its own."""
+"""Search with several processes on this machine, each with its share of the cores, or its own GPU."""
 
 from __future__ import annotations
 
@@ -17,41 +17,45 @@ from kagglekit.data.prepare import prepare
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.processes import cores
-from kagglekit.search.study import open_desk
-from kagglekit.search.tune import Limits, Worker, work
+from kagglekit.search.limits import SearchLimits
+from kagglekit.search.study import StudyHandle, open_study
+from kagglekit.search.worker import run_trials
 from kagglekit.terminal import console
 from kagglekit.training.plan import resolve
 
 LOOK_S = 0.3  # between looks at the processes
-STARTS = 4  # of a process that is killed again and again, as it is where memory runs out
+STARTS = 4  # per process, for those that are killed, for example where memory runs out
 Failures = SimpleQueue[tuple[str, str | None]]
-"""(message, hint) of a process that gave up."""
+"""(message, hint) of processes that failed."""
 
 
 def check_jobs(jobs: int) -> None:
-    """Raise ConfigError where there are fewer cores, or GPUs, than jobs."""
+    """Raise ConfigError where the machine has fewer cores, or GPUs, than `jobs`."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    most, of = (gpus, "GPUs") if gpus else (cores(), "cores")
+    most, what = (gpus, "GPU") if gpus else (cores(), "core")
     if not 1 <= jobs <= most:
-        raise ConfigError(f"--jobs {jobs}: this machine has {most} {of}", hint=f"use 1 to {most}")
+        raise ConfigError(
+            f"--jobs {jobs}: this machine has {most} {what}{'s' * (most != 1)}",
+            hint=f"the most is --jobs {most}",
+        )
 
 
 def search_in_processes(
-    config: Config, model: str, limits: Limits, jobs: int, over: Callable[[], bool]
+    handle: StudyHandle, limits: SearchLimits, jobs: int, show: Callable[[], None]
 ) -> None:
-    """Search with `jobs` processes until it is over.
+    """Search with `jobs` processes until the search is over.
 
-    A process that is killed, by the kernel for want of memory for instance, is started again, and its
-    trial is tried again. When this process dies, the others end after their epoch.
+    A process that is killed, for example by the kernel when memory runs out, is started again, and its trial
+    is tried again. When this process dies, the others end after their epoch.
 
     Args:
-        config, model, limits: of the search.
-        jobs: processes.
-        over: shows what has ended, and says whether the search is over.
+        handle, limits: the study, and when to stop.
+        jobs: number of processes.
+        show: shows the trials that have ended.
 
     Raises:
-        ConfigError: there are fewer cores, or GPUs, than jobs.
-        KagglekitError: a process gave up.
+        ConfigError: the machine has fewer cores, or GPUs, than `jobs`.
+        KagglekitError: a process failed.
     """
     check_jobs(jobs)
     context = multiprocessing.get_context("spawn")
@@ -59,7 +63,8 @@ def search_in_processes(
 
     def start(index: int) -> BaseProcess:
         process = context.Process(
-            target=_work, args=(config, model, limits, jobs, index, os.getpid(), failures)
+            target=_run_process,
+            args=(handle.prepared.config, handle.plan.model, limits, jobs, index, os.getpid(), failures),
         )
         process.start()
         return process
@@ -69,30 +74,31 @@ def search_in_processes(
     try:
         while any(process.is_alive() for process in processes):
             time.sleep(LOOK_S)
-            if over():
+            show()
+            if limits.over(handle.study):
                 continue
             for index, process in enumerate(processes):
-                number = -(process.exitcode or 0)  # of the signal that ended it
-                if number <= 0:
+                signal_number = -(process.exitcode or 0)
+                if signal_number <= 0:
                     continue
                 if starts == jobs * STARTS:
                     raise KagglekitError(
-                        f"processes of the search are killed again and again (signal {number})",
+                        f"search processes keep being killed (signal {signal_number})",
                         hint="memory may be short: use fewer --jobs, or a smaller train.batch_size",
                     )
-                console.note(f"a process was killed (signal {number}); another takes its place")
+                console.note(f"a search process was killed (signal {signal_number}); starting another")
                 processes[index] = start(index)
                 starts += 1
     finally:
         _end(processes)
-    over()
+    show()
     if not failures.empty():
         message, hint = failures.get()
         raise KagglekitError(message, hint=hint)
 
 
 def _end(processes: list[BaseProcess]) -> None:
-    """Let each finish what it says about its trial."""
+    """Interrupt each process, and let it record what became of its trial."""
     for process in processes:
         if process.is_alive() and process.pid is not None:
             os.kill(process.pid, signal.SIGINT)
@@ -100,20 +106,18 @@ def _end(processes: list[BaseProcess]) -> None:
         process.join()
 
 
-def _work(
-    config: Config, model: str, limits: Limits, jobs: int, index: int, parent: int, failures: Failures
+def _run_process(
+    config: Config, model: str, limits: SearchLimits, jobs: int, index: int, parent: int, failures: Failures
 ) -> None:
-    """What one process does."""
+    """Search in a child process."""
     signal.signal(signal.SIGINT, _interrupt_once)
     if torch.cuda.is_available():
         os.environ["CUDA_VISIBLE_DEVICES"] = str(index)
     torch.set_num_threads(max(cores() // jobs, 1))
     console.configure(quiet=True)
     try:
-        workspace = Workspace(config)
-        prepared = prepare(workspace)
-        with open_desk(prepared, resolve(config, model)) as desk:
-            work(Worker(prepared, desk, limits, parent), lambda: None)
+        with open_study(prepare(Workspace(config)), resolve(config, model)) as handle:
+            run_trials(handle, limits, lambda: None, parent)
     except KeyboardInterrupt:
         pass
     except Exception as error:
@@ -121,6 +125,6 @@ def _work(
 
 
 def _interrupt_once(*_: object) -> None:
-    """The terminal and the parent both send SIGINT: the second must not disturb what the first began."""
+    """Ignore the second SIGINT: on Ctrl-C both the terminal and the parent process send one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt

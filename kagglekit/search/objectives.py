@@ -1,4 +1,4 @@
-"""What a search can look for besides the score: how large a model is, and how long it takes."""
+"""Objectives of a search besides the score: model size and latency."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import torch
 from kagglekit import models
 from kagglekit.search.trial import Candidate, fold_jobs
 
-LATENCY_RUNS = 20  # after a few to warm up; their median
+LATENCY_RUNS = 20  # measured, after WARMUP_RUNS
+WARMUP_RUNS = 3
 
 
-def cost_of(task: Candidate, objectives: Sequence[str]) -> list[float]:
-    """The values of objectives besides the score, in their order.
+def measure_costs(candidate: Candidate, objectives: Sequence[str]) -> list[float]:
+    """Return the values of objectives other than the score, in their order.
 
     Args:
-        task: a trial.
-        objectives: `params`, the number of parameters; `latency`, ms for one clip on one thread of this CPU.
+        candidate: the trial's parameters.
+        objectives: `params`, the number of parameters; `latency`, ms per clip on one thread of this CPU.
     """
     if not objectives:
         return []
-    job = fold_jobs(task)[0]
+    job = fold_jobs(candidate)[0]
     model = models.build(job.plan.model, job.plan.params, len(job.head.outputs)).eval()
     costs = {"params": lambda: float(sum(p.numel() for p in model.parameters()))}
     clip = next(job.dataset.batches(job.dataset.clips.filter(job.dataset.clips["fold"] >= 0).head(1), 1))
@@ -33,15 +34,15 @@ def cost_of(task: Candidate, objectives: Sequence[str]) -> list[float]:
 
 @torch.inference_mode()
 def latency_ms(model: torch.nn.Module, clip: torch.Tensor) -> float:
-    """Median time in ms that a model takes for one clip (1, ...), on one thread."""
+    """Return the median time in ms for one clip (1, ...) on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        taken = []
-        for _ in range(LATENCY_RUNS + 3):
+        times = []
+        for _ in range(LATENCY_RUNS + WARMUP_RUNS):
             started = time.perf_counter()
             model(clip)
-            taken.append(1000 * (time.perf_counter() - started))
+            times.append(1000 * (time.perf_counter() - started))
     finally:
         torch.set_num_threads(threads)
-    return statistics.median(taken[3:])
+    return statistics.median(times[WARMUP_RUNS:])

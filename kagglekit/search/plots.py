@@ -1,4 +1,4 @@
-"""A study in pictures: Optuna's plots in one HTML file that works offline, or its dashboard."""
+"""Optuna's plots of a study in one HTML file that works offline, and its dashboard."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import ConfigError, KagglekitError, MissingError
 from kagglekit.files.atomic import write_text
-from kagglekit.search.importance import judged
-from kagglekit.search.study import Desk, open_desk, whole
+from kagglekit.search.importance import with_pruned
+from kagglekit.search.study import StudyHandle, completed_trials, open_study
 from kagglekit.terminal import console
 from kagglekit.training.plan import resolve
 
@@ -25,25 +25,25 @@ EXTRA = "pip install 'kagglekit[dashboard]'"
 
 
 def write_plots(prepared: Prepared, chosen: Sequence[str], path: Path) -> list[str]:
-    """Optuna's plots of each architecture's study, in one file.
+    """Write Optuna's plots of each architecture's study into one file.
 
     Returns:
         The names of the plots.
 
     Raises:
-        MissingError: plotly is not installed, or no trial of a study has finished.
-        ConfigError: the file cannot be an HTML file.
+        MissingError: plotly is not installed, or no trial of a study has completed.
+        ConfigError: `path` is not an HTML file.
     """
     if path.suffix != ".html" or path.is_dir():
         raise ConfigError(f"--out {path}: not an HTML file", hint="for example --out study.html")
     figures: dict[str, Any] = {}
     for model in chosen:
-        with open_desk(prepared, resolve(prepared.config, model)) as desk:
-            if not whole(desk.study):
+        with open_study(prepared, resolve(prepared.config, model)) as handle:
+            if not completed_trials(handle.study):
                 raise MissingError(
                     f"no finished trial of {model}", hint=f"search first: kagglekit tune --model {model}"
                 )
-            figures |= {f"{model}: {name}": figure for name, figure in _figures(desk).items()}
+            figures |= {f"{model}: {name}": figure for name, figure in _figures(handle).items()}
     parts = [
         f"<h2>{html.escape(name)}</h2>\n" + figure.to_html(full_html=False, include_plotlyjs=index == 0)
         for index, (name, figure) in enumerate(figures.items())
@@ -53,32 +53,32 @@ def write_plots(prepared: Prepared, chosen: Sequence[str], path: Path) -> list[s
     return list(figures)
 
 
-def _figures(desk: Desk) -> dict[str, Any]:
-    """Optuna's plots that say something about this study, by name."""
+def _figures(handle: StudyHandle) -> dict[str, Any]:
+    """Return Optuna's plots that apply to this study, by name."""
     try:
-        import plotly  # noqa: F401 - Optuna's plots need it, and say so at greater length
+        import plotly  # noqa: F401 - Optuna's plots need it, and its own message is long
     except ImportError as error:
         raise MissingError("the plots need plotly, which is not installed", hint=EXTRA) from error
     from optuna import visualization
 
-    study = desk.study
+    study = handle.study
 
     def score_of(trial: FrozenTrial) -> float:
         return float(trial.values[0])
 
     usual: dict[str, Any] = {"target": score_of, "target_name": "CV"} if len(study.directions) > 1 else {}
-    varied = len({tuple(sorted(trial.params.items(), key=str)) for trial in whole(study)}) > 1
+    varied = len({tuple(sorted(trial.params.items(), key=str)) for trial in completed_trials(study)}) > 1
     figures = {"history": visualization.plot_optimization_history(study, **usual)}
-    if varied:  # of one point nothing can be compared
-        with warnings.catch_warnings():  # that a parameter which few trials have is judged by few
+    if varied:  # a single point allows no comparison
+        with warnings.catch_warnings():  # about parameters that few trials have
             warnings.simplefilter("ignore")
             figures["importance"] = visualization.plot_param_importances(
-                study if usual else judged(study), **usual
+                study if usual else with_pruned(study), **usual
             )
         figures["parallel coordinates"] = visualization.plot_parallel_coordinate(study, **usual)
         figures["slices"] = visualization.plot_slice(study, **usual)
     if usual:
-        names: list[str] = list(desk.space.config.search.objectives)
+        names: list[str] = list(handle.prepared.config.search.objectives)
         if len(names) <= 3:
             figures["Pareto front"] = visualization.plot_pareto_front(study, target_names=names)
     else:
@@ -87,7 +87,7 @@ def _figures(desk: Desk) -> dict[str, Any]:
 
 
 def serve_dashboard(prepared: Prepared, model: str) -> None:
-    """Serve optuna-dashboard for an architecture's storage, on this machine alone, until Ctrl-C.
+    """Serve optuna-dashboard for an architecture's storage, to this machine only, until Ctrl-C.
 
     Raises:
         MissingError: optuna-dashboard is not installed.
@@ -99,24 +99,24 @@ def serve_dashboard(prepared: Prepared, model: str) -> None:
         raise MissingError(
             "--dashboard needs optuna-dashboard, which is not installed", hint=EXTRA
         ) from error
-    desk = open_desk(prepared, resolve(prepared.config, model))
+    handle = open_study(prepared, resolve(prepared.config, model))
     try:
-        server = make_server(HOST, PORT, optuna_dashboard.wsgi(desk.storage), _Server, _Quiet)
+        server = make_server(HOST, PORT, optuna_dashboard.wsgi(handle.storage), _Server, _Quiet)
     except OSError as error:
         raise KagglekitError(
-            f"port {PORT} cannot be served: {error.strerror or error}", hint="end what uses it"
+            f"port {PORT} cannot be served: {error.strerror or error}", hint="end the program that uses it"
         ) from error
     with server:
-        console.note(f"http://{HOST}:{PORT}/ shows {desk.study.study_name}; Ctrl-C ends it")
+        console.note(f"http://{HOST}:{PORT}/ shows {handle.study.study_name}; Ctrl-C ends it")
         server.serve_forever()
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread a request: Ctrl-C finds the main one waiting, where wsgiref would take it for an error."""
+    """Handles each request in a thread, so that Ctrl-C interrupts the main thread and not a request."""
 
     daemon_threads = True
 
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Nobody wants a line for every request."""
+        """Print nothing for a request."""

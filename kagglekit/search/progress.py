@@ -1,4 +1,4 @@
-"""A search as it goes: a row for each trial that ends, and a bar with the time left."""
+"""Show a running search: a row per ended trial, and a progress bar."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from kagglekit.search.study import FINISHED, REASON, SAME, Desk, outcome
+from kagglekit.search.limits import SearchLimits
+from kagglekit.search.results import summarize
+from kagglekit.search.study import ENDED, REASON, SAME_AS, StudyHandle
 from kagglekit.terminal import console, progress
 
-HEAD = f"{'trial':>5}  {'state':<8} {'score':>6}  {'best':>6}  {'saved':>5}  parameters unlike the recipe's"
+HEAD = f"{'trial':>5}  {'state':<8} {'score':>6}  {'best':>6}  {'saved':>5}  changes to the recipe"
 SHOWN = 6  # parameters in a row
 
 
-class Rows:
-    """Shows each trial once, in the order they end, whichever process ran it.
+class TrialRows:
+    """Shows each trial of a search once, in the order in which they end, whichever process ran it."""
 
-    Args:
-        desk: the study.
-        trials: how many are wanted; None: nobody knows.
-        deadline: time.monotonic() at which the search ends, or None.
-    """
-
-    def __init__(self, desk: Desk, trials: int | None, deadline: float | None) -> None:
-        self.desk, self.trials, self.deadline = desk, trials, deadline
+    def __init__(self, handle: StudyHandle, limits: SearchLimits) -> None:
+        self.handle, self.trials, self.deadline = handle, limits.trials, limits.deadline
         self.shown: set[int] = set()
-        self.recipe = desk.space.recipe()
+        self.recipe = handle.space.recipe()
         self.stack = ExitStack()
         self.started = time.monotonic()
         self.before = 0
 
-    def __enter__(self) -> Rows:
+    def __enter__(self) -> TrialRows:
         self.advance = self.stack.enter_context(
-            progress.bar(f"tune {self.desk.plan.model}", self.trials, "trials")
+            progress.bar(f"tune {self.handle.plan.model}", self.trials, "trials")
         )
         done = self._ended()
         self.before = len(done)
-        self.shown = {trial.number for trial in done}  # those of earlier calls are not shown again
+        self.shown = {trial.number for trial in done}  # by earlier calls
         self.advance(min(len(done), self.trials or len(done)))
         return self
 
@@ -46,31 +42,31 @@ class Rows:
         self.stack.close()
 
     def show(self) -> None:
-        """A row for each trial that has ended since."""
+        """Show a row for each trial that has ended since the last call."""
         for trial in self._ended():
             if trial.number in self.shown:
                 continue
             if len(self.shown) == self.before:
                 console.note(HEAD)
             self.shown.add(trial.number)
-            now = outcome(self.desk)
+            now = summarize(self.handle)
             best = "" if now.best is None else f"{now.value:.4f}"
             score = f"{trial.values[0]:.4f}" if trial.state == TrialState.COMPLETE else ""
             left = self._left()
             console.note(
                 f"{trial.number:>5}  {state_of(trial):<8} {score:>6}  {best:>6}  {now.saved:>5.0%}  "
-                f"{self._unlike(trial)}"
+                f"{self._differences(trial)}"
             )
             console.event(self._event(trial, left))
             behind = f"best {best} (trial {now.best}), {now.pruned} pruned" if best else ""
             self.advance(1, text=behind)
 
     def _ended(self) -> list[FrozenTrial]:
-        done = self.desk.study.get_trials(deepcopy=False, states=FINISHED)
+        done = self.handle.study.get_trials(deepcopy=False, states=ENDED)
         return sorted(done, key=lambda t: (t.datetime_complete is None, t.datetime_complete, t.number))
 
     def _left(self) -> float | None:
-        """Seconds that the search will still take."""
+        """Estimate the seconds until the search ends."""
         now = time.monotonic()
         by_clock = None if self.deadline is None else self.deadline - now
         new = len(self.shown) - self.before
@@ -80,19 +76,21 @@ class Rows:
         ends = [max(end, 0.0) for end in (by_clock, by_count) if end is not None]
         return min(ends) if ends else None
 
-    def _unlike(self, trial: FrozenTrial) -> str:
+    def _differences(self, trial: FrozenTrial) -> str:
+        """Return the parameters that differ from the recipe, or why the trial failed."""
         if REASON in trial.user_attrs:
             return str(trial.user_attrs[REASON])
-        unlike = {n: v for n, v in trial.params.items() if self.recipe.get(n) != v}
+        changed = {n: v for n, v in trial.params.items() if self.recipe.get(n) != v}
         words = [
-            f"{name.removeprefix('train.').removeprefix('augment.')}={short(v)}" for name, v in unlike.items()
+            f"{name.removeprefix('train.').removeprefix('augment.')}={short(v)}"
+            for name, v in changed.items()
         ]
         return " ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
 
     def _event(self, trial: FrozenTrial, left: float | None) -> dict[str, Any]:
-        now = outcome(self.desk)
+        now = summarize(self.handle)
         return {
-            "model": self.desk.plan.model,
+            "model": self.handle.plan.model,
             "trial": trial.number,
             "state": state_of(trial),
             "values": trial.values if trial.state == TrialState.COMPLETE else None,
@@ -105,14 +103,14 @@ class Rows:
 
 
 def state_of(trial: FrozenTrial) -> str:
-    """How a trial ended, in a word."""
+    """Return how a trial ended, in a word."""
     if REASON in trial.user_attrs:
         return "failed"
-    if SAME in trial.user_attrs:
-        return "known"
+    if SAME_AS in trial.user_attrs:
+        return "repeated"
     return "finished" if trial.state == TrialState.COMPLETE else "pruned"
 
 
 def short(value: Any) -> str:
-    """A parameter's value in a few characters."""
+    """Format a parameter's value in a few characters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

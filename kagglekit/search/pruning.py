@@ -1,4 +1,4 @@
-"""When a trial is stopped early: when what it will end at is, beyond the noise, below the best so far."""
+"""Stop a trial early when its forecast final score is below the best so far by more than the noise."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 STARTUP_TRIALS = 4  # finished trials before anything is stopped
-LEAST_WARMUP = 0.2  # share of a fold's epochs in which scores say nothing yet
+LEAST_WARMUP = 0.2  # share of a fold's epochs whose scores predict nothing
 SURE = 1.5
-"""Standard deviations that a trial's forecast must lie below the best: with 1 the best itself was stopped in
-one order of 20, with 2 fewer epochs were saved (benchmarks/bench_pruning.py on the first 11 sets)."""
+"""Standard deviations by which a trial's forecast must be below the best. With 1, the best trial was stopped
+in one order of 20; with 2, fewer epochs were saved (benchmarks/bench_pruning.py on the first 11 sets)."""
 PRIOR_TRIALS = 2.0
-"""Made-up trials behind every forecast, whose scores rise as the others' do, give or take the noise."""
+"""Pseudo-observations in every forecast, which draw the slope to 1 and the variance to the noise."""
 NOISE = "noise"
 """User attribute of a finished trial: the standard error of its score."""
 
 
 class Forecast(NamedTuple):
-    """What a trial is expected to end at."""
+    """The forecast of a trial's final score."""
 
     mean: float
     spread: float
@@ -30,52 +30,51 @@ class Forecast(NamedTuple):
 
 
 class CurvePruner(optuna.pruners.BasePruner):
-    """Forecasts a trial's final score from that of finished trials at the same step.
+    """Forecast a trial's final score from the scores of completed trials at the same step.
 
-    A step is an epoch of a fold. How finished trials' scores at this step and at their end go together
-    says what to expect, and how unsure that is: in the first epochs, while the learning rate is high or a
-    pretrained network's new head is untrained, hardly anything follows, so that nothing is stopped; late,
-    much does. A difference that is within the noise of a score never stops a trial.
+    A step is an epoch of a fold. A regression of final scores on scores at this step gives the forecast and
+    its uncertainty: early epochs, with a high learning rate or an untrained head, predict little, so nothing
+    is stopped; later epochs predict much. A difference within the noise of a score never stops a trial.
 
-    (Optuna's MedianPruner compares with the median, whatever the noise, and keeps half of all trials.)
+    (Optuna's MedianPruner compares with the median, ignores the noise, and keeps half of all trials.)
 
     Args:
-        epochs: of a fold.
-        warmup: share of the epochs with a rising learning rate, where the trial does not draw its own.
+        epochs: epochs per fold.
+        warmup: share of epochs with a rising learning rate, for trials that do not draw it.
     """
 
     def __init__(self, epochs: int, warmup: float) -> None:
         self.epochs, self.warmup = epochs, warmup
 
     def warmup_steps(self, trial: FrozenTrial) -> int:
-        """Epochs of the first fold after which a trial may be stopped."""
+        """Return the epochs of the first fold after which a trial may be stopped."""
         share = max(float(trial.params.get("train.warmup", self.warmup)), LEAST_WARMUP)
         return max(math.ceil(share * self.epochs), 1)
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Whether to stop a trial after its last reported step."""
+        """Return whether to stop a trial after its last reported step."""
         step = trial.last_step
         if step is None or step + 1 < self.warmup_steps(trial):
             return False
         value = trial.intermediate_values[step]
         if math.isnan(value):
             return True
-        whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        seen = [t for t in whole if step in t.intermediate_values and t.value is not None]
-        if len(seen) < STARTUP_TRIALS:
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        others = [t for t in complete if step in t.intermediate_values and t.value is not None]
+        if len(others) < STARTUP_TRIALS:
             return False
-        now = np.array([t.intermediate_values[step] for t in seen])
-        final = np.array([t.value for t in seen])
-        noise = float(np.median([t.user_attrs.get(NOISE, 0.0) for t in seen]))
+        now = np.array([t.intermediate_values[step] for t in others])
+        final = np.array([t.value for t in others])
+        noise = float(np.median([t.user_attrs.get(NOISE, 0.0) for t in others]))
         expected = forecast(now, final, value, noise)
-        return expected.mean + SURE * expected.spread < max(t.value for t in whole if t.value is not None)
+        return expected.mean + SURE * expected.spread < max(t.value for t in complete if t.value is not None)
 
 
 def forecast(now: NDArray[np.float64], final: NDArray[np.float64], value: float, noise: float) -> Forecast:
-    """A trial's final score, by a regression on finished trials that is drawn towards slope 1.
+    """Forecast a trial's final score by linear regression on completed trials, with a prior for slope 1.
 
     Args:
-        now: their scores at this step, (trials,).
+        now: scores of the completed trials at this step, (trials,).
         final: their final scores, (trials,).
         value: the trial's score at this step.
         noise: standard error of one score.

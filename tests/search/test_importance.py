@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from kagglekit.search.importance import importances, judged
+from kagglekit.search.importance import importances, with_pruned
 from kagglekit.search.study import REASON
 
 SPACE = {"lr": FloatDistribution(0, 1), "dropout": FloatDistribution(0, 1)}
@@ -34,7 +34,7 @@ def searched(finished: int, pruned: int) -> optuna.Study:
 def test_pruned_trials_say_what_is_worse() -> None:
     study = searched(finished=3, pruned=20)
     assert next(iter(importances(study))) == "lr"
-    values = [trial.value for trial in judged(study).trials]
+    values = [trial.value for trial in with_pruned(study).trials]
     assert values[:3] == [trial.value for trial in study.trials[:3]]
     assert values[3:] == pytest.approx([0.9 * trial.params["lr"] for trial in study.trials[3:]])
     assert (
@@ -51,5 +51,5 @@ def test_failed_trials_say_nothing() -> None:
     study.add_trials(
         [nan, undefined, create_trial(state=TrialState.FAIL), create_trial(state=TrialState.PRUNED)]
     )
-    assert len(judged(study).trials) == 3
+    assert len(with_pruned(study).trials) == 3
     assert importances(study) == {}  # of three

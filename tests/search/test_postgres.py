@@ -22,7 +22,8 @@ from kagglekit.errors import KagglekitError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
-from kagglekit.search.storage import PostgresLocks, close_storage, driven
+from kagglekit.search.locks import PostgresLocks, with_driver
+from kagglekit.search.storage import close_storage
 from kagglekit.search.tune import tune
 
 BIN = postgres.bin_dir()
@@ -57,7 +58,7 @@ def search(yaml: Path, address: str, *argv: str) -> subprocess.Popen[str]:
 
 def trials(address: str) -> list[optuna.trial.FrozenTrial]:
     """Of the newest study."""
-    storage = optuna.storages.RDBStorage(driven(address))
+    storage = optuna.storages.RDBStorage(with_driver(address))
     try:
         studies = storage.get_all_studies()
         return storage.get_all_trials(studies[-1]._study_id) if studies else []
@@ -101,7 +102,7 @@ def test_a_machine_with_other_data_is_refused(address: str, machines: list[Path]
         if not more:
             tune(prepared, "gru", trials=1)
             continue
-        with pytest.raises(KagglekitError, match=r"on other clips or folds \(\w+, here \w+\)") as caught:
+        with pytest.raises(KagglekitError, match=r"on different clips or folds \(\w+, here \w+\)") as caught:
             tune(prepared, "gru", trials=1)
         assert caught.value.hint is not None and "prepare the same data here" in caught.value.hint
 
@@ -109,11 +110,11 @@ def test_a_machine_with_other_data_is_refused(address: str, machines: list[Path]
 def test_locks_end_with_their_connection(address: str) -> None:
     mine, theirs = PostgresLocks(address), PostgresLocks(address)
     with mine.hold("a name"):
-        with theirs.take("a name") as free:
+        with theirs.try_hold("a name") as free:
             assert not free
-        with theirs.take("another") as free:
+        with theirs.try_hold("another") as free:
             assert free
-    with theirs.take("a name") as free:
+    with theirs.try_hold("a name") as free:
         assert free
 
 

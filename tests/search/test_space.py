@@ -162,10 +162,10 @@ def test_any_setting_can_be_searched() -> None:
     ("override", "said"),
     [
         ({"model.kernel": Range(choices=(3, 4))}, "model.kernel = 4: .*odd"),
-        ({"model.layers": None}, "no such setting of convs2s; known: .*model.blocks"),
+        ({"model.layers": None}, "convs2s has no such setting; model: .*model.blocks"),
         ({"train.augment.mixup": Range(low=0.0, high=20.0)}, "train.augment.mixup = 20.0"),
         ({"labels.keep_fillers": Range(choices=("some",))}, "labels.keep_fillers = 'some'"),
-        ({"train.epochs": Range(low=5, high=50)}, "epochs are what pruning saves"),
+        ({"train.epochs": Range(low=5, high=50)}, "pruning chooses the epochs"),
         ({"train.lr@sgd": None}, "without @"),
     ],
 )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
 from support import tiny
+from support.searches import FakeTraining, Place
 
 from kagglekit.config.load import load_config
 from kagglekit.errors import KagglekitError
 from kagglekit.files.workspace import Workspace
-from kagglekit.search.storage import FileLocks, close_storage, driven, open_storage
+from kagglekit.search.storage import close_storage, open_storage
 
 
 def refused(tmp_path: Path, address: str) -> KagglekitError:
@@ -43,7 +45,9 @@ def test_a_database_that_is_locked(tmp_path: Path) -> None:
     error = refused(tmp_path, f"'sqlite:///{path}?timeout=0.1'")
     database.close()
     assert "database is locked" in str(error)
-    assert error.hint == "another program holds it: wait or end that one, then run the same command again"
+    assert (
+        error.hint == "another program has locked it: wait for it or end it, then run the same command again"
+    )
 
 
 def test_a_database_that_is_read_only(tmp_path: Path) -> None:
@@ -64,18 +68,11 @@ def test_a_driver_that_is_not_installed(tmp_path: Path) -> None:
     assert error.hint == "pip install 'kagglekit[cluster]', or leave search.storage out"
 
 
-def test_the_driver_of_postgresql_is_named() -> None:
-    assert driven("postgresql://a@b/c") == "postgresql+psycopg://a@b/c"
-    assert driven("postgresql+psycopg2://a@b/c") == "postgresql+psycopg2://a@b/c"
-    assert driven("sqlite:///postgresql://") == "sqlite:///postgresql://"
-
-
-def test_file_locks_are_held_by_one(tmp_path: Path) -> None:
-    mine, theirs = FileLocks(tmp_path), FileLocks(tmp_path)
-    with mine.hold("study/trial_0"):
-        with theirs.take("study/trial_0") as free:
-            assert not free
-        with theirs.take("study/trial_1") as free:
-            assert free
-    with theirs.take("study/trial_0") as free:
-        assert free
+def test_a_journal_that_was_cut_off_goes_on(place: Place, fake: Callable[..., FakeTraining]) -> None:
+    fake(0.9, 0.9, 0.9)
+    place.tune(1)
+    journal = place.workspace.studies / "gru.journal"
+    journal.write_bytes(journal.read_bytes() + b'{"op_code": 4, "worker')
+    assert place.tune(2).trials == 2
+    assert place.tune(3).trials == 3
+    assert b'"worker{' not in journal.read_bytes()

@@ -1,0 +1,62 @@
+"""When a search ends: enough trials, the deadline, or no progress for a while."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import TrialState
+
+from kagglekit.search.pruning import NOISE
+from kagglekit.search.study import ENDED
+
+STAGNATION = 15
+"""Trials without progress after which --until-stagnation ends a search by default."""
+NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class SearchLimits:
+    """The limits of a search, which ends at whichever comes first."""
+
+    trials: int | None
+    """Total trials of the study, earlier calls included."""
+    deadline: float | None = None
+    """time.monotonic() after which no epoch begins."""
+    stagnation: int | None = None
+    """Trials in a row without progress, see `trials_since_progress`."""
+
+    def out_of_time(self) -> bool:
+        """Return whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def trials_left(self, study: optuna.Study) -> int:
+        """Return how many trials may begin: those wanted, less those ended and running."""
+        if self.trials is None:
+            return NO_LIMIT
+        states = (*ENDED, TrialState.RUNNING)
+        return self.trials - len(study.get_trials(deepcopy=False, states=states))
+
+    def complete(self, study: optuna.Study) -> bool:
+        """Return whether the study has enough trials, or has stopped improving."""
+        ended = len(study.get_trials(deepcopy=False, states=ENDED))
+        if self.trials is not None and ended >= self.trials:
+            return True
+        return self.stagnation is not None and trials_since_progress(study) >= self.stagnation
+
+    def over(self, study: optuna.Study) -> bool:
+        """Return whether the search should end."""
+        return self.complete(study) or self.out_of_time()
+
+
+def trials_since_progress(study: optuna.Study) -> int:
+    """Count the trials since the best score last rose by more than half its standard error."""
+    best, since = -float("inf"), 0
+    for trial in study.get_trials(deepcopy=False, states=ENDED):
+        since += 1
+        if trial.state != TrialState.COMPLETE:
+            continue
+        if trial.values[0] > best + trial.user_attrs.get(NOISE, 0.0) / 2:
+            best, since = trial.values[0], 0
+    return since
