@@ -21,6 +21,7 @@ VERBS = {
     "fetch": "download the competition's files",
     "prepare": "decode the audio, make folds",
     "features": "compute log-mels or embeddings into the cache",
+    "models": "list architectures and the weights they need",
     "train": "train models on every fold",
     "tune": "search hyperparameters of a model, then train the best",
     "reproduce": "train the shipped recipes and compare them",

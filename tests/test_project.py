@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import re
 import shutil
 import subprocess
@@ -17,7 +19,8 @@ import torch
 from support import tiny
 
 import kagglekit
-from kagglekit.cli import main
+import kagglekit.errors
+from kagglekit.cli import main, make_parser
 from kagglekit.data.store import open_store
 from kagglekit.errors import ConfigError, KagglekitError, MissingError, SubmissionError
 from kagglekit.features.logmel import log_mel
@@ -145,6 +148,46 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
 
 
 def test_importing_the_package_is_light() -> None:
-    code = "import sys, kagglekit; print([n for n in ('torch', 'polars', 'pydantic') if n in sys.modules])"
+    code = "import sys, kagglekit; print([n for n in ('torch', 'polars', 'pydantic', 'transformers', 'datasets', 'kaggle') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_package_shows_what_it_offers() -> None:
+    errors = {
+        name
+        for name, kind in vars(kagglekit.errors).items()
+        if isinstance(kind, type) and issubclass(kind, KagglekitError)
+    }
+    assert set(dir(kagglekit)) == {"open", "Project", "__version__", *errors}
+    assert kagglekit.Project is Project and all(getattr(kagglekit, name) for name in dir(kagglekit))
+    with pytest.raises(AttributeError, match="has no attribute 'Competition'"):
+        kagglekit.Competition  # noqa: B018
+
+
+def options(verb: str) -> set[str]:
+    """Names of a verb's own options, as its parser keeps them."""
+    common = set(vars(make_parser().parse_args(["completion", "bash"]))) - {"shell"}
+    (verbs,) = [a.choices for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    return {action.dest for action in verbs[verb]._actions} - common - {"help", "set_after"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "own"),
+    [
+        ("fetch", {"list", "checkpoints"}),
+        ("features", set()),
+        ("train", {"list"}),
+        ("tune", {"best", "plots", "dashboard", "out"}),  # best_settings, study_plots, study_dashboard
+        ("reproduce", set()),
+        ("ensemble", set()),
+        ("pseudo", set()),
+        ("distill", set()),
+        ("submit", {"yes"}),
+        ("leaderboard", set()),
+        ("report", {"charts", "serve", "port"}),  # report_charts, report_server
+    ],
+)
+def test_a_method_takes_the_options_of_its_verb(verb: str, own: set[str]) -> None:
+    taken = set(inspect.signature(getattr(Project, verb)).parameters)
+    assert options(verb) - own <= taken

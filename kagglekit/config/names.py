@@ -51,6 +51,8 @@ class ModelInfo(NamedTuple):
     """Paper: arXiv number or DOI."""
     checkpoint: str | None = None
     """Default pretrained checkpoint on the Hugging Face Hub; None if there is none."""
+    extra: str | None = None
+    """Extra of kagglekit that brings the pretrained weights; None if there is none."""
 
 
 CASCADE = "cascade-"
@@ -67,7 +69,9 @@ MODELS: dict[str, ModelInfo] = {
     "bcresnet": ModelInfo("kagglekit.models.bcresnet", InputKind.LOG_MEL, "arXiv:2106.04140"),
     "kwt": ModelInfo("kagglekit.models.kwt", InputKind.LOG_MEL, "arXiv:2104.00769"),
     "resnet": ModelInfo("kagglekit.models.resnet", InputKind.LOG_MEL, "arXiv:1512.03385"),
-    "speech_embedding": ModelInfo("kagglekit.models.speech_embedding", InputKind.LOG_MEL, "arXiv:2002.01322"),
+    "speech_embedding": ModelInfo(
+        "kagglekit.models.speech_embedding", InputKind.LOG_MEL, "arXiv:2002.01322", extra="speech"
+    ),
     "ast": ModelInfo(
         "kagglekit.models.pretrained",
         InputKind.WAVEFORM,

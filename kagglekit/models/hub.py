@@ -21,17 +21,22 @@ FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetens
 
 
 def find(checkpoint: str) -> Path:
-    """Return a checkpoint's folder: `checkpoint` if it is a folder, else from the cache, else downloaded.
+    """Return a checkpoint's folder: on this machine, or else downloaded.
 
     Raises:
         KagglekitError: as `download`.
     """
+    return local_folder(checkpoint) or download(checkpoint)
+
+
+def local_folder(checkpoint: str) -> Path | None:
+    """Return a checkpoint's folder: `checkpoint` itself, or from the cache; None if it is neither."""
     if Path(checkpoint).is_dir():
         return Path(checkpoint)
     # Any revision will do: main, or the pull request that download() chose.
     snapshots = Path(HF_HUB_CACHE, f"models--{checkpoint.replace('/', '--')}", "snapshots")
     cached = [folder for folder in snapshots.glob("*") if not _missing(folder)]
-    return max(cached, key=lambda f: f.stat().st_mtime) if cached else download(checkpoint)
+    return max(cached, key=lambda f: f.stat().st_mtime, default=None)
 
 
 def download(checkpoint: str) -> Path:

