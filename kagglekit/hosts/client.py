@@ -175,16 +175,9 @@ class _CheckingAdapter(HTTPAdapter):
         super().__init__()
         self._timeout_s = timeout_s
 
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> requests.Response:
-        response = super().send(request, stream, timeout or self._timeout_s, verify, cert, proxies)
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        kwargs["timeout"] = kwargs.get("timeout") or self._timeout_s
+        response = super().send(request, *args, **kwargs)
         is_json = "application/json" in response.headers.get("Content-Type", "")
         if response.status_code == 200 and is_json and not isinstance(response.json(), dict):
             raise UnreadableError("JSON that is not an object")

@@ -10,17 +10,8 @@ from typing import Any
 
 from kagglekit.config import Config, Network
 from kagglekit.errors import HostError
-from kagglekit.hosts.base import (
-    Arrived,
-    Details,
-    HostFile,
-    LeaderboardRow,
-    Limits,
-    SubmissionState,
-    check_space,
-    pick_file,
-    target_path,
-)
+from kagglekit.hosts import base
+from kagglekit.hosts.base import HostFile, SubmissionState
 from kagglekit.hosts.client import PATIENCE, Client, number, sign_in, upload, utc
 from kagglekit.hosts.download import Download, PartialFile
 from kagglekit.hosts.replies import UnreadableError, explained, one_line
@@ -57,10 +48,10 @@ class KaggleHost:
         self._retry = Retry(network, sleep)
         self._listed: list[HostFile] | None = None
 
-    def details(self) -> Details:
+    def details(self) -> base.Details:
         """Return what the competition's page says."""
         page = self._ask("read the competition", "get_competition")
-        return Details(
+        return base.Details(
             slug=self._slug,
             title=page.title or self._slug,
             metric=page.evaluation_metric or "",
@@ -81,22 +72,22 @@ class KaggleHost:
         self._listed = [HostFile(f.name or "", f.total_bytes or None, utc(f.creation_date)) for f in files]
         return self._listed
 
-    def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Arrived:
+    def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> base.Arrived:
         """Download one file; an interrupted download continues at the byte where it stopped.
 
         Raises:
             HostError: also where the file does not have the listed size.
         """
-        file = pick_file(self.files() if self._listed is None else self._listed, name)
-        target = target_path(folder, name)
+        file = base.pick_file(self.files() if self._listed is None else self._listed, name)
+        target = base.target_path(folder, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = PartialFile(target.with_name(target.name + ".partial"))
-        check_space(target.parent, (file.size or 0) - part.size, name)
+        base.check_space(target.parent, (file.size or 0) - part.size, name)
         sign = partial(self._storage_url, name)
         with explained(f"download {name}", self._slug):
             proven = Download(name, sign, part, file.size, advance, self._retry).run()
         part.move_to(target)
-        return Arrived(target, proven)
+        return base.Arrived(target, proven)
 
     def submit(self, path: Path, message: str) -> str:
         """Upload a CSV and submit it. The upload is retried; the submission itself is sent once.
@@ -140,15 +131,17 @@ class KaggleHost:
         )
         return {str(submission.ref) for submission in chosen}
 
-    def limits(self) -> Limits:
+    def limits(self) -> base.Limits:
         """Return how many submissions Kaggle accepts today; `details` has the daily limit."""
         limits = self._ask("read the limits", "get_submission_limits")
-        return Limits(today=limits.num_today, allowed_now=limits.num_allowed_now, daily=None)
+        return base.Limits(today=limits.num_today, allowed_now=limits.num_allowed_now, daily=None)
 
-    def leaderboard(self) -> list[LeaderboardRow]:
+    def leaderboard(self) -> list[base.LeaderboardRow]:
         """Return the public leaderboard, best first, also after the competition has ended."""
         rows = self._ask_all("read the leaderboard", "get_leaderboard", "submissions", override_public=True)
-        return [LeaderboardRow(i, row.team_name or "", number(row.score)) for i, row in enumerate(rows, 1)]
+        return [
+            base.LeaderboardRow(i, row.team_name or "", number(row.score)) for i, row in enumerate(rows, 1)
+        ]
 
     def _ask(self, what: str, method: str, **fields: Any) -> Any:
         """Send a request that may be repeated, and return the reply."""

@@ -16,18 +16,8 @@ from filelock import FileLock
 from kagglekit.config import Config
 from kagglekit.errors import HostError, plural
 from kagglekit.files.atomic import move_into_place, write_bytes
-from kagglekit.hosts import local_log
-from kagglekit.hosts.base import (
-    Arrived,
-    Details,
-    HostFile,
-    LeaderboardRow,
-    Limits,
-    SubmissionState,
-    check_space,
-    pick_file,
-    target_path,
-)
+from kagglekit.hosts import base, local_log
+from kagglekit.hosts.base import HostFile, SubmissionState
 from kagglekit.hosts.local_grading import Grader
 from kagglekit.hosts.local_log import Record
 
@@ -55,10 +45,10 @@ class LocalHost:
         self._log_path = state_dir / "submissions.jsonl"
         self._grader = Grader(config, self.files)
 
-    def details(self) -> Details:
+    def details(self) -> base.Details:
         """Return the competition as competition.yaml describes it."""
         competition, standing = self._config.competition, self.leaderboard()
-        return Details(
+        return base.Details(
             slug=competition.slug,
             title=competition.slug,
             metric=competition.metric,
@@ -81,19 +71,19 @@ class LocalHost:
         paths = (p for p in sorted(root.rglob("[!.]*")) if p.is_file() and p.resolve() != solution)
         return [_host_file(path, root) for path in paths]
 
-    def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Arrived:
+    def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> base.Arrived:
         """Copy a file; an interrupted copy continues where it stopped.
 
         Raises:
             HostError: there is no such file, it does not fit on the disk, or it changed during the copy.
         """
-        file = pick_file(self.files(), name)
-        source, target = self._local.files / name, target_path(folder, name)
+        file = base.pick_file(self.files(), name)
+        source, target = self._local.files / name, base.target_path(folder, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + ".part")
         size = source.stat().st_size if file.size is None else file.size
         done = _resumable_bytes(part, source)
-        check_space(target.parent, size - done, name)
+        base.check_space(target.parent, size - done, name)
         advance(done)
         _copy_rest(source, part, done, advance)
         if part.stat().st_size != size:
@@ -102,7 +92,7 @@ class LocalHost:
                 hint="is it still being written?",
             )
         move_into_place(part, target)
-        return Arrived(target, proven=True)  # a copy from disk to disk loses no bytes
+        return base.Arrived(target, proven=True)  # a copy from disk to disk loses no bytes
 
     def submit(self, path: Path, message: str) -> str:
         """Accept a CSV. As on Kaggle, a malformed file is accepted, too, and its status becomes ERROR.
@@ -156,17 +146,17 @@ class LocalHost:
         """Return None: no submissions are selected, the best one counts."""
         return None
 
-    def limits(self) -> Limits:
+    def limits(self) -> base.Limits:
         """Count today's submissions (UTC) without failed ones. After the deadline none is allowed."""
         now, daily = datetime.now(UTC), self._local.daily_limit
         today = _count_today(self._records(), now)
         left = 0 if self._over(now) else max(0, daily - today)
-        return Limits(today=today, allowed_now=left, daily=daily)
+        return base.Limits(today=today, allowed_now=left, daily=daily)
 
-    def leaderboard(self) -> list[LeaderboardRow]:
+    def leaderboard(self) -> list[base.LeaderboardRow]:
         """Return one team, "you", with its best public score."""
         scores = [state.public for state in self.submissions() if state.public is not None]
-        return [LeaderboardRow(1, "you", max(scores))] if scores else []
+        return [base.LeaderboardRow(1, "you", max(scores))] if scores else []
 
     def _records(self) -> list[Record]:
         return local_log.read(self._log_path)

@@ -72,7 +72,7 @@ class DamagedError(ArchiveError):
     """The archive's bytes are damaged; another download may bring the right ones."""
 
 
-class Entry(NamedTuple):
+class HeaderEntry(NamedTuple):
     """What the archive's header says about one of its members."""
 
     name: str
@@ -104,7 +104,7 @@ def encrypted(path: Path) -> ArchiveError:
     return ArchiveError(f"{path.name} is encrypted", hint="unpack it with its password first")
 
 
-def checked_members(path: Path, entries: Iterable[Entry]) -> list[Member]:
+def checked_members(path: Path, entries: Iterable[HeaderEntry]) -> list[Member]:
     """Return the regular files among `entries`.
 
     Raises:

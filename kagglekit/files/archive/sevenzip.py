@@ -16,19 +16,8 @@ from py7zr.exceptions import CrcError, PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 from py7zr.py7zr import ArchiveFile
 
-from kagglekit.files.archive import program
-from kagglekit.files.archive.checks import (
-    COPY_BYTES,
-    DAMAGE,
-    Archive,
-    Entry,
-    GuardedSink,
-    Member,
-    SinkFor,
-    checked_members,
-    damaged,
-    encrypted,
-)
+from kagglekit.files.archive import checks, program
+from kagglekit.files.archive.checks import Archive, Member, SinkFor
 
 # py7zr reads its input too early: each call for a member's next bytes reads 1 MB more into the decoder,
 # until the whole archive is in memory. Short reads keep its buffer almost empty.
@@ -50,19 +39,19 @@ class _ShortReads(io.BufferedReader):
 def open_7z(path: Path) -> Iterator[Archive]:
     """Open a 7z file after all safety checks."""
     _check_length(path)
-    with _ShortReads(io.FileIO(path), buffer_size=COPY_BYTES) as file:
+    with _ShortReads(io.FileIO(path), buffer_size=checks.COPY_BYTES) as file:
         try:
             # With an open file instead of a path, py7zr works in this thread, and its errors arrive here.
             archive = py7zr.SevenZipFile(file)
             entries = [_entry(f) for f in archive.files]
         except PasswordRequired as error:
-            raise encrypted(path) from error
-        except DAMAGE as error:
-            raise damaged(path, f"its table of contents is damaged ({error})") from error
+            raise checks.encrypted(path) from error
+        except checks.DAMAGE as error:
+            raise checks.damaged(path, f"its table of contents is damaged ({error})") from error
         with archive:
             if archive.needs_password():
-                raise encrypted(path)
-            files = checked_members(path, entries)
+                raise checks.encrypted(path)
+            files = checks.checked_members(path, entries)
             file.limit = _READ_BYTES
             yield Archive(files, partial(_extract, path, archive, files))
 
@@ -73,21 +62,21 @@ def _check_length(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(32)
     if len(start) < 32:
-        raise damaged(path, f"truncated after {size} bytes")
+        raise checks.damaged(path, f"truncated after {size} bytes")
     crc, offset, length = struct.unpack("<IQQ", start[8:28])
     end = 32 + offset + length
     if zlib.crc32(start[12:32]) != crc:
-        raise damaged(path, "its start is damaged (CRC)")
+        raise checks.damaged(path, "its start is damaged (CRC)")
     if size < end:
-        raise damaged(path, f"truncated: {size:,} of {end:,} bytes")
+        raise checks.damaged(path, f"truncated: {size:,} of {end:,} bytes")
 
 
-def _entry(file: ArchiveFile) -> Entry:
+def _entry(file: ArchiveFile) -> checks.HeaderEntry:
     if file.is_symlink or file.is_junction:
         kind = stat.S_IFLNK
     else:
         kind = stat.S_IFDIR if file.is_directory else file.st_fmt or 0
-    return Entry(file.filename, file.uncompressed, kind)
+    return checks.HeaderEntry(file.filename, file.uncompressed, kind)
 
 
 def _extract(
@@ -103,10 +92,10 @@ def _extract(
     try:
         archive.extract(targets=wanted, factory=factory)
     except CrcError as error:
-        raise damaged(path, f"member {error.filename or factory.last!r} is damaged (CRC)") from error
-    except DAMAGE as error:
+        raise checks.damaged(path, f"member {error.filename or factory.last!r} is damaged (CRC)") from error
+    except checks.DAMAGE as error:
         place = f"in or after member {factory.last!r}" if factory.last else "before the first member"
-        raise damaged(path, f"damaged {place} ({error or type(error).__name__})") from error
+        raise checks.damaged(path, f"damaged {place} ({error or type(error).__name__})") from error
 
 
 class _Factory(WriterFactory):
@@ -120,4 +109,4 @@ class _Factory(WriterFactory):
 
     def create(self, filename: str) -> Py7zIO:
         self.last = filename
-        return GuardedSink(self.path, self.files[filename], self.sink_for)
+        return checks.GuardedSink(self.path, self.files[filename], self.sink_for)

@@ -9,18 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from kagglekit.files.archive.checks import (
-    COPY_BYTES,
-    DAMAGE,
-    Archive,
-    Entry,
-    GuardedSink,
-    Member,
-    SinkFor,
-    checked_members,
-    damaged,
-    encrypted,
-)
+from kagglekit.files.archive import checks
+from kagglekit.files.archive.checks import Archive, Member, SinkFor
 
 
 @contextmanager
@@ -28,20 +18,20 @@ def open_zip(path: Path) -> Iterator[Archive]:
     """Open a zip file after all safety checks."""
     try:
         archive = zipfile.ZipFile(path)
-    except DAMAGE as error:
-        raise damaged(path, f"truncated or damaged ({error})") from error
+    except checks.DAMAGE as error:
+        raise checks.damaged(path, f"truncated or damaged ({error})") from error
     with archive:
         infos = archive.infolist()
         if any(info.flag_bits & 0x1 for info in infos):
-            raise encrypted(path)
-        files = checked_members(path, map(_entry, infos))
+            raise checks.encrypted(path)
+        files = checks.checked_members(path, map(_entry, infos))
         yield Archive(files, partial(_extract, path, archive, files))
 
 
-def _entry(info: zipfile.ZipInfo) -> Entry:
+def _entry(info: zipfile.ZipInfo) -> checks.HeaderEntry:
     kind = stat.S_IFDIR if info.is_dir() else stat.S_IFMT(info.external_attr >> 16)
     # zipfile cuts filename, but not orig_filename, at a NUL: "a.wav\0../b" would pass for "a.wav".
-    return Entry(info.orig_filename, info.file_size, kind)
+    return checks.HeaderEntry(info.orig_filename, info.file_size, kind)
 
 
 def _extract(
@@ -50,9 +40,11 @@ def _extract(
     for member in (m for m in files if m.name in wanted):
         try:
             with archive.open(member.name) as file:
-                sink = GuardedSink(path, member, sink_for)
-                while data := file.read(COPY_BYTES):  # the last read verifies the CRC
+                sink = checks.GuardedSink(path, member, sink_for)
+                while data := file.read(checks.COPY_BYTES):  # the last read verifies the CRC
                     sink.write(data)
                 sink.close()
-        except DAMAGE as error:
-            raise damaged(path, f"member {member.name!r} is damaged ({error or 'too short'})") from error
+        except checks.DAMAGE as error:
+            raise checks.damaged(
+                path, f"member {member.name!r} is damaged ({error or 'too short'})"
+            ) from error
