@@ -37,6 +37,13 @@ def test_where_all_fits(width: int) -> None:
     ]
 
 
+def test_letters_of_double_width() -> None:
+    assert lines_of(ResultTable("", ["file", "CV"], [["日本.wav", 0.5], ["a.wav", 1.0]]), 60)[4:6] == [
+        " 日本.wav   0.5000",
+        " a.wav      1.0000",
+    ]
+
+
 def test_texts_are_folded_numbers_are_not() -> None:
     lines = lines_of(LOG, 36)
     assert all(len(line) <= 36 for line in lines)
@@ -88,4 +95,4 @@ def test_hundreds_of_rows_take_no_time() -> None:
     table = ResultTable("log", ["time", "models", "CV", "rank", "public", "file"], rows)
     started = time.process_time()
     assert len(lines_of(table, 160)) == 505
-    assert time.process_time() - started < 1  # 0.06 s; row by row 0.3 s
+    assert time.process_time() - started < 1  # 0.02 s; cell by cell 0.3 s
