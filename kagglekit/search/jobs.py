@@ -14,7 +14,7 @@ import torch
 
 from kagglekit.config import Config
 from kagglekit.data.prepare import prepare
-from kagglekit.errors import ConfigError, KagglekitError
+from kagglekit.errors import ConfigError, KagglekitError, plural
 from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.processes import cores
 from kagglekit.search.limits import SearchLimits
@@ -35,8 +35,8 @@ def check_jobs(jobs: int) -> None:
     most, what = (gpus, "GPU") if gpus else (cores(), "core")
     if not 1 <= jobs <= most:
         raise ConfigError(
-            f"--jobs {jobs}: this machine has {most} {what}{'s' * (most != 1)}",
-            hint=f"the most is --jobs {most}",
+            f"--jobs {jobs}: this machine has {plural(most, what)}",
+            hint=f"use 1 to {most}",
         )
 
 

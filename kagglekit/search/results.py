@@ -1,4 +1,4 @@
-"""What a search has found: a study's state, its best trial, and the plan and YAML made from it."""
+"""Results of a search: a study's state, its best trial, and the plan and YAML with its parameters."""
 
 from __future__ import annotations
 

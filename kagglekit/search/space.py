@@ -111,8 +111,8 @@ class Space:
         try:
             if name not in self.values:
                 section = name.split(".")[0]
-                known = ", ".join(sorted(n for n in self.values if n.split(".")[0] == section)) or "none"
-                raise ConfigError(f"{self.plan.model} has no such setting; {section}: {known}")
+                names = ", ".join(sorted(n for n in self.values if n.split(".")[0] == section)) or "none"
+                raise ConfigError(f"{self.plan.model} has no such setting; {section}: {names}")
             configure(self.config, self.plan.model, {name: value})
         except (ConfigError, ValueError) as error:
             first = str(error).splitlines()[0]
