@@ -1,10 +1,10 @@
-"""The table of docs/RESULTS.md, from the runs and the leaderboard log of speech-mini.
+"""Print the table of docs/RESULTS.md from the runs and the leaderboard log of speech-mini.
 
     python benchmarks/results.py [YAML] > table.md
 
-A row is the mean over the seeds that an architecture was trained with, all else equal; behind +- is the
-standard deviation over seeds. Where there were several settings, it is those with the best CV. Public
-scores are of the runs that were submitted alone.
+A row is the mean over the seeds of an architecture with equal settings; +- is the standard deviation over
+seeds. Of several settings, those with the best CV score are shown. Public scores are those of runs that were
+submitted alone.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from kagglekit.scoring.task import PARTS
 from kagglekit.submission.ledger import Ledger, host_name
 
 COLUMNS = (
-    *("model", "parameters", "epochs", "minutes", "clips/s", "seeds", "plain", "OOF", "shift", "gain"),
+    *("model", "parameters", "epochs", "minutes", "clips/s", "seeds", "unweighted", "OOF", "shift", "gain"),
     *("CV", "+-", "public", "CV - public", *PARTS),
 )
 
 
 def main() -> None:
-    """Print a row for each model that has been trained, and how CV agrees with public scores."""
+    """Print a row for each trained model, and the comparison of CV with public scores."""
     config = load_config(
         Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("speech_mini.yaml")
     )
@@ -63,24 +63,24 @@ def main() -> None:
 
 
 def name_of(run: Run) -> str:
-    """The architecture, and whether it learnt from test clips or an ensemble as well."""
-    return f"{run.model}, taught" if settings_of(run)["train"].get("teaching") else run.model
+    """Return the architecture, marked where the run was also trained on test clips or soft targets."""
+    return f"{run.model}, student" if settings_of(run)["train"].get("teaching") else run.model
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    """The run's config.yaml."""
+    """Read the settings that the run was trained with."""
     return read_yaml(run.folder / SETTINGS)[1]
 
 
 def settings_key(run: Run) -> str:
-    """Equal for runs that differ by their seed alone."""
+    """Return a key that is equal for runs that differ only in their seed."""
     settings = settings_of(run)
     del settings["train"]["seed"], settings["source"]
     return key_of(settings)
 
 
 def row(runs: Sequence[Run], sent: dict[str, float]) -> list[str]:
-    """The cells of one model."""
+    """Format the cells of one model."""
     scores, facts = [run.score for run in runs], runs[0].metrics
     cv, public = [score.cv for score in scores], [sent[run.id] for run in runs if run.id in sent]
     differences = [run.score.cv - sent[run.id] for run in runs if run.id in sent]

@@ -34,12 +34,11 @@ PAGE, NOTES = ROOT / "docs" / "BENCHMARKS.md", HERE / "notes.md"
 HEAD = """\
 # Benchmarks
 
-What kagglekit does, beside what a peer takes for the same work in the same run. `make bench` measures all
-of it and writes this page; `benchmarks/peers.txt` has the peers' versions. Each figure is the median of its
-rounds, with the least and the greatest in brackets; a ratio is formed round by round, as the two sides take
-turns. Both have the same cores and threads, imports are not counted unless whole commands are timed, and
-what they make is compared. What happens on a GPU was not measured: there was none; the same code runs on a
-CPU in the tests.
+Every benchmark measures a task of kagglekit and the same task in another library, its peer, in the same run.
+`make bench` runs all of them and writes this page; `benchmarks/peers.txt` lists the peers' versions. A figure is
+the median of its rounds, with the lowest and highest round in brackets. The two sides take turns, and a ratio is
+computed for each round. Both sides use the same cores and threads, and their outputs are compared. Import time
+counts only where whole commands are measured. No GPU was available.
 """
 
 

@@ -39,7 +39,8 @@ def commands(text: str) -> list[str]:
     for line in lines:
         match = re.match(r"\s*(?:[$#] )?(?:\.venv/bin/)?(kagglekit .*)", line)
         if match:
-            found += [part.strip() for part in re.split(r"&&|\||;", match[1]) if "kagglekit" in part]
+            parts = (part.strip() for part in re.split(r"&&|\||;", match[1]))
+            found += [part for part in parts if re.match(r"(?:\S+=\S+ )*kagglekit ", part)]
     return found
 
 
