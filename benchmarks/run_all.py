@@ -34,11 +34,12 @@ PAGE, NOTES = ROOT / "docs" / "BENCHMARKS.md", HERE / "notes.md"
 HEAD = """\
 # Benchmarks
 
-Every benchmark measures a task of kagglekit and the same task in another library, its peer, in the same run.
-`make bench` runs all of them and writes this page; `benchmarks/peers.txt` lists the peers' versions. A figure is
-the median of its rounds, with the lowest and highest round in brackets. The two sides take turns, and a ratio is
-computed for each round. Both sides use the same cores and threads, and their outputs are compared. Import time
-counts only where whole commands are measured. No GPU was available.
+Every benchmark measures a task of kagglekit and the same task in another library, its peer, in the same
+run. `make bench` runs all of them and writes this page; `benchmarks/peers.txt` lists the peers'
+versions. A figure is the median of its rounds, with the lowest and highest round in brackets. The two
+sides take turns, and a ratio is computed for each round. Both sides use the same cores and threads, and
+their outputs are compared. Import time counts only where whole commands are measured. No GPU was
+available.
 """
 
 
