@@ -120,20 +120,18 @@ def show_run(run: Run) -> list[str]:
 
 
 def show_score(score: Score) -> list[str]:
-    """A score in lines."""
+    """Return the lines that show a score."""
     from kagglekit.scoring.task import PARTS
 
-    parts = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in score.parts.items())
+    by_part = set(score.parts) <= set(PARTS)
+    parts = ", ".join(f"{name} {value:.3f}" for name, value in score.parts.items())
+    unweighted = f", unweighted accuracy {score.plain:.4f}" if by_part else ""
     official = "" if score.official is None else f", official validation list {score.official:.4f}"
-    lines = [
-        f"  CV {score.cv:.4f} (95 % {score.low:.4f} to {score.high:.4f}), plain {score.plain:.4f}{official}",
-        f"  by {'part' if set(score.parts) <= set(PARTS) else 'class'}: {parts}",
-    ]
+    lines = [f"  CV {score.cv:.4f} (95 % {score.low:.4f} to {score.high:.4f}){unweighted}{official}"]
     if score.gain or score.shift:
-        lines.insert(
-            1,
-            f"  OOF {score.oof:.4f}, test shift {score.shift:+.4f}, fold-ensemble gain {score.gain:+.4f}",
-        )
+        shift, gain = f"test shift {score.shift:+.3f}", f"fold-ensemble gain {score.gain:+.3f}"
+        lines.append(f"  OOF {score.oof:.3f}, {shift}, {gain}")
+    lines.append(f"  by {'part' if by_part else 'class'}: {parts}")
     if score.constant:
         classes = ", ".join(score.constant)
         lines.append(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = """example:
   $ kagglekit cv --model tcresnet --out cv.svg
-  run                       plain      OOF   gain          CV   95 %
-  tcresnet/1b107403f218    0.8857   0.8622   +0.0375   0.8997   0.8821 to 0.9172
+  run                      unweighted      OOF   gain          CV   95 %
+  tcresnet/1b107403f218        0.8857   0.8622   +0.0375   0.8997   0.8821 to 0.9172
   4 submissions: mean |CV - public| 1.1 points, rank correlation 0.80"""
 
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     scores = cv_public_pairs(sent)
     data: dict[str, Any] = {"runs": [one.as_dict() for one in runs]}
     lines: list[object] = []
-    if project.config.separator is not None:
+    if project.prepared.task.multi:
         data["metric"] = metric = project.config.competition.metric
         lines += _ranking(runs, metric)
     else:
@@ -118,7 +118,7 @@ def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
         ["weight", *(f"{100 * part.weight:.1f} %" for part in first.values()), "", ""],
         *([one.name, *(why.parts[part].accuracy for part in first), *_by_word(why)] for one, why in pairs),
     ]
-    columns = ["run", "source", "plain", "OOF", "shift", "gain", "CV", "95 %", "folds", "bias"]
+    columns = ["run", "source", "unweighted", "OOF", "shift", "gain", "CV", "95 %", "folds", "bias"]
     heads = [{"keyword": "keywords"}.get(part, part.replace("_", " ")) for part in first]
     alarms = [
         f"ALARM: {one.name} hardly ever predicts, or always predicts: {', '.join(why.score.constant)}"
@@ -127,8 +127,8 @@ def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
     ]
     return [
         table("score", columns, scores),
-        "plain: unweighted accuracy; OOF: weighted to the test prior; shift: test shift (models are less",
-        "certain of test clips); gain: expected of averaging the folds' models; CV = OOF + shift + gain;",
+        "unweighted: accuracy of all clips alike; OOF: weighted to the test prior; shift: test shift (models",
+        "are less certain of test clips); gain: by averaging the folds' models; CV = OOF + shift + gain;",
         "folds: lowest and highest OOF; bias: points that a decision bias would gain, ± standard error",
         *(["scored under the prior estimated from each run's test predictions"] if estimated else []),
         *alarms,

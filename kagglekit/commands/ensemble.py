@@ -92,7 +92,7 @@ def members_table(blend: BlendedRuns) -> object:
         [run.model, run.id, float(weight), run.score.cv, run.score.plain]
         for run, weight in zip(blend.runs, blend.weights, strict=True)
     ]
-    return table("members", ["model", "run", "weight", "CV", "plain"], rows)
+    return table("members", ["model", "run", "weight", "CV", "unweighted"], rows)
 
 
 def _comparison_tables(blend: BlendedRuns) -> list[object]:

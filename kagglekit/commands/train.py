@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXAMPLE = """example:
   $ kagglekit train --model tcresnet,gru
   tcresnet/1b107403f218: 4 folds, 164 s of training, 136,634 parameters, 5,120 clips/s
-    CV 0.8712 (95 % 0.8590 to 0.8834), plain accuracy 0.9066
+    CV 0.8712 (95 % 0.8590 to 0.8834), unweighted accuracy 0.9066
   next: kagglekit submit --ensemble tcresnet,gru"""
 
 

@@ -12,6 +12,7 @@ from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.errors import ConfigError
 from kagglekit.files.workspace import Workspace
+from kagglekit.scoring.task import Task
 
 if TYPE_CHECKING:
     from kagglekit.data.prepare import Prepared
@@ -96,7 +97,7 @@ class ProjectBase:
         Raises:
             ConfigError: clips may have several.
         """
-        if self.config.separator is not None:
+        if Task.of(self.config).multi:
             raise ConfigError(
                 f"{verb} needs clips with one label each, and these may have several",
                 hint=f"cv, ensemble, submit and report support {self.config.competition.metric}",

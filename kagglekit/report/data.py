@@ -45,10 +45,8 @@ def page(source: Source) -> dict[str, Any]:
 def _words(source: Source, train: pl.DataFrame) -> pl.DataFrame:
     """Return a row for each word of each clip, without clips whose word is unknown."""
     known = train.filter(pl.col("word").is_not_null())
-    if source.config.separator is None:
-        return known
-    each = pl.col("word").str.split(source.config.separator)
-    return known.with_columns(each).explode("word").with_columns(pl.col("word").str.strip_chars())
+    each = known.with_columns(source.prepared.task.each(known["word"]).alias("word")).explode("word")
+    return each.with_columns(pl.col("word").str.strip_chars())
 
 
 def words_chart(source: Source, known: pl.DataFrame) -> Picture | None:

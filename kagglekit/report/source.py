@@ -20,7 +20,6 @@ from kagglekit.files import tables
 from kagglekit.files.workspace import Workspace
 from kagglekit.runs.store import Run, logits_of, present_runs, scored, train_again
 from kagglekit.scoring.cv import clip_weights
-from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.scoring.task import Task
 from kagglekit.submission.ledger import Entry, Ledger, host_name
 from kagglekit.training.loop import OOF
@@ -79,7 +78,7 @@ class Source:
     @property
     def several(self) -> bool:
         """Whether a clip may have several labels; there is then no confusion of one class with another."""
-        return self.config.separator is not None
+        return self.prepared.task.multi
 
     @property
     def target(self) -> NDArray[np.int64]:
@@ -117,7 +116,6 @@ def read(prepared: Prepared, kagglekit: str) -> Source:
         MissingError: the OOF predictions of a run are damaged.
     """
     clips = prepared.clips.filter(pl.col("fold") >= 0).sort("clip_id")
-    even = np.full(len(clips), 1 / max(len(clips), 1))
     runs, others = present_runs(prepared)
     best = sorted((scored(prepared, run) for run in runs), key=lambda run: -run.score.cv)
     entries = sorted(Ledger(prepared.workspace.ledger_path).entries(), key=lambda entry: entry.time)
@@ -125,8 +123,8 @@ def read(prepared: Prepared, kagglekit: str) -> Source:
         prepared=prepared,
         kagglekit=kagglekit,
         clips=clips,
-        truth=Task.of(prepared.config).truth(clips["label"]),
-        weight=clip_weights(clips, prepared.config) if prepared.config.separator is None else even,
+        truth=prepared.task.truth(clips["label"]),
+        weight=clip_weights(clips, prepared.config),
         runs=tuple(_report_run(run, clips, prepared.config) for run in best[:MOST_RUNS]),
         left_out=others + len(best[MOST_RUNS:]),
         entries=tuple(entry for entry in entries if entry.host == host_name(prepared.config)),
@@ -149,5 +147,4 @@ def read_probs(path: Path, clips: pl.DataFrame, config: Config, hint: str) -> ND
         raise MissingError(
             f"{path} holds predictions for other clips, or values that are not finite", hint=hint
         )
-    probs = softmax(logits) if config.separator is None else sigmoid(logits)
-    return probs.astype(np.float32)
+    return Task.of(config).probs(logits).astype(np.float32)
