@@ -189,6 +189,7 @@ def _disk(config: Config, files: Sequence[HostFile]) -> Check:
 def _workspace(config: Config) -> Check:
     """How far the job is, and whether an upload was cut off."""
     workspace = Workspace(config)
+    workspace.check_edition()
     wanted = wanted_files(config)
     bundle = (workspace.raw / f"{config.competition.slug}.zip").is_file()
     fetched = len(wanted) if bundle else sum((workspace.raw / name).is_file() for name in wanted)

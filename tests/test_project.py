@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import shutil
 import subprocess
@@ -145,6 +146,30 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     assert f"hint: {caught.value.hint}" in "".join(traceback.format_exception(caught.value))
     with pytest.raises(MissingError, match="does not exist"):
         kagglekit.open(tiny.make(tmp_path)).clips  # noqa: B018
+
+
+def test_a_workspace_of_the_first_edition(
+    yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(yaml.parent, tmp_path / "old")
+    project = kagglekit.open(tmp_path / "old" / "competition.yaml")
+    root = project.workspace.root
+    assert json.loads((root / "workspace.json").read_text()) == {"edition": 2}
+    (root / "workspace.json").unlink()
+    (root / "runs").mkdir(exist_ok=True)
+    project.fetch()  # what is kept can be used
+    assert not project.leaderboard().entries and not (root / "workspace.json").exists()
+    for verb in ("prepare", "train --model gru", "run", "reproduce"):
+        assert main(["--quiet", "-C", str(tmp_path / "old" / "competition.yaml"), *verb.split()]) == 1
+        assert capsys.readouterr().err == (
+            f"error: {root} was written by the first edition of kagglekit, whose runs cannot be read\n"
+            f"hint:  {root}/raw and {project.workspace.ledger_path} are kept; "
+            f"remove everything else in {root}, then train again\n"
+        )
+    for path in (*root.glob("*"),):
+        if path.name in ("runs", "clips.parquet"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert len(project.prepare().clips) == 76 and (root / "workspace.json").is_file()
 
 
 def test_importing_the_package_is_light() -> None:

@@ -77,6 +77,7 @@ def prepare(workspace: Workspace) -> Prepared:
         ArchiveError, AudioError, ConfigError: the archives do not fit competition.yaml.
     """
     config, keys = workspace.config, _keys(workspace)
+    workspace.mark()
     folders = {split: workspace.audio / f"{split}-{key}" for split, key in keys.items() if split != "clips"}
     archives: dict[Literal["train", "test"], str] = {
         "train": config.data.train_archive,

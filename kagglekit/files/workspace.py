@@ -1,11 +1,16 @@
-"""The paths of a workspace, derived from the config."""
+"""The paths of a workspace, derived from the config, and the edition of kagglekit that wrote it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kagglekit.errors import MissingError
+from kagglekit.files.atomic import write_json
+
 if TYPE_CHECKING:
     from kagglekit.config import Config
+
+EDITION = 2
 
 
 class Workspace:
@@ -15,6 +20,7 @@ class Workspace:
         self.config = config
         self.root = config.workspace
         self.submissions = config.submissions
+        self.marker = self.root / "workspace.json"
         self.raw = self.root / "raw"
         self.checkpoints = self.root / "checkpoints"
         self.audio = self.root / "audio"
@@ -25,3 +31,26 @@ class Workspace:
         self.ensembles = self.root / "ensembles"
         self.host = self.root / "host"
         self.ledger_path = self.submissions / "leaderboard.jsonl"
+
+    @property
+    def is_first_edition(self) -> bool:
+        """Whether the first edition of kagglekit, which wrote no marker, prepared or trained here."""
+        return not self.marker.exists() and (self.runs.exists() or self.clips_path.exists())
+
+    def mark(self) -> None:
+        """Write the edition's marker, before anything else is written."""
+        if not self.marker.exists() and not self.is_first_edition:
+            write_json(self.marker, {"edition": EDITION})
+
+    def check_edition(self) -> None:
+        """Refuse a workspace of the first edition.
+
+        Raises:
+            MissingError: its runs and caches cannot be read any more.
+        """
+        if self.is_first_edition:
+            raise MissingError(
+                f"{self.root} was written by the first edition of kagglekit, whose runs cannot be read",
+                hint=f"{self.raw} and {self.ledger_path} are kept; remove everything else in {self.root}, "
+                "then train again",
+            )

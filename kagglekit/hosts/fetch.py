@@ -70,6 +70,7 @@ def fetch(
         wanted = [bundle]
     files = [pick_file(listed, name) for name in wanted]
     with locked(workspace.raw, "this download"):
+        workspace.mark()
         workspace.raw.mkdir(parents=True, exist_ok=True)
         missing = [file for file in files if not (workspace.raw / file.name).is_file()]
         check_space(workspace.raw, sum(file.size or 0 for file in missing), plural(len(missing), "file"))

@@ -66,6 +66,7 @@ class Project(
         """
         from kagglekit.pipeline import Clock, train_models
 
+        self.workspace.check_edition()
         clock = Clock(time_limit)
         self.fetch(reread=False)
         runs = train_models(self.workspace, split_names(model) or MODELS, clock, trials=trials)

@@ -75,10 +75,11 @@ class ProjectBase:
         """Decoded audio and the clips table.
 
         Raises:
-            MissingError: the archives have not been fetched.
+            MissingError: the archives have not been fetched, or the first edition wrote the workspace.
         """
         from kagglekit.data.prepare import prepare
 
+        self.workspace.check_edition()
         return prepare(self.workspace)
 
     def with_settings(self, *settings: str) -> Self:

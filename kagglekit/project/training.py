@@ -225,6 +225,7 @@ class TrainingMethods(ProjectBase):
         """
         from kagglekit.recipes.reproduce import reproduce
 
+        self.workspace.check_edition()
         return reproduce(self.path, self.settings, split_names(recipe), epochs, time_limit)
 
 

@@ -56,6 +56,7 @@ def make(folder: Path, *, clips: int = 400, test: int = 60, rate: int = 8000, se
     yaml.write_text(YAML % (rate, seconds))
     config = load_config(yaml)
     workspace = Workspace(config)
+    workspace.mark()
     rng = np.random.default_rng(0)
     words = rng.choice(WORDS, clips)
     spoken = [f"{word}/{k % max(clips // 20, 2):08x}_nohash_{k}.wav" for k, word in enumerate(words)]
