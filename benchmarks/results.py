@@ -29,7 +29,7 @@ from kagglekit.scoring.task import PARTS
 from kagglekit.submission.ledger import Ledger, host_name
 
 COLUMNS = (
-    *("model", "parameters", "epochs", "minutes", "clips/s", "seeds", "unweighted", "OOF", "shift", "gain"),
+    *("model", "parameters", "epochs", "minutes", "clips/s", "seeds", "plain", "OOF", "shift", "gain"),
     *("CV", "+-", "public", "CV - public", *PARTS),
 )
 
