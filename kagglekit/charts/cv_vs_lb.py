@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kagglekit.charts.scatter import Point, scatter
 from kagglekit.charts.svg import Picture
 from kagglekit.errors import KagglekitError
-from kagglekit.scoring.forecast import cv_vs_lb, told
+from kagglekit.scoring.forecast import cv_vs_lb, summary
 from kagglekit.submission.ledger import Entry, cv_public_pairs
 
 BAND = 0.015
@@ -33,7 +33,7 @@ def picture(sent: Sequence[Entry]) -> Picture:
     return scatter(
         points,
         title="CV against public score",
-        note=told(cv_vs_lb(scores)),
+        note=summary(cv_vs_lb(scores)),
         x_name="CV",
         y_name=f"public (band: CV ± {100 * BAND:g} points)",
         band=BAND,

@@ -183,7 +183,7 @@ def _details(one: Explained) -> list[object]:
 def _against_public(sent: Sequence[Entry]) -> list[object]:
     """CV beside public score, for every submission that has both."""
     from kagglekit.commands import table
-    from kagglekit.scoring.forecast import cv_vs_lb, told
+    from kagglekit.scoring.forecast import cv_vs_lb, summary
     from kagglekit.submission.ledger import cv_public_pairs
 
     if not sent:
@@ -195,5 +195,5 @@ def _against_public(sent: Sequence[Entry]) -> list[object]:
     ]
     return [
         table("CV as submitted, against public", ["models", "CV", "public", "CV-public"], rows),
-        told(cv_vs_lb(scores)),
+        summary(cv_vs_lb(scores)),
     ]

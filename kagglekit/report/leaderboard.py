@@ -6,7 +6,7 @@ from typing import Any
 
 from kagglekit.charts.cv_vs_lb import picture
 from kagglekit.report.source import Source
-from kagglekit.scoring.forecast import cv_vs_lb, told
+from kagglekit.scoring.forecast import cv_vs_lb, summary
 from kagglekit.submission.ledger import best, cv_public_pairs
 from kagglekit.submission.medals import zone
 
@@ -28,5 +28,5 @@ def page(source: Source) -> dict[str, Any]:
     return {
         "rows": rows,
         "scatter": picture(sent) if sent else None,
-        "forecast": told(cv_vs_lb(cv_public_pairs(sent))) if sent else "",
+        "forecast": summary(cv_vs_lb(cv_public_pairs(sent))) if sent else "",
     }

@@ -1,4 +1,4 @@
-"""What a CV score foretells of the public one, and how well earlier ones did."""
+"""Forecast the public score from CV, and measure how well earlier CV scores forecast it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ PUBLIC_SHARE = 0.3  # of the rows behind the public score: the challenge's, and 
 
 
 class Expected(NamedTuple):
-    """A public score to come."""
+    """A forecast of a public score."""
 
     score: float
     low: float
-    """Lower end of its 95 % interval: the CV score's own error, and which rows are the public ones."""
+    """Lower end of its 95 % interval: the error of the CV score, and the draw of the public rows."""
     high: float
 
 
 def expected(score: Score, rows: int) -> Expected:
-    """The public score that a CV score says, for a test of so many rows."""
+    """Forecast the public score for a test of `rows` rows."""
     error = (score.high - score.low) / (2 * 1.96)
     draw = math.sqrt(score.cv * (1 - score.cv) / max(PUBLIC_SHARE * rows, 1))
     margin = 1.96 * math.hypot(error, draw)
@@ -29,7 +29,7 @@ def expected(score: Score, rows: int) -> Expected:
 
 
 class CvVsLb(NamedTuple):
-    """How well CV scores foretold the public ones."""
+    """How well CV scores forecast public ones."""
 
     pairs: int
     mean_abs: float
@@ -41,7 +41,7 @@ class CvVsLb(NamedTuple):
 
 
 def cv_vs_lb(scores: Sequence[tuple[float, float]]) -> CvVsLb:
-    """How far CV was from public, over at least one (CV, public), and whether it ranked alike."""
+    """Compare at least one pair of (CV, public): how far apart they are, and whether they rank alike."""
     differences = [cv - public for cv, public in scores]
     ranks = [_ranks(side) for side in zip(*scores, strict=True)]
     middle = (len(scores) + 1) / 2
@@ -57,11 +57,12 @@ def cv_vs_lb(scores: Sequence[tuple[float, float]]) -> CvVsLb:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1; equal values share the mean of theirs."""
+    """Return ranks from 1; equal values share their mean rank."""
     return [sum(v < value for v in values) + (values.count(value) + 1) / 2 for value in values]
 
 
-def told(found: CvVsLb) -> str:
-    """In a line."""
-    rank = "too few to rank" if found.rank is None else f"rank correlation {found.rank:.2f}"
-    return f"{found.pairs} submissions: mean |CV - public| {100 * found.mean_abs:.1f} points, {rank}"
+def summary(compared: CvVsLb) -> str:
+    """Return a line for people."""
+    rank = "too few to rank" if compared.rank is None else f"rank correlation {compared.rank:.2f}"
+    count = f"{compared.pairs} submission{'s' * (compared.pairs != 1)}"
+    return f"{count}: mean |CV - public| {100 * compared.mean_abs:.1f} points, {rank}"
