@@ -86,7 +86,8 @@ def test_a_cluster_that_is_not_there_is_explained(prepared: tuple[Path, Prepared
     assert (child.returncode, child.stdout) == (1, "")
     assert "error: there is no Ray cluster at '127.0.0.1:1': " in child.stderr
     assert (
-        "hint:  start one: ray start --head; or leave --cluster out, for this machine alone" in child.stderr
+        "hint:  start one with `ray start --head`, or leave out --cluster to use this machine alone"
+        in child.stderr
     )
     assert "Traceback" not in child.stderr
 
