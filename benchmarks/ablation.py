@@ -53,13 +53,14 @@ def measure(name: str, seed: int) -> list[dict[str, Any]]:
     from kagglekit.data.clips import validation_rows
     from kagglekit.data.prepare import prepare
     from kagglekit.files.workspace import Workspace
-    from kagglekit.runs.store import load_fold, logits_of, rows_of
-    from kagglekit.runs.train import head_for, make_dataset
+    from kagglekit.runs.setup import head_for, make_dataset
+    from kagglekit.runs.store import load_fold, rows_of
     from kagglekit.scoring.cv import score
+    from kagglekit.scoring.predictions import logits_of, predictions
     from kagglekit.terminal import console
     from kagglekit.training.loop import Fold, train_fold
     from kagglekit.training.plan import resolve
-    from kagglekit.training.predict import predict, predictions
+    from kagglekit.training.predict import predict
 
     torch.set_num_threads(1)
     console.configure(quiet=True)

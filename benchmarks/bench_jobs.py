@@ -18,9 +18,11 @@ from kagglekit.data.prepare import prepare
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
-from kagglekit.runs.train import head_for, make_dataset, train_folds
+from kagglekit.runs.folds import train_folds
+from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.terminal import console
-from kagglekit.training.loop import META, Fold
+from kagglekit.training.files import META
+from kagglekit.training.loop import Fold
 from kagglekit.training.plan import resolve, with_epochs
 
 EPOCHS, ROUNDS, FOLDS = 3, 5, 2

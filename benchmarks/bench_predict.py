@@ -31,12 +31,14 @@ from kagglekit.features.logmel import FLOOR, geometry
 from kagglekit.files import tables
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.sample import Sample
+from kagglekit.scoring.predictions import predictions
 from kagglekit.submission import shapes
 from kagglekit.submission.check import check
 from kagglekit.terminal import console
-from kagglekit.training.dataset import Dataset, Head
+from kagglekit.training.dataset import Dataset
+from kagglekit.training.head import Head
 from kagglekit.training.plan import resolve
-from kagglekit.training.predict import predict, predictions
+from kagglekit.training.predict import predict
 
 MODEL, LARGE, SMALL, PART, COMPARED = "tcresnet", 158_538, 10_000, 8_000, 2_000
 STAGES = ("store", "features", "predict", "submission")

@@ -108,8 +108,9 @@ def shards(yaml: Path, cluster: object, second: object) -> dict[str, object]:
     from kagglekit.hosts import open_host
     from kagglekit.hosts.fetch import fetch
     from kagglekit.runs.predict_test import predict_test_on
-    from kagglekit.runs.store import TEST, logits_of
     from kagglekit.runs.train import train_run
+    from kagglekit.scoring.predictions import logits_of
+    from kagglekit.training.files import TEST
     from kagglekit.training.inputs import _log_mels, inputs_of
     from kagglekit.training.plan import resolve
 

@@ -25,10 +25,12 @@ from kagglekit.errors import MissingError
 from kagglekit.files import tables
 from kagglekit.files.workspace import Workspace
 from kagglekit.models import MODELS
-from kagglekit.runs.store import best_run, logits_of, rows_of
+from kagglekit.runs.choose import best_run
+from kagglekit.runs.store import rows_of
 from kagglekit.scoring.cv import averaging_gain, clip_weights, confidence_shift
 from kagglekit.scoring.numerics import softmax
 from kagglekit.scoring.oof import Oof
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.scoring.task import Task
 
 DRAWN = 20_000  # clips, by their weight: the estimates know none

@@ -32,11 +32,13 @@ from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
 from kagglekit.features.logmel import geometry, mel_filters
 from kagglekit.files.workspace import Workspace
-from kagglekit.runs.store import logits_of, rows_of
-from kagglekit.runs.train import head_for, make_dataset
+from kagglekit.runs.setup import head_for, make_dataset
+from kagglekit.runs.store import rows_of
 from kagglekit.scoring.cv import clip_weights, score
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.terminal import console
-from kagglekit.training.dataset import FULL_SCALE, Dataset, Head, make_head
+from kagglekit.training.dataset import FULL_SCALE, Dataset
+from kagglekit.training.head import Head, make_head
 from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.optimizers import clip_gradients, loss_of, stop_at_nonfinite
 from kagglekit.training.plan import UNCHANGED, resolve

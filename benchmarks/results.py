@@ -23,10 +23,12 @@ from kagglekit.config.yaml_file import read_yaml
 from kagglekit.data.prepare import prepare
 from kagglekit.files.keys import key_of
 from kagglekit.files.workspace import Workspace
-from kagglekit.runs.store import HISTORY, SETTINGS, Run, best_runs
+from kagglekit.runs.choose import best_runs
+from kagglekit.runs.store import Run
 from kagglekit.scoring.forecast import cv_vs_lb
 from kagglekit.scoring.task import PARTS
 from kagglekit.submission.ledger import Ledger, host_name
+from kagglekit.training.files import HISTORY, SETTINGS
 
 COLUMNS = (
     *("model", "parameters", "epochs", "minutes", "clips/s", "seeds", "plain", "OOF", "shift", "gain"),

@@ -18,11 +18,12 @@ from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
-from kagglekit.runs.train import head_for, make_dataset
+from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.training.batches import Batches
-from kagglekit.training.dataset import Dataset, Head
+from kagglekit.training.dataset import Dataset
+from kagglekit.training.head import Head
 from kagglekit.training.plan import Plan, resolve
-from kagglekit.training.soft_targets import lesson
+from kagglekit.training.soft_targets import training_set
 
 
 class Job(NamedTuple):
@@ -56,7 +57,7 @@ def job_for(model: str, clips: int, *, augmented: bool = True) -> Job:
     dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
     learned = training_rows(dataset.clips, 0, config, plan.train.seed)
     learned = learned.sample(clips, seed=0)
-    taught = lesson(dataset.teaching, 0, learned, head)
+    taught = training_set(dataset.teaching, 0, learned, head)
     return Job(config, plan, dataset, head, Batches(model, plan.train, dataset, head, taught, 0))
 
 

@@ -13,8 +13,10 @@ from kagglekit.files.atomic import write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.processes import cores
+from kagglekit.runs.folds import processes_for
+from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.runs.store import Run
-from kagglekit.runs.train import head_for, make_dataset, processes_for, run_id, train_run
+from kagglekit.runs.train import run_id, train_run
 from kagglekit.terminal import console
 from kagglekit.training.loop import Fold, seconds_per_epoch
 from kagglekit.training.plan import Plan, resolve, with_epochs
@@ -115,7 +117,7 @@ def _fit(prepared: Prepared, plan: Plan, clock: Clock, share: float) -> Plan | N
     affordable: list[Plan] = []
     for processes in (processes_for(jobs(plan)), 1):  # fewer epochs may not be worth processes
         with threads(cores() // processes):
-            cost = seconds_per_epoch(prepared.config, plan, dataset, head)
+            cost = seconds_per_epoch(jobs(plan)[0])
         if processes > 1:
             cost *= CROWDED
         epochs = min(int(budget / (cost * -(-count // processes))), plan.train.epochs)

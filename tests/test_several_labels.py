@@ -23,8 +23,9 @@ from kagglekit.ensemble.methods import METHODS
 from kagglekit.errors import ConfigError
 from kagglekit.files.workspace import Workspace
 from kagglekit.report import listening, runs, source
-from kagglekit.runs.store import load_run, logits_of, rows_of
+from kagglekit.runs.store import load_run, rows_of
 from kagglekit.scoring.metrics import lwlrap
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.scoring.task import Task
 
 # --- the whole job ---
@@ -248,7 +249,7 @@ def test_a_training_of_single_labels_is_refused(
 ) -> None:
     assert main(["-C", str(yaml), "--quiet", "train", "--model", "gru", "--set", setting]) == 1
     said = capsys.readouterr().err
-    assert "is of clips with one label each" in said and "Traceback" not in said
+    assert "needs one label per clip" in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ from speech_mini import epochs, job_for
 from steps import Steps, build
 
 from kagglekit.terminal import console
-from kagglekit.training.learner import train_step
-from kagglekit.training.optimizers import Ema, make_optimizer
+from kagglekit.training.optimizers import Ema, clip_gradients, loss_of, make_optimizer, stop_at_nonfinite
 
 
 def main() -> None:
@@ -26,14 +25,21 @@ def main() -> None:
     name, clips = json.loads((folder / "network.json").read_text())[0], int((folder / "clips").read_text())
     job = job_for(name, clips)
     model = build(folder)
-    optimizer, ema = make_optimizer(model, job.plan.train), Ema(model, job.plan.train.ema)
+    train = job.plan.train
+    optimizer, ema = make_optimizer(model, train), Ema(model, train.ema)
     batches, steps = epochs(job), Steps()
 
     def work() -> dict[str, float]:
         model.train()
         loss = torch.zeros(())
         for x, y in itertools.islice(batches, len(job.batches)):
-            loss = train_step(model, optimizer, ema, x, y, job.plan.train, "a step")
+            loss = loss_of(model(x), y, train)  # the steps of kagglekit.training.loop
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            norm = clip_gradients(model, train.clip_norm)
+            stop_at_nonfinite(loss.detach(), norm, "a step", optimizer)
+            optimizer.step()
+            ema.update(model)
             steps.end()
         return steps.facts(float(loss.detach()))
 

@@ -27,8 +27,8 @@ from kagglekit.errors import ConfigError, MissingError
 from kagglekit.files import tables
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
+from kagglekit.runs.setup import make_dataset
 from kagglekit.runs.store import Run, load_fold, read_meta, train_again
-from kagglekit.runs.train import make_dataset
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.terminal import progress

@@ -18,11 +18,12 @@ from kagglekit.files.atomic import write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
 from kagglekit.files.workspace import Workspace
-from kagglekit.runs.store import TEST, Run, logits_of, score_key
+from kagglekit.runs.score import score_key
+from kagglekit.runs.store import Run
 from kagglekit.scoring.cv import Score
-from kagglekit.scoring.predictions import read_predictions, write_predictions
+from kagglekit.scoring.predictions import logits_of, read_predictions, write_predictions
 from kagglekit.scoring.task import Task
-from kagglekit.training.loop import OOF
+from kagglekit.training.files import OOF, TEST
 
 WEIGHTS = "weights.json"
 MAX_NAME = 60  # characters of a folder's name

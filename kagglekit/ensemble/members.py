@@ -10,13 +10,13 @@ import polars as pl
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.decisions import ood_scores
 from kagglekit.errors import KagglekitError
-from kagglekit.runs.store import TEST, Run, fold_logits, logits_of, train_again
+from kagglekit.runs.store import Run, fold_logits, train_again
 from kagglekit.scoring.cv import clip_weights
 from kagglekit.scoring.numerics import Floats, sigmoid, softmax
 from kagglekit.scoring.oof import Oof
-from kagglekit.scoring.predictions import read_predictions
+from kagglekit.scoring.predictions import logits_of, read_predictions
 from kagglekit.scoring.task import Task
-from kagglekit.training.loop import OOF
+from kagglekit.training.files import OOF, TEST
 
 
 def oof_clips(prepared: Prepared) -> pl.DataFrame:

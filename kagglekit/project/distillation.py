@@ -107,7 +107,7 @@ class DistillationMethods(ProjectBase):
         return Distilled(student, key, methods.chosen, methods.result(methods.chosen).accuracy)
 
     def _teachers(self, names: Names) -> list[Run]:
-        from kagglekit.runs.store import best_runs
+        from kagglekit.runs.choose import best_runs
 
         runs = best_runs(self.prepared, split_names(names) or None)
         return sorted(runs, key=lambda run: (run.model, run.id))

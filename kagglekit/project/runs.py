@@ -29,14 +29,15 @@ class RunMethods(ProjectBase):
     @property
     def runs(self) -> list[Run]:
         """Finished runs on the present clips and folds, the best first."""
-        from kagglekit.runs.store import present_runs, scored
+        from kagglekit.runs.choose import present_runs
+        from kagglekit.runs.score import scored
 
         fitting, _ = present_runs(self.prepared)
         return sorted((scored(self.prepared, run) for run in fitting), key=lambda run: -run.score.cv)
 
     def best(self, model: str) -> Run:
         """Return the best run of a model."""
-        from kagglekit.runs.store import best_run
+        from kagglekit.runs.choose import best_run
 
         return best_run(self.prepared, model)
 
@@ -46,7 +47,8 @@ class RunMethods(ProjectBase):
         Raises:
             MissingError: there is no such run.
         """
-        from kagglekit.runs.store import Run, find_run
+        from kagglekit.runs.choose import find_run
+        from kagglekit.runs.store import Run
 
         if isinstance(run, Run):
             return run
@@ -56,13 +58,13 @@ class RunMethods(ProjectBase):
 
     def oof(self, run: Run) -> pl.DataFrame:
         """Return OOF predictions: clip_id, fold, label, part, logits (classes), predicted, prob."""
-        from kagglekit.training.loop import OOF
+        from kagglekit.training.files import OOF
 
         return self._predicted(run, OOF)
 
     def test(self, run: Run) -> pl.DataFrame:
         """Return predictions of the test clips: clip_id, logits (classes), predicted, prob."""
-        from kagglekit.runs.store import TEST
+        from kagglekit.training.files import TEST
 
         return self._predicted(run, TEST)
 
@@ -72,7 +74,8 @@ class RunMethods(ProjectBase):
         import polars as pl
 
         from kagglekit.files import tables
-        from kagglekit.runs.store import logits_of, train_again
+        from kagglekit.runs.store import train_again
+        from kagglekit.scoring.predictions import logits_of
         from kagglekit.scoring.task import Task
 
         table = tables.read(run.folder / file, train_again(run.folder))
@@ -107,7 +110,7 @@ class RunMethods(ProjectBase):
             MissingError: the run was trained on other clips or folds.
         """
         from kagglekit.runs.restore import restore_test
-        from kagglekit.runs.store import TEST
+        from kagglekit.training.files import TEST
 
         chosen = self.find_run(model, run)
         if not (chosen.folder / TEST).is_file():

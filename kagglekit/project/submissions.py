@@ -89,7 +89,7 @@ class SubmissionMethods(ProjectBase):
             decision: post-processing rule; likewise.
         """
         from kagglekit.ensemble.build import build, check_names
-        from kagglekit.runs.store import best_runs
+        from kagglekit.runs.choose import best_runs
 
         check_names(method, decision)
         runs = best_runs(self.prepared, split_names(model) or None)
@@ -183,7 +183,7 @@ class SubmissionMethods(ProjectBase):
 
     def _blend(self, names: Names, best: bool, method: str | None, decision: str | None) -> BlendedRuns:
         from kagglekit.ensemble import build
-        from kagglekit.runs.store import best_runs
+        from kagglekit.runs.choose import best_runs
 
         if best:
             return build.best(self.prepared, best_runs(self.prepared, ["runs"]))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from kagglekit.report.ensembles import blends
 from kagglekit.report.source import ReportRun, Source, read_probs
-from kagglekit.training.loop import OOF
+from kagglekit.training.files import OOF
 
 MOST_MODELS = 8
 ANSWERS = 3  # classes shown per model

@@ -16,9 +16,10 @@ from kagglekit.report.ensembles import SavedBlend, blends, options
 from kagglekit.report.runs import confused_pairs
 from kagglekit.report.source import ReportRun, Source
 from kagglekit.report.studies import Study
-from kagglekit.runs.store import HISTORY, train_again
+from kagglekit.runs.store import train_again
 from kagglekit.scoring.forecast import cv_vs_lb
 from kagglekit.submission.ledger import best, cv_public_pairs
+from kagglekit.training.files import HISTORY
 
 STILL_RISING = 0.01  # gain of OOF over the last fifth of the epochs that exceeds the noise between epochs
 

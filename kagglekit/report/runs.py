@@ -15,8 +15,9 @@ from kagglekit.charts.matrix import confusion
 from kagglekit.charts.svg import Picture
 from kagglekit.files import tables
 from kagglekit.report.source import ReportRun, Source
-from kagglekit.runs.store import HISTORY, train_again
+from kagglekit.runs.store import train_again
 from kagglekit.scoring.task import PARTS
+from kagglekit.training.files import HISTORY
 
 BINS = 10  # of confidence
 LEAST_IN_BIN = 5  # clips; a bin with fewer is not drawn

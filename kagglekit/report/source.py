@@ -18,11 +18,14 @@ from kagglekit.data.wav import join_windows
 from kagglekit.errors import MissingError
 from kagglekit.files import tables
 from kagglekit.files.workspace import Workspace
-from kagglekit.runs.store import Run, logits_of, present_runs, scored, train_again
+from kagglekit.runs.choose import present_runs
+from kagglekit.runs.score import scored
+from kagglekit.runs.store import Run, train_again
 from kagglekit.scoring.cv import clip_weights
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.scoring.task import Task
 from kagglekit.submission.ledger import Entry, Ledger, host_name
-from kagglekit.training.loop import OOF
+from kagglekit.training.files import OOF
 
 MOST_RUNS = 30  # runs shown, the best by CV
 

@@ -11,18 +11,13 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError, MissingError, close_match
 from kagglekit.files import tables
 from kagglekit.models import info
-from kagglekit.runs.store import (
-    Run,
-    fold_probs,
-    logits_of,
-    present_runs,
-    rows_of,
-    scored,
-    train_again,
-)
+from kagglekit.runs.choose import present_runs
+from kagglekit.runs.score import scored
+from kagglekit.runs.store import Run, fold_probs, rows_of, train_again
 from kagglekit.scoring.parts import Explanation, explain
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.terminal import console
-from kagglekit.training.loop import OOF
+from kagglekit.training.files import OOF
 
 
 class Explained(NamedTuple):

@@ -1,7 +1,7 @@
-"""A fold's model as an ONNX file: log-mel in, logits of the competition's classes out.
+"""Export a fold's model as an ONNX file, from log-mels to logits of the classes.
 
-The file holds what a program without kagglekit needs: its metadata names the classes, the sample rate and the
-log-mel's parameters. It is checked against torch before it gets its name.
+The file's metadata has what a program without kagglekit needs: the classes, the sample rate and the log-mel's
+parameters. The file is checked against torch before it is moved into place.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.features.logmel import log_mel
 from kagglekit.files.atomic import replacing
 from kagglekit.runs.store import load_fold
-from kagglekit.training.dataset import Head
+from kagglekit.scoring.task import LabelKind
+from kagglekit.training.head import Head
 
 OPSET = 17
 INPUT, OUTPUT = "log_mel", "logits"
 LARGEST_ERROR = 1e-3  # between two ways to the same logits, of size 10 or so, in float32
-CLIPS = 16  # that the check compares
-RUNS = 200  # that the time is the median of
+CLIPS = 16  # compared by the check
+RUNS = 200  # timed
 
 
 class Exported(NamedTuple):
-    """The file, and what it costs."""
+    """The file, its size and its speed."""
 
     path: Path
     parameters: int
@@ -41,27 +42,27 @@ class Exported(NamedTuple):
     error: float
     """Largest difference from torch's logits."""
     network_ms: float
-    """Median time of one clip, log-mel given, on one core."""
+    """Median time per clip on one core, without the log-mel."""
     clip_ms: float
-    """The same from the waveform on."""
+    """The same with the log-mel."""
 
 
 class _Network(nn.Module):
-    """A model with its outputs summed into classes."""
+    """A model whose outputs are summed into classes."""
 
     def __init__(self, model: nn.Module, head: Head) -> None:
         super().__init__()
         self.model = model
         self.direct = head.outputs == head.classes
         members = torch.tensor(head.class_of)
-        self.register_buffer("of", torch.stack([members == c for c in range(len(head.classes))]).float())
+        self.register_buffer("member", torch.stack([members == c for c in range(len(head.classes))]).float())
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_mels, frames) -> logits (batch, classes)."""
         logits: Tensor = self.model(x)
         if self.direct:
             return logits
-        return (logits.softmax(1) @ self.of.T).clamp(min=1e-12).log()  # type: ignore[operator]
+        return (logits.softmax(1) @ self.member.T).clamp(min=1e-12).log()  # type: ignore[operator]
 
 
 def export(folder: Path, path: Path) -> Exported:
@@ -69,27 +70,27 @@ def export(folder: Path, path: Path) -> Exported:
 
     Args:
         folder: fold_<k> of a run.
-        path: the file to write; it appears whole and checked, or not at all.
+        path: the file to write. It is replaced only by a file that passed the check.
 
     Raises:
-        ConfigError: onnx and onnxruntime are not installed, or the model hears no log-mel.
-        KagglekitError: the ONNX file says something else than the model.
+        ConfigError: onnx and onnxruntime are not installed, or the model cannot be exported.
+        KagglekitError: the ONNX file's logits differ from the model's.
     """
     _need_packages()
     model, head, meta = load_fold(folder)
     if head.rule is not None or "n_mels" not in meta["params"]:
         raise ConfigError(
-            f"{meta['model']} cannot be exported: it hears no log-mel, or a rule decides",
-            hint="export a model of log-mels with train.labels targets or words",
+            f"{meta['model']} cannot be exported: it takes no log-mels, or its labels need thresholds",
+            hint="export a model that takes log-mels, with train.labels: targets or words",
         )
     audio, features = Audio(**meta["audio"]), Features(**meta["features"])
     network = _Network(model, head).eval()
-    loud = np.random.default_rng(0).normal(0, 3000, (CLIPS, audio.samples))
-    waveforms = torch.from_numpy(loud).to(torch.int16)
+    noise = np.random.default_rng(0).normal(0, 3000, (CLIPS, audio.samples))
+    waveforms = torch.from_numpy(noise).to(torch.int16)
     x = log_mel(waveforms, features, audio.sample_rate)
     facts = {
         "classes": list(head.classes),
-        "activation": "softmax" if head.separator is None else "sigmoid",
+        "activation": "sigmoid" if head.kind is LabelKind.MULTI else "softmax",
         "audio": meta["audio"],
         "features": meta["features"],
     }
@@ -105,7 +106,7 @@ def export(folder: Path, path: Path) -> Exported:
                 hint="report it with the versions of torch and onnxruntime",
             )
 
-    def listen() -> None:
+    def whole_clip() -> None:
         session.run(None, {INPUT: log_mel(waveforms[:1], features, audio.sample_rate).numpy()})
 
     first = x[:1].numpy()
@@ -115,7 +116,7 @@ def export(folder: Path, path: Path) -> Exported:
         path.stat().st_size,
         error,
         _median_ms(lambda: session.run(None, {INPUT: first})),
-        _median_ms(listen),
+        _median_ms(whole_clip),
     )
 
 
@@ -128,11 +129,11 @@ def _need_packages() -> None:
 
 
 def _write(network: nn.Module, x: Tensor, facts: dict[str, Any], path: Path) -> None:
-    """Trace the network with one clip, and put the facts into the file's metadata."""
+    """Trace the network with one clip, and write the facts into the file's metadata."""
     import onnx
 
     batch = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
-    with warnings.catch_warnings():  # the newer exporter needs onnxscript, for nothing that is wanted here
+    with warnings.catch_warnings():  # the newer exporter would need onnxscript
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
@@ -144,16 +145,16 @@ def _write(network: nn.Module, x: Tensor, facts: dict[str, Any], path: Path) -> 
             output_names=[OUTPUT],
             dynamic_axes=batch,
         )
-    told = onnx.load(str(path))
+    exported = onnx.load(str(path))
     for name, value in facts.items():
-        entry = told.metadata_props.add()
+        entry = exported.metadata_props.add()
         entry.key, entry.value = name, json.dumps(value)
-    onnx.checker.check_model(told)
-    onnx.save(told, str(path))
+    onnx.checker.check_model(exported)
+    onnx.save(exported, str(path))
 
 
 def _session(path: Path) -> Any:
-    """The file in ONNX Runtime, on one core."""
+    """Open the file in ONNX Runtime, on one core."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -162,7 +163,7 @@ def _session(path: Path) -> Any:
 
 
 def _median_ms(work: Callable[[], object]) -> float:
-    """Median milliseconds, torch on one core as well."""
+    """Return the median time of `work` in milliseconds, with torch on one core as well."""
     threads, times = torch.get_num_threads(), []
     torch.set_num_threads(1)
     try:

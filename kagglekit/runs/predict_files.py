@@ -1,4 +1,4 @@
-"""A trained run on wav files of anyone's."""
+"""Predict audio files with a trained run."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import torch
 from kagglekit.config import Audio, Train
 from kagglekit.data import wav
 from kagglekit.errors import AudioError
-from kagglekit.runs.store import Run, load_fold, read_meta
+from kagglekit.runs.store import Run, kind_of, load_fold, read_meta
 from kagglekit.scoring.numerics import sigmoid, softmax
+from kagglekit.scoring.task import LabelKind
 from kagglekit.training.dataset import pool
-from kagglekit.training.inputs import heard
+from kagglekit.training.inputs import inputs_of_waveforms
 from kagglekit.training.predict import classify
 
 MAX_BYTES = 100_000_000
 
 
 def predict_wavs(run: Run, paths: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """Class probabilities of each file, best first; the mean over the run's folds.
+    """Return the class probabilities of each file, best first, as the mean over the run's folds.
 
     Raises:
         AudioError: a file is missing, is not audio, or is larger than 100 MB.
@@ -33,12 +34,13 @@ def predict_wavs(run: Run, paths: Sequence[Path]) -> dict[str, dict[str, float]]
     audio = Audio(**meta["audio"])
     clips = [np.atleast_2d(_read(path, audio)) for path in paths]
     windows = np.array([len(clip) for clip in clips])
-    x, rate = heard(meta, torch.from_numpy(np.concatenate(clips)))
+    x, rate = inputs_of_waveforms(meta, torch.from_numpy(np.concatenate(clips)))
+    to_probs = sigmoid if kind_of(meta) is LabelKind.MULTI else softmax
     probs: list[np.ndarray[tuple[int, int], np.dtype[np.float64]]] = []
     for fold in folds:
         model, head, meta = load_fold(fold)
         logits = pool(classify(model, x, head, Train(**meta["train"]), rate), windows, head)
-        probs.append(softmax(logits) if head.separator is None else sigmoid(logits))
+        probs.append(to_probs(logits))
     mean = np.mean(probs, axis=0)
     return {
         str(path): {head.classes[i]: float(row[i]) for i in np.argsort(-row)}

@@ -1,4 +1,4 @@
-"""A run's test logits, from its folds' weights: here, or in shards on a cluster."""
+"""Predict the test with a run's folds: on this machine, or in shards on a cluster."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ from kagglekit.config import Config, Train
 from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.shards import Shards
-from kagglekit.files import tables
-from kagglekit.runs.store import TEST, load_fold, mean_test, read_meta
+from kagglekit.runs.store import load_fold, mean_test, read_meta
 from kagglekit.runs.zero_shot import link
+from kagglekit.scoring.predictions import predictions, write_predictions
 from kagglekit.terminal import progress
 from kagglekit.training.dataset import Dataset, places, pool, windows_of
-from kagglekit.training.inputs import heard
-from kagglekit.training.loop import META, WEIGHTS
-from kagglekit.training.predict import EVAL_BATCH, classify, device, predict, predictions
+from kagglekit.training.files import META, TEST, WEIGHTS
+from kagglekit.training.inputs import inputs_of_waveforms
+from kagglekit.training.predict import EVAL_BATCH, classify, device, predict
 
 Weights = Mapping[int, Mapping[str, bytes]]
 """The two files of each fold's model."""
 
 
 def predict_test(config: Config, dataset: Dataset, folder: Path) -> pl.DataFrame:
-    """A run's test logits. Each fold's own are kept beside its weights, in their raw form."""
+    """Predict the test with every fold's model, and return the mean of the folds.
+
+    Each fold's predictions are kept beside its weights.
+    """
     clips = _test_clips(dataset.clips)
     folds = range(config.validation.folds)
     with progress.bar(f"predict {folder.parent.name}", len(clips) * len(folds), "clips") as advance:
@@ -43,16 +46,16 @@ def predict_test(config: Config, dataset: Dataset, folder: Path) -> pl.DataFrame
                 if train.labels == "zero_shot" and number:  # the same model in every fold
                     link(folder / "fold_0" / TEST, path)
                 else:
-                    raw = replace(head, thresholds=None)
-                    logits = predict(model.to(device()), dataset, clips, raw, train, advance)
-                    tables.write(predictions(clips, logits), path)
+                    head = replace(head, thresholds=None)
+                    logits = predict(model.to(device()), dataset, clips, head, train, advance)
+                    write_predictions(predictions(clips, logits), path)
                     continue
             advance(len(clips))
     return mean_test(config, folder)
 
 
 def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
-    """The same on a cluster. A node makes the features of its clips once, for all folds.
+    """Do the same on a cluster. A node computes the features of its clips once, for all folds.
 
     Raises:
         KagglekitError: as `Shards.run`.
@@ -77,7 +80,7 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
         rows = np.repeat(clips["row"].to_numpy(), windows) + places(windows)
         for place, number in enumerate(missing):
             pooled = pool(logits[rows, place], windows, head)
-            tables.write(predictions(clips, pooled), paths[number])
+            write_predictions(predictions(clips, pooled), paths[number])
     for path in paths.values():
         if not path.is_file():
             link(paths[0], path)
@@ -90,7 +93,7 @@ def _test_clips(clips: pl.DataFrame) -> pl.DataFrame:
 
 
 def _logits(weights: Weights, prepared: Prepared, split: str, start: int, stop: int) -> NDArray[np.float32]:
-    """One shard: (clips, folds, classes)."""
+    """Return the logits of one shard: (clips, folds, classes)."""
     waveforms = torch.split(torch.tensor(prepared.store(split)[start:stop]), EVAL_BATCH)
     by_fold: list[NDArray[np.float32]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -100,11 +103,13 @@ def _logits(weights: Weights, prepared: Prepared, split: str, start: int, stop: 
             for name, content in files.items():
                 (fold / name).write_bytes(content)
             model, head, meta = load_fold(fold)
-            if not by_fold:  # all of them hear the same
-                parts, rates = zip(*(heard(meta, waveform) for waveform in waveforms), strict=True)
+            if not by_fold:  # all folds take the same inputs
+                parts, rates = zip(
+                    *(inputs_of_waveforms(meta, waveform) for waveform in waveforms), strict=True
+                )
                 x, rate = torch.cat(parts), rates[0]
-            raw, train = replace(head, thresholds=None), Train(**meta["train"])
-            on = model.to(device())
+            head, train = replace(head, thresholds=None), Train(**meta["train"])
+            model = model.to(device())
             batches = torch.split(x, min(EVAL_BATCH, train.batch_size))
-            by_fold.append(np.concatenate([classify(on, batch, raw, train, rate) for batch in batches]))
+            by_fold.append(np.concatenate([classify(model, batch, head, train, rate) for batch in batches]))
     return np.stack(by_fold, 1)

@@ -9,8 +9,9 @@ from kagglekit.errors import MissingError
 from kagglekit.files import tables
 from kagglekit.files.locks import locked
 from kagglekit.runs.predict_test import predict_test, predict_test_on
-from kagglekit.runs.store import TEST, Run, read_meta, train_again
-from kagglekit.runs.train import make_dataset
+from kagglekit.runs.setup import make_dataset
+from kagglekit.runs.store import Run, read_meta, train_again
+from kagglekit.training.files import TEST
 from kagglekit.training.plan import Plan
 
 

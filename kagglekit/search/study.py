@@ -15,7 +15,7 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.features import logmel
 from kagglekit.files.keys import key_of
-from kagglekit.runs.store import score_key
+from kagglekit.runs.score import score_key
 from kagglekit.search.locks import Locks, open_locks
 from kagglekit.search.pruning import CurvePruner
 from kagglekit.search.space import Space

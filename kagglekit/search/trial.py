@@ -19,9 +19,10 @@ import polars as pl
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError
-from kagglekit.runs.store import logits_of, rows_of
-from kagglekit.runs.train import head_for, make_dataset
+from kagglekit.runs.setup import head_for, make_dataset
+from kagglekit.runs.store import rows_of
 from kagglekit.scoring.cv import Score, score
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.search.space import configure
 from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.plan import Plan, with_epochs

@@ -1,7 +1,7 @@
-"""Augmentation of a whole batch at once, on cached log-mels or on waveforms.
+"""Augment a whole batch at once, as cached log-mels or as waveforms.
 
-Both domains have time on the last axis; they differ in how loudness and sums are written: a log-mel
-adds gain, and adds sounds in the power domain; a waveform multiplies and adds.
+Both domains have time on the last axis. A gain is added to a log-mel and multiplied with a waveform; sounds
+are mixed in the power domain, or added.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from kagglekit.config import Augment
 DB = math.log(10) / 10  # natural log of power in a decibel
 LEAST_POWER = 1e-9
 NO_POWER = 1e-30  # a sum that float32 has rounded to nothing has a logarithm, too
-BURSTS = 6  # in a cluttered clip, a third of them too soft to be heard
+BURSTS = 6  # in a clip with clatter; a third of them are too soft to matter
 CURVE_KNOTS = 5  # as many as FilterAugment has bands
 
 
 class Domain(Protocol):
-    """What loudness and sums mean."""
+    """How gain and mixing work on an input."""
 
     def power(self, x: Tensor) -> Tensor:
-        """(batch, ..., time) -> (batch, time)"""
+        """Return the power over time, (batch, ..., time) -> (batch, time)."""
         ...
 
     def louder(self, x: Tensor, db: Tensor) -> Tensor:
-        """x with a gain of db (batch,)."""
+        """Apply a gain of db (batch,)."""
         ...
 
     def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
-        """x and, so many dB (batch,) below its power, another sound."""
+        """Mix another sound into x at a signal-to-noise ratio of snr dB (batch,)."""
         ...
 
 
@@ -69,7 +69,7 @@ class Waveform:
 
 
 def _factor(speech: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
-    """(batch,): what the noise's power is multiplied with; powers are (batch, time)."""
+    """Return the factor on the noise's power, (batch,), from powers (batch, time)."""
     ratio = speech.mean(1).clamp(min=LEAST_POWER) / noise.mean(1).clamp(min=LEAST_POWER)
     return ratio * (-DB * snr).exp()
 
@@ -78,13 +78,13 @@ DOMAINS: dict[str, Domain] = {"log_mel": LogMel(), "waveform": Waveform()}
 
 
 class Augmenter:
-    """Draws and applies what `Augment` asks for.
+    """Draws and applies the augmentations of `Augment`.
 
     Args:
-        settings: what to do and how much.
+        settings: which augmentations, and how strong.
         domain: log-mel or waveform.
-        rate: frames or samples in a second.
-        noise: recordings, each (..., time), that training may hear.
+        rate: frames or samples per second.
+        noise: recordings of noise, each (..., time).
     """
 
     def __init__(self, settings: Augment, domain: Domain, rate: float, noise: Sequence[Tensor]) -> None:
@@ -94,11 +94,10 @@ class Augmenter:
         self.noise = torch.cat(list(noise), -1) if noise else None
         ends = accumulate((recording.shape[-1] for recording in noise), initial=0)
         self.recordings = list(pairwise(ends))
-        """First step of each in `noise`, and of the next."""
+        """First step of each in `noise`, and the first after it."""
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """(batch, ..., time) -> the same shape: faster, higher, shifted, louder, noisier, filtered,
-        masked."""
+        """Change speed, pitch, position and gain, then add noise, filter and mask: (batch, ..., time)."""
         s = self.settings
         if s.speed:
             x = stretch(x, _uniform(len(x), 1 - s.speed, 1 + s.speed, generator))
@@ -118,7 +117,7 @@ class Augmenter:
         return x
 
     def _add_noise(self, x: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
-        """Noise at a drawn SNR for a share of the batch."""
+        """Add noise at a drawn SNR to a share of the batch."""
         chosen = (torch.rand(len(x), generator=generator) < self.settings.noise).nonzero()[:, 0]
         if len(chosen) == 0:
             return x
@@ -128,7 +127,7 @@ class Augmenter:
         return x.index_copy(0, chosen, self.domain.mix(x[chosen], crops[starts], snr))
 
     def _start(self, length: int, generator: torch.Generator) -> int:
-        """Where in the noise a crop begins that lies in one recording."""
+        """Draw the start of a crop that lies within one recording of noise."""
         first, end = self.recordings[int(torch.randint(len(self.recordings), (), generator=generator))]
         return first + int(torch.randint(end - first - length + 1, (), generator=generator))
 
@@ -138,32 +137,32 @@ def _uniform(count: int, low: float, high: float, generator: torch.Generator) ->
 
 
 def _at(x: Tensor, index: Tensor) -> Tensor:
-    """x (batch, ..., time) read at index (batch, time)."""
+    """Read x (batch, ..., time) at index (batch, time)."""
     if x.ndim == 3:
         index = index[:, None, :].expand(-1, x.shape[1], -1)
     return x.gather(-1, index)
 
 
 def shift(x: Tensor, offset: Tensor) -> Tensor:
-    """x (batch, ..., time) moved right by offset (batch,); what moves in repeats the edge."""
+    """Shift x (batch, ..., time) right by offset (batch,), repeating the edge."""
     time = torch.arange(x.shape[-1])
     return _at(x, (time - offset[:, None]).clamp(0, x.shape[-1] - 1))
 
 
 def stretch(x: Tensor, speed: Tensor) -> Tensor:
-    """x (batch, ..., time) played at `speed` (batch,) about its middle, read between its steps."""
+    """Play x (batch, ..., time) at `speed` (batch,) about its middle, by linear interpolation."""
     middle = (x.shape[-1] - 1) / 2
     return _between(x, (torch.arange(x.shape[-1]) - middle) * speed[:, None] + middle)
 
 
 def transpose(log_mel: Tensor, bands: Tensor) -> Tensor:
-    """log_mel (batch, n_mels, time) moved up by `bands` (batch,), a fraction of one too."""
+    """Move log_mel (batch, n_mels, time) up by `bands` (batch,), which may be fractions."""
     place = torch.arange(log_mel.shape[1]) - bands[:, None]
     return _between(log_mel.transpose(1, 2), place).transpose(1, 2)
 
 
 def _between(x: Tensor, place: Tensor) -> Tensor:
-    """x (batch, ..., time) read at place (batch, time), linearly between steps; its ends repeat."""
+    """Interpolate x (batch, ..., time) linearly at place (batch, time), repeating the edges."""
     last = x.shape[-1] - 1
     place = place.clamp(0, last)
     below = place.floor()
@@ -172,21 +171,21 @@ def _between(x: Tensor, place: Tensor) -> Tensor:
 
 
 def energy_centre(power: Tensor) -> Tensor:
-    """Centre of energy above the background, (batch, time) -> (batch,) whole steps."""
+    """Return the centre of energy above the background, (batch, time) -> (batch,) in whole steps."""
     above = (power - power.quantile(0.2, dim=1, keepdim=True)).clamp(min=0)
     time = torch.arange(power.shape[1], dtype=power.dtype)
     return ((above @ time) / above.sum(1).clamp(min=LEAST_POWER)).round().long()
 
 
 def join(x: Tensor, y: Tensor, domain: Domain) -> Tensor:
-    """The first part of each x and the second part of each y, met at their energy centres.
+    """Join the first part of each x to the second part of each y, at their energy centres.
 
     Args:
         x, y: (batch, ..., time).
-        domain: says what power is.
+        domain: log-mel or waveform.
 
     Returns:
-        (batch, ..., time): words that nobody has said, at the loudness of x.
+        (batch, ..., time): words that do not exist, at the loudness of x.
     """
     power_x, power_y = domain.power(x), domain.power(y)
     centre_x, centre_y = energy_centre(power_x)[:, None], energy_centre(power_y)[:, None]
@@ -202,13 +201,13 @@ def join(x: Tensor, y: Tensor, domain: Domain) -> Tensor:
 
 
 def smooth_curves(count: int, points: int, generator: torch.Generator) -> Tensor:
-    """(count, points): lines between CURVE_KNOTS normal numbers each."""
+    """Return lines between CURVE_KNOTS normal numbers: (count, points)."""
     knots = torch.randn(count, 1, CURVE_KNOTS, generator=generator)
     return functional.interpolate(knots, points, mode="linear", align_corners=True)[:, 0]
 
 
 def clatter(x: Tensor, generator: torch.Generator) -> Tensor:
-    """log-mels x (batch, n_mels, time) with BURSTS sounds in each that set in at once and die away.
+    """Add BURSTS sounds that start at once and die away to each of the log-mels x (batch, n_mels, time).
 
     Each has a colour, a moment, a decay of 1 to 20 frames, and a level of -20 to 40 dB against
     the clip's mean power.
@@ -219,7 +218,7 @@ def clatter(x: Tensor, generator: torch.Generator) -> Tensor:
     spectra, courses = torch.empty(batch, bands, BURSTS), torch.empty(batch, BURSTS, time)
     for burst in range(BURSTS):
         colour = 10 * DB * smooth_curves(batch, bands, generator)
-        loud = level + DB * _uniform(batch, -20, 40, generator)  # below 0 dB there is none to be heard
+        loud = level + DB * _uniform(batch, -20, 40, generator)  # below 0 dB it is inaudible
         start = _uniform(batch, 0, time, generator).floor()
         decay = _uniform(batch, 0, 3, generator).exp()  # frames
         since = torch.arange(time) - start[:, None]
@@ -229,7 +228,7 @@ def clatter(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def mask(x: Tensor, time_mask: int, freq_mask: int, generator: torch.Generator) -> Tensor:
-    """SpecAugment (arXiv:1904.08779): two masks on each axis, filled with the clip's mean."""
+    """Apply SpecAugment (arXiv:1904.08779): two masks on each axis, filled with the clip's mean."""
     hidden = [torch.zeros(len(x), size, dtype=torch.bool) for size in x.shape[1:]]
     for axis, most in ((1, time_mask), (0, freq_mask)):
         size = x.shape[axis + 1]

@@ -14,26 +14,27 @@ from torch.nn import functional
 from kagglekit import models
 from kagglekit.config import Train
 from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join
-from kagglekit.training.dataset import Dataset, Head, windows_of
-from kagglekit.training.soft_targets import Lesson
+from kagglekit.training.dataset import Dataset, windows_of
+from kagglekit.training.head import Head
+from kagglekit.training.soft_targets import TrainingSet
 
 
 class Batches:
     """Shuffled, augmented training batches with soft targets.
 
     Args:
-        model: name of the architecture, which says what it hears.
+        model: name of the architecture, which determines the input.
         train: batch size, seed and augmentation.
         dataset: inputs and noise.
-        head: what the outputs are.
-        lesson: clips to learn from, and soft targets where there are any.
-        fold: that must not be heard; it is part of the seed.
+        head: the outputs.
+        training_set: clips to train on, and their soft targets if any.
+        fold: the fold that is left out; it is part of the seed.
     """
 
     def __init__(
-        self, model: str, train: Train, dataset: Dataset, head: Head, lesson: Lesson, fold: int
+        self, model: str, train: Train, dataset: Dataset, head: Head, training_set: TrainingSet, fold: int
     ) -> None:
-        clips, self.soft = lesson
+        clips, self.soft = training_set
         self.train, self.dataset, self.head, self.fold = train, dataset, head, fold
         self.domain = DOMAINS[models.info(model).input]
         self.splits = clips["split"].to_numpy()
@@ -46,16 +47,16 @@ class Batches:
         self.augmenter = Augmenter(train.augment, self.domain, dataset.rate, noise)
 
     def __len__(self) -> int:
-        """Batches in an epoch; a last, smaller one is left out unless it is the only one."""
+        """Count the batches of an epoch; a last, smaller one is dropped unless it is the only one."""
         return max(len(self.rows) // self.train.batch_size, 1)
 
     @property
     def clips(self) -> int:
-        """Clips in an epoch."""
+        """Number of clips in an epoch."""
         return min(len(self) * self.train.batch_size, len(self.rows))
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields x (batch, ...) and y (batch, outputs); rows of y add up to 1 where a clip has one label."""
+        """Yield x (batch, ...) and y (batch, outputs); with one label per clip, rows of y sum to 1."""
         train = self.train
         generator = torch.Generator().manual_seed((train.seed * 1000 + self.fold) * 10_000 + number)
         order = self._order(generator).numpy()
@@ -72,30 +73,30 @@ class Batches:
             yield self._mixup(x, y, generator)
 
     def _rows(self, chosen: NDArray[np.int64], generator: torch.Generator) -> NDArray[np.int64]:
-        """A row of each clip: of several windows one at random."""
+        """Choose a row of each clip: one of its windows at random."""
         count = self.windows[chosen]
-        if (count == 1).all():  # without a draw, so that other draws stay what they were
+        if (count == 1).all():  # without a draw, so that other draws stay the same
             return self.rows[chosen]
         drawn = torch.rand(len(chosen), generator=generator).numpy()
         return self.rows[chosen] + np.minimum((drawn * count).astype(np.int64), count - 1)
 
     def _soft(self, chosen: NDArray[np.int64], index: Tensor) -> Tensor:
-        """(batch, outputs): one-hot, or a teacher's or the clip's several where it has stayed what it was."""
+        """Return targets (batch, outputs): the soft ones, and one-hot where augmentation made filler."""
         y = functional.one_hot(index, len(self.head.outputs)).float()
         if self.soft is None:
             return y
         return torch.where((index == self.targets[chosen])[:, None], self.soft[chosen], y)
 
     def _order(self, generator: torch.Generator) -> Tensor:
-        """Clips of an epoch: each once, or drawn so that classes come evenly."""
+        """Order the clips of an epoch: each once, or drawn by class balance."""
         if self.chance is None:
             return torch.randperm(len(self.rows), generator=generator)
         return torch.multinomial(self.chance, len(self.rows), replacement=True, generator=generator)
 
-    # These three change x in place: it is `take`'s copy.
+    # The next three change x in place, as `take` returns a copy.
 
     def _clutter(self, x: Tensor, silence: Tensor, generator: torch.Generator) -> Tensor:
-        """A share of the silence clips (log-mels) clatters."""
+        """Add clatter to a share of the silence clips (log-mels)."""
         share = self.train.augment.clutter
         if not share or x.ndim != 3:
             return x
@@ -106,7 +107,7 @@ class Batches:
     def _reversed_words(
         self, x: Tensor, index: Tensor, speech: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """A share of the batch is played backwards: another kind of filler."""
+        """Play a share of the batch backwards, as filler."""
         share = self.train.augment.reversed_words
         if not share or self.head.double is None:
             return x, index
@@ -117,7 +118,7 @@ class Batches:
     def _double_words(
         self, x: Tensor, index: Tensor, speech: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """A share of the batch becomes half one word, half another: fillers that nobody has heard."""
+        """Replace a share of the batch by two half words, as filler: words that no clip contains."""
         share = self.train.augment.double_words
         if not share or self.head.double is None:
             return x, index
@@ -145,6 +146,6 @@ class Batches:
 
 
 def class_chance(clips: pl.DataFrame, balance: float) -> Tensor:
-    """Chance of each clip to be drawn: its class's size to the power of -balance, (clips,)."""
+    """Return each clip's weight when drawn, its class's size to the power of -balance: (clips,)."""
     size = clips.select(pl.len().over("label")).to_series().to_numpy()
     return torch.from_numpy(size.astype(np.float64) ** -balance)

@@ -1,4 +1,4 @@
-"""Weights and where training stands, without pickle: safetensors, and JSON in its header."""
+"""Weights and the state of training on disk, without pickle: safetensors, with JSON in the header."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kagglekit.files.atomic import replacing
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
-    """Write tensors, and JSON-able `state`, whole or not at all."""
+    """Replace a file by tensors and a JSON-serialisable `state`."""
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as part:
         safetensors.torch.save_file(contiguous, part, {"state": json.dumps(state or {})})
@@ -27,7 +27,7 @@ def load(path: Path, hint: str | None = None) -> tuple[dict[str, Tensor], dict[s
     """Read what `save` wrote.
 
     Raises:
-        MissingError: absent or damaged; `hint` says how to make it again.
+        MissingError: absent or damaged; `hint` says what to do.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -41,7 +41,7 @@ def load(path: Path, hint: str | None = None) -> tuple[dict[str, Tensor], dict[s
 
 
 def load_weights(model: nn.Module, path: Path, hint: str) -> None:
-    """Fill a freshly built model.
+    """Load the weights of a freshly built model.
 
     Raises:
         MissingError: the file is damaged or belongs to another architecture; `hint` says what to do.
@@ -55,7 +55,7 @@ def load_weights(model: nn.Module, path: Path, hint: str) -> None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Moments and step counts, by parameter number and name: `optim.3.exp_avg`."""
+    """Return moments and step counts by parameter number and name: `optim.3.exp_avg`."""
     return {
         f"optim.{number}.{name}": torch.as_tensor(value)
         for number, moments in optimizer.state_dict()["state"].items()
@@ -65,7 +65,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` took."""
+    """Restore what `optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optim."):

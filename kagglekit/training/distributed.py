@@ -1,9 +1,9 @@
-"""One training by several processes: each has a part of every batch, and all have the same weights.
+"""Train one model with several processes.
 
-As DistributedDataParallel does, gradients are summed over the processes after each backward pass; as
-SyncBatchNorm does (which torch has for GPUs alone), batch norms see the whole batch. Each process draws the
-whole batch with the same seed and takes every n-th clip of it, so that without dropout the losses are those
-of one process, up to rounding; dropout draws other masks.
+Each process draws the whole batch with the same seed and takes every n-th clip of it. Gradients are summed
+after the backward pass, and batch norms see the whole batch, so that without dropout the losses are those of
+one process, up to rounding; dropout draws other masks. torch's SyncBatchNorm runs on GPUs alone (torch 2.13),
+and its DistributedDataParallel is slower for small networks on a CPU (docs/LOG.md).
 """
 
 from __future__ import annotations
@@ -21,30 +21,35 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class Team:
-    """The processes of one training, as one of them sees them; alone where there are no others."""
+class World:
+    """The processes of one training, seen from one of them; a single one by default."""
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the process that writes files."""
+    def is_main(self) -> bool:
+        """Whether this process writes the files."""
         return self.rank == 0
 
-    def share(self, batch: Tensor) -> Tensor:
-        """This process's part of a batch (batch, ...)."""
+    def shard(self, batch: Tensor) -> Tensor:
+        """Return this process's part of a batch (batch, ...)."""
         return batch[self.rank :: self.size]
 
-    def total(self, value: Tensor) -> Tensor:
-        """The sum of every process's value; without gradient."""
+    def all_reduce(self, value: Tensor) -> Tensor:
+        """Return the sum of every process's value, without gradient."""
         if self.size > 1:
             value = value.detach().clone()
             dist.all_reduce(value)
         return value
 
-    def add_gradients(self, model: nn.Module) -> None:
-        """Give every process the sum of all processes' gradients."""
+    def barrier(self) -> None:
+        """Wait for the other processes."""
+        if self.size > 1:
+            dist.barrier()
+
+    def reduce_gradients(self, model: nn.Module) -> None:
+        """Replace the gradients by their sum over the processes."""
         if self.size == 1:
             return
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -54,27 +59,27 @@ class Team:
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def wait(self) -> None:
-        """Until all are here."""
-        if self.size > 1:
-            dist.barrier()
-
-    def synced(self, model: nn.Module) -> nn.Module:
-        """The model with batch norms that see the whole batch."""
-        if self.size > 1:
-            for parent in list(model.modules()):
-                for name, child in list(parent.named_children()):
-                    if isinstance(child, _BatchNorm):
-                        setattr(parent, name, _WholeBatchNorm(child))
+    def sync_batch_norms(self, model: nn.Module) -> nn.Module:
+        """Replace the batch norms of a model by norms over the whole batch, and return the model."""
+        for parent in list(model.modules()) if self.size > 1 else ():
+            for name, child in list(parent.named_children()):
+                if isinstance(child, _BatchNorm):
+                    setattr(parent, name, _WholeBatchNorm(child))
         return model
 
 
-ALONE = Team()
+SINGLE = World()
 
 
 @contextmanager
-def joined(rank: int, size: int, meeting: Path) -> Iterator[Team]:
-    """One of `size` processes of this machine, within the block; they meet at a file that nobody has made."""
+def joined(rank: int, size: int, meeting: Path) -> Iterator[World]:
+    """Join `size` processes of this machine within the block.
+
+    Args:
+        rank: of this process, from 0.
+        size: number of processes.
+        meeting: a file that does not exist yet, the same for all of them.
+    """
     on_gpu = torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(rank % torch.cuda.device_count())
@@ -83,13 +88,13 @@ def joined(rank: int, size: int, meeting: Path) -> Iterator[Team]:
     backend = "nccl" if on_gpu else "gloo"
     dist.init_process_group(backend, init_method=f"file://{meeting}", rank=rank, world_size=size)
     try:
-        yield Team(rank, size)
+        yield World(rank, size)
     finally:
         dist.destroy_process_group()
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; so is its gradient, as each process's loss depends on every one's value."""
+    """Sums over all processes, in the backward pass too: each loss depends on every process's value."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
@@ -99,9 +104,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        gradient = gradients[0].clone()
-        dist.all_reduce(gradient)
-        return gradient
+        return _sum(gradients[0])
 
 
 def _sum(value: Tensor) -> Tensor:
@@ -119,29 +122,27 @@ class _WholeBatchNorm(_BatchNorm):
         self.num_batches_tracked = norm.num_batches_tracked
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any that the norm it stands for takes."""
+        """Accept what the replaced norm accepts."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """(batch, features, ...) to the same."""
+        """(batch, features, ...) -> the same."""
         if not self.training:
             return super().forward(input)
         x = input.float()
-        others = [0, *range(2, x.ndim)]
-        shape = [1, -1, *[1] * (x.ndim - 2)]
+        others, shape = [0, *range(2, x.ndim)], [1, -1, *[1] * (x.ndim - 2)]
         summed = _sum(torch.cat([x.sum(others), x.new_tensor([x.numel() / x.shape[1]])]))
         count = summed[-1]
         mean = summed[:-1] / count
         centred = x - mean.view(shape)
         variance = _sum(centred.square().sum(others)) / count
-        self._remember(mean, variance * count / (count - 1))
+        self._update_statistics(mean, variance * count / (count - 1))
         normal = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
             normal = normal * self.weight.view(shape) + self.bias.view(shape)
         return normal.to(input.dtype)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, unbiased: Tensor) -> None:
-        """Take the batch into the running statistics."""
+    def _update_statistics(self, mean: Tensor, unbiased: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked.add_(1)

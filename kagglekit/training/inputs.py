@@ -1,4 +1,4 @@
-"""What networks hear of clips: cached for the clips of a split, made at once for others."""
+"""Inputs of networks: cached for the clips of a split, computed for other audio."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def inputs_of(
     split: str,
     shards: Shards | None = None,
 ) -> NDArray[Any] | Store:
-    """What the plan's network hears of every clip of a split, computed if need be, here or on a cluster.
+    """Return the network's inputs for every clip of a split, computed here or on a cluster if absent.
 
     Returns:
         Cached log-mels (clips, n_mels, frames) or embeddings (clips, layers or steps, dim), memory-mapped; or
-        the store, where the network hears waveforms.
+        the store, if the network takes waveforms.
     """
     store, key = prepared.store(split), prepared.keys[split]
     kind = models.input_kind(plan.model, plan.params)
@@ -52,15 +52,15 @@ def inputs_of(
     return store
 
 
-def heard(meta: Mapping[str, Any], waveform: Tensor) -> tuple[Tensor, float]:
-    """What models of a run hear of clips that no cache has, and steps of time in a second.
+def inputs_of_waveforms(meta: Mapping[str, Any], waveform: Tensor) -> tuple[Tensor, float]:
+    """Compute a run's inputs for clips that no cache has.
 
     Args:
-        meta: of one of the run's folds.
+        meta: META of one of the run's folds.
         waveform: int16 (clips, samples) at the run's sample rate.
 
     Returns:
-        (clips, ..., time), and the rate of its time axis.
+        (clips, ..., time), and the steps per second on its time axis.
     """
     audio = Audio(**meta["audio"])
     kind = models.input_kind(meta["model"], meta["params"])
@@ -75,7 +75,7 @@ def heard(meta: Mapping[str, Any], waveform: Tensor) -> tuple[Tensor, float]:
 
 
 class _Frozen(Protocol):
-    """What the module of an architecture with `tune: frozen` offers besides."""
+    """What the module of an architecture with `tune: frozen` offers in addition."""
 
     def embedder(self, config: Any) -> nn.Module:
         """Return the network with its pretrained weights."""
@@ -87,11 +87,11 @@ class _Frozen(Protocol):
 
 
 def frozen_network(model: str, params: Mapping[str, Any]) -> embeddings.FrozenNetwork:
-    """The frozen network of an architecture.
+    """Return the frozen network of an architecture.
 
     Args:
         model: the architecture's name.
-        params: its parameters, with tune: frozen; they say which network, and which of its layers.
+        params: its parameters, with tune: frozen; they choose the network and its layers.
     """
     config: Any = models.configure(model, params)
     module = cast(_Frozen, models.load(model))

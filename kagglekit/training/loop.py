@@ -1,187 +1,231 @@
-"""One fold's training, to be read from top to bottom."""
+"""Train one fold: `train_epochs` is the loop, from top to bottom."""
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+import torch
 from torch import nn
 
-from kagglekit.config import Config, Section, Train
+from kagglekit.config import Section, Train
 from kagglekit.data.clips import validation_rows
-from kagglekit.files import tables
 from kagglekit.files.atomic import write_json
 from kagglekit.scoring.cv import Score, score
+from kagglekit.scoring.predictions import predictions, read_predictions, write_predictions
 from kagglekit.terminal import progress
 from kagglekit.training import checkpoint
-from kagglekit.training.dataset import Dataset, Head
-from kagglekit.training.distributed import ALONE, Team
-from kagglekit.training.learner import Learner, begin, train_step
-from kagglekit.training.optimizers import Ema
-from kagglekit.training.plan import Plan
-from kagglekit.training.predict import EVAL_BATCH, device, predict, predict_together, predictions
-
-WEIGHTS, STATE, META = "model.safetensors", "last.safetensors", "meta.json"
-OOF = "oof.parquet"
+from kagglekit.training.distributed import SINGLE, World
+from kagglekit.training.files import META, OOF, STATE, WEIGHTS
+from kagglekit.training.optimizers import clip_gradients, loss_of, stop_at_nonfinite
+from kagglekit.training.predict import EVAL_BATCH, device, predict, predict_sharded
+from kagglekit.training.state import Fold as Fold
+from kagglekit.training.state import TrainingState, seed_all, start
 
 Report = Callable[[int, Score], None]
-"""Told (epoch, score) after each epoch; may raise to stop, as a pruner does."""
+"""Called with (epoch, score) after each epoch; may raise to stop, as a pruner does."""
 
 
-@dataclass(frozen=True)
-class Fold:
-    """One fold's job."""
+def train_fold(fold: Fold, report: Report | None = None, world: World = SINGLE) -> pl.DataFrame:
+    """Train on the other folds, and predict this one.
 
-    config: Config
-    plan: Plan
-    dataset: Dataset
-    head: Head
-    number: int
-    folder: Path
-
-
-def train_fold(job: Fold, report: Report | None = None, team: Team = ALONE) -> pl.DataFrame:
-    """Train on the other folds, predict this one.
-
-    A killed training goes on after its last whole epoch, with the same result as one that was not
-    killed. meta.json is written last: with it the fold is done, and is not trained again.
+    A killed training resumes after its last finished epoch, with the same result. META is written last: a
+    fold that has it is not trained again.
 
     Args:
-        job: what to train, and the folder for weights, history and predictions.
-        report: told the validation score after each epoch.
-        team: the processes that train together; the first of them writes.
+        fold: what to train.
+        report: called with the validation score after each epoch.
+        world: the processes that train together; the main one writes the files.
 
     Returns:
-        OOF predictions: clip_id, fold, label, part, logits (classes).
+        The OOF predictions.
 
     Raises:
         KagglekitError: the loss is no longer finite.
     """
-    epochs = job.plan.train.epochs
-    oof, again = job.folder / OOF, f"remove the folder {job.folder} and run the same command again"
-    if (job.folder / META).is_file():
-        return tables.read(oof, again)
-    job.folder.mkdir(parents=True, exist_ok=True)
-
-    learner = begin(job.config, job.plan, job.dataset, job.head, job.number, team)
-    judged = validation_rows(job.dataset.clips, job.number)
-    history = learner.resume(job.folder / STATE)
-    bar = progress.bar(f"{job.plan.model} fold {job.number}", epochs * len(learner.batches), "batches")
-    with bar as advance:
-        advance(len(history) * len(learner.batches))
-        for epoch in range(len(history), epochs):
-            if history and gave_up(history, job.plan.train):
-                break
-            started = time.perf_counter()
-            loss = learner.epoch(epoch, advance)
-            seconds = time.perf_counter() - started
-            with learner.ema.applied(learner.model):
-                logits = predict_together(team, learner.model, job.dataset, judged, job.head, job.plan.train)
-            result = score(logits, judged, job.config, interval=False)
-            history.append(row(job, learner, epoch, loss, seconds, result))
-            advance(0, text=f"epoch {epoch + 1} loss {loss:.3f} CV {result.cv:.3f}")
-            show_epoch(history, epochs)
-            if team.leads:
-                if is_best(history, job.plan.train):
-                    keep(job, learner.ema, judged, logits)
-                learner.save(job.folder / STATE, history)
-            if report is not None:
-                report(epoch, result)
-    if team.leads:  # the marker last
-        write_json(job.folder / META, describe(job, learner.model, history))
-        (job.folder / STATE).unlink(missing_ok=True)
-    team.wait()
-    return tables.read(oof, again)
+    if not is_trained(fold):
+        fold.folder.mkdir(parents=True, exist_ok=True)
+        state = start(fold, world)
+        steps = len(state.batches)
+        with progress.bar(
+            f"{fold.plan.model} fold {fold.number}", fold.plan.train.epochs * steps, "batches"
+        ) as bar:
+            bar(len(state.history) * steps)
+            train_epochs(fold, state, world, bar, report)
+        if world.is_main:
+            write_json(fold.folder / META, describe(fold, state.model, state.history))
+            (fold.folder / STATE).unlink(missing_ok=True)
+        world.barrier()
+    return read_predictions(
+        fold.folder / OOF, f"remove the folder {fold.folder} and run the same command again"
+    )
 
 
-def row(
-    job: Fold, learner: Learner, epoch: int, loss: float, seconds: float, result: Score
-) -> dict[str, Any]:
-    """An epoch in the history."""
+def train_epochs(
+    fold: Fold, state: TrainingState, world: World, advance: progress.AdvanceBar, report: Report | None
+) -> None:
+    """Train from the epoch that `state` is at, to the last.
+
+    Args:
+        fold, state, world: as train_fold has them.
+        advance: called for each step, and with a text for each epoch.
+        report: as in train_fold.
+    """
+    train, on, history = fold.plan.train, device(), state.history
+    model, optimizer, ema = state.model, state.optimizer, state.ema
+    validated = validation_rows(fold.dataset.clips, fold.number)
+    for epoch in range(len(history), train.epochs):
+        if history and stops_early(history, train):
+            break
+        seed_all(fold.seed * 10_000 + epoch)
+        model.train()
+        started, total = time.perf_counter(), torch.zeros((), device=on)
+        for step, (x, y) in enumerate(state.batches.epoch(epoch), start=1):
+            # --- forward ---
+            inputs, targets = world.shard(x).to(on), world.shard(y).to(on)
+            with torch.autocast(on.type, dtype=torch.bfloat16, enabled=train.bf16 is True):
+                logits = model(inputs)
+            # --- loss: weighted, so that its sum over the processes is the batch's ---
+            loss = loss_of(logits.float(), targets, train) * (len(targets) / len(y))
+            # --- backward ---
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            world.reduce_gradients(model)
+            loss = world.all_reduce(loss.detach())
+            # --- clip ---
+            norm = clip_gradients(model, train.clip_norm)
+            stop_at_nonfinite(loss, norm, f"epoch {epoch + 1}, step {step}", optimizer)
+            # --- step ---
+            optimizer.step()
+            state.scheduler.step()
+            # --- EMA of the weights ---
+            ema.update(model)
+            total += loss
+            advance(1)
+        seconds = time.perf_counter() - started
+        # --- validate, with the EMA weights ---
+        with ema.applied(model):
+            logits = predict_sharded(world, model, fold.dataset, validated, fold.head, train)
+        result = score(logits, validated, fold.config, interval=False)
+        history.append(epoch_row(fold, state, total.item() / step, seconds, result))
+        show_epoch(history, train.epochs, advance)
+        # --- save ---
+        if world.is_main:
+            if is_best(history, train):
+                checkpoint.save(fold.folder / WEIGHTS, ema.mean)
+                write_predictions(predictions(validated, logits), fold.folder / OOF)
+            state.save(fold.folder / STATE, train.batch_size)
+        if report is not None:
+            report(epoch, result)
+
+
+def is_trained(fold: Fold) -> bool:
+    """Whether the fold has been trained with the plan's batch size.
+
+    Version 0.1 finished a run that was short of memory with folds of smaller batches.
+    """
+    path = fold.folder / META
+    if not path.is_file():
+        return False
+    with suppress(ValueError, LookupError, TypeError):  # read_meta explains a damaged file
+        batch_size = json.loads(path.read_text(encoding="utf-8"))["train"]["batch_size"]
+        return bool(batch_size == fold.plan.train.batch_size)
+    return True
+
+
+def is_best(history: Sequence[Mapping[str, Any]], train: Train) -> bool:
+    """Whether the last epoch's weights are kept.
+
+    Without early stopping they always are: choosing the best epoch by the clips that the CV score is
+    computed on would make that score too good.
+    """
+    return not train.patience or history[-1]["cv"] >= max(h["cv"] for h in history)
+
+
+def stops_early(history: Sequence[Mapping[str, Any]], train: Train) -> bool:
+    """Whether early stopping ends the training here."""
+    best = max(range(len(history)), key=lambda i: float(history[i]["cv"]))
+    return bool(train.patience) and len(history) - 1 - best >= train.patience
+
+
+def epoch_row(fold: Fold, state: TrainingState, loss: float, seconds: float, result: Score) -> dict[str, Any]:
+    """Return an epoch's row of the history."""
     return {
-        "fold": job.number,
-        "epoch": epoch,
+        "fold": fold.number,
+        "epoch": len(state.history),
         "loss": loss,
-        "lr": learner.optimizer.param_groups[0]["lr"],
+        "lr": state.optimizer.param_groups[0]["lr"],
         "cv": result.cv,
         "plain": result.plain,
         "seconds": seconds,
-        "clips_per_s": learner.batches.clips / seconds,
+        "clips_per_s": state.batches.clips / seconds,
     }
 
 
 EPOCH_COLUMNS = ("fold", "epoch", "loss", "CV", "plain", "clips/s")
 
 
-def show_epoch(history: Sequence[Mapping[str, Any]], epochs: int) -> None:
-    """Set the fold's row of the live table, where there is one."""
+def show_epoch(
+    history: Sequence[Mapping[str, Any]], epochs: int, advance: progress.AdvanceBar | None = None
+) -> None:
+    """Show the last epoch behind the bar, and in the fold's row of the live table if there is one."""
     last = history[-1]
-    scores = (f"{last[name]:.3f}" for name in ("loss", "cv", "plain"))
-    done, speed = f"{len(history)}/{epochs}", f"{last['clips_per_s']:,.0f}"
-    progress.set_row(str(last["fold"]), [done, *scores, speed])
+    if advance is not None:
+        advance(0, text=f"epoch {len(history)} loss {last['loss']:.3f} CV {last['cv']:.3f}")
+    scores = ("-" if last[name] is None else f"{last[name]:.3f}" for name in ("loss", "cv", "plain"))
+    progress.set_row(str(last["fold"]), [f"{len(history)}/{epochs}", *scores, f"{last['clips_per_s']:,.0f}"])
 
 
-def seconds_per_epoch(config: Config, plan: Plan, dataset: Dataset, head: Head, steps: int = 8) -> float:
-    """What an epoch of a fold costs on this machine, validation included, by a few steps thrown away."""
-    learner, on = begin(config, plan, dataset, head, 0), device()
-    learner.model.train()
-    started, done = time.perf_counter(), 0
+class _Timed(Exception):
+    """Enough steps have been timed."""
+
+
+def seconds_per_epoch(fold: Fold, steps: int = 8) -> float:
+    """Measure the time of an epoch, validation included, by training a few steps that are thrown away."""
+    times: list[float] = []
+
+    def advance(n: int = 1, /, text: str = "") -> None:
+        times.extend([time.perf_counter()] * n)
+        if len(times) > steps:
+            raise _Timed
+
+    def report(epoch: int, result: Score) -> None:
+        raise _Timed
+
+    with tempfile.TemporaryDirectory() as folder:
+        trial = replace(fold, folder=Path(folder))
+        state = start(trial, SINGLE)
+        with suppress(_Timed):
+            train_epochs(trial, state, SINGLE, advance, report)
     # The first step, slow by its allocations, is not timed.
-    for done, (x, y) in enumerate(learner.batches.epoch(0)):
-        train_step(
-            learner.model, learner.optimizer, learner.ema, x.to(on), y.to(on), plan.train, "the trial steps"
-        )
-        if done == 0:
-            started = time.perf_counter()
-        if done == steps:
-            break
-    training = (time.perf_counter() - started) / max(done, 1) * len(learner.batches)
-    judged = validation_rows(dataset.clips, 0)
-    started, some = time.perf_counter(), judged.head(2 * EVAL_BATCH)
-    predict(learner.model, dataset, some, head, plan.train)
-    return training + (time.perf_counter() - started) / len(some) * len(judged)
+    training = (times[-1] - times[0]) / max(len(times) - 1, 1) * len(state.batches)
+    validated = validation_rows(fold.dataset.clips, fold.number)
+    some, started = validated.head(2 * EVAL_BATCH), time.perf_counter()
+    predict(state.model, fold.dataset, some, fold.head, fold.plan.train)
+    return training + (time.perf_counter() - started) / len(some) * len(validated)
 
 
-def is_best(history: list[dict[str, Any]], train: Train) -> bool:
-    """Whether the last epoch is the one to keep.
-
-    Without early stopping it always is: choosing the best epoch by the clips that the CV score is
-    computed on would make that score too good.
-    """
-    return not train.patience or history[-1]["cv"] >= max(h["cv"] for h in history)
-
-
-def gave_up(history: list[dict[str, Any]], train: Train) -> bool:
-    """Whether early stopping ends the training here."""
-    best = max(range(len(history)), key=lambda i: float(history[i]["cv"]))
-    return bool(train.patience) and len(history) - 1 - best >= train.patience
-
-
-def keep(job: Fold, ema: Ema, judged: pl.DataFrame, logits: NDArray[np.float32]) -> None:
-    """Weights and predictions of the epoch that counts so far."""
-    checkpoint.save(job.folder / WEIGHTS, ema.mean)
-    tables.write(predictions(judged, logits), job.folder / OOF)
-
-
-def describe(job: Fold, model: nn.Module, history: list[dict[str, Any]]) -> dict[str, Any]:
-    """meta.json: with it and the weights, the model can be rebuilt alone."""
+def describe(fold: Fold, model: nn.Module, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the content of META: with it and the weights, the model can be rebuilt alone."""
+    head = fold.head
     return {
-        "model": job.plan.model,
+        "model": fold.plan.model,
         "params": cast(Section, model.config).model_dump(mode="json"),
-        "outputs": job.head.outputs,
-        "class_of": job.head.class_of,
-        "classes": job.head.classes,
-        "words": job.head.words,
-        "audio": job.config.audio.model_dump(),
-        "features": job.plan.features.model_dump(),
-        "train": job.plan.train.model_dump(),
-        "fold": job.number,
+        "outputs": head.outputs,
+        "class_of": head.class_of,
+        "classes": head.classes,
+        "words": head.words,
+        "kind": head.kind,
+        "audio": fold.config.audio.model_dump(),
+        "features": fold.plan.features.model_dump(),
+        "train": fold.plan.train.model_dump(),
+        "fold": fold.number,
         "history": history,
-        **({} if job.head.separator is None else {"separator": job.head.separator}),
     }

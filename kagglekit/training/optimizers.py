@@ -1,4 +1,4 @@
-"""Optimizers, their schedule, and the running mean of the weights."""
+"""Optimizers, learning rate schedule, losses, gradient clipping and EMA."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kagglekit.errors import KagglekitError
 
 
 class Ema:
-    """Running mean of the weights (and a copy of the buffers); decay 0 follows the weights."""
+    """Exponential moving average of weights and buffers; decay 0 follows the weights."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -24,7 +24,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Take in the weights after a step; early on the mean is over the steps so far."""
+        """Add the weights after a step; early on, average over the steps so far."""
         self.steps += 1
         decay = min(self.decay, self.steps / (self.steps + 10))
         names = [n for n, v in self.mean.items() if v.is_floating_point()]
@@ -36,7 +36,7 @@ class Ema:
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
-        """Within it the model has the mean's weights."""
+        """Give the model the averaged weights within the block."""
         saved = {name: value.detach().clone() for name, value in model.state_dict().items()}
         model.load_state_dict(self.mean)
         try:
@@ -46,7 +46,7 @@ class Ema:
 
 
 def make_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """The optimizer by name; biases and norms are not decayed."""
+    """Build the optimizer by name, without weight decay on biases and norms."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": train.weight_decay},
@@ -63,7 +63,7 @@ def make_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
 
 
 def lr_factor(step: int, steps: int, train: Train) -> float:
-    """Share of the peak learning rate at a step: a linear rise, then the schedule."""
+    """Return the factor on the peak learning rate: a linear warm-up, then the schedule."""
     warmup = max(round(train.warmup * steps), 1)
     if step < warmup:
         return (step + 1) / warmup
@@ -74,7 +74,7 @@ def lr_factor(step: int, steps: int, train: Train) -> float:
 
 
 def loss_of(logits: Tensor, y: Tensor, train: Train) -> Tensor:
-    """The loss between logits (batch, outputs) and soft targets y (batch, outputs)."""
+    """Return the mean loss between logits (batch, outputs) and soft targets y (batch, outputs)."""
     if train.loss == "mse":  # between probabilities and one-hot labels, as the report had it
         return functional.mse_loss(logits.softmax(1), y)
     if train.loss == "bce":
@@ -83,9 +83,9 @@ def loss_of(logits: Tensor, y: Tensor, train: Train) -> Tensor:
     return functional.cross_entropy(logits, y, label_smoothing=train.label_smoothing)
 
 
-def clip_gradients(model: nn.Module, most: float) -> Tensor:
-    """Scale gradients to a norm of at most `most` (0: leave them); the norm before."""
-    return nn.utils.clip_grad_norm_(model.parameters(), most or math.inf)
+def clip_gradients(model: nn.Module, max_norm: float) -> Tensor:
+    """Scale gradients to a norm of at most `max_norm` (0 for no limit), and return the norm before."""
+    return nn.utils.clip_grad_norm_(model.parameters(), max_norm or math.inf)
 
 
 def stop_at_nonfinite(loss: Tensor, norm: Tensor, where: str, optimizer: torch.optim.Optimizer) -> None:

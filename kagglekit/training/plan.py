@@ -1,4 +1,4 @@
-"""Everything that shapes a run, resolved: defaults, the architecture's, the YAML's, a search's."""
+"""Resolve all settings of a run: defaults, then the architecture's, the YAML's, and a search's."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from kagglekit import models
 from kagglekit.config import Augment, Config, Features, ModelSection, Train, overlay
 from kagglekit.config.names import InputKind
 from kagglekit.errors import ConfigError, close_match
+from kagglekit.scoring.task import Task
 from kagglekit.training.precision import bf16_is_native
 
-VERSION = 3  # part of every run id: raise it when training itself changes its results by more than rounding
-# Fields of Train since that version; runs that do not use them keep their ids.
+VERSION = 3  # part of every run id: raise it when training changes its results by more than rounding
+# Fields of Train added since that version; runs that do not use them keep their ids.
 ADDED = ("thresholds", "only", "teaching")
 
 NEEDS_BOTH = ("words_threshold", "cascade", "zero_shot")
-"""Label schemes that give out silence and filler in ways of their own."""
+"""Label schemes that predict silence and filler in a special way."""
 
 UNCHANGED: Mapping[str, Any] = {
     "augment": {name: 0 for name in Augment.model_fields if name not in ("mixup", "noise_snr_db")},
     "tta_ms": (),
 }
-"""What an embedding leaves of augmentation: it is made once, of the clip as it is, and can only be mixed."""
+"""Settings of train for embeddings: they are computed once, from the clip without augmentation, so mixup and
+noise_snr_db alone remain."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One architecture with every setting."""
+    """One architecture with all its settings."""
 
     model: str
     params: Mapping[str, Any]
@@ -37,65 +39,65 @@ class Plan:
     features: Features
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able, for run ids and config.yaml."""
+        """Return a JSON-serialisable dict, for run ids and config.yaml."""
         train, default = self.train.model_dump(), Train().model_dump()
         kept = {name: value for name, value in train.items() if name not in ADDED or value != default[name]}
         return asdict(self) | {"train": kept, "features": self.features.model_dump()}
 
 
-def resolve(config: Config, model: str, found: Mapping[str, Any] | None = None) -> Plan:
-    """The plan for an architecture.
+def resolve(config: Config, model: str, params: Mapping[str, Any] | None = None) -> Plan:
+    """Return the plan for an architecture.
 
     Args:
         config: the competition's settings.
         model: a name in the registry.
-        found: dotted parameters of a search: `train.lr`, `features.n_mels`, `model.layers`.
+        params: dotted parameters of a search: `train.lr`, `features.n_mels`, `model.layers`.
 
     Raises:
-        ConfigError: no such model, or a setting that the model does not have.
+        ConfigError: there is no such model, or the model has no such setting.
     """
     section = config.models.get(model.removeprefix(models.CASCADE), ModelSection())
-    layers = _nested(found or {})
-    params: dict[str, Any] = {**section.model, **layers.get("model", {})}
+    layers = _nested(params or {})
+    model_params: dict[str, Any] = {**section.model, **layers.get("model", {})}
     if section.checkpoint is not None:
-        params["checkpoint"] = section.checkpoint
-    own = models.defaults(model, params)
-    train = overlay(Train(), own, config.train, section.train, layers.get("train", {}))
-    if models.input_kind(model, params) is InputKind.EMBEDDING:
+        model_params["checkpoint"] = section.checkpoint
+    defaults = models.defaults(model, model_params)
+    train = overlay(Train(), defaults, config.train, section.train, layers.get("train", {}))
+    if models.input_kind(model, model_params) is InputKind.EMBEDDING:
         train = overlay(train, UNCHANGED)
-    if train.bf16 == "auto":  # as it turns out here, because it shapes the logits
+    if train.bf16 == "auto":  # resolved here, because it shapes the logits
         train = train.model_copy(update={"bf16": bf16_is_native()})
     model, train = _scheme(config, model, train)
     features = overlay(
         config.features, section.features, layers.get("features", {}), models.needed_features(model)
     )
-    if models.input_kind(model, params) is InputKind.LOG_MEL:
-        if params.setdefault("n_mels", features.n_mels) != features.n_mels:
+    if models.input_kind(model, model_params) is InputKind.LOG_MEL:
+        if (n_mels := model_params.setdefault("n_mels", features.n_mels)) != features.n_mels:
             raise ConfigError(
-                f"models.{model}.model.n_mels is {params['n_mels']}, features.n_mels is {features.n_mels}",
+                f"models.{model}.model.n_mels is {n_mels}, features.n_mels is {features.n_mels}",
                 hint="set features.n_mels, and leave the model's out",
             )
     else:
         if config.audio.sample_rate != models.WAVEFORM_RATE:
             raise ConfigError(
-                f"{model} hears {models.WAVEFORM_RATE} Hz, audio.sample_rate is {config.audio.sample_rate}",
+                f"{model} takes {models.WAVEFORM_RATE} Hz, audio.sample_rate is {config.audio.sample_rate}",
                 hint=f"set audio.sample_rate: {models.WAVEFORM_RATE}; clips of another rate are resampled",
             )
-        features = Features()  # not used, and so not part of the run's id
-    # with its defaults, so that a run's id changes when one of them does; a wrong parameter fails here
-    configured = models.configure(model, params).model_dump(mode="json")
+        features = Features()  # unused, so not part of the run's id
+    # With defaults, so that a run's id changes when one of them does. A wrong parameter fails here.
+    configured = models.configure(model, model_params).model_dump(mode="json")
     return Plan(model, configured, train, features)
 
 
 def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
-    """Check that the label scheme is possible; a cascade is a scheme and the name of a model in one."""
+    """Check the label scheme, and rename the model where the scheme is a cascade."""
     labels, classes = config.labels, config.labels.classes
-    if config.separator is not None:
-        return model, _several(train)
+    if Task.of(config).multi:
+        return model, _multi(train)
     if train.loss == "bce":
         raise ConfigError(
-            "train.loss bce is of competitions with several labels a clip",
-            hint="name data.label_table.separator, or set train.loss: crossentropy",
+            "train.loss bce needs a competition with several labels per clip",
+            hint="set data.label_table.separator, or train.loss: crossentropy",
         )
     if model.startswith(models.CASCADE):
         train = train.model_copy(update={"labels": "cascade"})
@@ -103,12 +105,12 @@ def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
         model = models.CASCADE + model
     if train.labels in NEEDS_BOTH and not (labels.silence and labels.filler):
         raise ConfigError(
-            f"train.labels {train.labels} tells silence and filler from words, but labels has not both",
+            f"train.labels {train.labels} needs a silence and a filler class",
             hint="set labels.silence and labels.filler, or train.labels: targets",
         )
     if train.labels == "zero_shot" and models.info(model).checkpoint is None:
         raise ConfigError(
-            f"train.labels zero_shot takes a pretrained model as it is, but {model} is not one",
+            f"train.labels zero_shot needs a pretrained model, and {model} is not one",
             hint="choose one of: " + ", ".join(n for n, m in models.MODELS.items() if m.checkpoint),
         )
     for name in train.only:
@@ -118,24 +120,24 @@ def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
             )
     if len(set(train.only)) == 1 or (train.only and train.labels in NEEDS_BOTH):
         raise ConfigError(
-            f"train.only: {', '.join(train.only)} with train.labels: {train.labels} cannot be",
+            f"train.only: {', '.join(train.only)} is impossible with train.labels: {train.labels}",
             hint="name two classes or more, and set train.labels to targets or words",
         )
     if train.teaching and train.labels not in ("targets", "words"):
         raise ConfigError(
-            f"train.labels {train.labels} cannot learn from a teaching",
+            f"train.labels {train.labels} cannot use soft targets",
             hint="set train.labels to targets or words",
         )
-    if train.only:  # in whatever order they are named, they are the same run
+    if train.only:  # the same run in any order
         train = train.model_copy(update={"only": tuple(name for name in classes if name in train.only)})
     return model, train
 
 
-def _several(train: Train) -> Train:
-    """The training of clips that may have several labels: each class a yes or no.
+def _multi(train: Train) -> Train:
+    """Return the training settings for several labels per clip: one binary output per class.
 
     Raises:
-        ConfigError: something set is of clips with one label each.
+        ConfigError: a setting needs one label per clip.
     """
     for name, value, usual in (
         ("labels", train.labels, ("targets", "words")),
@@ -146,25 +148,25 @@ def _several(train: Train) -> Train:
     ):
         if value not in usual:
             raise ConfigError(
-                f"train.{name}: {value} is of clips with one label each, and these may have several",
-                hint=f"leave train.{name} out",
+                f"train.{name}: {value} needs one label per clip, and this competition has several",
+                hint=f"remove train.{name}",
             )
     return train.model_copy(update={"labels": "targets", "loss": "bce"})
 
 
 def with_epochs(plan: Plan, epochs: int) -> Plan:
-    """The same plan, trained for so many epochs."""
+    """Return the plan with another number of epochs."""
     return replace(plan, train=plan.train.model_copy(update={"epochs": epochs}))
 
 
-def _nested(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _nested(dotted_params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """{"train.augment.mixup": 0.2} -> {"train": {"augment": {"mixup": 0.2}}}"""
     tree: dict[str, dict[str, Any]] = {}
-    for dotted, value in found.items():
+    for dotted, value in dotted_params.items():
         section, _, rest = dotted.partition(".")
         if section not in ("train", "features", "model") or not rest:
             raise ConfigError(
-                f"parameter '{dotted}' is of no section",
+                f"parameter '{dotted}' belongs to no section",
                 hint=close_match(section, ("train", "features", "model")),
             )
         *parents, last = rest.split(".")

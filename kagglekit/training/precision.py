@@ -1,4 +1,4 @@
-"""Whether bfloat16 makes training faster here."""
+"""Choose the precision of training by the hardware."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 
 
 def bf16_is_native() -> bool:
-    """Whether bfloat16 is multiplied in hardware: by a GPU since Ampere, a CPU with AVX512-BF16 or AMX.
+    """Whether the hardware multiplies bfloat16: GPUs since Ampere, CPUs with AVX512-BF16 or AMX.
 
-    There the architectures train 1.1 to 4 times as fast in it (docs/LOG.md), elsewhere it is emulated, and
-    slower than float32.
+    There, the architectures train 1.1 to 4 times as fast in bfloat16 (docs/LOG.md); elsewhere it is emulated,
+    and slower than float32.
     """
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # torch 2.13 knows, under private names; where it does not, float32 is right anyway
-    asks = (
+    # torch 2.13 has private names for these; without them, float32 is the safe choice
+    checks = (
         getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     )
-    return any(ask is not None and ask() for ask in asks)
+    return any(check is not None and check() for check in checks)

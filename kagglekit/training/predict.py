@@ -1,4 +1,4 @@
-"""A model asked: logits of the competition's classes for clips."""
+"""Inference: logits of the classes for clips."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from kagglekit.config import Train
 from kagglekit.parallel.processes import cores
 from kagglekit.terminal import progress
 from kagglekit.training.augment import shift
-from kagglekit.training.dataset import Dataset, Head, pool, windows_of
-from kagglekit.training.distributed import Team
+from kagglekit.training.dataset import Dataset, pool, windows_of
+from kagglekit.training.distributed import World
+from kagglekit.training.head import Head
 
 EVAL_BATCH = 256
 
 
 def device() -> torch.device:
-    """A GPU where there is one; on a CPU, no more threads than a container's quota has cores for."""
+    """Return the GPU if there is one; on a CPU, limit torch's threads to the cores of a container's quota."""
     torch.set_num_threads(min(torch.get_num_threads(), cores()))
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Within it, torch computes with so many threads, and at least one."""
+    """Set the number of torch's threads within the block, at least one."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(count, 1))
     try:
@@ -47,27 +48,28 @@ def predict(
     train: Train,
     advance: progress.Advance = lambda clips: None,
 ) -> NDArray[np.float32]:
-    """Logits of the competition's classes for each of `clips`: (clips, classes)."""
+    """Return logits (clips, classes) for rows of the clips table."""
     parts = []
-    # networks that hear waveforms are large: what memory holds to train on, it holds to predict
+    # Networks that take waveforms are large: batches that fit to train on fit to predict.
     size = min(EVAL_BATCH, train.batch_size) if dataset.takes_waveforms else EVAL_BATCH
     windows = windows_of(clips)
-    share = len(clips) / max(windows.sum(), 1)
+    clips_per_window = len(clips) / max(windows.sum(), 1)
     for x in dataset.batches(clips, size):
         parts.append(classify(model, x, head, train, dataset.rate))
-        advance(len(x) * share)
+        advance(len(x) * clips_per_window)
     logits = np.concatenate(parts) if parts else np.empty((0, len(head.classes)), np.float32)
     return pool(logits, windows, head)
 
 
 @torch.inference_mode()
 def classify(model: nn.Module, x: Tensor, head: Head, train: Train, rate: float) -> NDArray[np.float32]:
-    """Logits of the competition's classes (batch, classes) for inputs x (batch, ..., time).
+    """Return logits of the classes (batch, classes) for inputs x (batch, ..., time).
 
     Args:
-        model, x, head: what is asked what.
+        model, x: the network and its inputs.
+        head: maps its outputs to the classes.
         train: precision, and the shifts of test-time augmentation.
-        rate: steps of time in a second.
+        rate: steps per second on x's time axis.
     """
     model.eval()
     on = next(model.parameters()).device
@@ -83,21 +85,13 @@ def classify(model: nn.Module, x: Tensor, head: Head, train: Train, rate: float)
     return head.mean(torch.stack(views)).numpy()
 
 
-def predict_together(
-    team: Team, model: nn.Module, dataset: Dataset, clips: pl.DataFrame, head: Head, train: Train
+def predict_sharded(
+    world: World, model: nn.Module, dataset: Dataset, clips: pl.DataFrame, head: Head, train: Train
 ) -> NDArray[np.float32]:
-    """`predict`, each process of a team its part: (clips, classes)."""
-    if team.size == 1:
+    """Call `predict` with each process predicting its part of the clips: (clips, classes)."""
+    if world.size == 1:
         return predict(model, dataset, clips, head, train)
     logits = torch.zeros(len(clips), len(head.classes), device=device())
-    part = clips.gather_every(team.size, team.rank)
-    logits[team.rank :: team.size] = torch.from_numpy(predict(model, dataset, part, head, train)).to(logits)
-    return team.total(logits).cpu().numpy()
-
-
-def predictions(clips: pl.DataFrame, logits: NDArray[np.float32]) -> pl.DataFrame:
-    """Rows of oof.parquet or test.parquet."""
-    kept = [c for c in ("clip_id", "fold", "label", "part") if c in clips.columns]
-    return clips.select(kept).with_columns(
-        logits=pl.Series(logits, dtype=pl.Array(pl.Float32, logits.shape[1]))
-    )
+    part = clips.gather_every(world.size, world.rank)
+    world.shard(logits).copy_(torch.from_numpy(predict(model, dataset, part, head, train)))
+    return world.all_reduce(logits).cpu().numpy()

@@ -1,9 +1,8 @@
-"""What a student learns besides labels: test clips and soft targets, made for each fold apart.
+"""Soft targets: what a student learns from besides labels, made separately for each fold.
 
-A teaching is a folder that `kagglekit pseudo` or `kagglekit distill` made. It has a table a fold: clip_id,
-split, row, part, label (the likeliest class) and targets (classes). A clip of the training data in it gets
-these targets instead of its label; a test clip joins the training. What may stand in fold k's table is the
-maker's business: see `kagglekit.distillation.pseudo_labels` and `kagglekit.distillation.distill`.
+`kagglekit pseudo` and `kagglekit distill` make a folder with one table per fold: clip_id, split, row, part,
+label (the likeliest class) and targets (classes). A training clip in it gets these targets instead of its
+label; a test clip joins the training. kagglekit.distillation decides which clips fold k's table may hold.
 """
 
 from __future__ import annotations
@@ -21,36 +20,37 @@ from kagglekit.errors import MissingError
 from kagglekit.files import tables
 from kagglekit.files.atomic import done_key
 from kagglekit.files.workspace import Workspace
-from kagglekit.training.dataset import Head
+from kagglekit.scoring.task import Task
+from kagglekit.training.head import Head
 
 FACTS = "teaching.json"
 FIELDS = ("clip_id", "split", "row", "part", "label", "targets")
 
 
-class Lesson(NamedTuple):
-    """The clips that one fold learns from."""
+class TrainingSet(NamedTuple):
+    """The clips that one fold trains on."""
 
     clips: pl.DataFrame
     targets: Tensor | None
-    """(clips, outputs), rows adding up to 1, or each a yes or no where a clip has several labels; None: the
+    """(clips, outputs): rows that sum to 1, or 0 and 1 where a clip may have several labels; None to use the
     labels alone."""
 
 
 def folder_of(workspace: Workspace, key: str) -> Path:
-    """Where a teaching lies."""
+    """Return the folder of soft targets."""
     return workspace.root / "teachings" / key
 
 
 def table_path(folder: Path, fold: int) -> Path:
-    """A fold's table."""
+    """Return the path of a fold's table."""
     return folder / f"fold_{fold}.parquet"
 
 
 def find(workspace: Workspace, key: str) -> Path | None:
-    """The folder of the teaching that a plan names; None: it names none.
+    """Return the folder of the soft targets that a plan names, or None if it names none.
 
     Raises:
-        MissingError: it is not there, or was not finished.
+        MissingError: it is absent or unfinished.
     """
     if not key:
         return None
@@ -64,10 +64,10 @@ def find(workspace: Workspace, key: str) -> Path | None:
 
 
 def shift_limit(folder: Path | None) -> float | None:
-    """What `shift` is at most for those taught: their teachers', or none at all; None: nobody was taught.
+    """Return the upper limit of a student's test shift: its teachers' shift, at most 0. None: no teachers.
 
     Raises:
-        MissingError: the teaching is damaged.
+        MissingError: the folder is damaged.
     """
     if folder is None:
         return None
@@ -80,37 +80,41 @@ def shift_limit(folder: Path | None) -> float | None:
         ) from error
 
 
-def lesson(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head) -> Lesson:
-    """A fold's training clips with what the teaching adds.
+def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head, task: Task) -> TrainingSet:
+    """Join a fold's training clips with its soft targets.
 
     Args:
-        folder: the teaching's; None: nothing is added.
-        fold: whose training it is.
+        folder: of the soft targets; None for none.
+        fold: the fold that is left out.
         clips: training rows of the clips table.
         head: the outputs of the student.
+        task: label kind and classes.
 
     Raises:
         MissingError: the fold's table is damaged.
     """
     if folder is None:
-        return Lesson(clips, head.hot(clips))
-    taught = tables.read(table_path(folder, fold), f"remove {folder} and make it again")
-    own = functional.one_hot(head.targets(clips), len(head.outputs)).float()
-    known = clips.select("clip_id").with_row_index("at").join(taught, on="clip_id", maintain_order="left")
-    if len(known):
-        own[torch.from_numpy(known["at"].to_numpy().astype("int64"))] = spread(known, head)
-    extra = taught.filter(~pl.col("clip_id").is_in(clips["clip_id"].implode()))
+        hot = torch.from_numpy(task.truth(clips["label"])).float() if task.multi else None
+        return TrainingSet(clips, hot)
+    soft = tables.read(table_path(folder, fold), f"remove {folder} and make it again")
+    targets = functional.one_hot(head.targets(clips), len(head.outputs)).float()
+    labelled = clips.select("clip_id").with_row_index("at").join(soft, on="clip_id", maintain_order="left")
+    if len(labelled):
+        targets[torch.from_numpy(labelled["at"].to_numpy().astype("int64"))] = spread(labelled, head)
+    extra = soft.filter(~pl.col("clip_id").is_in(clips["clip_id"].implode()))
     if extra.is_empty():
-        return Lesson(clips, own)
+        return TrainingSet(clips, targets)
     both = pl.concat([clips, extra.drop("targets")], how="diagonal_relaxed")
-    return Lesson(both, torch.cat([own, spread(extra, head)]))
+    return TrainingSet(both, torch.cat([targets, spread(extra, head)]))
 
 
-def spread(taught: pl.DataFrame, head: Head) -> Tensor:
-    """Targets by class -> targets by output, (clips, outputs): a class speaks through the output of its own
-    name or, where outputs are words, filler through that of a word which is none of them."""
-    by_class = torch.from_numpy(taught["targets"].to_numpy().copy())
-    by_output = torch.zeros(len(taught), len(head.outputs))
+def spread(soft: pl.DataFrame, head: Head) -> Tensor:
+    """Map targets by class to targets by output, (clips, classes) -> (clips, outputs).
+
+    A class goes to the output of the same name; where outputs are words, filler goes to DOUBLE.
+    """
+    by_class = torch.from_numpy(soft["targets"].to_numpy().copy())
+    by_output = torch.zeros(len(soft), len(head.outputs))
     for index, name in enumerate(head.classes):
         output = head.outputs.index(name) if name in head.outputs else head.class_of.index(index)
         if index == len(head.classes) - 1 and head.double is not None:

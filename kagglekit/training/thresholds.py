@@ -1,10 +1,10 @@
-"""The rule of word scores: a clip whose best word is not sure enough is filler, or even silence.
+"""Thresholds on word scores: a clip whose best word scores too low is filler, or silence.
 
-Heads that know no filler or silence class (`words_threshold`, `zero_shot`) keep for each clip its raw
-form: for a class the highest probability of its words, for silence, of which nothing is a word, the rest
-up to 1. The rule turns raw forms into scores whose argmax is its answer, so that all later stages
-need not know of it. Raw forms are kept with each fold; thresholds are applied where folds are put
-together, and so can be fitted again for another prior.
+Models of the label schemes in RULED have no output for filler or silence as a class. Their fold tables keep
+logits before the rule: for each class the log of its likeliest word's probability, for silence, which has no
+word, the log of the remaining probability. The rule replaces the scores of filler and silence so that the
+argmax is its answer, and all later stages need not know of it. It is applied where folds are joined, so that
+thresholds can be fitted again for another prior.
 """
 
 from __future__ import annotations
@@ -34,41 +34,42 @@ class Thresholds(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rule:
-    """Where the two classes stand that the rule gives out."""
+class ThresholdRule:
+    """Predicts filler and silence by the probability of the best word."""
 
     unknown: int
     """Index of the filler class."""
     silence: int
-    says_silence: bool = False
-    """Whether silence is one of the words, as some checkpoints have it."""
+    """Index of the silence class."""
+    has_silence_output: bool = False
+    """Whether silence is an output of the model, as in some checkpoints."""
 
-    def apply(self, raw: NDArray[Any], thresholds: Thresholds) -> NDArray[np.float32]:
-        """Logits whose argmax is the rule's answer, (clips, classes), from raw forms (logarithms)."""
-        scores = np.exp(raw.astype(np.float64))
+    def apply(self, logits: NDArray[Any], thresholds: Thresholds) -> NDArray[np.float32]:
+        """Apply the rule: logits before it (clips, classes) -> logits whose argmax is its answer."""
+        scores = np.exp(logits.astype(np.float64))
         best = self._words(scores).max(1)
         filler = np.maximum(scores[:, self.unknown], thresholds.unknown)
-        quiet = max(thresholds) + (thresholds.silence - best)  # above all others just where best is below
-        if self.says_silence:
+        quiet = max(thresholds) + (thresholds.silence - best)  # the maximum exactly where best is below
+        if self.has_silence_output:
             quiet = np.maximum(quiet, scores[:, self.silence])
         scores[:, self.unknown], scores[:, self.silence] = filler, quiet
-        logits: NDArray[np.float32] = np.log(scores.clip(min=FLOOR)).astype(np.float32)
-        return logits
+        ruled: NDArray[np.float32] = np.log(scores.clip(min=FLOOR)).astype(np.float32)
+        return ruled
 
-    def fit(self, raw: NDArray[Any], label: NDArray[np.int64], weight: Floats) -> Thresholds:
-        """The thresholds with the highest weighted accuracy, the lowest of several.
+    def fit(self, logits: NDArray[Any], label: NDArray[np.int64], weight: Floats) -> Thresholds:
+        """Find the thresholds with the highest weighted accuracy, the lowest if several are equal.
 
         Args:
-            raw: raw forms (clips, classes), logarithms.
+            logits: before the rule (clips, classes).
             label: index of each clip's class (clips,).
             weight: of each clip (clips,).
         """
-        words = self._words(np.exp(raw.astype(np.float64)))
+        words = self._words(np.exp(logits.astype(np.float64)))
         best, right = words.max(1), words.argmax(1) == label
         tried = np.arange(STEPS) / STEPS
 
         def below(chosen: NDArray[np.bool_]) -> Floats:
-            """Weight of the chosen clips whose best word is below each threshold."""
+            """Sum the weights of the chosen clips whose best word is below each threshold."""
             inside, _ = np.histogram(best, np.append(tried, np.inf), weights=weight * chosen)
             before: Floats = np.cumsum(inside) - inside
             return before
@@ -81,8 +82,8 @@ class Rule:
         return Thresholds(unknown=float(tried[u]), silence=float(tried[s]))
 
     def _words(self, scores: Floats) -> Floats:
-        """Scores that a word may be the best of: all but the rest."""
-        if self.says_silence:
+        """Leave out silence where it is the remaining probability."""
+        if self.has_silence_output:
             return scores
         words = scores.copy()
         words[:, self.silence] = -1
@@ -90,33 +91,37 @@ class Rule:
 
 
 def fit_by_fold(
-    rule: Rule, raw: NDArray[Any], label: NDArray[np.int64], weight: Floats, fold: NDArray[np.int64]
+    rule: ThresholdRule,
+    logits: NDArray[Any],
+    label: NDArray[np.int64],
+    weight: Floats,
+    fold: NDArray[np.int64],
 ) -> dict[int, Thresholds]:
-    """For each fold the thresholds fitted on the others, which its own clips may honestly be judged by."""
+    """Fit each fold's thresholds on the other folds, so that its OOF score stays unbiased."""
     return {
-        int(number): rule.fit(raw[fold != number], label[fold != number], weight[fold != number])
+        int(number): rule.fit(logits[fold != number], label[fold != number], weight[fold != number])
         for number in np.unique(fold)
     }
 
 
 def apply_by_fold(
-    rule: Rule, raw: NDArray[Any], fold: NDArray[np.int64], thresholds: dict[int, Thresholds]
+    rule: ThresholdRule, logits: NDArray[Any], fold: NDArray[np.int64], thresholds: dict[int, Thresholds]
 ) -> NDArray[np.float32]:
-    """`rule.apply` with each fold's own thresholds."""
-    out = np.empty(raw.shape, np.float32)
+    """Apply the rule with each fold's thresholds."""
+    out = np.empty(logits.shape, np.float32)
     for number, pair in thresholds.items():
-        out[fold == number] = rule.apply(raw[fold == number], pair)
+        out[fold == number] = rule.apply(logits[fold == number], pair)
     return out
 
 
-def rule_for(labels: str, classes: int, class_of: Collection[int]) -> Rule | None:
-    """The rule of a label scheme; None: it has none.
+def rule_for(labels: str, classes: int, class_of: Collection[int]) -> ThresholdRule | None:
+    """Return the rule of a label scheme, or None if it has none.
 
     Args:
-        labels: the scheme, as Train.labels has it.
-        classes: how many there are, silence and filler the last two, as Labels.classes has them.
+        labels: the scheme, as in Train.labels.
+        classes: number of classes; silence and filler are the last two, as in Labels.classes.
         class_of: class of each output.
     """
     if labels not in RULED:
         return None
-    return Rule(unknown=classes - 1, silence=classes - 2, says_silence=classes - 2 in class_of)
+    return ThresholdRule(classes - 1, classes - 2, has_silence_output=classes - 2 in class_of)

@@ -11,7 +11,8 @@ from support import tiny
 from kagglekit.config import Audio
 from kagglekit.data.wav import decode, join_windows, split_windows
 from kagglekit.scoring.numerics import sigmoid
-from kagglekit.training.dataset import Head, places, pool
+from kagglekit.training.dataset import places, pool
+from kagglekit.training.head import Head
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ from kagglekit.hosts.fetch import fetch
 from kagglekit.runs.store import Run
 from kagglekit.scoring.cv import Score, clip_weights, confidence_shift, score
 from kagglekit.scoring.numerics import softmax
+from kagglekit.scoring.predictions import predictions
 from kagglekit.scoring.task import Task
-from kagglekit.training.predict import predictions
 
 Competition = tuple[Config, Workspace, Prepared]
 MakeRun = Callable[..., Run]

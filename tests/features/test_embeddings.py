@@ -26,7 +26,8 @@ from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.features import embeddings
 from kagglekit.features.embeddings import FULL_SCALE, embedding_cache
 from kagglekit.models import pretrained
-from kagglekit.training.dataset import Dataset, make_head
+from kagglekit.training.dataset import Dataset
+from kagglekit.training.head import make_head
 from kagglekit.training.inputs import frozen_network
 from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.plan import resolve

@@ -18,8 +18,9 @@ from kagglekit.config.load import load_config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.files.workspace import Workspace
 from kagglekit.models.pretrained import to_hf
+from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.runs.store import load_fold
-from kagglekit.runs.train import head_for, make_dataset, run_id
+from kagglekit.runs.train import run_id
 from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.plan import resolve
 

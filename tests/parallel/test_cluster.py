@@ -26,9 +26,10 @@ from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
 from kagglekit.parallel import cluster
 from kagglekit.runs.predict_test import predict_test_on
-from kagglekit.runs.store import TEST, logits_of
 from kagglekit.runs.train import train_run
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.search import cluster as search_cluster
+from kagglekit.training.files import TEST
 from kagglekit.training.inputs import inputs_of
 from kagglekit.training.plan import resolve
 

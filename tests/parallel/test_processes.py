@@ -20,8 +20,11 @@ from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
 from kagglekit.parallel import processes
 from kagglekit.parallel.processes import cores, run_all
-from kagglekit.runs.store import logits_of, tables
-from kagglekit.runs.train import head_for, make_dataset, processes_for, train_run
+from kagglekit.runs.folds import processes_for
+from kagglekit.runs.setup import head_for, make_dataset
+from kagglekit.runs.store import tables
+from kagglekit.runs.train import train_run
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.terminal import console, progress
 from kagglekit.training.loop import Fold
 from kagglekit.training.plan import resolve, with_epochs

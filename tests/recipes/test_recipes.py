@@ -21,10 +21,15 @@ from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import ConfigError, KagglekitError, MissingError
 from kagglekit.files.workspace import Workspace
 from kagglekit.runs import train as run_module
-from kagglekit.runs.store import DECISION, Run, assemble, best_run, fold_probs, load_fold
-from kagglekit.runs.train import head_for, make_dataset, train_run, train_within_memory, warn_of_rare
+from kagglekit.runs.choose import best_run
+from kagglekit.runs.folds import train_within_memory
+from kagglekit.runs.score import assemble
+from kagglekit.runs.setup import head_for, make_dataset
+from kagglekit.runs.store import Run, fold_probs, load_fold
+from kagglekit.runs.train import train_run, warn_of_rare
 from kagglekit.scoring.cv import clip_weights
 from kagglekit.terminal import console
+from kagglekit.training.files import DECISION
 from kagglekit.training.loop import Fold
 from kagglekit.training.plan import resolve
 
@@ -165,8 +170,8 @@ def test_a_run_remembers_its_recipe(yaml: Path, capsys: pytest.CaptureFixture[st
     ("argv", "message"),
     [
         (["--recipe", "gru", "--tuned"], "--tuned and --recipe both choose the settings"),
-        (["--model", "gru", "--only", "low"], "train.only: low with train.labels: words cannot be"),
-        (["--model", "gru", "--set", "train.labels=zero_shot"], "train.labels zero_shot takes a pretrained"),
+        (["--model", "gru", "--only", "low"], "train.only: low is impossible with train.labels: words"),
+        (["--model", "gru", "--set", "train.labels=zero_shot"], "train.labels zero_shot needs a pretrained"),
     ],
 )
 def test_what_cannot_be(
@@ -233,7 +238,7 @@ def test_only(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run["only"] == ["low", "silence"] and run["gain"] == 0 and set(run["parts"]) == {"keyword", "silence"}
     )
     _config, _workspace, prepared = opened(yaml)
-    with pytest.raises(MissingError, match="were trained on other clips"):
+    with pytest.raises(MissingError, match="was trained on other clips"):
         best_run(prepared, "lstm")
 
 
@@ -293,7 +298,7 @@ def test_reproduce(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = call(capsys, yaml, *argv, *(word for text in wild for word in ("--set", text)))["recipes"]
     assert [row["recipe"] for row in rows] == ["tcresnet", "ast_12", "convs2s_4"]
     assert 0 < rows[0]["cv"] < 1 and rows[0]["error"] is None and rows[0]["minutes"] >= 0
-    assert rows[1]["error"] == "ast hears 16000 Hz, audio.sample_rate is 8000" and rows[1]["cv"] is None
+    assert rows[1]["error"] == "ast takes 16000 Hz, audio.sample_rate is 8000" and rows[1]["cv"] is None
     assert rows[2]["error"].startswith("the loss is") and "learning rate" in rows[2]["error"]
     late = call(capsys, yaml, "reproduce", "--time-limit", "0.000001s")["recipes"]
     assert len(late) == REPORT and {row["error"] for row in late} == {"not begun: out of time"}
@@ -302,7 +307,7 @@ def test_reproduce(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_table(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quiet", "-C", str(yaml), "reproduce", "--recipe", "wav2vec2_12"]) == 0
     out = capsys.readouterr().out
-    assert "wav2vec2 hears 16000 Hz" in out and "about 60 %, everything" in out
+    assert "wav2vec2 takes 16000 Hz" in out and "about 60 %, everything" in out
 
 
 # -- failures --

@@ -32,9 +32,9 @@ from kagglekit.report import build, data, ensembles, listening, overview, runs, 
 from kagglekit.report.pictures import pictures
 from kagglekit.report.serve import make_server
 from kagglekit.report.source import Source
-from kagglekit.runs.store import logits_of
+from kagglekit.scoring.predictions import logits_of
 from kagglekit.search.importance import importances
-from kagglekit.training.loop import OOF
+from kagglekit.training.files import OOF
 
 NAMES = 'kagglekit -C "a b.yaml"'
 

@@ -20,10 +20,10 @@ from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
 from kagglekit.runs.store import Run
 from kagglekit.scoring.cv import Score
+from kagglekit.scoring.predictions import predictions
 from kagglekit.submission.ledger import Ledger
 from kagglekit.submission.send import check_unsent
 from kagglekit.submission.write import import_csv, write
-from kagglekit.training.predict import predictions
 
 # --- writing ---
 

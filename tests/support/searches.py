@@ -20,12 +20,12 @@ from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
 from kagglekit.scoring.cv import Score
+from kagglekit.scoring.predictions import predictions
 from kagglekit.search import study, tune
 from kagglekit.search.results import StudySummary
 from kagglekit.search.study import StudyHandle
 from kagglekit.training.loop import Fold, Report
 from kagglekit.training.plan import resolve
-from kagglekit.training.predict import predictions
 
 SHORT = ("search.epochs=1", "search.trials=2")
 

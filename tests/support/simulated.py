@@ -21,12 +21,12 @@ from kagglekit.ensemble.blend import WEIGHTS
 from kagglekit.files import tables
 from kagglekit.files.atomic import write_json
 from kagglekit.files.workspace import Workspace
-from kagglekit.runs.store import HISTORY, METRICS, logits_of, score_key
+from kagglekit.runs.score import score_key
 from kagglekit.scoring.cv import score
 from kagglekit.scoring.numerics import softmax
+from kagglekit.scoring.predictions import logits_of, predictions
 from kagglekit.submission.ledger import Entry, Ledger, host_name
-from kagglekit.training.loop import OOF
-from kagglekit.training.predict import predictions
+from kagglekit.training.files import HISTORY, METRICS, OOF
 
 YAML = """\
 competition:

@@ -13,8 +13,9 @@ from kagglekit.config import Audio, Augment, Features, Train
 from kagglekit.data.store import StoreWriter, open_store
 from kagglekit.features.logmel import log_mel
 from kagglekit.training.batches import Batches
-from kagglekit.training.dataset import DOUBLE, Dataset, Head, make_head
-from kagglekit.training.soft_targets import Lesson
+from kagglekit.training.dataset import Dataset
+from kagglekit.training.head import DOUBLE, Head, make_head
+from kagglekit.training.soft_targets import TrainingSet
 
 AUDIO = Audio(sample_rate=8000, seconds=0.25)
 SPEC = Features(n_mels=20, window_ms=32, hop_ms=16, fmin=50, fmax=3900)
@@ -70,7 +71,7 @@ def head(words: bool = False, filler: str | None = "unknown") -> Head:
 def batches(dataset: Dataset, head: Head, augment: Augment = PLAIN, size: int = 16, fold: int = 0) -> Batches:
     model = "wav2vec2" if dataset.features is None else "gru"
     return Batches(
-        model, Train(batch_size=size, augment=augment), dataset, head, Lesson(dataset.clips, None), fold
+        model, Train(batch_size=size, augment=augment), dataset, head, TrainingSet(dataset.clips, None), fold
     )
 
 
@@ -241,7 +242,7 @@ def test_clutter_falls_on_silence_alone(log_mels: Dataset) -> None:
 def test_balance_draws_classes_evenly(log_mels: Dataset) -> None:
     clips = log_mels.clips  # low 10, mid 10, unknown 20, silence 10
     train = Train(batch_size=50, augment=PLAIN, balance=1.0)
-    made = Batches("gru", train, log_mels, head(), Lesson(clips, None), 0)
+    made = Batches("gru", train, log_mels, head(), TrainingSet(clips, None), 0)
     counts = sum(y.sum(0) for number in range(60) for _, y in made.epoch(number))
     assert isinstance(counts, torch.Tensor)
     assert (counts / counts.sum()).tolist() == pytest.approx([0.25] * 4, abs=0.03)
@@ -250,10 +251,12 @@ def test_balance_draws_classes_evenly(log_mels: Dataset) -> None:
 def test_soft_targets_stay_with_their_clip_unless_it_becomes_another_word(log_mels: Dataset) -> None:
     clips = log_mels.clips
     soft = torch.rand(len(clips), 4, generator=torch.Generator().manual_seed(0)).softmax(1)
-    made = Batches("gru", Train(batch_size=10, augment=PLAIN), log_mels, head(), Lesson(clips, soft), 0)
+    made = Batches("gru", Train(batch_size=10, augment=PLAIN), log_mels, head(), TrainingSet(clips, soft), 0)
     seen = torch.cat([y for _, y in made.epoch(0)])
     assert sorted(map(tuple, seen.tolist())) == sorted(map(tuple, soft.tolist()))
     doubles = PLAIN.model_copy(update={"double_words": 0.5})
-    made = Batches("gru", Train(batch_size=50, augment=doubles), log_mels, head(), Lesson(clips, soft), 0)
+    made = Batches(
+        "gru", Train(batch_size=50, augment=doubles), log_mels, head(), TrainingSet(clips, soft), 0
+    )
     ((_, y),) = made.epoch(0)
     assert 0 < (y[:, CLASSES.index("unknown")] == 1).sum() < 50

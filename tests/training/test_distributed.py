@@ -14,7 +14,7 @@ from support import tiny
 from torch import nn
 
 from kagglekit.cli import main
-from kagglekit.training.distributed import ALONE, Team, joined
+from kagglekit.training.distributed import SINGLE, World, joined
 
 two_cores = pytest.mark.skipif(
     len(getattr(os, "sched_getaffinity", lambda _: {0})(0)) < 2, reason="needs two cores"
@@ -56,22 +56,24 @@ def test_too_many_processes_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
     yaml = tiny.make(tmp_path)
     assert main(["-C", str(yaml), "--quiet", "fetch"]) == 0
     assert main(["-C", str(yaml), "--quiet", "train", "--model", "gru", "--processes", "1000"]) == 1
-    assert "error: processes is 1000: there are " in capsys.readouterr().err
+    assert "error: processes is 1000, with " in capsys.readouterr().err
 
 
 def norm_and_gradient(rank: int, size: int, meeting: Path, out: Path) -> None:
     """A batch norm's output and gradient on this process's part of a batch, into a file."""
     torch.manual_seed(0)
     x, weight = torch.randn(7, 3, 5), torch.randn(7, 3, 5)
-    with joined(rank, size, meeting) as team:
-        part = team.share(x).clone().requires_grad_()
-        model = team.synced(nn.Sequential(nn.BatchNorm1d(3)))
+    with joined(rank, size, meeting) as world:
+        part = world.shard(x).clone().requires_grad_()
+        model = world.sync_batch_norms(nn.Sequential(nn.BatchNorm1d(3)))
         y = model(part)
-        (y * team.share(weight)).sum().backward()
-        team.add_gradients(model)
-        found = {"y": y, "grad": part.grad, "weight": model[0].weight.grad, "mean": model[0].running_mean}
-        found["var"] = model[0].running_var
-        found["total"] = team.total(torch.tensor(float(rank + 1)))
+        (y * world.shard(weight)).sum().backward()
+        world.reduce_gradients(model)
+        assert isinstance(model, nn.Sequential) and part.grad is not None
+        norm = model[0]
+        found = {"y": y, "grad": part.grad, "weight": norm.weight.grad}
+        found |= {"mean": norm.running_mean, "var": norm.running_var}
+        found["total"] = world.all_reduce(torch.tensor(float(rank + 1)))
         out.write_text(json.dumps({name: value.tolist() for name, value in found.items()}))
 
 
@@ -105,9 +107,9 @@ def test_a_batch_norm_of_two_processes_is_one(tmp_path: Path) -> None:
         assert found["total"] == 3
 
 
-def test_alone_nothing_changes() -> None:
+def test_a_single_process_changes_nothing() -> None:
     model = nn.Sequential(nn.BatchNorm1d(3))
-    batch = torch.randn(4, 3)
-    assert ALONE.share(batch).equal(batch) and ALONE.synced(model)[0] is model[0]
-    assert ALONE.leads and not Team(1, 2).leads
-    assert Team(1, 2).share(batch).equal(batch[1::2])
+    norm, batch = model[0], torch.randn(4, 3)
+    assert SINGLE.shard(batch).equal(batch) and SINGLE.sync_batch_norms(model) is model and model[0] is norm
+    assert SINGLE.is_main and not World(1, 2).is_main
+    assert World(1, 2).shard(batch).equal(batch[1::2])

@@ -22,14 +22,16 @@ from kagglekit.errors import KagglekitError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
+from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.runs.store import load_fold
-from kagglekit.runs.train import head_for, make_dataset
 from kagglekit.scoring.cv import Score, score
 from kagglekit.scoring.numerics import softmax
-from kagglekit.training import checkpoint, learner, loop
+from kagglekit.training import checkpoint, loop
 from kagglekit.training.augment import shift
-from kagglekit.training.dataset import Dataset, Head, make_head
-from kagglekit.training.loop import META, OOF, STATE, WEIGHTS, Fold, gave_up, is_best, train_fold
+from kagglekit.training.dataset import Dataset
+from kagglekit.training.files import META, OOF, STATE, WEIGHTS
+from kagglekit.training.head import Head, make_head
+from kagglekit.training.loop import Fold, is_best, stops_early, train_fold
 from kagglekit.training.plan import resolve
 from kagglekit.training.predict import classify, predict
 from kagglekit.training.thresholds import rule_for
@@ -116,7 +118,7 @@ def test_a_state_of_batches_of_another_size_is_not_gone_on_with(job: Job) -> Non
 def test_a_kill_within_an_epoch_repeats_that_epoch(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, cut = job("whole"), job("cut")
     train_fold(whole)
-    real, calls = learner.loss_of, [0]
+    real, calls = loop.loss_of, [0]
 
     def dies(*args: Any) -> Any:
         calls[0] += 1
@@ -124,7 +126,7 @@ def test_a_kill_within_an_epoch_repeats_that_epoch(job: Job, monkeypatch: pytest
             raise Killed
         return real(*args)
 
-    monkeypatch.setattr(learner, "loss_of", dies)
+    monkeypatch.setattr(loop, "loss_of", dies)
     with pytest.raises(Killed):
         train_fold(cut)
     train_fold(cut)
@@ -150,7 +152,7 @@ def test_a_finished_fold_is_not_trained_again(job: Job, monkeypatch: pytest.Monk
     fold = job("one", epochs=1)
     first = train_fold(fold)
     before = {p.name: p.stat().st_mtime_ns for p in fold.folder.iterdir()}
-    monkeypatch.setattr(loop, "begin", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "start", lambda *args: pytest.fail("trained again"))
     assert train_fold(fold).equals(first)
     assert {p.name: p.stat().st_mtime_ns for p in fold.folder.iterdir()} == before
 
@@ -234,20 +236,20 @@ def test_a_kill_after_the_epoch_that_ends_it_early(job: Job, monkeypatch: pytest
         ([0.5, 0.5], 1, True, True),  # as good is not better
     ],
 )
-def test_is_best_and_gave_up(cvs: list[float], patience: int, best: bool, end: bool) -> None:
+def test_is_best_and_stops_early(cvs: list[float], patience: int, best: bool, end: bool) -> None:
     history, train = [{"cv": cv} for cv in cvs], Train(patience=patience)
-    assert (is_best(history, train), gave_up(history, train)) == (best, end)
+    assert (is_best(history, train), stops_early(history, train)) == (best, end)
 
 
 def test_a_loss_that_is_not_finite(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     fold = job("one", epochs=2)
-    real, calls = learner.loss_of, [0]
+    real, calls = loop.loss_of, [0]
 
     def breaks(*args: Any) -> Any:
         calls[0] += 1
         return real(*args) * (float("nan") if calls[0] == 2 else 1.0)
 
-    monkeypatch.setattr(learner, "loss_of", breaks)
+    monkeypatch.setattr(loop, "loss_of", breaks)
     with pytest.raises(
         KagglekitError, match=r"the loss is nan .* in epoch 1, step \d+, learning rate 0\."
     ) as caught:

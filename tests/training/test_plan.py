@@ -89,7 +89,7 @@ def test_every_plan_is_json(model: str, tmp_path: Path) -> None:
 
 def test_pretrained_models_hear_16_khz(tmp_path: Path) -> None:
     config = load_config(make(tmp_path))
-    with pytest.raises(ConfigError, match=r"ast hears 16000 Hz, audio\.sample_rate is 8000") as caught:
+    with pytest.raises(ConfigError, match=r"ast takes 16000 Hz, audio\.sample_rate is 8000") as caught:
         resolve(config, "ast")
     assert "audio.sample_rate: 16000" in str(caught.value.hint)
 
@@ -98,8 +98,8 @@ def test_pretrained_models_hear_16_khz(tmp_path: Path) -> None:
     ("model", "found", "message"),
     [
         ("tcresnt", {}, "there is no model 'tcresnt'"),
-        ("gru", {"trian.lr": 1}, "parameter 'trian.lr' is of no section"),
-        ("gru", {"lr": 1}, "parameter 'lr' is of no section"),
+        ("gru", {"trian.lr": 1}, "parameter 'trian.lr' belongs to no section"),
+        ("gru", {"lr": 1}, "parameter 'lr' belongs to no section"),
         ("gru", {"train.lrr": 1}, "lrr"),
         ("gru", {"train.epochs": 0}, "epochs"),
     ],
@@ -135,9 +135,9 @@ def test_a_cascade_takes_the_settings_of_its_network(tmp_path: Path) -> None:
     ("text", "model", "message"),
     [
         ("train: {only: [a, c]}", "gru", "train.only names 'c', which is no class"),
-        ("train: {only: [a]}", "gru", "train.only: a with train.labels: words cannot be"),
-        ("train: {labels: zero_shot}", "gru", "train.labels zero_shot takes a pretrained model as it is"),
-        ("train: {labels: words_threshold, only: [a, b]}", "gru", "train.only: a, b with"),
+        ("train: {only: [a]}", "gru", "train.only: a is impossible with train.labels: words"),
+        ("train: {labels: zero_shot}", "gru", "train.labels zero_shot needs a pretrained model"),
+        ("train: {labels: words_threshold, only: [a, b]}", "gru", "train.only: a, b is impossible with"),
     ],
 )
 def test_impossible_label_schemes(text: str, model: str, message: str, tmp_path: Path) -> None:
@@ -150,5 +150,5 @@ def test_schemes_that_need_silence_and_filler(labels: str) -> None:
     config = Config.model_validate(
         {"competition": {"slug": "any"}, "labels": {"targets": ["a", "b"], "filler": None}}
     )
-    with pytest.raises(ConfigError, match=f"train.labels {labels} tells silence and filler from words"):
+    with pytest.raises(ConfigError, match=f"train.labels {labels} needs a silence and a filler class"):
         resolve(config, "gru", {"train.labels": labels})

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 import torch
 
-from kagglekit.training.dataset import make_head
-from kagglekit.training.thresholds import Rule, Thresholds, apply_by_fold, fit_by_fold, rule_for
+from kagglekit.training.head import make_head
+from kagglekit.training.thresholds import ThresholdRule, Thresholds, apply_by_fold, fit_by_fold, rule_for
 
 CLASSES = ("yes", "no", "silence", "unknown")
-RULE = Rule(unknown=3, silence=2)
+RULE = ThresholdRule(unknown=3, silence=2)
 WORDS = [("yes", "yes"), ("no", "no"), ("bed", "unknown"), ("cat", "unknown"), ("_silence_", "silence")]
 
 
@@ -60,7 +60,7 @@ def test_raw_forms_add_up_to_one_so_that_their_means_are_raw_forms() -> None:
 
 def test_silence_that_the_outputs_say_is_believed() -> None:
     rule = rule_for("zero_shot", 4, (0, 1, 2, 3))
-    assert rule == Rule(3, 2, says_silence=True)
+    assert rule == ThresholdRule(3, 2, has_silence_output=True)
     raw = np.log([[0.1, 0.1, 0.7, 0.1], [0.2, 0.2, 0.3, 0.3], [0.8, 0.1, 0.05, 0.05]])
     assert rule.apply(raw, Thresholds(0.5, 0.31)).argmax(1).tolist() == [2, 2, 0]
 

@@ -64,7 +64,7 @@ def _empty_checkpoint(box: Box) -> None:
 def _wrong_rate(box: Box) -> None:
     box.bad(
         "train --model wav2vec2",
-        "wav2vec2 hears 16000 Hz, audio.sample_rate is 8000",
+        "wav2vec2 takes 16000 Hz, audio.sample_rate is 8000",
         "audio.sample_rate: 16000",
     )
 
@@ -93,7 +93,7 @@ def _other_folds(box: Box) -> None:
     box.bad("ensemble --model gru,tcresnet", "trained on other clips or folds", "kagglekit train --model gru")
     box.good("train --model gru")
     box.bad(
-        "submit --ensemble gru,tcresnet", "runs of tcresnet were trained on other", "train --model tcresnet"
+        "submit --ensemble gru,tcresnet", "the run of tcresnet was trained on other", "train --model tcresnet"
     )
     box.edit("folds: 3", "folds: 2")
     box.good("ensemble")

@@ -1,0 +1,112 @@
+"""Run out of memory: the whole run is trained again with half the batch size, as another run.
+
+The batch size is part of a run's id, so folds of different batch sizes never share a folder. The first run's
+folder keeps a note, by which the same command finds the smaller run at once.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.files.atomic import write_json
+from kagglekit.runs.zero_shot import predict_fold
+from kagglekit.terminal import console
+from kagglekit.training.distributed import SINGLE, World
+from kagglekit.training.files import MOVED
+from kagglekit.training.loop import Fold, train_fold
+from kagglekit.training.plan import Plan
+
+LEAST_BATCH = 8  # clips; batch normalisation learns nothing from fewer
+
+
+class OutOfMemory(KagglekitError):
+    """A batch does not fit into memory."""
+
+
+def train_within_memory(fold: Fold, world: World = SINGLE) -> None:
+    """Train a fold.
+
+    Raises:
+        OutOfMemory: there is not the memory for its batches.
+        KagglekitError: the loss is no longer finite.
+    """
+    try:
+        if fold.plan.train.labels == "zero_shot":
+            predict_fold(fold)
+        else:
+            train_fold(fold, world=world)
+        return
+    except (RuntimeError, MemoryError) as error:
+        if not _out_of_memory(error):
+            raise
+    # Raised outside the except block, whose error keeps alive what filled the memory.
+    raise OutOfMemory(
+        f"out of memory with batches of {fold.plan.train.batch_size} clips",
+        hint=f"choose a smaller {fold.plan.model}, or a machine with more memory",
+    )
+
+
+def _out_of_memory(error: Exception) -> bool:
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(w in str(error) for w in words)
+
+
+def with_batch_size(plan: Plan, size: int) -> Plan:
+    """Return the plan with another batch size."""
+    return replace(plan, train=plan.train.model_copy(update={"batch_size": size}))
+
+
+def halved(plan: Plan, error: OutOfMemory) -> Plan:
+    """Return the plan with half the batch size.
+
+    Raises:
+        OutOfMemory: `error`, if the batches would be smaller than LEAST_BATCH.
+    """
+    half = plan.train.batch_size // 2
+    if half < LEAST_BATCH:
+        raise error
+    return with_batch_size(plan, half)
+
+
+def move(folder: Path, smaller: Plan, identity: str) -> None:
+    """Note in a run's folder which run replaces it, and free what the failed training left in memory.
+
+    Args:
+        folder: the folder of the run that ran out of memory.
+        smaller: the plan of the run that replaces it.
+        identity: the id of that run.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    size = smaller.train.batch_size
+    console.note(f"out of memory: training again with batches of {size} clips, as run {identity}")
+    write_json(folder / MOVED, {"batch_size": size, "run": identity})
+
+
+def moved(folder: Path, plan: Plan) -> Plan | None:
+    """Return the plan that replaces the one of this run's folder, or None if it never ran out of memory.
+
+    Raises:
+        MissingError: the note is damaged.
+    """
+    path = folder / MOVED
+    if not path.is_file():
+        return None
+    try:
+        size = int(json.loads(path.read_text(encoding="utf-8"))["batch_size"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise MissingError(
+            f"{path} cannot be read", hint="remove it and run the same command again"
+        ) from error
+    console.note(
+        f"batches of {plan.train.batch_size} clips ran out of memory before: using {size} "
+        f"(to try {plan.train.batch_size} again, remove {path})"
+    )
+    return with_batch_size(plan, size)

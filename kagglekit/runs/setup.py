@@ -1,0 +1,44 @@
+"""What a plan trains on: the dataset, the head, and the key of the clips it is scored on."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from kagglekit import models
+from kagglekit.config.names import InputKind
+from kagglekit.data.prepare import Prepared
+from kagglekit.files.keys import key_of
+from kagglekit.runs.zero_shot import zero_shot_head
+from kagglekit.training import soft_targets
+from kagglekit.training.dataset import Dataset, training_view
+from kagglekit.training.head import Head, make_head
+from kagglekit.training.inputs import inputs_of
+from kagglekit.training.plan import Plan
+
+
+def make_dataset(prepared: Prepared, plan: Plan) -> Dataset:
+    """Return the inputs of a plan: cached log-mels or embeddings, computed if absent, or decoded clips."""
+    is_log_mel = models.input_kind(plan.model, plan.params) is InputKind.LOG_MEL
+    return Dataset(
+        clips=training_view(prepared.clips, plan.train, prepared.config.labels.silence),
+        inputs={split: inputs_of(prepared, plan, split) for split in prepared.folders},
+        noise=prepared.noise(),
+        noise_fold=prepared.noise_fold,
+        audio=prepared.config.audio,
+        features=plan.features if is_log_mel else None,
+        soft_targets=soft_targets.find(prepared.workspace, plan.train.teaching),
+    )
+
+
+def head_for(prepared: Prepared, plan: Plan) -> Head:
+    """Return the outputs of a plan's models, the same for all folds."""
+    labels, train, task = prepared.config.labels, plan.train, prepared.task
+    if train.labels == "zero_shot":
+        return zero_shot_head(labels, plan)
+    used = training_view(prepared.clips, train, labels.silence).filter(pl.col("fold") >= 0)
+    return make_head(used, task.classes, train.labels, task.filler, labels.silence, train.only, task.kind)
+
+
+def clips_key(prepared: Prepared, plan: Plan) -> str:
+    """Return a key of the clips that a run is scored on. Runs on others are not compared or blended."""
+    return key_of(prepared.key, sorted(plan.train.only)) if plan.train.only else prepared.key

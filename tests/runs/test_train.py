@@ -1,0 +1,20 @@
+"""Training a run."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from kagglekit.runs.train import warn_of_rare
+from kagglekit.scoring.task import Task
+from kagglekit.terminal import console
+
+
+def test_rare_classes_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure()
+    clips = pl.DataFrame({"label": ["a", "a", "b", "b", "c"], "fold": [0, 1, 1, 1, -1]})
+    classes = ("a", "b", "c")
+    warn_of_rare(clips, classes, Task(classes, classes, None, "accuracy", "label"))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("class 'b' has training clips in one fold only (2 of one speaker, or too few)")
+    assert second == "class 'c' has no training clip: it is never predicted"
