@@ -16,12 +16,12 @@ def script(parser: argparse.ArgumentParser, shell: str, models: Sequence[str], r
         parser: the parser of all verbs; its actions are marked with what completes their values.
         shell: one of SHELLS.
         models: values of --model and --ensemble, of which several may be given: `gru,lstm`.
-        recipes: values of --recipe and --recipes, likewise.
+        recipes: values of --recipe, likewise.
     """
     import shtab
 
     values = dict.fromkeys(("--model", "--ensemble"), _list_of("models", models))
-    values |= dict.fromkeys(("--recipe", "--recipes"), _list_of("recipes", recipes))
+    values["--recipe"] = _list_of("recipes", recipes)
     paths = {"FILE": shtab.FILE, "CSV": shtab.FILE, "WAV": shtab.FILE, "FOLDER": shtab.DIRECTORY}
     for action in _actions(parser):
         by_flag = (values[flag] for flag in action.option_strings if flag in values)

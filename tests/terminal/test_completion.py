@@ -47,14 +47,14 @@ def bash_replies(script: str, line: str, tmp_path: Path) -> list[str]:
     [
         ("kagglekit le", ["leaderboard"]),
         ("kagglekit --qui", ["--quiet"]),
-        ("kagglekit train --se", ["--set", "--seeds"]),
+        ("kagglekit train --se", ["--seeds", "--set"]),
         ("kagglekit train --model bc", ["bcresnet"]),
         ("kagglekit train --model gru,bc", ["gru,bcresnet"]),
         ("kagglekit -C a.yaml submit --ensemble gru,lstm,tcr", ["gru,lstm,tcresnet"]),
         ("kagglekit cv --prior e", ["estimated"]),
         ("kagglekit completion f", ["fish"]),
         ("kagglekit train --recipe ast_1", ["ast_12"]),
-        ("kagglekit reproduce --recipes gru,ast_1", ["gru,ast_12"]),
+        ("kagglekit reproduce --recipe gru,ast_1", ["gru,ast_12"]),
         ("kagglekit report --out complet", ["completion.bash"]),
     ],
 )
