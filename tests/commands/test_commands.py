@@ -391,7 +391,7 @@ def test_ensemble_of_runs_by_name(here: Path, run: Run) -> None:
         ("ensemble --method carauna", "there is no method 'carauna'\nhint:  did you mean 'caruana'?"),
         ("submit --decision gates", "there is no decision 'gates'\nhint:  did you mean 'gate'?"),
         ("submit --best --method mean", "--best chooses method and decision itself\nhint:  name them"),
-        ("submit --file a.csv --method mean", "--method, --decision and --dry-run are about blending"),
+        ("submit --file a.csv --method mean", "--method, --decision and --dry-run apply to blends"),
         ("submit --dry-run --upload", "--dry-run sends nothing\nhint:  leave --dry-run or --upload out"),
         (
             "submit --set ensemble.method=best",
