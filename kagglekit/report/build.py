@@ -102,7 +102,12 @@ def _style() -> str:
         f"color-scheme: {name}; " + " ".join(f"--{key}: {colour};" for key, colour in palette.items())
         for name, palette in (("light", LIGHT), ("dark", DARK))
     )
-    chart_style = re.sub(r"^(.+?) \{", lambda rule: _within_charts(rule[1]) + " {", STYLE, flags=re.MULTILINE)
+    chart_style = re.sub(
+        r"^(.+?) \{",
+        lambda rule: ".chart " + rule[1].replace(", ", ", .chart ") + " {",
+        STYLE,
+        flags=re.MULTILINE,
+    )
     return "\n".join(
         [
             f":root {{ {light} }}",
@@ -112,10 +117,6 @@ def _style() -> str:
             (TEMPLATES / "report.css").read_text(encoding="utf-8"),
         ]
     )
-
-
-def _within_charts(selectors: str) -> str:
-    return ", ".join(f".chart {selector.strip()}" for selector in selectors.split(","))
 
 
 def _script() -> str:

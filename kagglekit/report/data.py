@@ -75,13 +75,8 @@ def speakers_chart(train: pl.DataFrame) -> Picture | None:
     rows = []
     for low, after in pairwise(SPEAKER_BINS):
         count = int(((each >= low) & (each < after)).sum())
-        name = (
-            f"{low}"
-            if after == low + 1
-            else f"{low} to {after - 1}"
-            if after < math.inf
-            else f"{low} or more"
-        )
+        end = f" to {after - 1}" if after < math.inf else " or more"
+        name = f"{low}" if after == low + 1 else f"{low}{end}"
         if count:
             rows.append(Bar(name, [count], f"{count:,}"))
     return bars(rows, title="Speakers by their number of clips")
