@@ -102,12 +102,7 @@ def _style() -> str:
         f"color-scheme: {name}; " + " ".join(f"--{key}: {colour};" for key, colour in palette.items())
         for name, palette in (("light", LIGHT), ("dark", DARK))
     )
-    chart_style = re.sub(
-        r"^(.+?) \{",
-        lambda rule: ".chart " + rule[1].replace(", ", ", .chart ") + " {",
-        STYLE,
-        flags=re.MULTILINE,
-    )
+    chart_style = re.sub(r"^(?=\S)|(?<=, )(?=\.)", ".chart ", STYLE, flags=re.MULTILINE)
     return "\n".join(
         [
             f":root {{ {light} }}",
