@@ -54,7 +54,11 @@ sample_case("an empty sample", lambda s: [], "sample_submission.csv is not a CSV
 def _odd_solution(box: Box) -> None:
     path = box.host / "solution.csv"
     with box.damaged(path, path.read_bytes() + b"clip_9999.wav,low,Public\n"):
-        box.bad("submit --upload --yes", "has 1 ids that the sample lacks, first 'clip_9999.wav'", "solution")
+        box.bad(
+            "submit --upload --yes",
+            "has 1 id that the sample submission lacks, first 'clip_9999.wav'",
+            "solution",
+        )
     box.good("submit --upload --yes")
 
 

@@ -151,7 +151,7 @@ def _host_log(box: Box) -> None:
     box.good("submit --upload --yes")
     path = box.workspace / "host" / "tiny" / "submissions.jsonl"
     with box.damaged(path, b"nonsense\n"):
-        box.bad("leaderboard --sync", "submissions.jsonl is damaged", "mend or remove the line")
+        box.bad("leaderboard --sync", "submissions.jsonl is damaged", "repair or remove the line")
     box.good("leaderboard --sync")
 
 
