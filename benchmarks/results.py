@@ -66,7 +66,7 @@ def main() -> None:
 
 def name_of(run: Run) -> str:
     """Return the architecture, marked where the run was also trained on test clips or soft targets."""
-    return f"{run.model}, student" if settings_of(run)["train"].get("teaching") else run.model
+    return f"{run.model}, student" if settings_of(run)["train"].get("soft_targets") else run.model
 
 
 def settings_of(run: Run) -> dict[str, Any]:

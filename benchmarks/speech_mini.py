@@ -19,6 +19,7 @@ from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
 from kagglekit.runs.setup import head_for, make_dataset
+from kagglekit.scoring.task import Task
 from kagglekit.training.batches import Batches
 from kagglekit.training.dataset import Dataset
 from kagglekit.training.head import Head
@@ -57,7 +58,7 @@ def job_for(model: str, clips: int, *, augmented: bool = True) -> Job:
     dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
     learned = training_rows(dataset.clips, 0, config, plan.train.seed)
     learned = learned.sample(clips, seed=0)
-    taught = training_set(dataset.teaching, 0, learned, head)
+    taught = training_set(dataset.soft_targets, 0, learned, head, Task.of(config))
     return Job(config, plan, dataset, head, Batches(model, plan.train, dataset, head, taught, 0))
 
 

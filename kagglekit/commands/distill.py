@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.terminal import console
 
     project = open_project(args)
-    student, teaching, method, ensemble_oof = project.distill(
+    student, soft_targets, method, ensemble_oof = project.distill(
         args.teachers, method=args.method, model=args.model
     )
     score = student.score
@@ -35,6 +35,11 @@ def run(args: argparse.Namespace) -> None:
         f"{100 * (score.oof - ensemble_oof):+.1f} points",
         next_command(project, f"export --model {student.model} --run {student.id}"),
     ]
-    data = {"teaching": teaching, "run": student.id, "folder": student.folder, "ensemble_oof": ensemble_oof}
+    data = {
+        "soft_targets": soft_targets,
+        "run": student.id,
+        "folder": student.folder,
+        "ensemble_oof": ensemble_oof,
+    }
     facts = {"method": method, "parameters": student.metrics["parameters"]}
     console.result({**data, **facts, "oof": score.oof, **score.as_dict()}, lines)

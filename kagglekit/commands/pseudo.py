@@ -53,9 +53,13 @@ def run(args: argparse.Namespace) -> None:
         train=args.train,
         audited=lambda labels: console.show(_audit(labels)),
     )
-    data: dict[str, Any] = {"teaching": labels.key, "audit": labels.audit._asdict(), "counts": labels.counts}
+    data: dict[str, Any] = {
+        "soft_targets": labels.key,
+        "audit": labels.audit._asdict(),
+        "counts": labels.counts,
+    }
     if gains is None:
-        then = next_command(project, f"train --model {args.model} --set train.teaching={labels.key}")
+        then = next_command(project, f"train --model {args.model} --set train.soft_targets={labels.key}")
         return console.result(data, [then])
     last = gains.students[-1]
     lines = [

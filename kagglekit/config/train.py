@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kagglekit.config.base import Count, Positive, Section, Share
 
@@ -88,7 +88,7 @@ class Train(Section):
     it is silence; fit: those with the best CV score."""
     only: tuple[str, ...] = ()
     """Classes to train and score on, to study a part of the problem; empty: all."""
-    teaching: Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")] = ""
+    soft_targets: Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")] = ""
     """Key of the test clips with soft targets from `pseudo` or `distill` to train on; empty: labels only."""
     bf16: bool | Literal["auto"] = "auto"
     """Autocast to bfloat16; auto: where the hardware supports it natively."""
@@ -96,3 +96,12 @@ class Train(Section):
     """Random seed of weights, batches and augmentation."""
     augment: Augment = Augment()
     """Augmentation of training batches."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _version_0_1(cls, values: Any) -> Any:
+        """Read `teaching`, the name of soft_targets in version 0.1."""
+        if isinstance(values, dict) and "teaching" in values:
+            kept = {name: value for name, value in values.items() if name != "teaching"}
+            return {**kept, "soft_targets": values["teaching"]}
+        return values

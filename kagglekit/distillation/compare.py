@@ -59,7 +59,7 @@ def gains(prepared: Prepared, model: str, soft_targets: str, seeds: int) -> Gain
     for number in range(seeds):
         for runs, key in ((pairs.plain, ""), (pairs.students, soft_targets)):
             seed = resolve(prepared.config, model).train.seed + number
-            plan = resolve(prepared.config, model, {"train.teaching": key, "train.seed": seed})
-            source = "recipe" if not key else f"teaching {key}"
+            plan = resolve(prepared.config, model, {"train.soft_targets": key, "train.seed": seed})
+            source = "recipe" if not key else f"soft targets {key}"
             runs.append(train_run(prepared, plan, source=source))
     return pairs

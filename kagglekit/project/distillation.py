@@ -26,7 +26,7 @@ class Distilled(NamedTuple):
     """A student and its teachers' blend."""
 
     run: Run
-    teaching: str
+    soft_targets: str
     """Key of the soft targets."""
     method: str
     """How the teachers were blended."""
@@ -102,8 +102,8 @@ class DistillationMethods(ProjectBase):
         oof = read_oof(self.prepared, runs)
         methods, _ = compare(self.prepared, oof, method, "none")
         key = distill.make(self.prepared, runs, oof, methods.chosen)
-        plan = resolve(self.config, model, {"train.teaching": key, "train.labels": "targets"})
-        student = train_run(self.prepared, plan, source=f"teaching {key}")
+        plan = resolve(self.config, model, {"train.soft_targets": key, "train.labels": "targets"})
+        student = train_run(self.prepared, plan, source=f"soft targets {key}")
         return Distilled(student, key, methods.chosen, methods.result(methods.chosen).accuracy)
 
     def _teachers(self, names: Names) -> list[Run]:

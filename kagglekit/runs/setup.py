@@ -26,7 +26,7 @@ def make_dataset(prepared: Prepared, plan: Plan) -> Dataset:
         noise_fold=prepared.noise_fold,
         audio=prepared.config.audio,
         features=plan.features if is_log_mel else None,
-        soft_targets=soft_targets.find(prepared.workspace, plan.train.teaching),
+        soft_targets=soft_targets.find(prepared.workspace, plan.train.soft_targets),
     )
 
 

@@ -15,7 +15,7 @@ from kagglekit.training.precision import bf16_is_native
 
 VERSION = 3  # part of every run id: raise it when training changes its results by more than rounding
 # Fields of Train added since that version; runs that do not use them keep their ids.
-ADDED = ("thresholds", "only", "teaching")
+ADDED = ("thresholds", "only", "soft_targets")
 
 NEEDS_BOTH = ("words_threshold", "cascade", "zero_shot")
 """Label schemes that predict silence and filler in a special way."""
@@ -123,7 +123,7 @@ def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
             f"train.only: {', '.join(train.only)} is impossible with train.labels: {train.labels}",
             hint="name two classes or more, and set train.labels to targets or words",
         )
-    if train.teaching and train.labels not in ("targets", "words"):
+    if train.soft_targets and train.labels not in ("targets", "words"):
         raise ConfigError(
             f"train.labels {train.labels} cannot use soft targets",
             hint="set train.labels to targets or words",
@@ -144,7 +144,7 @@ def _multi(train: Train) -> Train:
         ("loss", train.loss, ("bce", "crossentropy")),
         ("only", train.only, ((),)),
         ("balance", train.balance, (0,)),
-        ("teaching", train.teaching, ("",)),
+        ("soft_targets", train.soft_targets, ("",)),
     ):
         if value not in usual:
             raise ConfigError(

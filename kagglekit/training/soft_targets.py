@@ -23,7 +23,7 @@ from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.training.head import Head
 
-FACTS = "teaching.json"
+FACTS = "facts.json"
 FIELDS = ("clip_id", "split", "row", "part", "label", "targets")
 
 
@@ -38,7 +38,7 @@ class TrainingSet(NamedTuple):
 
 def folder_of(workspace: Workspace, key: str) -> Path:
     """Return the folder of soft targets."""
-    return workspace.root / "teachings" / key
+    return workspace.root / "soft_targets" / key
 
 
 def table_path(folder: Path, fold: int) -> Path:
@@ -57,8 +57,8 @@ def find(workspace: Workspace, key: str) -> Path | None:
     folder = folder_of(workspace, key)
     if done_key(folder) != key:
         raise MissingError(
-            f"there is no teaching {key} in {folder.parent}",
-            hint="make it again: kagglekit pseudo, or kagglekit distill",
+            f"there are no soft targets {key} in {folder.parent}",
+            hint="make them again: kagglekit pseudo, or kagglekit distill",
         )
     return folder
 

@@ -40,7 +40,7 @@ def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, dict[str,
 
 
 def tables(here: Path, key: object) -> list[pl.DataFrame]:
-    return [pl.read_parquet(here / f".kagglekit/teachings/{key}/fold_{k}.parquet") for k in range(2)]
+    return [pl.read_parquet(here / f".kagglekit/soft_targets/{key}/fold_{k}.parquet") for k in range(2)]
 
 
 def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,21 +48,21 @@ def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     rule = ("--precision", "0.6", "--agree", "1", "--share", "0.4")
     code, data, err = call(capsys, "pseudo", "--model", "gru", *rule, "--seeds", "2")
     assert code == 0, err
-    for table in tables(here, data["teaching"]):
+    for table in tables(here, data["soft_targets"]):
         assert set(table["split"]) == {"test"} and len(table) > 0
         hot = table["targets"].to_numpy()
         assert (hot.max(1) == 1).all() and (hot.sum(1) == 1).all()
     gains, oof, plain = (np.array(data[name]) for name in ("gains", "oof", "plain_oof"))
     assert len(gains) == 2 and np.allclose(gains, oof - plain)
     again = call(capsys, "pseudo", "--model", "gru", *rule, "--no-train")[1]
-    assert again["teaching"] == data["teaching"]
+    assert again["soft_targets"] == data["soft_targets"]
     runs = data["runs"]
     assert isinstance(runs, list)
     metrics = json.loads((here / f".kagglekit/runs/gru/{runs[0]}/metrics.json").read_text())
-    facts = json.loads((here / f".kagglekit/teachings/{data['teaching']}/teaching.json").read_text())
+    facts = json.loads((here / f".kagglekit/soft_targets/{data['soft_targets']}/facts.json").read_text())
     assert metrics["shift_limit"] == min(facts["shift"], 0) >= metrics["shift"]
     settings = (here / f".kagglekit/runs/gru/{runs[0]}/config.yaml").read_text()
-    assert f"teaching: {data['teaching']}" in settings
+    assert f"soft_targets: {data['soft_targets']}" in settings
 
 
 def test_pseudo_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,16 +72,16 @@ def test_pseudo_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "error: --agree 3 exceeds the number of teachers (2)\n"
     )
     assert call(capsys, "pseudo", "--share", "1")[2].startswith("error: --share 1: must be between 0 and 1\n")
-    missing = call(capsys, "train", "--model", "gru", "--set", "train.teaching=0123456789ab")
-    assert missing[0] == 1 and "there is no teaching 0123456789ab" in missing[2]
-    assert not list(here.glob(".kagglekit/teachings/*/fold_*"))
+    missing = call(capsys, "train", "--model", "gru", "--set", "train.soft_targets=0123456789ab")
+    assert missing[0] == 1 and "there are no soft targets 0123456789ab" in missing[2]
+    assert not list(here.glob(".kagglekit/soft_targets/*/fold_*"))
 
 
 def test_distill_and_export(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, data, err = call(capsys, "distill", "--model", "tcresnet", "--method", "mean")
     assert code == 0, err
     clips = pl.read_parquet(here / ".kagglekit/clips.parquet")
-    for fold, table in enumerate(tables(here, data["teaching"])):
+    for fold, table in enumerate(tables(here, data["soft_targets"])):
         told = table.join(clips.select("clip_id", "fold", "heldout_fold"), on="clip_id")
         learnt = told.filter(pl.col("split") != "test")
         assert len(told.filter(pl.col("split") == "test")) == 24
@@ -112,7 +112,7 @@ def test_a_teacher_of_an_earlier_architecture(here: Path, capsys: pytest.Capture
         and "was trained by an earlier version of gru and cannot be loaded" in err
         and "or name other teachers" in err
     )
-    assert not list(here.glob(".kagglekit/teachings/*"))
+    assert not list(here.glob(".kagglekit/soft_targets/*"))
 
 
 def test_export_of_word_outputs_gives_classes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from support import tiny
 from kagglekit.config.load import load_config
 from kagglekit.data.prepare import prepare
 from kagglekit.errors import KagglekitError
+from kagglekit.files import tables
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
@@ -22,7 +23,6 @@ from kagglekit.parallel import processes
 from kagglekit.parallel.processes import cores, run_all
 from kagglekit.runs.folds import processes_for
 from kagglekit.runs.setup import head_for, make_dataset
-from kagglekit.runs.store import tables
 from kagglekit.runs.train import train_run
 from kagglekit.scoring.predictions import logits_of
 from kagglekit.terminal import console, progress

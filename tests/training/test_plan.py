@@ -9,7 +9,7 @@ import pytest
 from support.tiny import make
 
 from kagglekit import models
-from kagglekit.config import Config
+from kagglekit.config import Config, Train, overlay
 from kagglekit.config.load import load_config
 from kagglekit.config.names import InputKind
 from kagglekit.errors import ConfigError
@@ -152,3 +152,10 @@ def test_schemes_that_need_silence_and_filler(labels: str) -> None:
     )
     with pytest.raises(ConfigError, match=f"train.labels {labels} needs a silence and a filler class"):
         resolve(config, "gru", {"train.labels": labels})
+
+
+def test_soft_targets_by_their_first_name() -> None:
+    """Version 0.1 called them `teaching`, and wrote that into every run."""
+    key = "0123456789ab"
+    assert Train(**{"teaching": key}).soft_targets == key  # type: ignore[arg-type]
+    assert overlay(Train(), {"teaching": key}).soft_targets == key
