@@ -83,4 +83,4 @@ def test_zero_shot_with_labels_that_are_no_words(heard: Path) -> None:
 def test_zero_shot_has_nothing_to_search(heard: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["--set", "train.labels=zero_shot", "--set", "models.wav2vec2.checkpoint=named"]
     assert main(["--quiet", "-C", str(heard), *argv, "tune", "--model", "wav2vec2"]) == 1
-    assert "takes wav2vec2 as it is: there is nothing to search" in capsys.readouterr().err
+    assert "does not train wav2vec2: there is nothing to search" in capsys.readouterr().err
