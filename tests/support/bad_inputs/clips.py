@@ -150,4 +150,4 @@ def _predict_wav(box: Box) -> None:
     (box.folder / "hello.wav").write_bytes(b"hello")
     box.bad("predict --model gru hello.wav", "hello.wav is unreadable", "give a wav")
     box.bad("predict --model gru gone.wav", "there is no file gone.wav", "check the path")
-    box.bad("predict --model gru --run ../x", "no finished run gru/../x", "runs")
+    box.bad("predict --model gru --run ../x", "no finished run gru/../x", "known: ")
