@@ -57,37 +57,18 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(w in str(error) for w in words)
 
 
-def with_batch_size(plan: Plan, size: int) -> Plan:
-    """Return the plan with another batch size."""
-    return replace(plan, train=plan.train.model_copy(update={"batch_size": size}))
+def move(folder: Path, plan: Plan, error: OutOfMemory) -> None:
+    """Note in a run's folder that a run with half the batch size replaces it.
 
-
-def halved(plan: Plan, error: OutOfMemory) -> Plan:
-    """Return the plan with half the batch size.
-
-    Raises:
-        OutOfMemory: `error`, if the batches would be smaller than LEAST_BATCH.
+    Args:
+        folder: the folder of the run that ran out of memory.
+        plan: its plan.
+        error: raised if the batches would be smaller than LEAST_BATCH.
     """
     half = plan.train.batch_size // 2
     if half < LEAST_BATCH:
         raise error
-    return with_batch_size(plan, half)
-
-
-def move(folder: Path, smaller: Plan, identity: str) -> None:
-    """Note in a run's folder which run replaces it, and free what the failed training left in memory.
-
-    Args:
-        folder: the folder of the run that ran out of memory.
-        smaller: the plan of the run that replaces it.
-        identity: the id of that run.
-    """
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    size = smaller.train.batch_size
-    console.note(f"out of memory: training again with batches of {size} clips, as run {identity}")
-    write_json(folder / MOVED, {"batch_size": size, "run": identity})
+    write_json(folder / MOVED, {"batch_size": half})
 
 
 def moved(folder: Path, plan: Plan) -> Plan | None:
@@ -96,17 +77,22 @@ def moved(folder: Path, plan: Plan) -> Plan | None:
     Raises:
         MissingError: the note is damaged.
     """
-    path = folder / MOVED
+    path, size = folder / MOVED, plan.train.batch_size
     if not path.is_file():
         return None
     try:
-        size = int(json.loads(path.read_text(encoding="utf-8"))["batch_size"])
+        smaller = int(json.loads(path.read_text(encoding="utf-8"))["batch_size"])
     except (ValueError, LookupError, TypeError) as error:
-        raise MissingError(
-            f"{path} cannot be read", hint="remove it and run the same command again"
-        ) from error
+        raise MissingError(f"{path} cannot be read", hint="remove it, and run the command again") from error
     console.note(
-        f"batches of {plan.train.batch_size} clips ran out of memory before: using {size} "
-        f"(to try {plan.train.batch_size} again, remove {path})"
+        f"batches of {size} clips do not fit into memory: training another run with batches of {smaller} "
+        f"(to try {size} again, remove {path})"
     )
-    return with_batch_size(plan, size)
+    return replace(plan, train=plan.train.model_copy(update={"batch_size": smaller}))
+
+
+def free_memory() -> None:
+    """Free what a failed training has left in memory."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -83,15 +83,15 @@ def train_run(prepared: Prepared, plan: Plan, *, source: str = "recipe") -> Run:
     folder = prepared.workspace.runs / plan.model / identity
     if (folder / METRICS).is_file():
         return scored(prepared, load_run(folder))
-    smaller = memory.moved(folder, plan)
-    if smaller is None:
-        try:
-            with locked(folder, f"run {plan.model}/{identity}"):
-                return _train(prepared, plan, folder, source)
-        except memory.OutOfMemory as error:
-            smaller = memory.halved(plan, error)
-        memory.move(folder, smaller, run_id(prepared, smaller))
-    return train_run(prepared, smaller, source=source)
+    if smaller := memory.moved(folder, plan):
+        return train_run(prepared, smaller, source=source)
+    try:
+        with locked(folder, f"run {plan.model}/{identity}"):
+            return _train(prepared, plan, folder, source)
+    except memory.OutOfMemory as error:
+        memory.move(folder, plan, error)
+    memory.free_memory()
+    return train_run(prepared, plan, source=source)
 
 
 def _train(prepared: Prepared, plan: Plan, folder: Path, source: str) -> Run:

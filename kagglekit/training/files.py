@@ -14,4 +14,4 @@ DECISION = "decision.json"
 """Of a run whose label scheme has thresholds: the rule and the chosen thresholds."""
 
 MOVED = "moved.json"
-"""Of a run that ran out of memory: the smaller batch size, and the id of the run that uses it."""
+"""Of a run that ran out of memory: the batch size of the run that replaces it."""
