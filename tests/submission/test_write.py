@@ -13,7 +13,7 @@ from support import tiny
 
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
-from kagglekit.ensemble.blend import Ensemble
+from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
@@ -27,7 +27,7 @@ from kagglekit.submission.write import import_csv, write
 
 # --- writing ---
 
-MakeEnsemble = Callable[..., Ensemble]
+MakeEnsemble = Callable[..., BlendedRuns]
 
 
 @pytest.fixture
@@ -42,12 +42,12 @@ def tiny_config(tmp_path: Path) -> Config:
 def ensemble(tmp_path: Path) -> MakeEnsemble:
     """One whose test logits say a class each clip, in turn from `first`."""
 
-    def make(ids: list[str], first: int = 0) -> Ensemble:
+    def make(ids: list[str], first: int = 0) -> BlendedRuns:
         logits = np.eye(4, dtype=np.float32)[(np.arange(len(ids)) + first) % 4]
         test = predictions(pl.DataFrame({"clip_id": ids}), logits)
         result = Score(0.8712, 0.8, 0.9, 0.85, None, {}, ())
         run = Run("gru", "0123456789ab", tmp_path, result, {})
-        return Ensemble("gru", (run,), (1.0,), "mean", "none", (), (), result, tmp_path, test)
+        return BlendedRuns("gru", (run,), (1.0,), "mean", "none", (), (), result, tmp_path, test)
 
     return make
 
