@@ -11,6 +11,7 @@ from support import tiny
 from kagglekit.config import Audio
 from kagglekit.data.wav import decode, join_windows, split_windows
 from kagglekit.scoring.numerics import sigmoid
+from kagglekit.scoring.task import LabelKind
 from kagglekit.training.dataset import places, pool
 from kagglekit.training.head import Head
 
@@ -71,7 +72,7 @@ def test_windows_of_a_clip_speak_together() -> None:
     counts = np.array([1, 3])
     assert places(counts).tolist() == [0, 0, 1, 2]
     logits = np.random.default_rng(0).normal(0, 2, (4, 2)).astype(np.float32)
-    several = Head(("a", "b"), (0, 1), ("a", "b"), False, None, separator=",")
+    several = Head(("a", "b"), (0, 1), ("a", "b"), False, None, kind=LabelKind.MULTI)
     pooled = pool(logits, counts, several)
     np.testing.assert_allclose(sigmoid(pooled)[1], sigmoid(logits[1:]).mean(0), rtol=1e-5)
     one = Head(("a", "b"), (0, 1), ("a", "b"), False, None)
@@ -80,5 +81,7 @@ def test_windows_of_a_clip_speak_together() -> None:
 
 
 def test_what_is_certain_stays_finite() -> None:
-    sure = Head(("a",), (0,), ("a",), False, None, separator=",").mean(torch.tensor([[[80.0]], [[90.0]]]))
+    sure = Head(("a",), (0,), ("a",), False, None, kind=LabelKind.MULTI).mean(
+        torch.tensor([[[80.0]], [[90.0]]])
+    )
     assert torch.isfinite(sure).all() and sure > 10
