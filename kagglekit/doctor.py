@@ -1,4 +1,4 @@
-"""Everything a competition needs, looked at before it is needed: each finding with its remedy."""
+"""Check the host, this machine and the workspace before work begins; each finding names its remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
-from kagglekit.errors import ConfigError, KagglekitError
+from kagglekit.errors import ConfigError, KagglekitError, plural
 from kagglekit.files.raw import wanted_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
@@ -22,13 +22,13 @@ from kagglekit.submission.ledger import Ledger
 Verdict = Literal["ok", "warn", "bad"]
 
 PACKAGES = ("kagglekit", "kaggle", "kagglesdk", "torch", "polars", "optuna", "transformers")
-# Disk for the archives, decoded audio (2 x) and log-mels (1 x), as in the 2017 challenge: 3.6 GB of 7z
-# hold 223,000 clips of 32 kB, whose log-mels take 16 kB.
+# Disk space for archives, decoded audio (2 x) and log-mels (1 x). In the 2017 challenge, 3.6 GB of 7z hold
+# 223,000 clips of 32 kB, and the log-mels of a clip take 16 kB.
 DISK_PER_ARCHIVE = 4
 
 
 class Check(NamedTuple):
-    """One finding."""
+    """A finding: its verdict, its text, and how to mend it."""
 
     name: str
     verdict: Verdict
@@ -37,12 +37,7 @@ class Check(NamedTuple):
 
 
 def examine(path: Path | None = None, overrides: Sequence[str] = ()) -> Iterator[Check]:
-    """Every check, in the order in which their subjects are needed.
-
-    Args:
-        path: the competition's YAML; by default competition.yaml in the current folder.
-        overrides: `a.b=value` strings from --set.
-    """
+    """Run every check, in the order in which the stages need their subjects; arguments as for load_config."""
     config = None
     try:
         config = load_config(path, overrides)
@@ -52,9 +47,9 @@ def examine(path: Path | None = None, overrides: Sequence[str] = ()) -> Iterator
         yield _failed("config", error)
     can_sign_in = True
     if config is None or config.competition.host == "kaggle":
-        found = _credential()
-        can_sign_in = found.verdict == "ok"
-        yield found
+        sign_in = _credential()
+        can_sign_in = sign_in.verdict == "ok"
+        yield sign_in
     if config is not None:
         if can_sign_in:
             yield from _host(config)
@@ -70,7 +65,7 @@ def _failed(name: str, error: KagglekitError) -> Check:
 
 
 def _try(name: str, check: Callable[[], Check]) -> Check:
-    """A check, or the failure that kept it from being made."""
+    """Return the check's finding, or its failure as a finding."""
     try:
         return check()
     except KagglekitError as error:
@@ -84,14 +79,13 @@ def _credential() -> Check:
     from kagglekit.hosts.credentials import credential
     from kagglekit.hosts.replies import SIGN_IN_HINT
 
-    found = credential()
-    if found is None:
+    if (login := credential()) is None:
         return Check("credential", "bad", "none found", SIGN_IN_HINT)
-    return Check("credential", "ok", f"{found.kind} in {found.where}")
+    return Check("credential", "ok", f"{login.kind} in {login.where}")
 
 
 def _host(config: Config) -> Iterator[Check]:
-    """What only the host knows. One try each: a diagnosis should be quick."""
+    """Run the checks that ask the host, with a single try per request, so that the diagnosis is quick."""
     network = config.network.model_copy(update={"tries": 1})
     try:
         host = open_host(config.model_copy(update={"network": network}), config.workspace)
@@ -119,13 +113,13 @@ def _rules(details: Details) -> Check:
         return Check("rules", "ok", "accepted")
     where = details.rules_url or "the competition's page"
     if details.entered is None:
-        return Check("rules", "warn", "the host does not say whether they are accepted", f"see {where}")
+        return Check("rules", "warn", "the host does not report whether they are accepted", f"see {where}")
     return Check("rules", "bad", "not accepted", f"accept them at {where}")
 
 
 def _files(config: Config, files: Sequence[HostFile]) -> Check:
     names = {file.name for file in files}
-    if f"{config.competition.slug}.zip" not in names:  # which would hold them all
+    if f"{config.competition.slug}.zip" not in names:  # the bundle contains all files
         for name in wanted_files(config):
             pick_file(files, name)
     size = sum(file.size or 0 for file in files)
@@ -138,7 +132,7 @@ def _deadline(details: Details) -> Check:
     when = f"{details.deadline.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     left = details.deadline - datetime.now(UTC)
     if left.total_seconds() < 0:
-        remedy = "late submissions, where the host takes them, are scored but count in no ranking"
+        remedy = "late submissions, if the host accepts them, are scored but not ranked"
         return Check("deadline", "warn", f"{when} has passed", remedy)
     return Check("deadline", "ok", f"{when}, in {left.days} days {left.seconds // 3600} h")
 
@@ -148,7 +142,7 @@ def _metric(config: Config, details: Details) -> Check:
     if details.metric and ours not in details.metric.lower():
         remedy = "do not expect the CV score to be near the public score"
         return Check("metric", "warn", f"the host scores by {details.metric}, CV is {ours}", remedy)
-    return Check("metric", "ok", details.metric or f"not told by the host; CV is {ours}")
+    return Check("metric", "ok", details.metric or f"not reported by the host; CV is {ours}")
 
 
 def _submissions(host: Host, details: Details) -> Check:
@@ -169,7 +163,7 @@ def _submissions(host: Host, details: Details) -> Check:
 
 
 def _disk(config: Config, files: Sequence[HostFile]) -> Check:
-    """Free space against what is still to come; `files` is empty where nobody knows."""
+    """Compare free space with the space still needed; `files` is empty where the host could not be asked."""
     root = config.workspace
     folder = next(p for p in (root, *root.absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free
@@ -183,38 +177,39 @@ def _disk(config: Config, files: Sequence[HostFile]) -> Check:
         return Check("disk", "ok", what)
     remedy = "free some space, or set `workspace:` in competition.yaml to a folder on another disk"
     verdict: Verdict = "bad" if free < archives - used else "warn"
-    return Check("disk", verdict, f"{what}, about {needed / 1e9:,.1f} GB are to come", remedy)
+    return Check("disk", verdict, f"{what}, about {needed / 1e9:,.1f} GB more are needed", remedy)
 
 
 def _workspace(config: Config) -> Check:
-    """How far the job is, and whether an upload was cut off."""
+    """Count files, runs and submissions, and warn of an interrupted upload."""
     workspace = Workspace(config)
     workspace.check_edition()
     wanted = wanted_files(config)
     bundle = (workspace.raw / f"{config.competition.slug}.zip").is_file()
     fetched = len(wanted) if bundle else sum((workspace.raw / name).is_file() for name in wanted)
-    runs = len(list(workspace.runs.glob("*/*/metrics.json")))
+    runs = plural(len(list(workspace.runs.glob("*/*/metrics.json"))), "run")
     entries = Ledger(workspace.ledger_path).entries()
     prepared = "prepared" if workspace.clips_path.is_file() else "not prepared"
-    what = f"{fetched} of {len(wanted)} files fetched, {prepared}, {runs} runs, {len(entries)} submissions"
-    cut_off = [entry.csv for entry in entries if entry.status == "sending"]
-    if cut_off:
-        remedy = "kagglekit leaderboard --sync finds out whether it arrived"
-        return Check("workspace", "warn", f"{what}; the upload of {cut_off[0]} was cut off", remedy)
+    submissions = plural(len(entries), "submission")
+    what = f"{fetched} of {plural(len(wanted), 'file')} fetched, {prepared}, {runs}, {submissions}"
+    interrupted = [entry.csv for entry in entries if entry.status == "sending"]
+    if interrupted:
+        remedy = "kagglekit leaderboard --sync checks whether it arrived"
+        return Check("workspace", "warn", f"{what}; the upload of {interrupted[0]} was interrupted", remedy)
     return Check("workspace", "ok", what)
 
 
 def _versions() -> Check:
-    found, missing = [f"Python {platform.python_version()}"], []
+    present, missing = [f"Python {platform.python_version()}"], []
     for name in PACKAGES:
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            present.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        what = f"{', '.join(found)}; missing: {', '.join(missing)}"
+        what = f"{', '.join(present)}; missing: {', '.join(missing)}"
         return Check("versions", "bad", what, f"pip install {' '.join(missing)}")
-    return Check("versions", "ok", ", ".join(found))
+    return Check("versions", "ok", ", ".join(present))
 
 
 def _device() -> Check:

@@ -1,4 +1,4 @@
-"""The exceptions with a message and a hint for users, and what their texts need: close matches, plurals."""
+"""Exceptions with a message and a hint for users, and helpers for their texts: close matches, plurals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class KagglekitError(Exception):
 
 
 class ConfigError(KagglekitError):
-    """A setting in competition.yaml, or from --set, is missing or impossible."""
+    """A setting in competition.yaml or --set, or an option, is missing or invalid."""
 
 
 class ArchiveError(KagglekitError):

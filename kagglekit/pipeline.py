@@ -1,4 +1,4 @@
-"""All stages in a row, fitted into a time limit."""
+"""Train several models within a time limit, for `kagglekit run`."""
 
 from __future__ import annotations
 
@@ -23,40 +23,34 @@ from kagglekit.training.plan import Plan, resolve, with_epochs
 from kagglekit.training.predict import threads
 
 TRAINING_SHARE = 0.8  # of the time left; the rest is for evaluation, prediction and the ensemble
-SEARCH_SHARE = 0.25  # of a model's share of the time; the rest trains what the search found
-CROWDED = 1.25  # what a step takes beside other processes, measured alone (docs/LOG.md)
-LEAST_EPOCHS = 3  # a model trained for less is worth nothing
+SEARCH_SHARE = 0.25  # of a model's share of the time; the rest trains the best trial
+CROWDED = 1.25  # time of a step beside other processes, as a multiple of its time alone (docs/LOG.md)
+MIN_EPOCHS = 3  # a model trained for fewer is useless
 
 
 class Clock:
-    """Time since the command began, and how much is left.
-
-    Args:
-        limit: seconds, or None for as long as it takes.
-    """
+    """Measure how much of a time limit in seconds is left; None: no limit."""
 
     def __init__(self, limit: float | None) -> None:
         self.limit = limit
         self.started = time.monotonic()
 
     def left(self) -> float | None:
-        """Seconds left, or None."""
+        """Return the seconds left, or None without a limit."""
         return None if self.limit is None else max(self.limit - (time.monotonic() - self.started), 0.0)
 
     def deadline(self, share: float) -> float | None:
-        """time.monotonic() after which a share of what is left is used up."""
+        """Return the time.monotonic() at which a share of the remaining time is used up, or None."""
         left = self.left()
         return None if left is None else time.monotonic() + share * left
 
 
 def train_models(workspace: Workspace, models: Sequence[str], clock: Clock, *, trials: int = 0) -> list[Run]:
-    """Prepare, then train each model; with a limit, for as many epochs as its share of the time allows.
+    """Prepare the data, then train each model for as many epochs as its share of the time allows.
 
     Args:
-        workspace: the competition, fetched.
-        models: architectures, the most important first: a short limit leaves out the last.
-        clock: the time limit.
-        trials: search each model's parameters first, with so many trials.
+        models: architectures, the most important first: a short limit skips the last.
+        trials: number of trials of a search for each model's hyperparameters; 0: no search.
 
     Raises:
         KagglekitError: the limit is too short for a single model.
@@ -65,45 +59,43 @@ def train_models(workspace: Workspace, models: Sequence[str], clock: Clock, *, t
     prepared = prepare(workspace)
     runs: list[Run] = []
     for index, (model, recipe) in enumerate(plans.items()):
-        own, plan, source = prepared, recipe, "recipe"
+        data, plan, source = prepared, recipe, "recipe"
         share = 1 / (len(plans) - index)
         if trials:
-            own, plan, source = _searched(prepared, model, trials, clock.deadline(SEARCH_SHARE * share))
-        choice = _remembered(workspace, plan, run_id(own, plan), clock)
+            data, plan, source = _search(prepared, model, trials, clock.deadline(SEARCH_SHARE * share))
+        choice = _choice_path(workspace, plan, run_id(data, plan), clock)
         if choice.is_file():
             fitted: Plan | None = with_epochs(plan, int(json.loads(choice.read_text(encoding="utf-8"))))
         else:
-            fitted = _fit(own, plan, clock, share)
+            fitted = _fit(data, plan, clock, share)
         if fitted is None:
-            console.note(f"no time left for {model}")
+            console.note(f"skipping {model}: no time left")
             continue
         write_json(choice, fitted.train.epochs)
-        runs.append(train_run(own, fitted, source=source))
+        runs.append(train_run(data, fitted, source=source))
     if not runs:
         raise KagglekitError(
-            "the time limit is too short to train a model", hint="give more, e.g. --time-limit 30m"
+            "the time limit is too short to train a model", hint="raise it, for example --time-limit 30m"
         )
     return runs
 
 
-def _searched(
+def _search(
     prepared: Prepared, model: str, trials: int, deadline: float | None
 ) -> tuple[Prepared, Plan, str]:
+    """Search a model's hyperparameters; return the best trial's plan, or the recipe's if none finished."""
     from kagglekit.search.results import best_plan
     from kagglekit.search.tune import tune
 
-    found = tune(prepared, model, trials=trials, deadline=deadline)
-    return (
-        (prepared, resolve(prepared.config, model), "recipe")
-        if found.best is None
-        else best_plan(prepared, model)
-    )
+    if tune(prepared, model, trials=trials, deadline=deadline).best is None:
+        return prepared, resolve(prepared.config, model), "recipe"
+    return best_plan(prepared, model)
 
 
 def _fit(prepared: Prepared, plan: Plan, clock: Clock, share: float) -> Plan | None:
-    """The plan with no more epochs than its share of the time left allows; None: too little."""
+    """Return the plan with as many epochs as its share of the time allows; None: fewer than MIN_EPOCHS."""
     left = clock.left()
-    if left is None or plan.train.labels == "zero_shot":  # which has no epochs
+    if left is None or plan.train.labels == "zero_shot":  # zero_shot has no epochs
         return plan
     dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
     budget, count = TRAINING_SHARE * share * left, prepared.config.validation.folds
@@ -115,22 +107,23 @@ def _fit(prepared: Prepared, plan: Plan, clock: Clock, share: float) -> Plan | N
         ]
 
     affordable: list[Plan] = []
-    for processes in (processes_for(jobs(plan)), 1):  # fewer epochs may not be worth processes
+    for processes in (processes_for(jobs(plan)), 1):  # a run of few epochs trains in one process
         with threads(cores() // processes):
             cost = seconds_per_epoch(jobs(plan)[0])
         if processes > 1:
             cost *= CROWDED
         epochs = min(int(budget / (cost * -(-count // processes))), plan.train.epochs)
-        if epochs < LEAST_EPOCHS:
+        if epochs < MIN_EPOCHS:
             continue
         fitted = with_epochs(plan, epochs)
         if processes_for(jobs(fitted)) == processes:
             return fitted
         affordable.append(fitted)
-    # Too few epochs for several processes, too many for one: what both allow.
+    # No count fits: several processes allow too few epochs to be used, and one process allows more than it
+    # would be used for. The smaller count fits the limit either way.
     return min(affordable, key=lambda fitted: fitted.train.epochs, default=None)
 
 
-def _remembered(workspace: Workspace, plan: Plan, identity: str, clock: Clock) -> Path:
-    """Where it is kept how many epochs were chosen, so that the same command goes on with the same run."""
+def _choice_path(workspace: Workspace, plan: Plan, identity: str, clock: Clock) -> Path:
+    """Return the file with the chosen number of epochs, so that the same command resumes the same run."""
     return workspace.runs / plan.model / f"epochs-{key_of(identity, clock.limit)}.json"

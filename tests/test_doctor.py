@@ -117,7 +117,7 @@ def unreachable(host: FakeHost) -> None:
     [
         (late, Check("deadline", "warn", "2018-01-16 23:59 UTC has passed", "late submissions")),
         (outside, Check("rules", "bad", "not accepted", "accept them at https://host/rules")),
-        (silent, Check("rules", "warn", "the host does not say", "see https://host/rules")),
+        (silent, Check("rules", "warn", "the host does not report", "see https://host/rules")),
         (used_up, Check("submissions", "warn", "2 sent today, 5 allowed a day, 0 left", "a new day")),
         (notebooks, Check("submissions", "bad", "notebooks only, no CSV", "let a notebook")),
         (other_metric, Check("metric", "warn", "the host scores by Macro F1, CV is acc", "do not expect")),
@@ -179,7 +179,7 @@ def test_an_upload_that_was_cut_off(yaml: Path, host: FakeHost) -> None:
     ledger = Ledger(yaml.parent / "submissions/leaderboard.jsonl")
     ledger.append(entry)
     found = by_name(examine(yaml))["workspace"]
-    assert found.verdict == "warn" and found.what.endswith("; the upload of a.csv was cut off")
+    assert found.verdict == "warn" and found.what.endswith("; the upload of a.csv was interrupted")
     assert found.remedy.startswith("kagglekit leaderboard --sync")
     ledger.path.write_text("{}\n{}\n")
     assert by_name(examine(yaml))["workspace"].verdict == "bad"

@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> None:
         "run": student.id,
         "folder": student.folder,
         "ensemble_oof": ensemble_oof,
+        "method": method,
+        "parameters": student.metrics["parameters"],
+        "oof": score.oof,
     }
-    facts = {"method": method, "parameters": student.metrics["parameters"]}
-    console.result({**data, **facts, "oof": score.oof, **score.as_dict()}, lines)
+    console.result({**data, **score.as_dict()}, lines)

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.terminal import console
 
     project = open_project(args)
-    found = project.models()
+    catalog = project.models()
     rows = [
         [
             row.model,
@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> None:
             row.needs,
             _state(row),
         ]
-        for row in found
+        for row in catalog
     ]
     console.result(
-        {"models": [row._asdict() for row in found]},
+        {"models": [row._asdict() for row in catalog]},
         [
             table("models", ["model", "input", "parameters", "source", "needs", "weights"], rows),
             next_command(project, "train --model tcresnet"),

@@ -83,6 +83,6 @@ def _audit(labels: PseudoLabels) -> list[object]:
     left_out = f"; left out, too often wrong: {', '.join(audit.left_out)}" * bool(audit.left_out)
     return [
         table("audit on OOF", ["class", "clips", "precision", "test clips a fold"], rows),
-        f"audit on OOF: {audit.taken:.2f} of the clips pseudo-labelled, {audit.precision:.4f} of them right"
-        + left_out,
+        f"audit on OOF: {audit.coverage:.2f} of the clips pseudo-labelled, "
+        f"{audit.precision:.4f} of them right{left_out}",
     ]

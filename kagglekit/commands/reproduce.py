@@ -1,7 +1,7 @@
-"""Train the recipes of the report that this project began with, or others, and compare their scores.
+"""Train the recipes of docs/report.md, or others, and compare their scores.
 
-What is trained already is not trained again. A recipe that fails, because its loss explodes or a checkpoint
-is missing, is a row of the table with its reason. Nothing is submitted.
+Recipes that are trained already are not trained again. A recipe that fails, because its loss explodes or a
+checkpoint is missing, is a row with its reason. Nothing is submitted.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from kagglekit.commands import add_time_limit, names
 
 EXAMPLE = """example:
   $ kagglekit reproduce --recipe gru,ast_12 --time-limit 40m
-  recipe   model       cv    plain   constant   public   minutes   report      error
-  gru      gru     0.8634   0.8863              0.8850      10.7
-  ast_12   ast                                                     97.7 % ...   checkpoint 'MIT...'..."""
+  recipe   model       cv   unweighted   constant   public   minutes   report      error
+  gru      gru     0.8634       0.8863              0.8850      10.7
+  ast_12   ast                                                         97.7 % ...   checkpoint 'MIT...'..."""
+
+
+SHOWN = {"plain": "unweighted"}  # columns that the table names otherwise than the stored rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,4 +36,4 @@ def run(args: argparse.Namespace) -> None:
         [f"{cell:.1f}" if name == "minutes" and cell is not None else cell for name, cell in row.items()]
         for row in rows
     ]
-    console.result({"recipes": rows}, [table("recipes", [*rows[0]], shown)])
+    console.result({"recipes": rows}, [table("recipes", [SHOWN.get(name, name) for name in rows[0]], shown)])

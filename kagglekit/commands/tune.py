@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> None:
 
     project = open_project(args)
     if args.best:
-        found = project.best_settings(args.model)
-        return console.result({"best": [best for best, _ in found]}, [text for _, text in found])
+        settings = project.best_settings(args.model)
+        return console.result({"best": [best for best, _ in settings]}, [text for _, text in settings])
     if args.plots:
         plots = project.study_plots(args.model, args.out)
         return console.result(

@@ -17,14 +17,14 @@ class Gains(NamedTuple):
     """Pairs of runs, one pair per seed."""
 
     students: list[Run]
-    plain: list[Run]
+    baselines: list[Run]
     """The same models without soft targets."""
 
     @property
     def by_seed(self) -> list[float]:
         """Gain in OOF of each student. Not in CV, whose estimates for test clips suppose that the model has
         not learnt from them."""
-        return [a.score.oof - b.score.oof for a, b in zip(self.students, self.plain, strict=True)]
+        return [a.score.oof - b.score.oof for a, b in zip(self.students, self.baselines, strict=True)]
 
     def summary(self) -> str:
         """Return mean and standard error: `+0.91 ± 0.30 points (3 seeds)`."""
@@ -40,7 +40,7 @@ class Gains(NamedTuple):
             "gains": self.by_seed,
             "runs": [run.id for run in self.students],
             "oof": [run.score.oof for run in self.students],
-            "plain_oof": [run.score.oof for run in self.plain],
+            "baseline_oof": [run.score.oof for run in self.baselines],
         }
 
 
@@ -57,7 +57,7 @@ def gains(prepared: Prepared, model: str, soft_targets: str, seeds: int) -> Gain
     """
     pairs = Gains([], [])
     for number in range(seeds):
-        for runs, key in ((pairs.plain, ""), (pairs.students, soft_targets)):
+        for runs, key in ((pairs.baselines, ""), (pairs.students, soft_targets)):
             seed = resolve(prepared.config, model).train.seed + number
             plan = resolve(prepared.config, model, {"train.soft_targets": key, "train.seed": seed})
             source = "recipe" if not key else f"soft targets {key}"

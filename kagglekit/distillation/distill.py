@@ -18,7 +18,6 @@ import polars as pl
 from kagglekit.config import Features, Train
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
-from kagglekit.distillation.facts import write_facts
 from kagglekit.distillation.pseudo_labels import may_teach
 from kagglekit.ensemble.blends import Blend
 from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
@@ -34,7 +33,7 @@ from kagglekit.scoring.oof import Oof
 from kagglekit.terminal import progress
 from kagglekit.training.plan import Plan
 from kagglekit.training.predict import device, predict
-from kagglekit.training.soft_targets import FIELDS, folder_of, table_path
+from kagglekit.training.soft_targets import FIELDS, folder_of, table_path, write_facts
 
 VERSION = 1
 LABEL_SHARE = 0.3  # weight of the label in a training clip's target
@@ -69,7 +68,8 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, method: str) -> str:
                 _test_targets(prepared, runs, blend, fold),
             ]
             tables.write(pl.concat(targets), table_path(folder, fold))
-        write_facts(folder, "distill", runs, {"method": method, "label_share": LABEL_SHARE})
+        shifts = {run.id: run.score.shift for run in runs}
+        write_facts(folder, "distill", shifts, {"method": method, "label_share": LABEL_SHARE})
     return key
 
 

@@ -5,7 +5,7 @@ has learnt from them may teach it:
 
 - Fold k's test clips are labelled by fold k's models alone; the mean over all folds, which is what is
   submitted, has learnt from fold k's clips.
-- The teachers are blended by the plain mean, for which nothing is fitted.
+- The teachers are blended by their unweighted mean, for which nothing is fitted.
 - The thresholds of fold k are fitted on the OOF of the other folds. The models behind that OOF have learnt
   from fold k, but only one number per class is passed on.
 - A test clip that is a copy of a training clip, or whose name says that its speaker is one of fold k's, does
@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from kagglekit.config import Config
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
-from kagglekit.distillation.facts import write_facts
 from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
 from kagglekit.errors import KagglekitError
 from kagglekit.files import tables
@@ -38,7 +37,7 @@ from kagglekit.files.keys import key_of
 from kagglekit.runs.store import Run
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
-from kagglekit.training.soft_targets import FIELDS, folder_of, table_path
+from kagglekit.training.soft_targets import FIELDS, folder_of, table_path, write_facts
 
 VERSION = 1
 MIN_CLIPS = 20  # of a class above a threshold: the precision of fewer is noise
@@ -64,14 +63,14 @@ class PseudoLabelRule(NamedTuple):
 class Audit(NamedTuple):
     """The rule applied to OOF, where labels are known."""
 
-    taken: float
+    coverage: float
     """Share of the OOF clips that get a pseudo-label, weighted as the test has them."""
     precision: float
     """Share of those whose pseudo-label is right."""
     by_class: dict[str, tuple[int, float]]
     """Pseudo-labelled clips of each class, and their precision."""
     left_out: tuple[str, ...]
-    """Classes that are wrong too often; they count in no number but their own."""
+    """Classes that are wrong too often; counted only in their own row."""
 
 
 class PseudoLabels(NamedTuple):
@@ -109,13 +108,13 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
         rule: when a clip gets a pseudo-label.
 
     Raises:
-        KagglekitError: the rule takes no clip, or its precision on OOF is too low.
+        KagglekitError: the rule labels no clip, or its precision on OOF is too low.
     """
     config, classes = prepared.config, prepared.task.classes
     audited = audit(oof, rule, classes)
-    if audited.taken == 0:
+    if audited.coverage == 0:
         raise KagglekitError(
-            f"the rule takes no clip: on OOF, no class has a precision of {rule.precision:.3g} where "
+            f"the rule labels no clip: on OOF, no class has a precision of {rule.precision:.3g} where "
             f"{rule.agree} of {len(runs)} runs agree",
             hint="lower --precision or --agree, or name better models",
         )
@@ -132,7 +131,8 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
                 labelled = _label(prepared, runs, oof, rule, fold)
                 labelled = labelled.filter(~pl.col("label").is_in(audited.left_out))
                 tables.write(labelled, table_path(folder, fold))
-            write_facts(folder, "pseudo", runs, {"rule": rule._asdict(), "audit": audited._asdict()})
+            shifts = {run.id: run.score.shift for run in runs}
+            write_facts(folder, "pseudo", shifts, {"rule": rule._asdict(), "audit": audited._asdict()})
     counts = dict.fromkeys(classes, 0.0)
     for fold in range(config.validation.folds):
         path = table_path(folder_of(prepared.workspace, key), fold)
@@ -149,21 +149,23 @@ def audit(oof: Oof, rule: PseudoLabelRule, classes: Sequence[str]) -> Audit:
     it, and the test has unseen words, too.
     """
     votes = vote(oof.probs, rule.agree)
-    taken = np.zeros(len(oof.target), bool)
+    labelled = np.zeros(len(oof.target), bool)
     for number in np.unique(oof.fold):
         here = oof.fold == number
-        taken[here] = votes.above(thresholds(votes, oof, ~here, rule))[here]
+        labelled[here] = votes.above(thresholds(votes, oof, ~here, rule))[here]
     share, right = oof.share, votes.answer == oof.target
     by_class, left_out = {}, []
     for index, name in enumerate(classes):
-        here = taken & (votes.answer == index)
+        here = labelled & (votes.answer == index)
         precision = float(share[here] @ right[here] / share[here].sum()) if share[here].sum() > 0 else 0.0
         by_class[name] = (int(here.sum()), precision)
         if here.any() and precision < 1 - MAX_ERRORS * (1 - rule.precision):
             left_out.append(name)
-            taken &= ~here
-    total = float(share[taken].sum())
-    return Audit(total, float(share[taken] @ right[taken]) / max(total, 1e-12), by_class, tuple(left_out))
+            labelled &= ~here
+    total = float(share[labelled].sum())
+    return Audit(
+        total, float(share[labelled] @ right[labelled]) / max(total, 1e-12), by_class, tuple(left_out)
+    )
 
 
 def vote(probs: Floats, agree: int) -> Votes:
@@ -219,7 +221,7 @@ def _label(
 
 
 def _draw(
-    prepared: Prepared, answer: NDArray[np.int64], taken: Mask, rule: PseudoLabelRule, fold: int
+    prepared: Prepared, answer: NDArray[np.int64], allowed: Mask, rule: PseudoLabelRule, fold: int
 ) -> NDArray[np.int64]:
     """Draw the indices of the clips that join: of each class at most its share of the fold's training."""
     rows = training_rows(prepared.clips, fold, prepared.config, rule.seed)
@@ -227,7 +229,7 @@ def _draw(
     rng, chosen = np.random.default_rng([rule.seed, fold]), []
     for index, name in enumerate(prepared.config.labels.classes):
         cap = round(room * len(rows.filter(pl.col("label") == name)) / len(rows))
-        candidates = np.flatnonzero(taken & (answer == index))
+        candidates = np.flatnonzero(allowed & (answer == index))
         chosen.append(np.sort(rng.permutation(candidates)[:cap]))
     return np.concatenate(chosen)
 

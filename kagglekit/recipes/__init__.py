@@ -1,13 +1,13 @@
-"""Shipped settings by name: the experiments of the report that this project began with, and our own best.
+"""Recipes: shipped settings by name. Some repeat the experiments of docs/report.md, others are our best.
 
 A recipe is a YAML file:
-    about     one line
-    model     a name in the registry
-    report    what the report says came of it; absent for those that are not the report's
-    settings  of competition.yaml: `train`, `features`, `model` and `checkpoint` are this model's, others such
-              as `labels` stand at the top
+    about     a description in one line
+    model     name of the architecture in the registry
+    report    the result in the report; absent for recipes that are not from the report
+    settings  as in competition.yaml; `train`, `features`, `model` and `checkpoint` apply to this model,
+              others such as `labels` to the competition
 
-Settings are overlaid like --set: stronger than competition.yaml, weaker than a --set of the caller's.
+A recipe overrides competition.yaml, and --set overrides the recipe.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from kagglekit.errors import ConfigError, close_match
 
 FOLDER = Path(__file__).parent
 SUFFIX = ".yaml"
-WHERE = re.compile(r"^ *(--set|\S+:\d+) ")  # a place in another file than the recipe's
+WHERE = re.compile(r"^ *(--set|\S+:\d+) ")  # the place in competition.yaml, which is not the recipe's file
 
 
 class Recipe(Section):
-    """What to train, and how."""
+    """An architecture and its settings."""
 
     name: str
     about: Annotated[str, Field(max_length=100)]
@@ -42,50 +42,47 @@ class Recipe(Section):
 
     @property
     def source(self) -> str:
-        """What a run keeps of where its settings came from."""
+        """The origin of the settings, as a run records it."""
         return f"recipe {self.name}"
 
 
 def names() -> list[str]:
-    """The shipped recipes, the report's first."""
-    found = [path.stem for path in FOLDER.glob(f"*{SUFFIX}")]
-    return sorted(found, key=lambda name: (load(name).report is None, name))
+    """Return the names of the shipped recipes, those of the report first."""
+    return sorted(_shipped(), key=lambda name: (load(name).report is None, name))
+
+
+def _shipped() -> list[str]:
+    return [path.stem for path in FOLDER.glob(f"*{SUFFIX}")]
 
 
 def load(name: str) -> Recipe:
-    """A shipped recipe by its name, or anyone's by the path of its file.
+    """Read a shipped recipe by its name, or another one by the path of its YAML file.
 
     Raises:
-        ConfigError: there is no such recipe, or its file is not one.
+        ConfigError: there is no such recipe, or the file is not a recipe.
     """
     path = Path(name) if name.endswith(SUFFIX) else FOLDER / f"{name}{SUFFIX}"
     if not path.is_file():
-        known = [file.stem for file in FOLDER.glob(f"*{SUFFIX}")]
-        raise ConfigError(f"there is no recipe '{name}'", hint=close_match(path.stem, known))
+        raise ConfigError(f"there is no recipe '{name}'", hint=close_match(path.stem, _shipped()))
     _, content = read_yaml(path)
     try:
         recipe = Recipe(**{**content, "name": path.stem})
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(
-            f"{path} is no recipe: {problems}", hint="a recipe has about, model and settings"
+            f"{path} is not a recipe: {problems}", hint="a recipe has about, model and settings"
         ) from error
     models.info(recipe.model)
     return recipe
 
 
 def configure(path: Path | None, recipe: Recipe, overrides: Sequence[str] = ()) -> Config:
-    """competition.yaml with the recipe's settings.
-
-    Args:
-        path: of competition.yaml, as load.load_config takes it.
-        recipe: whose settings override it.
-        overrides: `a.b=value` strings from --set, which override both.
+    """Read competition.yaml with the recipe's settings, and with `a.b=value` strings that override both.
 
     Raises:
-        ConfigError: competition.yaml has a problem, or the recipe has.
+        ConfigError: competition.yaml or the recipe has a problem.
     """
-    load_config(path, overrides)  # a problem of its own is told first
+    load_config(path, overrides)  # reports a problem of competition.yaml before one of the recipe
     section = f"models.{recipe.model.removeprefix(models.CASCADE)}."
     try:
         return load_config(path, [*_settings(recipe.settings, section), *overrides])
@@ -97,7 +94,7 @@ def configure(path: Path | None, recipe: Recipe, overrides: Sequence[str] = ()) 
 
 
 def _settings(tree: Mapping[str, Any], section: str) -> Iterator[str]:
-    """`a.b=value` strings of a recipe's settings."""
+    """Return a recipe's settings as `a.b=value` strings."""
     for key, value in tree.items():
         yield from _leaves(f"{section}{key}" if key in ModelSection.model_fields else key, value)
 

@@ -1,4 +1,4 @@
-"""Train recipes one after the other, and table what came of them."""
+"""Train recipes one after the other, and compare their scores in a table."""
 
 from __future__ import annotations
 
@@ -27,17 +27,14 @@ def reproduce(
     epochs: int | None = None,
     time_limit: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Train recipes; what is trained already is not trained again, and a failure is a row with its reason.
+    """Train recipes that are not trained yet, and return a row (see `_row`) for each, also for a failure.
 
     Args:
         path: competition.yaml, as `load_config` takes it.
         settings: overrides `a.b=value`, stronger than the recipes'.
-        names: recipes, or `all`; none: those of the report that this project began with.
-        epochs: of every training; None: the recipe's.
-        time_limit: seconds; no training begins later.
-
-    Returns:
-        A row (see `_row`) for each recipe.
+        names: recipes, or `all`; empty for those of docs/report.md.
+        epochs: epochs of every training; None: the recipe's.
+        time_limit: seconds after which no training begins.
     """
     if epochs is not None and epochs < 1:
         raise ConfigError(f"--epochs {epochs}: must be at least 1", hint="for example --epochs 3")
@@ -47,26 +44,26 @@ def reproduce(
     chosen = [recipes.load(name) for name in (recipes.names() if everything else names)]
     if not names:
         chosen = [recipe for recipe in chosen if recipe.report]
-    prepare(Workspace(config))  # a failure here is not one recipe's
+    prepare(Workspace(config))  # a failure here concerns all recipes
     rows = []
     for number, recipe in enumerate(chosen, start=1):
         console.note(f"{number}/{len(chosen)} {recipe.name}: {recipe.about}")
         if deadline is not None and time.monotonic() > deadline:
-            rows.append(_row(recipe, error="not begun: out of time"))
+            rows.append(_row(recipe, error="skipped: the time limit has passed"))
         else:
             rows.append(_train(path, settings, recipe, epochs))
     return rows
 
 
 def _train(path: Path | None, settings: Sequence[str], recipe: Recipe, epochs: int | None) -> dict[str, Any]:
-    """Train a recipe on every fold; its row, whatever comes of it."""
+    """Train a recipe on every fold, and return its row, also where it fails."""
     try:
         config = recipes.configure(path, recipe, settings)
         plan = resolve(config, recipe.model)
         if epochs is not None:
             plan = with_epochs(plan, epochs)
         run = train_run(prepare(Workspace(config)), plan, source=recipe.source)
-    except (KagglekitError, RuntimeError) as error:  # RuntimeError is what torch raises
+    except (KagglekitError, RuntimeError) as error:  # torch raises RuntimeError
         return _row(recipe, error=next(iter(str(error).splitlines()), type(error).__name__))
     entries = Ledger(Workspace(config).ledger_path).entries()
     alone = (host_name(config), [run.model], [run.id])
@@ -77,7 +74,7 @@ def _train(path: Path | None, settings: Sequence[str], recipe: Recipe, epochs: i
 def _row(
     recipe: Recipe, run: Run | None = None, public: float | None = None, error: str | None = None
 ) -> dict[str, Any]:
-    """Make a row of the table; `constant` are classes that are always or hardly ever predicted."""
+    """Return a row of the table; `constant` are classes that are always or hardly ever predicted."""
     score = run and run.score
     return {
         "recipe": recipe.name,

@@ -169,7 +169,7 @@ def epoch_row(fold: Fold, state: TrainingState, loss: float, seconds: float, res
     }
 
 
-EPOCH_COLUMNS = ("fold", "epoch", "loss", "CV", "plain", "clips/s")
+EPOCH_COLUMNS = ("fold", "epoch", "loss", "CV", "unweighted", "clips/s")
 
 
 def show_epoch(

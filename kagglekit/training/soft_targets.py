@@ -1,4 +1,4 @@
-"""Soft targets: what a student learns from besides labels, made separately for each fold.
+"""Soft targets: class probabilities that a student trains on, made separately for each fold.
 
 `kagglekit pseudo` and `kagglekit distill` make a folder with one table per fold: clip_id, split, row, part,
 label (the likeliest class) and targets (classes). A training clip in it gets these targets instead of its
@@ -8,8 +8,9 @@ label; a test clip joins the training. kagglekit.distillation decides which clip
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import torch
@@ -18,7 +19,7 @@ from torch.nn import functional
 
 from kagglekit.errors import MissingError
 from kagglekit.files import tables
-from kagglekit.files.atomic import done_key
+from kagglekit.files.atomic import done_key, write_json
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.training.head import Head
@@ -61,6 +62,12 @@ def find(workspace: Workspace, key: str) -> Path | None:
             hint="make them again: kagglekit pseudo, or kagglekit distill",
         )
     return folder
+
+
+def write_facts(folder: Path, kind: str, shifts: Mapping[str, float], facts: Mapping[str, Any]) -> None:
+    """Write the ids of the teachers' runs, the mean of their test shifts (by run id), and other facts."""
+    shift = sum(shifts.values()) / len(shifts)
+    write_json(folder / FACTS, {"kind": kind, "runs": [*shifts], "shift": shift, **facts})
 
 
 def shift_limit(folder: Path | None) -> float | None:

@@ -52,8 +52,8 @@ def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
         assert set(table["split"]) == {"test"} and len(table) > 0
         hot = table["targets"].to_numpy()
         assert (hot.max(1) == 1).all() and (hot.sum(1) == 1).all()
-    gains, oof, plain = (np.array(data[name]) for name in ("gains", "oof", "plain_oof"))
-    assert len(gains) == 2 and np.allclose(gains, oof - plain)
+    gains, oof, baseline = (np.array(data[name]) for name in ("gains", "oof", "baseline_oof"))
+    assert len(gains) == 2 and np.allclose(gains, oof - baseline)
     again = call(capsys, "pseudo", "--model", "gru", *rule, "--no-train")[1]
     assert again["soft_targets"] == data["soft_targets"]
     runs = data["runs"]
@@ -67,7 +67,7 @@ def test_pseudo(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 def test_pseudo_refuses(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "pseudo")  # too few clips to be sure of anything
-    assert (code, err.count("\n")) == (1, 2) and err.startswith("error: the rule takes no clip")
+    assert (code, err.count("\n")) == (1, 2) and err.startswith("error: the rule labels no clip")
     assert call(capsys, "pseudo", "--agree", "3")[2].startswith(
         "error: --agree 3 exceeds the number of teachers (2)\n"
     )

@@ -38,8 +38,8 @@ def test_the_audit_finds_the_wanted_precision_or_more():
     data = library(skill=3.2, clips=4000)
     found = audit(data, rule, CLASSES)
     plain = (data.probs.mean(0).argmax(1) == data.target).mean()
-    assert plain < 0.96 and found.precision >= 0.97 and 0.2 < found.taken < 1
-    assert sum(count for count, _ in found.by_class.values()) == pytest.approx(found.taken * 4000)
+    assert plain < 0.96 and found.precision >= 0.97 and 0.2 < found.coverage < 1
+    assert sum(count for count, _ in found.by_class.values()) == pytest.approx(found.coverage * 4000)
 
 
 def test_a_fold_has_no_say_in_its_own_thresholds():

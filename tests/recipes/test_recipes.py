@@ -131,7 +131,7 @@ def test_unknown_recipes_and_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no recipe 'gone"):
         recipes.load("gone.yaml")
     (tmp_path / "a.yaml").write_text("about: a\nmodel: gru\nsetting: {}\n")
-    with pytest.raises(ConfigError, match="is no recipe: setting: Extra inputs are not permitted"):
+    with pytest.raises(ConfigError, match="is not a recipe: setting: Extra inputs are not permitted"):
         recipes.load(str(tmp_path / "a.yaml"))
 
 
@@ -179,7 +179,7 @@ def test_reproduce(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows[1]["error"] == "ast takes 16000 Hz, audio.sample_rate is 8000" and rows[1]["cv"] is None
     assert rows[2]["error"].startswith("the loss is") and "learning rate" in rows[2]["error"]
     late = call(capsys, yaml, "reproduce", "--time-limit", "0.000001s")["recipes"]
-    assert len(late) == REPORT and {row["error"] for row in late} == {"not begun: out of time"}
+    assert len(late) == REPORT and {row["error"] for row in late} == {"skipped: the time limit has passed"}
 
 
 def test_the_table(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
