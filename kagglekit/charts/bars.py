@@ -43,7 +43,6 @@ def bars(rows: Sequence[Bar], *, title: str, names: Sequence[str] = (), high: fl
 
     Args:
         rows: at least one bar, from top to bottom.
-        title: the text above the chart.
         names: the series that the values of each bar belong to; shown in the legend.
         high: the end of the scale; by default the longest bar.
     """
@@ -94,7 +93,6 @@ def histogram(
     Args:
         drawn: at least one histogram, each with at least one clip.
         edges: (bins + 1,), equally spaced.
-        title: the text above the chart.
         x_name: the name of the x axis, with its unit.
         whole: put ticks on whole numbers only.
     """

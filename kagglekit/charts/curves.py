@@ -36,8 +36,6 @@ def curves(
 
     Args:
         drawn: at least one series, with at least one finite point in all.
-        title: the text above the chart.
-        x_name, y_name: the names of the axes.
         whole: put x ticks on whole numbers only.
         diagonal: draw the line x = y.
         limits: the ends of both axes; by default those of the data.

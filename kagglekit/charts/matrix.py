@@ -21,9 +21,7 @@ def confusion(counts: NDArray[np.int64], classes: Sequence[str], *, percent: boo
 
     Args:
         counts: (classes, classes) clips; rows are true classes, columns predicted ones.
-        classes: their names.
         percent: write percentages of each row instead of counts.
-        title: the text above the chart.
     """
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = CELL if len(classes) < MANY else SMALL_CELL

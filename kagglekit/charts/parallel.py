@@ -29,7 +29,6 @@ def parallel(axes: Sequence[Axis], notes: Sequence[str], best: int, *, title: st
         axes: at least two, over the same trials.
         notes: the tooltip of each trial.
         best: the index of the trial to highlight.
-        title: the text above the chart.
     """
     bottom = HEIGHT - 24
 

@@ -27,8 +27,6 @@ def scatter(
 
     Args:
         points: at least one; all finite.
-        title, note: the two lines above the chart.
-        x_name, y_name: the names of the axes.
         band: half the width of the band around the diagonal, in units of the score.
     """
     values = [value for point in points for value in (point.x, point.y)]

@@ -92,7 +92,6 @@ class Scale:
     """A linear map from values to px that begins and ends at round numbers.
 
     Args:
-        low, high: the range of the values.
         start, end: px of its two ends.
         most: the largest number of steps between ticks.
         whole: put ticks on whole numbers only.

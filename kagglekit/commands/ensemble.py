@@ -71,7 +71,6 @@ def same_again(blend: BlendedRuns, chosen: Sequence[str]) -> str:
     """The options of `submit` that mean this ensemble.
 
     Args:
-        blend: the ensemble.
         chosen: the names that the options gave; models named alone stay so, since each means its best run.
     """
     by_id = any("/" in name or name == "runs" for name in chosen)

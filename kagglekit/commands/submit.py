@@ -67,18 +67,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 class Prompt:
-    """Show a submission before it is sent, and ask.
-
-    Args:
-        project: the competition.
-        yes: skip the confirmation prompt.
-    """
+    """Show a submission before it is sent, and ask."""
 
     def __init__(self, project: Project, yes: bool) -> None:
         self.project, self.yes = project, yes
 
     def preview(self, submission: SubmissionResult) -> None:
-        """Show what is about to be sent, and how good it may be."""
+        """Show the members, rows, score and forecast of the submission."""
         from kagglekit.terminal import console
 
         console.show([*_described(self.project, submission), *_forecast(submission)])
@@ -104,15 +99,7 @@ def show_result(
     uploaded: bool,
     file: str | None = None,
 ) -> None:
-    """Show what became of a submission.
-
-    Args:
-        project: the competition.
-        submission: the submission.
-        chosen: names that the options gave for the ensemble.
-        uploaded: whether it was to be sent.
-        file: the CSV that the options gave.
-    """
+    """Show how a submission ended, and the command that follows."""
     from kagglekit.commands import next_command
     from kagglekit.commands.ensemble import same_again
     from kagglekit.terminal import console
@@ -129,7 +116,7 @@ def show_result(
 
 
 def _data(submission: SubmissionResult) -> dict[str, Any]:
-    """All of it, JSON-serialisable."""
+    """Return the submission as a JSON-serialisable dict."""
     from kagglekit.commands.ensemble import weights_of
 
     blend, entry = submission.ensemble, submission.entry
@@ -147,7 +134,7 @@ def _data(submission: SubmissionResult) -> dict[str, Any]:
 
 
 def _described(project: Project, submission: SubmissionResult) -> list[object]:
-    """The members, the score, the file and the balance of the labels."""
+    """Describe the members, the score, the file and the class balance."""
     from kagglekit.commands import show_score
     from kagglekit.commands.ensemble import members_table
     from kagglekit.submission.shapes import class_balance
@@ -167,7 +154,7 @@ def _described(project: Project, submission: SubmissionResult) -> list[object]:
 
 
 def _forecast(submission: SubmissionResult) -> list[object]:
-    """Differences from the last submission, and the score and rank to expect."""
+    """Describe the differences from the last submission, and the expected score and rank."""
     lines: list[object] = []
     if (change := submission.change) is not None:
         moves = ", ".join(f"{before} to {after} {count:,}" for before, after, count in change.moves[:MOVES])

@@ -41,7 +41,6 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
     """Return the table of the spoken training clips.
 
     Args:
-        config: labels, validation, and the problems to leave out.
         facts: facts.parquet of the train archive.
         official: clip_id to "validation" or "testing"; None if the data set has no such lists.
 

@@ -25,7 +25,6 @@ def grouped_folds(groups: Sequence[str], strata: Sequence[str], folds: int, seed
     Args:
         groups: (clips,) the speakers.
         strata: (clips,) the words.
-        folds: number of folds.
         seed: seed of the order of groups that have the same size.
 
     Raises:
@@ -62,7 +61,6 @@ def word_folds(words: Sequence[str], folds: int) -> dict[str, int]:
 
     Args:
         words: (clips,) the words of the filler clips; each fold leaves out about as many clips.
-        folds: number of folds.
     """
     return even_folds(Counter(words), folds)
 

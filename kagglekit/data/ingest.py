@@ -91,9 +91,6 @@ def ingest(job: ArchiveJob, data: Data, audio: Audio, *, stop: threading.Event |
         validation_list.txt, testing_list.txt, label_table.csv   if the archive has them (train)
 
     Args:
-        job: the archive, its split, the folder and the key.
-        data: patterns of the archive's members.
-        audio: sample rate and length of a clip.
         stop: lets another thread interrupt the work.
 
     Raises:

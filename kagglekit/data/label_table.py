@@ -15,11 +15,6 @@ def add_labels(facts: pl.DataFrame, path: Path, table: LabelTable) -> pl.DataFra
 
     Clips that the table lacks get null. An empty cell of several labels becomes "", no label.
 
-    Args:
-        facts: the rows of facts.parquet (kagglekit.data.ingest).
-        path: the CSV.
-        table: the names of its columns.
-
     Raises:
         ConfigError: the file does not exist, is not a CSV, or lacks a column.
     """

@@ -65,10 +65,6 @@ def write_silence(
     """Write silence clips to a store, the same number for each fold.
 
     Args:
-        pieces: noise by name.
-        name2fold: the pieces' folds.
-        count: number of clips.
-        folder: the store's folder.
         samples: samples in a clip.
         seed: seed of excerpts, levels and sums.
 

@@ -50,10 +50,7 @@ def gains(prepared: Prepared, model: str, soft_targets: str, seeds: int) -> Gain
     Runs that exist already are not trained again.
 
     Args:
-        prepared: the competition.
-        model: name of the architecture.
         soft_targets: their key.
-        seeds: number of pairs.
     """
     pairs = Gains([], [])
     for number in range(seeds):

@@ -43,10 +43,7 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, method: str) -> str:
     """Write the soft targets that each fold's student learns from.
 
     Args:
-        prepared: the competition.
-        runs: the teachers, finished.
         oof: their OOF predictions, as `kagglekit.ensemble.members.read_oof` returns them.
-        method: how they are blended.
 
     Returns:
         Key of the soft targets.

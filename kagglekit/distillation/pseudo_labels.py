@@ -102,10 +102,7 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
     """Audit the rule, and write the test clips that each fold learns from.
 
     Args:
-        prepared: the competition.
-        runs: the teachers.
         oof: their OOF predictions, as `kagglekit.ensemble.members.read_oof` returns them.
-        rule: when a clip gets a pseudo-label.
 
     Raises:
         KagglekitError: the rule labels no clip, or its precision on OOF is too low.

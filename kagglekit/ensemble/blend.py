@@ -119,13 +119,7 @@ def _comparison(results: Sequence[dict[str, Any]], **fields: str) -> Comparison:
 
 
 def write_blend(blended: BlendedRuns, oof: pl.DataFrame, key: str) -> None:
-    """Write a blend's folder: prediction tables first, weights.json last, which marks it as complete.
-
-    Args:
-        blended: the blend.
-        oof: its OOF predictions.
-        key: its identity.
-    """
+    """Write a blend's folder: prediction tables first, weights.json last, which marks it as complete."""
     folder = blended.folder
     with locked(folder, folder.name):
         folder.mkdir(parents=True, exist_ok=True)

@@ -59,7 +59,6 @@ def build(
     """Choose, fit and score a blend on OOF, blend OOF and test predictions, and store the result.
 
     Args:
-        prepared: the competition.
         runs: at least one finished run, each on the present clips and folds.
         method: how to blend; "auto" chooses by nested CV; by default config.ensemble's.
         decision: how to decide; likewise.

@@ -80,9 +80,6 @@ def compare_methods(
     """Score methods to blend, and choose one.
 
     Args:
-        oof: predictions of the runs to blend.
-        settings: rounds, bags and seed of the methods that select.
-        task: label kind and metric.
         names: methods besides the baseline; all by default.
     """
     known = methods_for(task)
@@ -103,8 +100,6 @@ def compare_decisions(
     seen the clips that judge it.
 
     Args:
-        oof, settings, task: as for `compare_methods`.
-        method: how the runs are blended.
         names: decisions besides the baseline; all that fit the task by default.
     """
     blends = {}

@@ -210,7 +210,6 @@ class _Selection:
     """The picks so far, with the sums that make the next one cheap.
 
     Args:
-        library: the models to pick from.
         thrifty: prefer fewer models to a lower log-loss, as AutoGluon does.
     """
 

@@ -39,11 +39,6 @@ def log_mel_cache(
     """Open the cached log-mels of all clips in a store, after computing them if there are none.
 
     Args:
-        folder: the workspace's features folder.
-        store: decoded clips.
-        store_key: the store's key.
-        spec: the log-mel's parameters.
-        audio: the clips' rate and length.
         name: the store's name in the progress bar.
         computed: the results of `log_mels` from elsewhere, such as a cluster; None: compute them here.
 
@@ -63,9 +58,7 @@ def cached_rows(
 
     Args:
         path: <folder>/<key>/<file>.npy.
-        count: rows of the array.
         batches: the rows in order; iterated only to write them.
-        name: what the progress bar shows.
     """
     key = path.parent.name
     with building(path.parent, key) as part:

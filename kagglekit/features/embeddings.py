@@ -60,11 +60,7 @@ def embedding_cache(
     """Open the cached embeddings of all clips in a store, after computing them if there are none.
 
     Args:
-        folder: the workspace's features folder.
         store: decoded clips at 16 kHz.
-        store_key: the store's key.
-        network: the network that computes the embeddings.
-        device: the device on which it runs.
         name: the store's name in the progress bar.
         computed: the results of `embeddings` from elsewhere, such as a cluster; None: compute them here.
 

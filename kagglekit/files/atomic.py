@@ -68,7 +68,6 @@ def building(target: Path, key: str) -> Iterator[Path | None]:
     """Build the folder `target` completely, or not at all.
 
     Args:
-        target: the folder to build.
         key: hash of everything that its content depends on.
 
     Yields:

@@ -17,7 +17,6 @@ def open_host(config: Config, folder: Path) -> Host:
     """Open the host that competition.yaml names.
 
     Args:
-        config: the whole configuration.
         folder: the workspace; a host keeps its own files in folder/host/<slug>.
 
     Raises:

@@ -123,12 +123,10 @@ class Download:
     """A download that continues until the file is whole, or until several tries in a row brought no new byte.
 
     Args:
-        name: the file's name, for messages.
         sign: requests a download link, valid for some minutes.
         part: receives the bytes, and has those of an earlier run.
         size: listed by the host, in bytes; None where it lists none.
         advance: called with each number of new bytes, negative where the download starts again.
-        retry: how often and how long to wait.
     """
 
     name: str

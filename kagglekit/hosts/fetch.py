@@ -54,7 +54,6 @@ def fetch(
         host: where they come from. Where it offers only `<slug>.zip` (Kaggle's "download all"), that is
             downloaded.
         names: download these files instead.
-        force: download files that are there again.
         reread: check every byte of the files that are there; otherwise a file with the size and time of
             its last check is accepted.
 

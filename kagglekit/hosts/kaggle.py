@@ -31,7 +31,6 @@ class KaggleHost:
     Args:
         slug: the last part of the competition's URL.
         client: from `sign_in`.
-        network: tries and time-outs.
         sleep: waits so many seconds before the next try.
     """
 

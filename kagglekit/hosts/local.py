@@ -33,7 +33,6 @@ class LocalHost:
     """A competition in a local folder; see `base.Host`.
 
     Args:
-        config: the whole configuration, with a section competition.local.
         state_dir: gets submissions.jsonl and a copy of every CSV.
     """
 

@@ -28,12 +28,7 @@ class Grade(NamedTuple):
 
 
 class Grader:
-    """Grades submissions against the solution of `competition.local`.
-
-    Args:
-        config: the whole configuration.
-        files: lists the host's files.
-    """
+    """Grades submissions against the solution of `competition.local`."""
 
     def __init__(self, config: Config, files: Callable[[], list[HostFile]]) -> None:
         assert config.competition.local is not None

@@ -33,7 +33,6 @@ def catalog(sections: Mapping[str, ModelSection], num_classes: int) -> list[Cata
 
     Args:
         sections: `models:` of competition.yaml; an architecture that is not in it has its defaults.
-        num_classes: width of the last layer.
     """
     return [_row(name, sections.get(name, ModelSection()), num_classes) for name in models.MODELS]
 

@@ -32,8 +32,6 @@ def read_checkpoint(
     """Read a network with its weights, and the settings of its feature extractor.
 
     Args:
-        folder: the checkpoint's files.
-        name: its name, for messages.
         num_classes: a head for another number of classes is replaced by one with random weights.
         layer_weights: whether the head takes a weighted sum of all layers; None: as the checkpoint has it.
         context_s: seconds of Whisper's input; None: as the checkpoint has it.

@@ -7,7 +7,8 @@
     wrong = project.oof(run).filter(pl.col("predicted") != pl.col("label"))
     x = project.audio(wrong)                 # (clips, samples), float32 in [-1, 1)
 
-A method takes the options of its verb and returns what the verb shows; it prints no result.
+A method takes the options of its verb, as `kagglekit VERB --help` explains them, and returns what the verb
+shows; it prints no result. A `time_limit` is in seconds.
 """
 
 from __future__ import annotations
@@ -55,9 +56,6 @@ class Project(
         """Fetch, prepare, train several models, blend them and write a submission.
 
         Args:
-            model: architectures, the most important first: a short limit leaves out the last (MODELS).
-            time_limit: seconds for everything together; each model is trained for as many epochs as fit.
-            trials: search each model's hyperparameters first, with so many trials.
             trained: called with the runs before they are blended.
             submit: arguments of `submit`, such as upload.
 

@@ -29,12 +29,7 @@ def split_names(names: Names) -> list[str]:
 
 
 class ProjectBase:
-    """Open a competition.
-
-    Args:
-        path: its YAML; by default competition.yaml in the current folder.
-        settings: overrides `a.b=value`, as --set takes them.
-    """
+    """Open a competition."""
 
     def __init__(self, path: str | Path | None = None, *settings: str) -> None:
         self.path = None if path is None else Path(path)

@@ -34,7 +34,7 @@ class DataMethods(ProjectBase):
     """The part of `Project` that deals with data."""
 
     def doctor(self) -> list[Check]:
-        """Check credentials, rules, limits, disk and versions; a broken YAML is a finding, too."""
+        """Check credentials, rules, limits, disk and versions; problems of competition.yaml are findings, too."""
         from kagglekit.doctor import examine
 
         return list(examine(self.path, self.settings))
@@ -44,12 +44,10 @@ class DataMethods(ProjectBase):
         return self.host.files()
 
     def fetch(self, *files: str, force: bool = False, reread: bool = True) -> list[Fetched]:
-        """Download the competition's files, or only some of them; sound files that are there stay.
+        """Download the competition's files, or only `files`; intact files stay, unless `force` is set.
 
         Args:
-            files: names of the host's; by default those that competition.yaml names.
-            force: download again what is there.
-            reread: read files that are there again to see whether they are sound.
+            reread: check every byte of existing files; otherwise only their size and time.
         """
         from kagglekit.hosts.fetch import fetch
 
@@ -77,10 +75,6 @@ class DataMethods(ProjectBase):
 
     def features(self, model: str = "tcresnet", *, cluster: str | None = None) -> ComputedFeatures:
         """Compute a model's input for every clip into the cache: log-mels, or embeddings of a frozen network.
-
-        Args:
-            model: the architecture.
-            cluster: address of a Ray cluster that computes shards.
 
         Raises:
             ConfigError: the model takes waveforms, which need no cache.

@@ -52,17 +52,10 @@ class DistillationMethods(ProjectBase):
         """Train on pseudo-labelled test clips, after an audit of the same rule on OOF.
 
         Args:
-            teachers: models, or runs as model/id; by default all models.
-            model: the student.
-            agree: teachers that must agree; by default all.
-            precision: minimum precision of pseudo-labels on OOF.
-            share: maximum share of pseudo-labelled clips among the training clips.
-            seeds: train so many times with and without.
-            train: train the student; otherwise audit and choose only.
             audited: called with the audit before training begins.
 
         Raises:
-            ConfigError: an argument cannot be.
+            ConfigError: an argument is invalid.
             KagglekitError: the audit fails.
         """
         from kagglekit.distillation import pseudo_labels
@@ -81,13 +74,7 @@ class DistillationMethods(ProjectBase):
         return PseudoLabelled(labels, gains(self.prepared, model, labels.key, seeds) if train else None)
 
     def distill(self, teachers: Names = (), *, method: str = "caruana", model: str = "tcresnet") -> Distilled:
-        """Train one student on an ensemble's probabilities.
-
-        Args:
-            teachers: models, or runs as model/id; by default all models.
-            method: how the teachers are blended.
-            model: the student.
-        """
+        """Train one student on an ensemble's probabilities."""
         from kagglekit.distillation import distill
         from kagglekit.ensemble.build import check_names, compare
         from kagglekit.ensemble.members import read_oof

@@ -38,11 +38,7 @@ class ReportMethods(ProjectBase):
         return Report(path, len(source.runs), html.count('"wav":'))
 
     def report_charts(self, out: str | Path = "charts", *, charts: Names = "svg") -> list[Path]:
-        """Write the report's main charts into a folder; their paths.
-
-        Args:
-            out: the folder.
-            charts: formats: svg, png or both.
+        """Write the report's main charts, as svg, png or both, to a folder; return their paths.
 
         Raises:
             MissingError: there is nothing to draw, or no package that draws a PNG.

@@ -86,13 +86,7 @@ class RunMethods(ProjectBase):
     def predict(
         self, *wavs: str | Path, model: str | None = None, run: str | Run | None = None
     ) -> dict[str, dict[str, float]]:
-        """Return the probabilities of each class in wav files, the likeliest first, by file.
-
-        Args:
-            wavs: the files.
-            model: use its best run ...
-            run: ... or this run.
-        """
+        """Return the probabilities of each class in wav files, the likeliest first, by file."""
         from kagglekit.runs.predict_files import predict_wavs
 
         return predict_wavs(self.find_run(model, run), [Path(wav) for wav in wavs])
@@ -101,10 +95,6 @@ class RunMethods(ProjectBase):
         self, model: str | None = None, run: str | Run | None = None, *, cluster: str | None = None
     ) -> Path:
         """Return the table of a run's test logits; make it again from the folds' weights where it is gone.
-
-        Args:
-            model, run: as in `predict`.
-            cluster: address of a Ray cluster that predicts shards.
 
         Raises:
             MissingError: the run was trained on other clips or folds.
@@ -125,13 +115,7 @@ class RunMethods(ProjectBase):
         fold: int = 0,
         out: str | Path | None = None,
     ) -> Export:
-        """Write one fold's network as an ONNX file, checked against torch.
-
-        Args:
-            model, run: as in `predict`.
-            fold: 0 to validation.folds - 1.
-            out: the file; by default named after the run, in the current folder.
-        """
+        """Write one fold's network as an ONNX file, checked against torch."""
         from kagglekit.runs.export_onnx import export
 
         folds = self.config.validation.folds

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SubmissionResult:
-    """A submission with what is known of it before and after it is sent."""
+    """A submission, before or after it is sent."""
 
     ensemble: BlendedRuns | None
-    """None where the CSV was made elsewhere."""
+    """None for an existing CSV (--file)."""
     frame: pl.DataFrame
     """The rows."""
     warnings: list[str]
     change: Change | None
     """Differences from the last submission; None where there is none to compare with."""
     expected: Expected | None
-    """The public score that CV foretells; None without a CV score."""
+    """The public score forecast from CV; None without a CV score."""
     standing: Standing | None
     """The rank it would have; None where the host was not asked, or shows none."""
     path: Path | None = None
@@ -41,7 +41,7 @@ class SubmissionResult:
     entry: Entry | None = None
     """Its line in the log; None for a dry run."""
     skipped: bool = False
-    """Whether the same CSV had been sent before, and `skip_sent` left it at that."""
+    """Whether `skip_sent` left it unsent, since the same CSV had been sent before."""
 
 
 class CvReport(NamedTuple):
@@ -63,7 +63,7 @@ class Leaderboard(NamedTuple):
     best_by_cv: Entry | None
     best_by_public: Entry | None
     changed: list[Entry] | None
-    """Entries that asking the host has changed; None where it was not asked."""
+    """Entries that were updated from the host; None where it was not asked."""
 
     @property
     def table(self) -> pl.DataFrame:
@@ -84,7 +84,6 @@ class SubmissionMethods(ProjectBase):
         """Blend runs by what nested CV says, or as named.
 
         Args:
-            model: models, each by its best run, or runs as model/id; `all` (the default), or `runs`.
             method: how to blend; None: as competition.yaml says.
             decision: post-processing rule; likewise.
         """
@@ -103,14 +102,7 @@ class SubmissionMethods(ProjectBase):
         prior: Literal["stated", "estimated"] = "stated",
         out: str | Path | None = None,
     ) -> CvReport:
-        """Explain the CV scores of trained runs, beside public scores.
-
-        Args:
-            model: architectures; by default all that are trained.
-            run: ids of runs; by default all.
-            prior: score under validation.prior, or under each run's own estimate from its test predictions.
-            out: draw CV against public into this file, .svg or .png.
-        """
+        """Explain the CV scores of trained runs, beside public scores."""
         from kagglekit.charts.cv_vs_lb import picture
         from kagglekit.runs.explain import explain_runs
         from kagglekit.submission.ledger import scored_entries
@@ -141,16 +133,8 @@ class SubmissionMethods(ProjectBase):
         """Blend, check against the sample and write a CSV; with `upload` send it and wait for its score.
 
         Args:
-            ensemble: models, or runs as model/id; by default all models.
-            best: the best by nested CV of all that is trained.
-            file: submit an existing CSV instead.
             method, decision: as in `ensemble`; by default as competition.yaml says.
-            dry_run: write and send nothing.
-            upload: send it to the host.
-            force: send it even where the same bytes were sent before.
-            wait: wait for the score.
-            message: submission description; by default the models and the CV score.
-            skip_sent: where the same bytes were sent before, leave it at that.
+            skip_sent: do not send the same bytes twice, and raise no error.
             preview: called with the submission before it is sent.
             confirm: called with the host's notes (submissions left, deadline); whether to send it.
 
@@ -212,12 +196,7 @@ class SubmissionMethods(ProjectBase):
         )
 
     def leaderboard(self, *, sync: bool = False, out: str | Path | None = None) -> Leaderboard:
-        """Return the log of submissions.
-
-        Args:
-            sync: ask the host for late scores, ranks, and submissions made elsewhere.
-            out: write the log as a CSV.
-        """
+        """Return the log of submissions."""
         from kagglekit.submission.ledger import Ledger, best, host_name, to_csv
 
         ledger = Ledger(self.workspace.ledger_path)
@@ -239,7 +218,7 @@ class SubmissionMethods(ProjectBase):
             changed = sync(self.host, ledger, name, settle_seconds(self.config))
         try:
             record_ranks(self.host, ledger, name)
-        except HostError as error:  # the scores count for more
+        except HostError as error:  # the scores are kept without them
             console.note(f"no ranks: {error}")
         return changed
 

@@ -66,19 +66,11 @@ class TrainingMethods(ProjectBase):
     ) -> list[Run]:
         """Train every fold, score it on clips it has not seen, and predict the test clips.
 
-        Args:
-            model: architectures.
-            recipe: shipped settings by name, or paths of YAML files.
-            tuned: use the best parameters that `tune` has found.
-            seeds: train so many times, with train.seed, train.seed + 1 ...
-            processes: split each batch of a fold among so many processes.
-            only: train and score on clips of these classes alone.
-
         Returns:
             The runs: all seeds of the first model, of the second ...
 
         Raises:
-            ConfigError: an argument cannot be.
+            ConfigError: an argument is invalid.
         """
         from kagglekit.runs.train import train_run
 
@@ -132,22 +124,12 @@ class TrainingMethods(ProjectBase):
         objectives: Names = (),
         from_: Names = (),
     ) -> list[Tuned]:
-        """Search each architecture's hyperparameters, then train the best; an earlier search goes on.
+        """Search each architecture's hyperparameters, then train the best; an earlier search continues.
 
-        Args:
-            model: architectures.
-            trials: total trials, earlier calls included; by default search.trials.
-            time_limit: seconds; no epoch of the search begins later.
-            until_stagnation: stop after so many trials without progress beyond the noise (True: 15).
-            train: train the best on every fold at the end.
-            jobs: trials at once on this machine.
-            storage: URL of a database that several machines share.
-            cluster: address of a Ray cluster that trains the folds.
-            objectives: `score,params` or `score,latency`.
-            from_: studies, or architectures, whose best trials are tried after the recipe.
+        `from_` is the option --from. until_stagnation=True means 15 trials.
 
         Raises:
-            ConfigError: an argument cannot be.
+            ConfigError: an argument is invalid.
             MissingError: no trial has finished.
         """
         from kagglekit.search.limits import STAGNATION
@@ -199,7 +181,7 @@ class TrainingMethods(ProjectBase):
         return [best_settings(self.prepared, name) for name in split_names(model)]
 
     def study_plots(self, model: Names, out: str | Path = "study.html") -> list[str]:
-        """Write Optuna's plots of each architecture's study into an HTML file; their names."""
+        """Write Optuna's plots of each architecture's study to an HTML file; return the plots' names."""
         from kagglekit.search.plots import write_plots
 
         return write_plots(self.prepared, split_names(model), Path(out))
@@ -214,11 +196,6 @@ class TrainingMethods(ProjectBase):
         self, recipe: Names = (), *, epochs: int | None = None, time_limit: float | None = None
     ) -> list[dict[str, Any]]:
         """Train recipes one after the other; a recipe that fails is a row with its reason.
-
-        Args:
-            recipe: names, or `all`; by default those of the report that this project began with.
-            epochs: of every training.
-            time_limit: seconds; no training begins later.
 
         Returns:
             A row for each recipe (kagglekit.recipes.reproduce).

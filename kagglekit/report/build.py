@@ -39,7 +39,6 @@ def render(source: Source, *, served: bool = False) -> str:
     """Render the report as HTML.
 
     Args:
-        source: the competition's workspace.
         served: load sounds from `kagglekit.report.serve`; by default those of the worst misses are embedded.
     """
     searches = studies.read(source)

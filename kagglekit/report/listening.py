@@ -26,7 +26,6 @@ def page(source: Source, budget: int | None) -> dict[str, Any]:
     """Compute what listening.html shows.
 
     Args:
-        source: the competition's workspace.
         budget: largest size of the embedded sounds in bytes; None if they are served by split and row.
     """
     models = source.best_run_per_model()[:MOST_MODELS]

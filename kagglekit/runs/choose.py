@@ -68,7 +68,6 @@ def best_runs(prepared: Prepared, names: Sequence[str] | None) -> list[Run]:
     """Return the runs that names mean.
 
     Args:
-        prepared: the competition.
         names: a model for its best run, `model/id` for that run, `all` (as None) for the best run of every
             model, `runs` for every run on the present clips and folds.
 

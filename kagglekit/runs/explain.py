@@ -61,9 +61,6 @@ def explain_runs(
     """Take the scores of runs apart, the best run first.
 
     Args:
-        prepared: the competition.
-        models: of these architectures alone.
-        ids: these runs alone.
         estimated: score under the prior estimated from each run's test predictions, not validation.prior.
 
     Raises:

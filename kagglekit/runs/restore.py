@@ -19,8 +19,6 @@ def restore_test(prepared: Prepared, run: Run, cluster: str | None = None) -> No
     """Predict the test clips from the weights of a run's folds.
 
     Args:
-        prepared: the competition.
-        run: a finished run.
         cluster: address of a Ray cluster that predicts shards.
 
     Raises:

@@ -92,8 +92,6 @@ def measure(prepared: Prepared, folder: Path, facts: Mapping[str, Any]) -> Run:
     """Score a run's OOF predictions, and write metrics.json, which marks the run as finished.
 
     Args:
-        prepared: the competition.
-        folder: the run's folder.
         facts: what else metrics.json holds. With `only`, the test, which has clips of every class, is left
             out of the score.
     """

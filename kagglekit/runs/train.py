@@ -72,8 +72,6 @@ def train_run(prepared: Prepared, plan: Plan, *, source: str = "recipe") -> Run:
     (kagglekit.runs.memory).
 
     Args:
-        prepared: the competition.
-        plan: the architecture and its settings.
         source: where the settings come from, for the record.
 
     Raises:

@@ -129,7 +129,6 @@ def score(
     Args:
         logits: (clips, classes) in the order of config.labels.classes.
         clips: rows of the clips table that the logits belong to.
-        config: labels and prior.
         test: each fold's probabilities of the test clips (clips, classes), whose mean is submitted.
         shift_limit: upper limit of `shift` for models that learnt from test clips: they are surer of these,
             which says nothing about how easy they are.

@@ -39,7 +39,6 @@ class Oof(NamedTuple):
         Args:
             clips: rows of the clips table with label, fold, speaker and clip_id.
             probs: (runs, rows, classes).
-            task: gives the targets.
             weight: (rows,).
             ood: (rows, scores).
         """

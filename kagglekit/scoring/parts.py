@@ -126,7 +126,6 @@ def estimate_prior(oof: Oof, test: Sequence[Floats]) -> Floats:
     The clips of a class are taken to look alike in the test and in OOF.
 
     Args:
-        oof: predictions of one run.
         test: each fold's probabilities of the test clips (clips, classes).
     """
     calibrated = calibrate(oof)

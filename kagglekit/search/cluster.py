@@ -40,9 +40,7 @@ def search_on_cluster(
     """Search with the folds of trials on a cluster, until the search is over.
 
     Args:
-        handle, limits: the study, and when to stop.
         address: `auto`, `ray://host:port`, or `local`.
-        show: shows the trials that have ended.
 
     Raises:
         KagglekitError: there is no cluster, or a node has another version of kagglekit.

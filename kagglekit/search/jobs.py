@@ -48,11 +48,6 @@ def search_in_processes(
     A process that is killed, for example by the kernel when memory runs out, is started again, and its trial
     is tried again. When this process dies, the others end after their epoch.
 
-    Args:
-        handle, limits: the study, and when to stop.
-        jobs: number of processes.
-        show: shows the trials that have ended.
-
     Raises:
         ConfigError: the machine has fewer cores, or GPUs, than `jobs`.
         KagglekitError: a process failed.

@@ -19,7 +19,6 @@ def measure_costs(candidate: Candidate, objectives: Sequence[str]) -> list[float
     """Return the values of objectives other than the score, in their order.
 
     Args:
-        candidate: the trial's parameters.
         objectives: `params`, the number of parameters; `latency`, ms per clip on one thread of this CPU.
     """
     if not objectives:

@@ -36,7 +36,6 @@ def tune(
 
     Args:
         prepared: the competition; `config.search` sets trials, epochs and folds.
-        model: the architecture.
         trials: total trials, earlier calls included; by default search.trials, or no limit with `stagnation`.
         deadline: time.monotonic() after which no epoch begins.
         stagnation: stop after this many trials without progress.

@@ -18,7 +18,6 @@ def enqueue_first(handle: StudyHandle, sources: Sequence[str]) -> None:
     """Enqueue the recipe in an empty study, and the best trials of `sources` that it has not tried.
 
     Args:
-        handle: the study.
         sources: names of studies, or of architectures for all their studies.
 
     Raises:

@@ -30,8 +30,6 @@ def run_trials(
     """Train trial after trial until the search is over.
 
     Args:
-        handle, limits: the study, and when to stop.
-        show: shows the trials that have ended.
         parent: id of the process that started this one; when it dies, the search ends.
     """
     show()

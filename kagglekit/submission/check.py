@@ -16,11 +16,6 @@ TOO_COMMON = 0.8  # share of one class above which a model has probably collapse
 def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[str]:
     """Reject a submission that the host would reject or that cannot score.
 
-    Args:
-        frame: the submission.
-        sample: the ids and columns that the host expects.
-        classes: all valid labels.
-
     Returns:
         Warnings about values that are unusual but allowed.
 

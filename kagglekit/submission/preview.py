@@ -53,14 +53,7 @@ def standing(host: Host, forecast: Expected) -> Standing | None:
 
 
 def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Change | None:
-    """Compare with the last submission sent to this host; None where its CSV is missing or was edited.
-
-    Args:
-        frame: id and label, or probabilities, of every row.
-        ledger: the log.
-        host: the host's name in the log.
-        folder: where the CSVs are.
-    """
+    """Compare with the last submission sent to this host; None where its CSV is missing or was edited."""
     for entry in sorted(ledger.entries(), key=_sent, reverse=True):
         if entry.host == host and entry.sent and not entry.foreign and (folder / entry.csv).is_file():
             break

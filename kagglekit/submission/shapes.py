@@ -18,7 +18,6 @@ def build(sample: Sample, predictions: pl.DataFrame) -> pl.DataFrame:
     """Build the submission: the sample's ids, in its order, each with its label or probabilities.
 
     Args:
-        sample: the ids and columns that the host expects.
         predictions: clip_id and the sample's columns, one row per clip, in any order.
 
     Raises:

@@ -40,8 +40,6 @@ def sync(host: Host, ledger: Ledger, name: str, settle: float = 0.0) -> list[Ent
     sent; if not, the CSV's earlier state holds again. Submissions that the log does not know are imported.
 
     Args:
-        host: where the competition is.
-        ledger: the log, which may hold submissions to other hosts.
         name: the host's name in the log.
         settle: seconds within which an upload may still appear.
 

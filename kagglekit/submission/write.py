@@ -97,8 +97,6 @@ def _save(workspace: Workspace, data: bytes, names: list[str], facts: dict[str, 
     """Write and log a CSV, unless the log has these bytes for this host.
 
     Args:
-        workspace: the competition.
-        data: the bytes of the checked CSV.
         names: models for the file name.
         facts: fields of the log entry: models, runs, weights, scores.
     """

@@ -75,7 +75,6 @@ def bar(description: str, total: int | None, unit: str = "") -> Iterator[Advance
     Where stderr is not live, it prints one line at the end, and one every HEARTBEAT_S until then.
 
     Args:
-        description: what is being done.
         total: number of units, or None if unknown.
         unit: "clips", "B" (shown as kB, MB), "batches" ...
     """
@@ -114,7 +113,6 @@ def live_table(title: str, columns: Sequence[str]) -> Iterator[None]:
     """Show a table above the bars while the block runs, and leave it on the screen; only on a live terminal.
 
     Args:
-        title: title of the table.
         columns: names of the columns; the first holds the keys of `set_row`.
     """
     if console.Mode.quiet or not is_live():

@@ -81,7 +81,6 @@ class Augmenter:
     """Draws and applies the augmentations of `Augment`.
 
     Args:
-        settings: which augmentations, and how strong.
         domain: log-mel or waveform.
         rate: frames or samples per second.
         noise: recordings of noise, each (..., time).

@@ -24,10 +24,6 @@ class Batches:
 
     Args:
         model: name of the architecture, which determines the input.
-        train: batch size, seed and augmentation.
-        dataset: inputs and noise.
-        head: the outputs.
-        training_set: clips to train on, and their soft targets if any.
         fold: the fold that is left out; it is part of the seed.
     """
 

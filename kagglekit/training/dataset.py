@@ -118,7 +118,6 @@ def training_view(clips: pl.DataFrame, train: Train, silence: str | None) -> pl.
     """Mark in the clips table which clips a training leaves out.
 
     Args:
-        clips: the clips table.
         train: `only` names the classes to train and score; the rest get fold -1.
         silence: the silence class. `words_threshold` validates on it, and does not train on it.
     """

@@ -104,7 +104,6 @@ def make_head(
         filler: the class of DOUBLE; None for no such output.
         silence: the class that words_threshold does not train.
         only: the classes to train; empty for all.
-        kind: single or multi.
     """
     class_index = {name: i for i, name in enumerate(classes)}
     if filler is not None and only and filler not in only:

@@ -90,7 +90,6 @@ def frozen_network(model: str, params: Mapping[str, Any]) -> embeddings.FrozenNe
     """Return the frozen network of an architecture.
 
     Args:
-        model: the architecture's name.
         params: its parameters, with tune: frozen; they choose the network and its layers.
     """
     config: Any = models.configure(model, params)

@@ -40,7 +40,6 @@ def train_fold(fold: Fold, report: Report | None = None, world: World = SINGLE) 
     fold that has it is not trained again.
 
     Args:
-        fold: what to train.
         report: called with the validation score after each epoch.
         world: the processes that train together; the main one writes the files.
 
@@ -74,9 +73,7 @@ def train_epochs(
     """Train from the epoch that `state` is at, to the last.
 
     Args:
-        fold, state, world: as train_fold has them.
         advance: called for each step, and with a text for each epoch.
-        report: as in train_fold.
     """
     train, on, history = fold.plan.train, device(), state.history
     model, optimizer, ema = state.model, state.optimizer, state.ema

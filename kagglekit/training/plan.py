@@ -49,7 +49,6 @@ def resolve(config: Config, model: str, params: Mapping[str, Any] | None = None)
     """Return the plan for an architecture.
 
     Args:
-        config: the competition's settings.
         model: a name in the registry.
         params: dotted parameters of a search: `train.lr`, `features.n_mels`, `model.layers`.
 

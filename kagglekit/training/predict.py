@@ -66,7 +66,6 @@ def classify(model: nn.Module, x: Tensor, head: Head, train: Train, rate: float)
     """Return logits of the classes (batch, classes) for inputs x (batch, ..., time).
 
     Args:
-        model, x: the network and its inputs.
         head: maps its outputs to the classes.
         train: precision, and the shifts of test-time augmentation.
         rate: steps per second on x's time axis.

@@ -93,9 +93,6 @@ def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head
     Args:
         folder: of the soft targets; None for none.
         fold: the fold that is left out.
-        clips: training rows of the clips table.
-        head: the outputs of the student.
-        task: label kind and classes.
 
     Raises:
         MissingError: the fold's table is damaged.

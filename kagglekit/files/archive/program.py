@@ -34,8 +34,6 @@ def extract(
     Args:
         path: a 7z archive that is whole and not encrypted.
         stored: its regular files, in stored order.
-        wanted: the names of the members to extract.
-        sink_for: returns the sink of a member.
 
     Returns:
         The names of the members that were extracted. A damaged member ends the extraction without an
