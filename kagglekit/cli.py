@@ -34,14 +34,14 @@ VERBS = {
     "submit": "write, check and, with --upload, send a submission",
     "leaderboard": "show the log of submissions",
     "report": "write an HTML report with charts and sound",
-    "run": "do all of it, within a time limit",
+    "run": "run all stages, within a time limit",
     "completion": "print a shell's completion script",
-    "demo": "make a small spoken competition and do all of it",
+    "demo": "synthesise a small competition and run all stages",
 }
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all verbs. Their modules are light: they import what they need when they run."""
+    """Build the parser of all verbs."""
     top = argparse.ArgumentParser(
         prog="kagglekit",
         description="From a Kaggle audio competition's archives to a submission you can trust.",
@@ -67,7 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_common(parser: argparse.ArgumentParser, *, top_level: bool) -> None:
-    """Options that may stand before or after the verb: absent after it, they keep what stood before."""
+    """Add options that may stand before or after the verb; without them after it, those before it hold."""
 
     def default(value: object) -> object:
         return value if top_level else argparse.SUPPRESS
@@ -118,7 +118,7 @@ _NO_SPACE = os.strerror(errno.ENOSPC)  # polars and safetensors pass on no more 
 
 
 def _explain(error: Exception) -> tuple[str, str | None]:
-    """(what happened, what to do)."""
+    """Return the message and the hint for an error."""
     if isinstance(error, KagglekitError):
         return str(error), error.hint
     number = error.errno if isinstance(error, OSError) else None

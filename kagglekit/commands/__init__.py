@@ -1,4 +1,4 @@
-"""One thin file a verb: EXAMPLE, add_arguments, run. Heavy imports stand inside run, so help is instant."""
+"""The verbs, one file each: EXAMPLE, add_arguments, run. Only run imports heavy modules; help is instant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def names(text: str) -> list[str]:
-    """`a,b` -> ["a", "b"], for argparse."""
+    """Split `a,b` into ["a", "b"], for argparse."""
     parts = [name.strip() for name in text.split(",") if name.strip()]
     if not parts:
         raise argparse.ArgumentTypeError("names nothing")
@@ -25,7 +25,7 @@ def names(text: str) -> list[str]:
 
 
 def duration(text: str) -> float:
-    """`90`, `90s`, `30m`, `2h` -> seconds, for argparse."""
+    """Read `90`, `90s`, `30m` or `2h` as seconds, for argparse."""
     unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
     try:
         seconds = float(text[:-1]) * unit if unit else float(text)
@@ -39,20 +39,20 @@ def duration(text: str) -> float:
 def add_model(
     parser: argparse._ActionsContainer, about: str, default: Sequence[str] = (), required: bool = False
 ) -> None:
-    """--model A,B"""
+    """Add --model A,B."""
     parser.add_argument(
         "--model", type=names, default=list(default), required=required, metavar="A,B", help=about
     )
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """--model NAME and --run ID: one finished run."""
+    """Add --model NAME and --run ID, which name a finished run."""
     parser.add_argument("--model", required=True, metavar="NAME", help="use its best run")
     parser.add_argument("--run", dest="run_id", default=None, metavar="ID", help="use this run instead")
 
 
 def add_teachers(parser: argparse.ArgumentParser) -> None:
-    """--teachers A,B and --model, the student."""
+    """Add --teachers A,B and --model, the student."""
     parser.add_argument(
         "--teachers", type=names, default=[], metavar="A,B", help="models, or runs as model/id (all models)"
     )
@@ -60,36 +60,36 @@ def add_teachers(parser: argparse.ArgumentParser) -> None:
 
 
 def add_seeds(parser: argparse.ArgumentParser, about: str) -> None:
-    """--seeds N"""
+    """Add --seeds N."""
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help=about)
 
 
 def add_cluster(parser: argparse._ActionsContainer, about: str) -> None:
-    """--cluster ADDRESS"""
+    """Add --cluster ADDRESS."""
     parser.add_argument(
         "--cluster", default=None, metavar="ADDRESS", help=f"{about} on Ray: auto, ray://..., local"
     )
 
 
 def add_time_limit(parser: argparse._ActionsContainer, about: str) -> None:
-    """--time-limit 30m"""
+    """Add --time-limit 30m."""
     parser.add_argument("--time-limit", type=duration, default=None, metavar="30m", help=about)
 
 
 def add_blend(parser: argparse.ArgumentParser, default: str | None) -> None:
-    """--method and --decision."""
+    """Add --method and --decision."""
     usual = default or "as competition.yaml says"
     parser.add_argument("--method", default=default, metavar="NAME", help=f"how to blend ({usual})")
     parser.add_argument("--decision", default=default, metavar="NAME", help=f"post-processing rule ({usual})")
 
 
 def add_upload(parser: argparse.ArgumentParser) -> None:
-    """--upload and --yes."""
+    """Add --upload and --yes."""
     parser.add_argument("--upload", action="store_true", help="send the submission to the host")
     parser.add_argument("--yes", action="store_true", help="skip the confirmation prompt")
 
 
-# --- what several verbs do ---
+# --- helpers that several verbs share ---
 
 
 def open_project(args: argparse.Namespace) -> Project:
@@ -100,17 +100,12 @@ def open_project(args: argparse.Namespace) -> Project:
 
 
 def next_command(project: Project, command: str) -> str:
-    """The line that says how to go on."""
+    """Return the line that names the next command."""
     return f"next: {project.command(command)}"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 submission`, `2 submissions`"""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
 def show_run(run: Run) -> list[str]:
-    """A trained run in lines: what it cost, and its score."""
+    """Return lines with the cost and the score of a trained run."""
     m = run.metrics
     return [
         f"{run.model}/{run.id}: {len(m['folds'])} folds, {m['train_seconds']:,.0f} s of training, "

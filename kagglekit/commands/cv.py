@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _ranking(explained: Sequence[Explained], metric: str) -> list[object]:
-    """Each run's metric, where a clip may have several labels."""
+    """Return the tables of a competition with several labels per clip."""
     from kagglekit.commands import table
 
     runs = [one.run for one in explained]
@@ -93,7 +93,7 @@ def _ranking(explained: Sequence[Explained], metric: str) -> list[object]:
 
 
 def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
-    """Two tables: each run's score, and its accuracy by part."""
+    """Return the tables of the runs' scores and of their accuracy by part."""
     from kagglekit.commands import table
 
     pairs = [(one, one.why) for one in explained if one.why is not None]
@@ -137,7 +137,7 @@ def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
 
 
 def _by_word(why: Explanation) -> tuple[str, str]:
-    """`0.64 to 0.88`, `two 0.25 of 4 to six 1.00 of 7`"""
+    """Format interval and range over unseen words: `0.64 to 0.88`, `two 0.25 of 4 to six 1.00 of 7`."""
     if not why.words:
         return "", ""
     words = list(why.words.items())
@@ -147,7 +147,7 @@ def _by_word(why: Explanation) -> tuple[str, str]:
 
 
 def _details(one: Explained) -> list[object]:
-    """One run: by class, by unseen word, and what a decision bias would gain."""
+    """Return a run's tables by class and unseen word, and the gain of a decision bias."""
     from kagglekit.commands import table
 
     why = one.why
@@ -181,7 +181,7 @@ def _details(one: Explained) -> list[object]:
 
 
 def _against_public(sent: Sequence[Entry]) -> list[object]:
-    """CV beside public score, for every submission that has both."""
+    """Return the table of CV and public scores of the submissions that have both."""
     from kagglekit.commands import table
     from kagglekit.scoring.forecast import cv_vs_lb, summary
     from kagglekit.submission.ledger import cv_public_pairs

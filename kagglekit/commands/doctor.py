@@ -14,7 +14,7 @@ EXAMPLE = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It has no options of its own."""
+    """Add nothing: the verb has only the common options."""
 
 
 def run(args: argparse.Namespace) -> None:

@@ -68,7 +68,7 @@ def names_of(blend: BlendedRuns) -> list[str]:
 
 
 def same_again(blend: BlendedRuns, chosen: Sequence[str]) -> str:
-    """The options of `submit` that mean this ensemble.
+    """Return the options of `submit` that name this ensemble.
 
     Args:
         chosen: the names that the options gave; models named alone stay so, since each means its best run.
@@ -79,12 +79,12 @@ def same_again(blend: BlendedRuns, chosen: Sequence[str]) -> str:
 
 
 def weights_of(blend: BlendedRuns) -> dict[str, float]:
-    """Weight of each member."""
+    """Return the weight of each member."""
     return dict(zip(names_of(blend), blend.weights, strict=True))
 
 
 def members_table(blend: BlendedRuns) -> object:
-    """Each member with its weight and score."""
+    """Return the table of members with their weights and scores."""
     from kagglekit.commands import table
 
     rows = [
@@ -95,7 +95,7 @@ def members_table(blend: BlendedRuns) -> object:
 
 
 def _comparison_tables(blend: BlendedRuns) -> list[object]:
-    """The compared methods and decisions, with what was chosen and why."""
+    """Return the tables of methods and decisions, each with its choice and the reason."""
     from kagglekit.commands import table
 
     lines: list[object] = []

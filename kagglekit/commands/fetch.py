@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _size(size: float | None) -> str:
-    """`540 B`, `113.5 MB`"""
+    """Format a size: `540 B`, `113.5 MB`."""
     if size is None:
         return "size unknown"
     for unit in ("B", "kB", "MB"):

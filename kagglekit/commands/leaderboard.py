@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _changes(changed: list[Entry]) -> str:
-    """`2 entries changed, 1 of them made elsewhere`"""
+    """Format the count: `2 entries changed, 1 of them made elsewhere`."""
     count = f"{len(changed)} entr{'y' if len(changed) == 1 else 'ies'} changed"
     elsewhere = sum(entry.foreign for entry in changed)
     return count + (f", {elsewhere} of them made elsewhere" if elsewhere else "")
@@ -70,7 +70,7 @@ def _row(entry: Entry, best_cv: bool, best_public: bool) -> list[Any]:
 
 
 def _points(difference: float) -> str:
-    """`+1.2`; never `-0.0`."""
+    """Format a difference in points: `+1.2`, never `-0.0`."""
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
@@ -79,7 +79,7 @@ def _marked(score: float | None, is_best: bool) -> str:
 
 
 def _standing(entry: Entry) -> str:
-    """`61/1315 silver`"""
+    """Format rank and medal zone: `61/1315 silver`."""
     from kagglekit.submission.medals import zone
 
     if entry.rank is None or entry.teams is None:

@@ -17,7 +17,7 @@ EXAMPLE = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It has no options of its own."""
+    """Add nothing: the verb has only the common options."""
 
 
 def run(args: argparse.Namespace) -> None:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _state(row: CatalogRow) -> str:
-    """`installed`, `folder`, `cached` or `missing`; empty where nothing is needed."""
+    """Return `installed`, `folder`, `cached` or `missing`; empty for a model that needs no weights."""
     if row.weights is None:
         return "missing" if row.needs else ""
     if row.needs.startswith("kagglekit["):

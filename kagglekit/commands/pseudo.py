@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _audit(labels: PseudoLabels) -> list[object]:
-    """How many clips the rule labels, and how often it is right."""
+    """Return lines with the audit's coverage and precision, by class and in all."""
     from kagglekit.commands import table
 
     audit = labels.audit

@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import counted, open_project
+    from kagglekit.commands import open_project
+    from kagglekit.errors import plural
     from kagglekit.terminal import console
 
     project = open_project(args)
@@ -50,14 +51,14 @@ def run(args: argparse.Namespace) -> None:
     console.result(
         {"file": path, "bytes": size, "runs": runs, "clips": clips},
         [
-            f"{path}: {size / 1e6:.1f} MB, {counted(runs, 'run')}, {clips} misses to listen to",
+            f"{path}: {size / 1e6:.1f} MB, {plural(runs, 'run')}, {clips} misses to listen to",
             f"next: open {path} in a browser",
         ],
     )
 
 
 def _serve(project: Project, port: int) -> None:
-    """Serve until Ctrl-C."""
+    """Serve the report until Ctrl-C."""
     from kagglekit.terminal import console
 
     with project.report_server(port) as server:

@@ -1,4 +1,4 @@
-"""Do all of it: fetch, prepare, train several models, blend, submit. With a time limit, as much as fits."""
+"""Run all stages, fetch to submit, with several models; a time limit decides how many epochs they get."""
 
 from __future__ import annotations
 

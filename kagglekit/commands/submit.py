@@ -171,7 +171,7 @@ def _forecast(submission: SubmissionResult) -> list[object]:
 
 
 def _scores(entry: Entry) -> str:
-    """`public 0.92811, private not shown yet, CV 0.9312`"""
+    """Format scores: `public 0.92811, private not shown yet, CV 0.9312`."""
     if entry.status != "COMPLETE":
         return "not scored yet"
     private = "not shown yet" if entry.private is None else f"{entry.private:.5f}"

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _over_seeds(scores: list[float], model: str) -> str:
-    """Mean and spread between seeds: a gain of less than two standard deviations is noise."""
+    """Format mean and spread between seeds; a gain below two standard deviations is noise."""
     import statistics
 
     mean, spread = statistics.mean(scores), statistics.stdev(scores)

@@ -100,15 +100,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _lines(result: Tuned) -> list[object]:
-    """Where a study stands, and the run with its best hyperparameters."""
-    from kagglekit.commands import counted, show_run, table
+    """Return lines with the state of a study and the run with its best hyperparameters."""
+    from kagglekit.commands import show_run, table
+    from kagglekit.errors import plural
 
     study = result.study
     failed = f", {study.failed} failed" if study.failed else ""
     saved = f", {study.saved:.0%} of epochs saved".replace("%", " %") if study.saved else ""
     best = f"best CV {study.value:.4f} (trial {study.best})"
     lines: list[object] = [
-        f"{result.model}: {counted(study.trials, 'trial')}, {study.pruned} pruned{failed}{saved}, {best}"
+        f"{result.model}: {plural(study.trials, 'trial')}, {study.pruned} pruned{failed}{saved}, {best}"
     ]
     lines += [
         f"  {name} = {value:.4g}" if isinstance(value, float) else f"  {name} = {value}"
@@ -121,7 +122,7 @@ def _lines(result: Tuned) -> list[object]:
 
 
 def _data(result: Tuned) -> dict[str, Any]:
-    """All of it, JSON-serialisable."""
+    """Return a JSON-serialisable dict."""
     study = result.study
     data = {"model": result.model, "study": study.name, "best": study.best, "cv": study.value}
     data |= {

@@ -85,13 +85,13 @@ def _level(waveform: Waveform) -> Waveform:
 
 
 def _coloured(n: int, rng: np.random.Generator, exponent: float) -> Waveform:
-    """Noise whose power is proportional to 1 / frequency ** exponent above 20 Hz."""
+    """Return noise whose power is proportional to 1 / frequency ** exponent above 20 Hz."""
     frequency = np.maximum(np.fft.rfftfreq(n, 1 / SAMPLE_RATE), 20.0)
     return np.fft.irfft(np.fft.rfft(rng.normal(size=n)) * frequency ** (-exponent / 2), n)
 
 
 def _hum(n: int, rng: np.random.Generator) -> Waveform:
-    """A mains transformer: 50 Hz and its harmonics, slowly modulated, with some hiss."""
+    """Return the hum of a mains transformer: 50 Hz and its harmonics, slowly modulated, with some hiss."""
     t = np.arange(n) / SAMPLE_RATE
     tones = [
         np.sin(2 * np.pi * 50 * k * t + rng.uniform(0, 6.28)) * rng.uniform(0.2, 1) / k for k in range(1, 25)
@@ -100,7 +100,7 @@ def _hum(n: int, rng: np.random.Generator) -> Waveform:
 
 
 def _taps(n: int, rng: np.random.Generator) -> Waveform:
-    """Knocks on a table, three a second, each a decaying resonance."""
+    """Return knocks on a table, three a second, each a decaying resonance."""
     waveform = 0.002 * rng.normal(size=n + SAMPLE_RATE)
     t = np.arange(SAMPLE_RATE // 4) / SAMPLE_RATE
     for start in rng.integers(0, n, size=3 * n // SAMPLE_RATE):
@@ -112,7 +112,7 @@ def _taps(n: int, rng: np.random.Generator) -> Waveform:
 def _babble(
     n: int, speak: Speak, speakers: Sequence[Speaker], words: Sequence[str], rng: np.random.Generator
 ) -> Waveform:
-    """About five speakers at once."""
+    """Return the voices of about five speakers at once."""
     drawn = rng.choice(words, size=10 * n // SAMPLE_RATE).tolist()
     waveform = np.zeros(n + 2 * SAMPLE_RATE)
     for speech in speak(draw_utterances(drawn, speakers, rng)):
@@ -122,7 +122,7 @@ def _babble(
 
 
 def wind(n: int, rng: np.random.Generator) -> Waveform:
-    """Gusts of wind: low noise modulated over seconds, with hiss in the gusts."""
+    """Return gusts of wind: low noise modulated over seconds, with hiss in the gusts."""
     gusts = 1 + np.sin(2 * np.pi * np.cumsum(rng.uniform(0.1, 0.8, size=n)) / SAMPLE_RATE)
     low, hiss = _coloured(n, rng, 1.6), _coloured(n, rng, 0.3)
     return _level(gusts * low / _rms(low) + 0.15 * gusts**3 * hiss / _rms(hiss))

@@ -34,7 +34,7 @@ class DataMethods(ProjectBase):
     """The part of `Project` that deals with data."""
 
     def doctor(self) -> list[Check]:
-        """Check credentials, rules, limits, disk and versions; problems of competition.yaml are findings, too."""
+        """Check competition.yaml, credentials, rules, limits, disk and versions."""
         from kagglekit.doctor import examine
 
         return list(examine(self.path, self.settings))

@@ -1,4 +1,4 @@
-"""The CV scores of finished runs, each taken apart into what it is made of."""
+"""Explain the CV scores of finished runs by their parts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Explained(NamedTuple):
         return f"{self.run.model}/{self.run.id}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it, JSON-serialisable."""
+        """Return a JSON-serialisable dict."""
         run, why = self
         if why is None:
             return {"model": run.model, "run": run.id, **run.score.as_dict()}
@@ -58,7 +58,7 @@ class Explained(NamedTuple):
 def explain_runs(
     prepared: Prepared, models: Sequence[str] = (), ids: Sequence[str] = (), estimated: bool = False
 ) -> list[Explained]:
-    """Take the scores of runs apart, the best run first.
+    """Explain the scores of runs, the best run first.
 
     Args:
         estimated: score under the prior estimated from each run's test predictions, not validation.prior.

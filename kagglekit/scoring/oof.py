@@ -1,4 +1,4 @@
-"""Out-of-fold predictions together with what is needed to judge them."""
+"""Out-of-fold predictions with the targets, weights and groups that judge them."""
 
 from __future__ import annotations
 
