@@ -124,10 +124,7 @@ def _explain(error: Exception) -> tuple[str, str | None]:
     number = error.errno if isinstance(error, OSError) else None
     where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
     if number in (errno.ENOSPC, errno.EDQUOT) or _NO_SPACE in str(error):
-        return (
-            f"the disk is full{where}",
-            "free some space and run the same command again; nothing is lost",
-        )
+        return (f"the disk is full{where}", "free some space and run the same command again; nothing is lost")
     if isinstance(error, OSError):
         return f"{error.strerror or error}{where}", "check the path and its permissions"
     if isinstance(error, MemoryError):

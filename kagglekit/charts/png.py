@@ -25,8 +25,7 @@ def to_png(picture: Picture) -> bytes:
         import resvg_py
     except ImportError as error:
         raise MissingError(
-            "PNG pictures need resvg-py and font-manrope",
-            hint="pip install 'kagglekit[png]', or write SVG",
+            "PNG pictures need resvg-py and font-manrope", hint="pip install 'kagglekit[png]', or write SVG"
         ) from error
     content = resvg_py.svg_to_bytes(
         svg_string=picture.standalone(),

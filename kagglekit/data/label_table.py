@@ -27,8 +27,7 @@ def add_labels(facts: pl.DataFrame, path: Path, table: LabelTable) -> pl.DataFra
         labels = pl.read_csv(path, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         raise ConfigError(
-            f"data.label_table.file: {table.file!r} is not a CSV: {error}",
-            hint="correct the file",
+            f"data.label_table.file: {table.file!r} is not a CSV: {error}", hint="correct the file"
         ) from error
     columns = {"word": table.label} | ({"speaker": table.speaker} if table.speaker else {})
     for field, column in {"id": table.id, **columns}.items():

@@ -40,13 +40,10 @@ LABEL_SHARE = 0.3  # weight of the label in a training clip's target
 
 
 def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, method: str) -> str:
-    """Write the soft targets that each fold's student learns from.
+    """Write the soft targets that each fold's student learns from, and return their key.
 
     Args:
         oof: their OOF predictions, as `kagglekit.ensemble.members.read_oof` returns them.
-
-    Returns:
-        Key of the soft targets.
 
     Raises:
         MissingError: a teacher cannot be loaded any more.

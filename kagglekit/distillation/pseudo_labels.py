@@ -173,13 +173,10 @@ def vote(probs: Floats, agree: int) -> Votes:
 
 
 def thresholds(votes: Votes, oof: Oof, rest: Mask, rule: PseudoLabelRule) -> Floats:
-    """Fit each class's lowest probability above which its answers are precise enough on the clips `rest`.
+    """Fit the lowest probability above which a class is precise enough on the clips `rest`, (classes,).
 
     Precise enough is halfway from the required precision to 1: a threshold looks better on the clips that it
     was chosen on than on others.
-
-    Returns:
-        (classes,).
     """
     wanted = (1 + rule.precision) / 2
     limits = np.full(oof.probs.shape[2], NEVER)

@@ -51,10 +51,7 @@ def check_names(method: str | None, decision: str | None) -> None:
 
 
 def build(
-    prepared: Prepared,
-    runs: Sequence[Run],
-    method: str | None = None,
-    decision: str | None = None,
+    prepared: Prepared, runs: Sequence[Run], method: str | None = None, decision: str | None = None
 ) -> BlendedRuns:
     """Choose, fit and score a blend on OOF, blend OOF and test predictions, and store the result.
 

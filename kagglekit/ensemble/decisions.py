@@ -66,13 +66,10 @@ DECISIONS: dict[str, Parts] = {
 
 
 def ood_scores(logits: Floats) -> Floats:
-    """Compute the OOD scores that need nothing fitted.
+    """Compute the OOD scores that need nothing fitted: energy, max_logit, disagreement, (clips, MEASURED).
 
     Args:
         logits: (models, clips, classes).
-
-    Returns:
-        (clips, MEASURED): energy, max_logit, disagreement.
     """
     probs = softmax(logits, dtype=None)
     mean = probs.mean(0)

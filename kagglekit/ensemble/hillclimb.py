@@ -30,16 +30,13 @@ class _Pairs(NamedTuple):
 
 
 def hill_climb(probs: Floats, target: Ints, weight: Floats, *, negative: bool) -> Floats:
-    """Climb in weighted accuracy until no single step helps.
+    """Climb in weighted accuracy until no step helps; return weights that sum to 1, (models,).
 
     Args:
         probs: (models, clips, classes), out-of-fold class probabilities.
         target: (clips,), index of the true class.
         weight: (clips,), >= 0.
         negative: allow a model to be mixed in with a weight down to -0.5, which suits correlated errors.
-
-    Returns:
-        (models,), weights that sum to 1.
     """
     share = weight / weight.sum()
     grid = np.arange(-0.5, 0.51, STEP) if negative else np.arange(STEP, 0.51, STEP)

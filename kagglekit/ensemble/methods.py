@@ -34,12 +34,9 @@ def _equal(oof: Oof) -> Floats:
 
 
 def inverse_temperatures(oof: Oof) -> Floats:
-    """Fit 1 / temperature of each model by the least log-loss (arXiv:1706.04599).
+    """Fit 1 / temperature of each model by the least log-loss (arXiv:1706.04599), (models,).
 
     Newton steps on all of them at once; the loss is convex in each.
-
-    Returns:
-        (models,).
     """
     oof = oof.sample(SAMPLE)
     log, share, rows = log_probs(oof.probs), oof.weight / oof.weight.sum(), np.arange(len(oof.target))
@@ -58,14 +55,11 @@ def inverse_temperatures(oof: Oof) -> Floats:
 
 
 def mixture(oof: Oof) -> Floats:
-    """Fit weights on the simplex with the least log-loss of the blend.
+    """Fit weights on the simplex with the least log-loss of the blend, (models,).
 
     Only the true class's column matters. The multiplicative steps of expectation maximisation for mixture
     weights (Cover 1984, https://doi.org/10.1109/TIT.1984.1056869) never leave the simplex, and the largest
     gradient bounds the distance to the minimum.
-
-    Returns:
-        (models,), >= 0, summing to 1.
     """
     rows = np.arange(len(oof.target))
     hits = np.maximum(oof.probs[:, rows, oof.target].astype(np.float64), SMALLEST)
@@ -80,11 +74,7 @@ def mixture(oof: Oof) -> Floats:
 
 
 def distinct(oof: Oof) -> NDArray[np.bool_]:
-    """Choose models so that none is a near-copy of a better one: greedily, the most accurate first.
-
-    Returns:
-        (models,), whether each is kept.
-    """
+    """Mark the models to keep, (models,), so that none is a near-copy of a more accurate one."""
     oof = oof.sample(SAMPLE)
     accuracy = (oof.probs.argmax(2) == oof.target) @ oof.weight
     errors = oof.probs.copy()

@@ -83,11 +83,7 @@ def embed(waveform: Tensor, network: FrozenNetwork, device: torch.device) -> Ten
 
 
 def embeddings(
-    store: Store,
-    network: FrozenNetwork,
-    device: torch.device,
-    start: int = 0,
-    stop: int | None = None,
+    store: Store, network: FrozenNetwork, device: torch.device, start: int = 0, stop: int | None = None
 ) -> Iterator[np.ndarray[Any, Any]]:
     """Yield batches of embeddings, of network.dtype, for the store's clips start ... stop - 1.
 

@@ -40,12 +40,7 @@ class Fetched:
 
 
 def fetch(
-    workspace: Workspace,
-    host: Host,
-    names: Sequence[str] = (),
-    *,
-    force: bool = False,
-    reread: bool = True,
+    workspace: Workspace, host: Host, names: Sequence[str] = (), *, force: bool = False, reread: bool = True
 ) -> list[Fetched]:
     """Download the files that are missing or damaged, several at once.
 

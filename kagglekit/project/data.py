@@ -54,11 +54,7 @@ class DataMethods(ProjectBase):
         return fetch(self.workspace, self.host, files, force=force, reread=reread)
 
     def fetch_checkpoints(self) -> dict[str, str]:
-        """Download the pretrained weights of every model in `models:`.
-
-        Returns:
-            The folder or the cached snapshot of each model's checkpoint.
-        """
+        """Download the pretrained weights of every model in `models:`; return the folder of each."""
         from kagglekit.models import MODELS
         from kagglekit.models.hub import download
 

@@ -99,7 +99,7 @@ class RunMethods(ProjectBase):
         Raises:
             MissingError: the run was trained on other clips or folds.
         """
-        from kagglekit.runs.restore import restore_test
+        from kagglekit.runs.predict_test import restore_test
         from kagglekit.training.files import TEST
 
         chosen = self.find_run(model, run)

@@ -224,12 +224,7 @@ class SubmissionMethods(ProjectBase):
 
 
 def _check_submission(
-    file: str | Path | None,
-    best: bool,
-    dry_run: bool,
-    upload: bool,
-    method: str | None,
-    decision: str | None,
+    file: str | Path | None, best: bool, dry_run: bool, upload: bool, method: str | None, decision: str | None
 ) -> None:
     """Refuse options that contradict each other.
 

@@ -195,11 +195,7 @@ class TrainingMethods(ProjectBase):
     def reproduce(
         self, recipe: Names = (), *, epochs: int | None = None, time_limit: float | None = None
     ) -> list[dict[str, Any]]:
-        """Train recipes one after the other; a recipe that fails is a row with its reason.
-
-        Returns:
-            A row for each recipe (kagglekit.recipes.reproduce).
-        """
+        """Train recipes one after the other, and return a row for each, also for a failure."""
         from kagglekit.recipes.reproduce import reproduce
 
         self.workspace.check_edition()

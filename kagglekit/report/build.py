@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from kagglekit import __version__
-from kagglekit.charts.svg import DARK, LIGHT, STYLE, Picture
+from kagglekit.charts.svg import DARK, LIGHT, STYLE
 from kagglekit.report import data, ensembles, leaderboard, listening, overview, runs, studies
 from kagglekit.report.source import Source
 
@@ -55,7 +55,8 @@ def render(source: Source, *, served: bool = False) -> str:
     left = LARGEST - FRAME - sum(len(body.encode()) for body in bodies.values())
     clips = listening.page(source, None if served else max(min(MOST_SOUND, left), 0))
     bodies["listening"] = _body(environment, "listening", source, clips)
-    style, script = _style(), _script()
+    style = _style()
+    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return environment.get_template("report.html").render(
         title=source.config.competition.slug,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -77,13 +78,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["chart"] = _chart
+    environment.filters["chart"] = lambda picture: Markup(picture.inline())  # charts/ escapes its texts
     environment.filters["points"] = _points
     return environment
-
-
-def _chart(picture: Picture) -> Markup:
-    return Markup(picture.inline())  # charts/ escapes its texts
 
 
 def _points(difference: float) -> str:
@@ -111,10 +108,6 @@ def _style() -> str:
             (TEMPLATES / "report.css").read_text(encoding="utf-8"),
         ]
     )
-
-
-def _script() -> str:
-    return "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 def _policy(style: str, script: str, *, served: bool) -> str:

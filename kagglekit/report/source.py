@@ -128,14 +128,13 @@ def read(prepared: Prepared, kagglekit: str) -> Source:
         clips=clips,
         truth=prepared.task.truth(clips["label"]),
         weight=clip_weights(clips, prepared.config),
-        runs=tuple(_report_run(run, clips, prepared.config) for run in best[:MOST_RUNS]),
+        runs=tuple(
+            ReportRun(run, read_probs(run.folder / OOF, clips, prepared.config, train_again(run.folder)))
+            for run in best[:MOST_RUNS]
+        ),
         left_out=others + len(best[MOST_RUNS:]),
         entries=tuple(entry for entry in entries if entry.host == host_name(prepared.config)),
     )
-
-
-def _report_run(run: Run, clips: pl.DataFrame, config: Config) -> ReportRun:
-    return ReportRun(run, read_probs(run.folder / OOF, clips, config, train_again(run.folder)))
 
 
 def read_probs(path: Path, clips: pl.DataFrame, config: Config, hint: str) -> NDArray[np.float32]:

@@ -13,17 +13,22 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from kagglekit.config import Config, Train
+from kagglekit.config import Config, Features, Train
 from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
-from kagglekit.data.shards import Shards
-from kagglekit.runs.store import load_fold, mean_test, read_meta
+from kagglekit.data.shards import Shards, shards
+from kagglekit.errors import MissingError
+from kagglekit.files import tables
+from kagglekit.files.locks import locked
+from kagglekit.runs.setup import make_dataset
+from kagglekit.runs.store import Run, load_fold, mean_test, read_meta, train_again
 from kagglekit.runs.zero_shot import link
 from kagglekit.scoring.predictions import predictions, write_predictions
 from kagglekit.terminal import progress
 from kagglekit.training.dataset import Dataset, places, pool, windows_of
 from kagglekit.training.files import META, TEST, WEIGHTS
 from kagglekit.training.inputs import inputs_of_waveforms
+from kagglekit.training.plan import Plan
 from kagglekit.training.predict import EVAL_BATCH, classify, device, predict
 
 Weights = Mapping[int, Mapping[str, bytes]]
@@ -85,6 +90,30 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
         if not path.is_file():
             link(paths[0], path)
     return mean_test(config, folder)
+
+
+def restore_test(prepared: Prepared, run: Run, cluster: str | None = None) -> None:
+    """Predict the test clips from the weights of a run's folds.
+
+    Args:
+        cluster: address of a Ray cluster that predicts shards.
+
+    Raises:
+        MissingError: the run was trained on other clips or folds.
+    """
+    if run.metrics["clips_key"] != prepared.key:
+        raise MissingError(
+            f"{run.folder / TEST} is missing, and the run was trained on other clips or folds",
+            hint=train_again(run.folder),
+        )
+    with locked(run.folder, f"run {run.model}/{run.id}"), shards(prepared, cluster) as shared:
+        if shared is None:
+            meta = read_meta(run.folder / "fold_0")
+            plan = Plan(run.model, meta["params"], Train(**meta["train"]), Features(**meta["features"]))
+            table = predict_test(prepared.config, make_dataset(prepared, plan), run.folder)
+        else:
+            table = predict_test_on(shared, run.folder)
+        tables.write(table, run.folder / TEST)
 
 
 def _test_clips(clips: pl.DataFrame) -> pl.DataFrame:

@@ -18,16 +18,13 @@ Floats = NDArray[np.float64]
 
 
 def resample(values: NDArray[Any], weight: NDArray[Any], groups: NDArray[Any], seed: int = 0) -> Floats:
-    """Compute weighted means of `values` in RESAMPLES draws, each of as many groups as there are.
+    """Compute weighted means of `values` in draws of as many groups as there are, (RESAMPLES, columns).
 
     Args:
         values: (clips, columns).
         weight: (clips,).
         groups: (clips,), the speaker of each clip.
         seed: equal seeds and groups give equal draws, so that the differences of two calls are paired.
-
-    Returns:
-        (RESAMPLES, columns).
     """
     names, group = np.unique(groups, return_inverse=True)
     sums = np.stack([np.bincount(group, c, len(names)) for c in (*(values.T * weight), weight)], axis=1)

@@ -66,7 +66,7 @@ def conditional_logit(
     with_bias: bool = True,
     ridge: float = RIDGE,
 ) -> tuple[Floats, Floats]:
-    """Fit softmax(sum of slope * plane + bias) by the least weighted log-loss.
+    """Fit softmax(sum of slope * plane + bias) by weighted log-loss: slopes (planes,) and biases (classes,).
 
     McFadden's conditional logit (1974) with a ridge towards `start` and no bias. The loss is convex, so
     Newton steps find its minimum.
@@ -78,9 +78,6 @@ def conditional_logit(
         start: (planes,), initial slopes.
         with_bias: fit a bias for each class; otherwise the biases are 0.
         ridge: penalty on slopes and biases, in nats for a squared distance of 2.
-
-    Returns:
-        Slopes (planes,) and biases (classes,).
     """
     count, rows = len(planes), np.arange(len(target))
     start = np.r_[start, np.zeros(planes.shape[2])]

@@ -36,14 +36,11 @@ def accuracy(truth: Truth, scores: Scores) -> float:
 
 
 def lwlrap(truth: Truth, scores: Scores) -> float:
-    """Return the label-weighted label-ranking average precision of Freesound Audio Tagging 2019.
+    """Return the label-weighted label-ranking average precision of Freesound 2019; 0 without any label.
 
     For every true label, the share of true ones among the labels of its clip that rank as high or higher;
     the mean over all true labels of all clips. (Fonseca et al. 2019, arXiv:1906.02975. Equal to
     scikit-learn's label_ranking_average_precision_score with each clip weighted by its number of labels.)
-
-    Returns:
-        In [0, 1]; 0 where no clip has a label.
     """
     clip, label = np.nonzero(truth)
     precision = np.empty(len(clip))
@@ -88,15 +85,12 @@ METRICS = {
 def leave_groups_out(
     metric: Callable[[Truth, Scores], float], truth: Truth, scores: Scores, group: NDArray[np.integer[Any]]
 ) -> Floats:
-    """Compute a metric without each group of clips in turn, for a delete-a-group jackknife.
+    """Compute a metric without each group of clips in turn, (groups,), for a delete-a-group jackknife.
 
     Args:
         metric: of `truth` and `scores`.
         truth, scores: (clips, classes).
         group: (clips,), number of each clip's speaker; numbers that are equal modulo GROUPS go together.
-
-    Returns:
-        (groups,), at most GROUPS.
     """
     number = group % GROUPS
     return np.array([metric(truth[number != out], scores[number != out]) for out in np.unique(number)])

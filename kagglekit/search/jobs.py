@@ -34,10 +34,7 @@ def check_jobs(jobs: int) -> None:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     most, what = (gpus, "GPU") if gpus else (cores(), "core")
     if not 1 <= jobs <= most:
-        raise ConfigError(
-            f"--jobs {jobs}: this machine has {plural(most, what)}",
-            hint=f"use 1 to {most}",
-        )
+        raise ConfigError(f"--jobs {jobs}: this machine has {plural(most, what)}", hint=f"use 1 to {most}")
 
 
 def search_in_processes(

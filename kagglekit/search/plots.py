@@ -25,10 +25,7 @@ EXTRA = "pip install 'kagglekit[dashboard]'"
 
 
 def write_plots(prepared: Prepared, chosen: Sequence[str], path: Path) -> list[str]:
-    """Write Optuna's plots of each architecture's study into one file.
-
-    Returns:
-        The names of the plots.
+    """Write Optuna's plots of each architecture's study to one file, and return their names.
 
     Raises:
         MissingError: plotly is not installed, or no trial of a study has completed.

@@ -14,10 +14,7 @@ TOO_COMMON = 0.8  # share of one class above which a model has probably collapse
 
 
 def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[str]:
-    """Reject a submission that the host would reject or that cannot score.
-
-    Returns:
-        Warnings about values that are unusual but allowed.
+    """Reject a submission that the host would reject or that cannot score; return warnings of unusual values.
 
     Raises:
         SubmissionError: columns, rows, ids, order, labels or probabilities are wrong, or all rows have

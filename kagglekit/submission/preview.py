@@ -11,7 +11,7 @@ from kagglekit.errors import KagglekitError
 from kagglekit.files.sample import parse
 from kagglekit.hosts.base import Host
 from kagglekit.scoring.forecast import Expected
-from kagglekit.submission.ledger import Entry, Ledger
+from kagglekit.submission.ledger import Ledger
 from kagglekit.submission.medals import rank_of, zone
 
 
@@ -54,7 +54,7 @@ def standing(host: Host, forecast: Expected) -> Standing | None:
 
 def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Change | None:
     """Compare with the last submission sent to this host; None where its CSV is missing or was edited."""
-    for entry in sorted(ledger.entries(), key=_sent, reverse=True):
+    for entry in sorted(ledger.entries(), key=lambda entry: entry.sent or "", reverse=True):
         if entry.host == host and entry.sent and not entry.foreign and (folder / entry.csv).is_file():
             break
     else:
@@ -78,7 +78,3 @@ def _labels(frame: pl.DataFrame) -> pl.DataFrame:
     classes = frame.columns[1:]
     likeliest = frame.select(pl.concat_list(pl.col(classes).cast(pl.Float64)).list.arg_max()).to_series()
     return frame.select(frame.columns[0]).with_columns(label=pl.Series([classes[i] for i in likeliest]))
-
-
-def _sent(entry: Entry) -> str:
-    return entry.sent or ""

@@ -104,10 +104,7 @@ def check_unsent(submission: SubmissionFile, *, force: bool) -> None:
 
 
 def check_host(host: Host, path: Path) -> list[str]:
-    """Ask the host whether it would accept a CSV now, which uses up no submission.
-
-    Returns:
-        Notes to show before the upload.
+    """Ask the host whether it would accept a CSV now, without using up a submission; return notes to show.
 
     Raises:
         SubmissionError: the host accepts notebooks only, the rules are not accepted, the deadline has passed

@@ -65,13 +65,10 @@ class Head:
         return log_probs.logsumexp(1) if self.rule is None else log_probs.amax(1)
 
     def mean(self, views: Tensor) -> Tensor:
-        """Average the probabilities of several views of a clip.
+        """Average the probabilities of several views of a clip, and return logits (clips, classes).
 
         Args:
             views: logits (views, clips, classes).
-
-        Returns:
-            Logits (clips, classes).
         """
         if self.kind is LabelKind.MULTI:
             return views.sigmoid().mean(0).logit(eps=1e-6)  # float32 cannot hold less beside 1

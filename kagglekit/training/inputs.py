@@ -24,10 +24,7 @@ from kagglekit.training.predict import device
 
 
 def inputs_of(
-    prepared: Prepared,
-    plan: Plan,
-    split: str,
-    shards: Shards | None = None,
+    prepared: Prepared, plan: Plan, split: str, shards: Shards | None = None
 ) -> NDArray[Any] | Store:
     """Return the network's inputs for every clip of a split, computed here or on a cluster if absent.
 
@@ -104,12 +101,7 @@ def _log_mels(spec: Features, prepared: Prepared, split: str, start: int, stop: 
 
 
 def _embeddings(
-    model: str,
-    params: Mapping[str, Any],
-    prepared: Prepared,
-    split: str,
-    start: int,
-    stop: int,
+    model: str, params: Mapping[str, Any], prepared: Prepared, split: str, start: int, stop: int
 ) -> NDArray[Any]:
     store, network = prepared.store(split), frozen_network(model, params)
     return np.concatenate(list(embeddings.embeddings(store, network, device(), start, stop)))

@@ -34,7 +34,7 @@ Report = Callable[[int, Score], None]
 
 
 def train_fold(fold: Fold, report: Report | None = None, world: World = SINGLE) -> pl.DataFrame:
-    """Train on the other folds, and predict this one.
+    """Train on the other folds, and return predictions of this one.
 
     A killed training resumes after its last finished epoch, with the same result. META is written last: a
     fold that has it is not trained again.
@@ -42,9 +42,6 @@ def train_fold(fold: Fold, report: Report | None = None, world: World = SINGLE) 
     Args:
         report: called with the validation score after each epoch.
         world: the processes that train together; the main one writes the files.
-
-    Returns:
-        The OOF predictions.
 
     Raises:
         KagglekitError: the loss is no longer finite.
