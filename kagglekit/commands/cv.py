@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
             {"csv": entry.csv, "models": entry.models, "cv": cv, "public": public}
             for entry, (cv, public) in zip(sent, scores, strict=True)
         ]
-        data["agreement"] = cv_vs_lb(scores)._asdict() if scores else None
+        data["cv_vs_lb"] = cv_vs_lb(scores)._asdict() if scores else None
         lines += _overview(runs, args.prior == "estimated")
         lines += [
             line for one in (runs if args.model or args.run_ids else runs[:1]) for line in _details(one)

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> None:
     folder = Path(args.out)
     with building(folder / "host", "demo-1") as host:
         if host is not None:
-            console.note("speaking ten words, fourteen fillers, noise, and words that training never hears")
+            console.note("speaking ten words, fourteen fillers, noise, and words that are only in the test")
             make_competition(host)
     config = folder / "competition.yaml"
     if not config.is_file():

@@ -68,11 +68,7 @@ def names_of(blend: BlendedRuns) -> list[str]:
 
 
 def same_again(blend: BlendedRuns, chosen: Sequence[str]) -> str:
-    """Return the options of `submit` that name this ensemble.
-
-    Args:
-        chosen: the names that the options gave; models named alone stay so, since each means its best run.
-    """
+    """Return the options of `submit` that name this ensemble; models that `chosen` names alone stay so."""
     by_id = any("/" in name or name == "runs" for name in chosen)
     members = [f"{run.model}/{run.id}" for run in blend.runs] if by_id else names_of(blend)
     return f"--ensemble {','.join(members)} --method {blend.method} --decision {blend.decision}"

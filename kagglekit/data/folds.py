@@ -57,11 +57,7 @@ def grouped_folds(groups: Sequence[str], strata: Sequence[str], folds: int, seed
 
 
 def word_folds(words: Sequence[str], folds: int) -> dict[str, int]:
-    """Return, for each filler word, the fold whose training leaves it out.
-
-    Args:
-        words: (clips,) the words of the filler clips; each fold leaves out about as many clips.
-    """
+    """Return the fold whose training leaves out each filler word, from the word of each filler clip."""
     return even_folds(Counter(words), folds)
 
 

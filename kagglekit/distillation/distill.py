@@ -68,11 +68,7 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, method: str) -> str:
 
 
 def _check_teachers(runs: Sequence[Run]) -> None:
-    """Build every teacher once, before minutes are spent on the others.
-
-    Raises:
-        MissingError: its architecture has changed since it was trained.
-    """
+    """Build every teacher once; raise a MissingError now rather than after minutes of work on the others."""
     for run in runs:
         try:
             load_fold(run.folder / "fold_0")

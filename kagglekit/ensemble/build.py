@@ -126,11 +126,7 @@ def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | No
 
 
 def _requested(prepared: Prepared, method: str | None, decision: str | None) -> tuple[str, str]:
-    """Return the names of method and decision, each a name or "auto"; the config's where none is given.
-
-    Raises:
-        ConfigError: as `build`.
-    """
+    """Return the names of method and decision, each a name or "auto"; the config's where none is given."""
     task, settings = prepared.task, prepared.config.ensemble
     if not task.multi:
         decision = decision or settings.decision

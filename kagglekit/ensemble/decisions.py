@@ -66,11 +66,7 @@ DECISIONS: dict[str, Parts] = {
 
 
 def ood_scores(logits: Floats) -> Floats:
-    """Compute the OOD scores that need nothing fitted: energy, max_logit, disagreement, (clips, MEASURED).
-
-    Args:
-        logits: (models, clips, classes).
-    """
+    """Compute energy, max_logit and disagreement (clips, MEASURED) of logits (models, clips, classes)."""
     probs = softmax(logits, dtype=None)
     mean = probs.mean(0)
     entropy = -(probs * log_probs(probs)).sum(2).mean(0)

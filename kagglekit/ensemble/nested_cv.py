@@ -77,11 +77,7 @@ class Comparison(NamedTuple):
 def compare_methods(
     oof: Oof, settings: Ensemble, task: Task, names: Iterable[str] | None = None
 ) -> Comparison:
-    """Score methods to blend, and choose one.
-
-    Args:
-        names: methods besides the baseline; all by default.
-    """
+    """Score the baseline and the methods to blend in `names`, by default all, and choose one."""
     known = methods_for(task)
     rest = {int(number): oof.select(oof.fold != number) for number in np.unique(oof.fold)}
 

@@ -30,11 +30,7 @@ def connect(config: Config, folder: Path) -> LocalHost:
 
 
 class LocalHost:
-    """A competition in a local folder; see `base.Host`.
-
-    Args:
-        state_dir: gets submissions.jsonl and a copy of every CSV.
-    """
+    """A competition in a local folder; see `base.Host`. state_dir keeps submissions.jsonl and every CSV."""
 
     def __init__(self, config: Config, state_dir: Path) -> None:
         assert config.competition.local is not None  # checked by the config

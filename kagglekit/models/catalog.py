@@ -29,11 +29,7 @@ class CatalogRow(NamedTuple):
 
 
 def catalog(sections: Mapping[str, ModelSection], num_classes: int) -> list[CatalogRow]:
-    """List every architecture.
-
-    Args:
-        sections: `models:` of competition.yaml; an architecture that is not in it has its defaults.
-    """
+    """List every architecture, with its section of `models:` in competition.yaml or its defaults."""
     return [_row(name, sections.get(name, ModelSection()), num_classes) for name in models.MODELS]
 
 

@@ -88,11 +88,7 @@ class ProjectBase:
         return " ".join(["kagglekit", *map(shlex.quote, options), verb]).rstrip()
 
     def _require_single_label(self, verb: str) -> None:
-        """Refuse a verb that needs exactly one label a clip.
-
-        Raises:
-            ConfigError: clips may have several.
-        """
+        """Raise a ConfigError for a verb that needs one label per clip, where clips may have several."""
         if Task.of(self.config).multi:
             raise ConfigError(
                 f"{verb} needs clips with one label each, and these may have several",

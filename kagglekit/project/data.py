@@ -116,11 +116,7 @@ class DataMethods(ProjectBase):
         return training_rows(self.clips, number, self.config, seed), validation_rows(self.clips, number)
 
     def audio(self, clips: pl.DataFrame) -> Tensor:
-        """Return the waveforms of clips, in their order: (clips, samples), float32 in [-1, 1).
-
-        Args:
-            clips: rows of any table that has a clip_id: of `clips`, of `oof` ...
-        """
+        """Return the waveforms of rows with a clip_id, in order: (clips, samples), float32 in [-1, 1)."""
         import numpy as np
         import torch
 

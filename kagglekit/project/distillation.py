@@ -101,11 +101,7 @@ class DistillationMethods(ProjectBase):
 
 
 def _agreeing(agree: int | None, teachers: int) -> int:
-    """Return how many teachers must agree.
-
-    Raises:
-        ConfigError: more than there are, or none.
-    """
+    """Return how many teachers must agree, or raise a ConfigError for a number that is not possible."""
     if agree is not None and agree > teachers:
         raise ConfigError(
             f"--agree {agree} exceeds the number of teachers ({teachers})",
@@ -117,11 +113,7 @@ def _agreeing(agree: int | None, teachers: int) -> int:
 
 
 def _shares(precision: float, share: float) -> tuple[float, float]:
-    """Check --precision and --share.
-
-    Raises:
-        ConfigError: one is not between 0 and 1.
-    """
+    """Return --precision and --share, or raise a ConfigError for one that is not between 0 and 1."""
     for name, value in (("precision", precision), ("share", share)):
         if not 0 < value < 1:
             raise ConfigError(

@@ -81,12 +81,7 @@ class SubmissionMethods(ProjectBase):
     def ensemble(
         self, model: Names = (), *, method: str | None = "auto", decision: str | None = "auto"
     ) -> BlendedRuns:
-        """Blend runs by what nested CV says, or as named.
-
-        Args:
-            method: how to blend; None: as competition.yaml says.
-            decision: post-processing rule; likewise.
-        """
+        """Blend runs by nested CV (auto), a named method and decision, or as competition.yaml says (None)."""
         from kagglekit.ensemble.build import build, check_names
         from kagglekit.runs.choose import best_runs
 
@@ -226,11 +221,7 @@ class SubmissionMethods(ProjectBase):
 def _check_submission(
     file: str | Path | None, best: bool, dry_run: bool, upload: bool, method: str | None, decision: str | None
 ) -> None:
-    """Refuse options that contradict each other.
-
-    Raises:
-        ConfigError: as the message says.
-    """
+    """Raise a ConfigError for options that contradict each other."""
     from kagglekit.ensemble.build import check_names
 
     check_names(method, decision)

@@ -205,11 +205,7 @@ class TrainingMethods(ProjectBase):
 def _check_search(
     trials: int | None, until_stagnation: int | bool | None, jobs: int, cluster: str | None
 ) -> None:
-    """Refuse numbers below 1, and two places to train at.
-
-    Raises:
-        ConfigError: as the message says.
-    """
+    """Raise a ConfigError for numbers below 1, and for --jobs together with --cluster."""
     if trials is not None and trials < 1:
         raise ConfigError(f"--trials {trials}: must be at least 1", hint="for example --trials 20")
     if until_stagnation is not None and until_stagnation < 1:

@@ -36,11 +36,7 @@ PAGES = {
 
 
 def render(source: Source, *, served: bool = False) -> str:
-    """Render the report as HTML.
-
-    Args:
-        served: load sounds from `kagglekit.report.serve`; by default those of the worst misses are embedded.
-    """
+    """Render the report as HTML, whose sounds are embedded or loaded from kagglekit.report.serve."""
     searches = studies.read(source)
     pages: dict[str, dict[str, Any]] = {
         "overview": overview.page(source, searches),

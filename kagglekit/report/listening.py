@@ -23,11 +23,7 @@ WAV_HEADER = 44  # bytes
 
 
 def page(source: Source, budget: int | None) -> dict[str, Any]:
-    """Compute what listening.html shows.
-
-    Args:
-        budget: largest size of the embedded sounds in bytes; None if they are served by split and row.
-    """
+    """Compute what listening.html shows; sounds of up to `budget` bytes are embedded, None: none is."""
     models = source.best_run_per_model()[:MOST_MODELS]
     if not models:
         return {"clips": [], "misses": 0, "total": len(source.clips), "predictor": "", "data": {"clips": []}}

@@ -103,11 +103,7 @@ def _choose(prepared: Prepared, models: Sequence[str], ids: Sequence[str]) -> li
 
 
 def _explain(prepared: Prepared, run: Run, estimated: bool) -> Explained:
-    """Read a run's predictions and take its score apart.
-
-    Raises:
-        KagglekitError: its predictions are damaged.
-    """
+    """Read a run's predictions and explain its score."""
     config = prepared.config
     oof = tables.read(run.folder / OOF, train_again(run.folder))
     logits, clips = logits_of(oof), rows_of(oof, prepared.clips)

@@ -22,12 +22,7 @@ COLUMNS = {ROW_ID: pl.String, FOLD: pl.Int32, "label": pl.String, "part": pl.Str
 
 
 def predictions(rows: pl.DataFrame, logits: NDArray[np.floating]) -> pl.DataFrame:
-    """Make a prediction table.
-
-    Args:
-        rows: rows of the clips table, or of another prediction table; those of COLUMNS are kept.
-        logits: (rows, classes).
-    """
+    """Make a prediction table of logits (rows, classes); of the rows' columns, those of COLUMNS are kept."""
     kept = [name for name in COLUMNS if name in rows.columns]
     values = pl.Series(np.asarray(logits, np.float32), dtype=pl.Array(pl.Float32, logits.shape[1]))
     return rows.select(kept).with_columns(values.alias(LOGITS))

@@ -16,11 +16,7 @@ WARMUP_RUNS = 3
 
 
 def measure_costs(candidate: Candidate, objectives: Sequence[str]) -> list[float]:
-    """Return the values of objectives other than the score, in their order.
-
-    Args:
-        objectives: `params`, the number of parameters; `latency`, ms per clip on one thread of this CPU.
-    """
+    """Return each objective but the score: params, or latency in ms per clip on one thread of this CPU."""
     if not objectives:
         return []
     job = fold_jobs(candidate)[0]

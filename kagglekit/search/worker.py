@@ -27,11 +27,7 @@ class OutOfTime(Exception):
 def run_trials(
     handle: StudyHandle, limits: SearchLimits, show: Callable[[], None], parent: int | None = None
 ) -> None:
-    """Train trial after trial until the search is over.
-
-    Args:
-        parent: id of the process that started this one; when it dies, the search ends.
-    """
+    """Train trial after trial until the search is over, or the process `parent` has died."""
     show()
     while not limits.over(handle.study):
         claim = claim_trial(handle, limits)

@@ -42,10 +42,5 @@ def zone(rank: int, teams: int) -> str:
 
 
 def rank_of(score: float, others: Iterable[float]) -> int:
-    """Return the rank of a score among the other teams; equal scores share the better rank.
-
-    Args:
-        score: value of a metric where higher is better, as for all values of competition.metric.
-        others: the best score of every other team.
-    """
+    """Return the rank of a score among the other teams' best, higher is better; equal scores share a rank."""
     return 1 + sum(other > score for other in others)

@@ -94,12 +94,7 @@ def _sample(workspace: Workspace) -> Sample:
 
 
 def _save(workspace: Workspace, data: bytes, names: list[str], facts: dict[str, Any]) -> tuple[Path, Entry]:
-    """Write and log a CSV, unless the log has these bytes for this host.
-
-    Args:
-        names: models for the file name.
-        facts: fields of the log entry: models, runs, weights, scores.
-    """
+    """Write and log a CSV, unless the log has these bytes for this host; `facts` are fields of the entry."""
     ledger, host = Ledger(workspace.ledger_path), host_name(workspace.config)
     digest = hashlib.sha256(data).hexdigest()
     earlier = ledger.find(digest, host)

@@ -65,11 +65,7 @@ class Head:
         return log_probs.logsumexp(1) if self.rule is None else log_probs.amax(1)
 
     def mean(self, views: Tensor) -> Tensor:
-        """Average the probabilities of several views of a clip, and return logits (clips, classes).
-
-        Args:
-            views: logits (views, clips, classes).
-        """
+        """Average the probabilities of views: logits (views, clips, classes) to logits (clips, classes)."""
         if self.kind is LabelKind.MULTI:
             return views.sigmoid().mean(0).logit(eps=1e-6)  # float32 cannot hold less beside 1
         # Under a rule, logits are logarithms of scores that need not sum to 1, and keep their scale.

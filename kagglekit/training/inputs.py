@@ -84,11 +84,7 @@ class _Frozen(Protocol):
 
 
 def frozen_network(model: str, params: Mapping[str, Any]) -> embeddings.FrozenNetwork:
-    """Return the frozen network of an architecture.
-
-    Args:
-        params: its parameters, with tune: frozen; they choose the network and its layers.
-    """
+    """Return the frozen network, and its layers, that the parameters of an architecture choose."""
     config: Any = models.configure(model, params)
     module = cast(_Frozen, models.load(model))
     return embeddings.FrozenNetwork(

@@ -67,11 +67,7 @@ def train_fold(fold: Fold, report: Report | None = None, world: World = SINGLE) 
 def train_epochs(
     fold: Fold, state: TrainingState, world: World, advance: progress.AdvanceBar, report: Report | None
 ) -> None:
-    """Train from the epoch that `state` is at, to the last.
-
-    Args:
-        advance: called for each step, and with a text for each epoch.
-    """
+    """Train from the epoch that `state` is at, to the last; `advance` moves the progress bar."""
     train, on, history = fold.plan.train, device(), state.history
     model, optimizer, ema = state.model, state.optimizer, state.ema
     validated = validation_rows(fold.dataset.clips, fold.number)

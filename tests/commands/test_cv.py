@@ -217,7 +217,7 @@ def test_json_says_it_all(cv: Any) -> None:
     assert sum(part["weight"] for part in run["parts"].values()) == pytest.approx(1)
     assert sum(run["estimated_prior"].values()) == pytest.approx(1)
     assert set(run["bias"]) == {"by_class", "gain", "error", "beyond_noise"}
-    assert (data["submissions"], data["agreement"]) == ([], None)
+    assert (data["submissions"], data["cv_vs_lb"]) == ([], None)
 
 
 def test_the_estimated_prior_is_used_on_request_alone(cv: Any) -> None:
@@ -240,7 +240,7 @@ def test_submissions_are_compared_and_drawn(cv: Any) -> None:
     assert code == 0 and "wrote new/cv.svg" in out
     assert "2 submissions: mean |CV - public| 2.0 points, too few to rank" in out
     assert "a&lt;b: 0.8000, 0.8300" in Path("new/cv.svg").read_text()
-    assert json.loads(cv("--json")[1])["agreement"] == pytest.approx(
+    assert json.loads(cv("--json")[1])["cv_vs_lb"] == pytest.approx(
         {"pairs": 2, "mean_abs": 0.02, "mean": -0.02, "rank": None}
     )
 
