@@ -202,7 +202,6 @@ def test_functions_fit_a_screen() -> None:
     assert long_functions() == []
 
 
-@pytest.mark.xfail(reason="the house is being rebuilt")
 def test_few_long_files() -> None:
     assert len(long_files()) <= MOST_LONG_FILES
 
@@ -211,7 +210,6 @@ def test_one_value_is_passed_not_three_side_by_side() -> None:
     assert len(side_by_side()) <= MOST_SIDE_BY_SIDE
 
 
-@pytest.mark.xfail(reason="the house is being rebuilt")
 def test_no_class_name_stands_twice() -> None:
     assert twice() == []
 
