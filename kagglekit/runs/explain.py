@@ -9,19 +9,18 @@ import numpy as np
 
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError, MissingError, close_match
-from kagglekit.files import tables
 from kagglekit.models import info
 from kagglekit.runs.choose import present_runs
 from kagglekit.runs.score import scored
 from kagglekit.runs.store import Run, fold_probs, rows_of, train_again
 from kagglekit.scoring.parts import Explanation, explain
-from kagglekit.scoring.predictions import logits_of
+from kagglekit.scoring.predictions import logits_of, read_predictions
 from kagglekit.terminal import console
 from kagglekit.training.files import OOF
 
 
 class Explained(NamedTuple):
-    """A run with its score taken apart."""
+    """A run with its score explained."""
 
     run: Run
     why: Explanation | None
@@ -105,7 +104,7 @@ def _choose(prepared: Prepared, models: Sequence[str], ids: Sequence[str]) -> li
 def _explain(prepared: Prepared, run: Run, estimated: bool) -> Explained:
     """Read a run's predictions and explain its score."""
     config = prepared.config
-    oof = tables.read(run.folder / OOF, train_again(run.folder))
+    oof = read_predictions(run.folder / OOF, train_again(run.folder))
     logits, clips = logits_of(oof), rows_of(oof, prepared.clips)
     if not np.isfinite(logits).all():
         raise KagglekitError(
