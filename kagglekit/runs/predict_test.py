@@ -18,7 +18,6 @@ from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.shards import Shards, shards
 from kagglekit.errors import MissingError
-from kagglekit.files import tables
 from kagglekit.files.locks import locked
 from kagglekit.runs.setup import make_dataset
 from kagglekit.runs.store import Run, load_fold, mean_test, read_meta, train_again
@@ -113,7 +112,7 @@ def restore_test(prepared: Prepared, run: Run, cluster: str | None = None) -> No
             table = predict_test(prepared.config, make_dataset(prepared, plan), run.folder)
         else:
             table = predict_test_on(shared, run.folder)
-        tables.write(table, run.folder / TEST)
+        write_predictions(table, run.folder / TEST)
 
 
 def _test_clips(clips: pl.DataFrame) -> pl.DataFrame:
