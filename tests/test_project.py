@@ -158,7 +158,8 @@ def test_a_workspace_of_the_first_edition(
     (root / "workspace.json").unlink()
     (root / "runs").mkdir(exist_ok=True)
     project.fetch()  # what is kept can be used
-    assert not project.leaderboard().entries and not (root / "workspace.json").exists()
+    assert project.leaderboard().entries == kagglekit.open(yaml).leaderboard().entries
+    assert not (root / "workspace.json").exists()
     for verb in ("prepare", "train --model gru", "run", "reproduce"):
         assert main(["--quiet", "-C", str(tmp_path / "old" / "competition.yaml"), *verb.split()]) == 1
         assert capsys.readouterr().err == (

@@ -123,7 +123,7 @@ def test_a_node_without_the_clips_fetches_them_by_key(
     ray = fake_ray("node")
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(shards.tempfile, "gettempdir", lambda: str(tmp_path / "node"))
-    monkeypatch.setattr(cluster, "CHUNK", 1000)
+    monkeypatch.setattr(cluster, "CHUNK_BYTES", 1000)
     kept = shards.select_splits(whole, ("train", "silence"))
     files = shards.put_files(ray, kept)
     elsewhere = {split: tmp_path / "not here" / folder.name for split, folder in kept.folders.items()}

@@ -70,7 +70,7 @@ def _clip_case(what: str, content: Callable[[], bytes], problem: str) -> None:
         out = box.fine("prepare --list", f"train: 1 {problem}").out
         assert f"low/00000003_nohash_0.wav  {problem}" in out
         left_out = problem in ("empty", "unreadable", "duplicate")
-        assert ("1 train clips are left out" in out) == left_out
+        assert ("1 train clip is left out" in out) == left_out
 
     case(what)(damage)
 

@@ -99,11 +99,11 @@ def _weights(box: Box) -> None:
 def _state(box: Box) -> None:
     from kagglekit.training import loop
 
-    keep, loop.gave_up = loop.gave_up, _stop
+    keep, loop.stops_early = loop.stops_early, _stop
     try:
         assert box.run("train --model gru").code == 130
     finally:
-        loop.gave_up = keep
+        loop.stops_early = keep
     path = box.one("runs/gru/*/fold_0/last.safetensors")
     path.write_bytes(path.read_bytes()[:1000])
     box.bad(
