@@ -230,7 +230,7 @@ def test_what_is_of_single_labels_says_so(
     [
         ("competition.metric=accuracy", "competition.metric accuracy requires one label per clip"),
         ("data.label_table.separator=null", "competition.metric lwlrap requires several labels per clip"),
-        ("labels.filler=unknown", "labels.filler and labels.silence are null"),
+        ("labels.filler=unknown", "set labels.filler: null and labels.silence: null"),
         ('labels.targets=["a,b", c]', "the label 'a,b' contains the separator ','"),
     ],
 )
