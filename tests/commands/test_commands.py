@@ -659,7 +659,7 @@ def test_run_without_time(bare: Path, run: Run) -> None:
     assert done == (
         1,
         "",
-        "error: the time limit is too short to train a model\nhint:  give more, e.g. --time-limit 30m\n",
+        "error: the time limit is too short to train a model\nhint:  raise it, for example --time-limit 30m\n",
     )
 
 
