@@ -9,7 +9,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from kagglekit import __version__
@@ -40,8 +40,12 @@ VERBS = {
 }
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Build the parser of all verbs."""
+def make_parser(words: Collection[str] | None = None) -> argparse.ArgumentParser:
+    """Build the parser. The verbs' modules are light: they import what they need when they run.
+
+    Args:
+        words: the command line; other verbs get no options, which makes help instant. None: all do.
+    """
     top = argparse.ArgumentParser(
         prog="kagglekit",
         description="From a Kaggle audio competition's archives to a submission you can trust.",
@@ -52,6 +56,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_common(top, top_level=True)
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, summary in VERBS.items():
+        if words is not None and name not in words and "completion" not in words:
+            verbs.add_parser(name, help=summary)
+            continue
         module = import_module(f"kagglekit.commands.{name}")
         parser = verbs.add_parser(
             name,
@@ -94,7 +101,8 @@ def _add_common(parser: argparse.ArgumentParser, *, top_level: bool) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    args = make_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = make_parser(words).parse_args(words)
     args.set = [*args.set_before, *args.set_after]
     console.configure(quiet=args.quiet, json_output=args.json)
     try:
