@@ -3,8 +3,6 @@
 Exit codes: 0 done · 1 a failure, explained · 2 wrong usage · 130 Ctrl-C.
 """
 
-from __future__ import annotations
-
 import argparse
 import errno
 import os

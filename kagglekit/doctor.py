@@ -1,7 +1,5 @@
 """Check the host, this machine and the workspace before work begins; each finding names its remedy."""
 
-from __future__ import annotations
-
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Exceptions with a message and a hint for users, and helpers for their texts: close matches, plurals."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Train several models within a time limit, for `kagglekit run`."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Horizontal bars and histograms."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Lines and dots over two axes: learning curves, reliability diagrams, search histories."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 

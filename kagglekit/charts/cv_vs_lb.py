@@ -1,7 +1,5 @@
 """A scatter plot of CV scores against public scores."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from kagglekit.charts.scatter import Point, scatter

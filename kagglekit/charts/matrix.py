@@ -1,7 +1,5 @@
 """Matrices as shaded cells: confusion matrices and correlations."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

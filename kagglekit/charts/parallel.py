@@ -1,7 +1,5 @@
 """Parallel coordinates: the parameters of each trial and its score."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Write charts as PNG, for a forum post or a report that takes no SVG. resvg draws them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from kagglekit.charts.svg import Picture

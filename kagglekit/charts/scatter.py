@@ -1,7 +1,5 @@
 """A scatter plot of two scores on equal axes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The elements of every chart: shapes, axes with round numbers, legends, and the two palettes."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Sequence

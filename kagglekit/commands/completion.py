@@ -1,7 +1,5 @@
 """Print a completion script for a shell: verbs, options, and the names of models and recipes."""
 
-from __future__ import annotations
-
 import argparse
 
 from kagglekit.terminal.completion import SHELLS

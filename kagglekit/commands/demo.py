@@ -1,7 +1,5 @@
 """Make a small spoken competition with eSpeak NG, offline, and take it from fetch to a graded submission."""
 
-from __future__ import annotations
-
 import argparse
 
 EXAMPLE = """example:

@@ -1,7 +1,5 @@
 """Train one small student on an ensemble's probabilities; its own OOF shows how near it comes."""
 
-from __future__ import annotations
-
 import argparse
 
 from kagglekit.commands import add_teachers

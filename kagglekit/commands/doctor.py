@@ -1,7 +1,5 @@
 """Check credentials, rules, limits, disk and versions; each problem comes with its remedy."""
 
-from __future__ import annotations
-
 import argparse
 
 EXAMPLE = """example:

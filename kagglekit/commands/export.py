@@ -1,7 +1,5 @@
 """Write one fold's model as an ONNX file, checked against torch, with its size and its time for a clip."""
 
-from __future__ import annotations
-
 import argparse
 
 from kagglekit.commands import add_run

@@ -1,7 +1,5 @@
 """Compute a model's input for every clip into the cache. Training does it by itself where needed."""
 
-from __future__ import annotations
-
 import argparse
 
 from kagglekit.commands import add_cluster

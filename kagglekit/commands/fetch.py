@@ -1,7 +1,5 @@
 """Download the competition's files into the workspace, and test each. Sound files that are there stay."""
 
-from __future__ import annotations
-
 import argparse
 
 EXAMPLE = """example:

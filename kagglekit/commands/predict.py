@@ -1,7 +1,5 @@
 """Predict the test clips with a trained run, or the words in wav files."""
 
-from __future__ import annotations
-
 import argparse
 
 from kagglekit.commands import add_cluster, add_run

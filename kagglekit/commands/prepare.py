@@ -1,7 +1,5 @@
 """Decode the audio of both archives, cut silence from noise, and make the folds. Done once."""
 
-from __future__ import annotations
-
 import argparse
 
 EXAMPLE = """example:

@@ -4,8 +4,6 @@ Recipes that are trained already are not trained again. A recipe that fails, bec
 checkpoint is missing, is a row with its reason. Nothing is submitted.
 """
 
-from __future__ import annotations
-
 import argparse
 
 from kagglekit.commands import add_time_limit, names

@@ -1,7 +1,5 @@
 """The base class and the field types of all sections."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import textwrap

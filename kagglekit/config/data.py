@@ -1,7 +1,5 @@
 """`data:`, the host's files and the clips in them."""
 
-from __future__ import annotations
-
 import re
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """`ensemble:`, how runs are blended and how the blend decides."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from kagglekit.config.base import Count, OneOf, Section

@@ -1,7 +1,5 @@
 """Load competition.yaml into a Config; report all problems at once, each with its line."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args

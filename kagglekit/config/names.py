@@ -4,8 +4,6 @@ This file holds data and imports nothing, so that checking a config is quick. To
 in the room named below and its line here; tests/config/test_names.py compares both.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import NamedTuple
 

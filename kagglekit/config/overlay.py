@@ -1,7 +1,5 @@
 """Merge layers of settings, where later layers override earlier ones."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, TypeVar
 

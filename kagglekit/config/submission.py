@@ -1,7 +1,5 @@
 """`submission:`, the columns of the submission CSV."""
 
-from __future__ import annotations
-
 from kagglekit.config.base import Section
 
 

@@ -1,7 +1,5 @@
 """`train:`, one fold's training, and `train.augment:`, augmentation."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator

@@ -1,7 +1,5 @@
 """YAML 1.2 files: read without aliases and duplicate keys, with the line of every key, and written."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from pathlib import Path

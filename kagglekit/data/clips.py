@@ -14,8 +14,6 @@ official      validation, testing or train; null if the data set has no such lis
 samples, rms, peak, sha1, problem   from decoding (kagglekit.data.wav)
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -5,8 +5,6 @@ whose training leaves it out, whoever speaks it. So in validation, fold k's word
 speakers are unseen words, as are half of the unknown clips in the hidden test.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Decode one of the host's archives to a store and a table of facts, in one pass and without unpacking it."""
 
-from __future__ import annotations
-
 import json
 import re
 import threading

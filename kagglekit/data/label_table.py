@@ -1,7 +1,5 @@
 """Read the words and speakers of training clips from the CSV in the train archive."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import polars as pl

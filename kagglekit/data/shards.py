@@ -3,8 +3,6 @@
 A node that mounts the workspace reads the splits there; another fetches those it needs, once for each key.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections import deque

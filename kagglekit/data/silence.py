@@ -4,8 +4,6 @@ A recording belongs to one fold, whose training leaves it out, so a fold validat
 are fewer recordings than folds, they are split into pieces: these are unseen, their recordings are not.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ dataset_info.json and state.json. Its columns are clip_id and audio, int16, with
 and of any length for recordings.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -19,8 +19,6 @@ Nyquist frequency, and aliases are below -120 dB. Floating-point samples become 
 ties to even, clipped to -32768 ... 32767.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math

@@ -5,8 +5,6 @@ the test has speakers, words and a noise that training clips lack. The same seed
 archives differ in their time stamps.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import wave

@@ -3,8 +3,6 @@
 The library comes from the espeakng-loader wheel (GPL-3) and is loaded at run time.
 """
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import importlib

@@ -1,7 +1,5 @@
 """Make the demo's clips and background recordings: rooms, microphones and noise."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

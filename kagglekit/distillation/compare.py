@@ -1,7 +1,5 @@
 """Compare students with the same models trained on labels alone, over several seeds."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

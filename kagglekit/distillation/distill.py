@@ -8,8 +8,6 @@ from them; so a training clip's target mixes its label with the teachers' probab
 teacher has learnt from, join with the teachers' probabilities alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -16,8 +16,6 @@ than OOF shows, since OOF's speakers are not the test's. The audit applies the s
 are known, with the thresholds of the other folds.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import NamedTuple

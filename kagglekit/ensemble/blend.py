@@ -1,7 +1,5 @@
 """Blended runs: the result of an ensemble, stored in a folder and found again."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A blend takes probabilities (models, clips, classes) and returns (clips, classes
 to 1 where a clip has one class. It treats each clip alone, so that one clip and a million give equal results.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """Build an ensemble: choose, fit and score a blend and a decision on the predictions of several runs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -16,8 +16,6 @@ the mutual information of answer and model (Lakshminarayanan et al. 2017, arXiv:
 run with outputs for words is always 0, since it keeps the logarithms of summed probabilities.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple

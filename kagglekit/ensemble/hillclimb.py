@@ -6,8 +6,6 @@ margin over a rival class is linear in the weight, so a clip is right for an int
 where intervals begin and end judges the whole grid at once.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Read the predictions of the runs of an ensemble, and check that they belong together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

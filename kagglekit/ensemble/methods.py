@@ -3,8 +3,6 @@
 A new method is a function and a line in METHODS; nested cross-validation then compares it with the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

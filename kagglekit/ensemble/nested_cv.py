@@ -5,8 +5,6 @@ of its gain over the baseline, comes from drawing speakers. What is not better b
 baseline, for which nothing is fitted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple

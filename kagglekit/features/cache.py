@@ -1,7 +1,5 @@
 """Cache log-mels of a whole store: a memory-mapped .npy file in a folder named by its key."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any

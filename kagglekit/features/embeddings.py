@@ -1,7 +1,5 @@
 """Compute embeddings of a store's clips with a frozen pretrained network, and cache them as log-mels are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

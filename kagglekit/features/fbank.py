@@ -4,8 +4,6 @@ Reference: kaldi-asr/kaldi feat/feature-fbank.cc, in the settings of transformer
 25 ms Hann windows every 10 ms, mean removed, pre-emphasis 0.97, mels from 20 Hz to half the sample rate.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

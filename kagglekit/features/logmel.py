@@ -5,8 +5,6 @@ to the power spectrum of centred, reflect-padded frames under a periodic Hann wi
 `librosa.feature.melspectrogram(htk=True, norm=None)`; then log(x + 1e-6) as in BC-ResNet (arXiv:2106.04140).
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 

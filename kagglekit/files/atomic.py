@@ -1,7 +1,5 @@
 """Write files and folders atomically: they are replaced as a whole, or stay as they were."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Cache keys: short hashes of everything that a result depends on."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """The fetched files in raw/, and their fingerprints, which tell whether they have changed since."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Read the sample submission: the ids that the host expects, their order, and the columns."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

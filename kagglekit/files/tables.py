@@ -1,7 +1,5 @@
 """Parquet tables of the workspace."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import polars as pl

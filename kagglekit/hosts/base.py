@@ -1,7 +1,5 @@
 """The interface of a host, its data types, and the checks that all hosts share."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

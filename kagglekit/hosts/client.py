@@ -3,8 +3,6 @@
 Only this file imports `kaggle`. The reasons hold for versions 2.2.4 and 2.2.5.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math

@@ -1,7 +1,5 @@
 """Find the credential that Kaggle's client will use, without importing the client."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """Download the host's files to raw/, each one whole and tested or not at all."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Grading of submissions to a local host, with the checks and messages of Kaggle."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 from functools import cached_property

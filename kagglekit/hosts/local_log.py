@@ -1,7 +1,5 @@
 """The log of submissions to a local host: submissions.jsonl, one line a submission."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """Turn the failures of requests, and the error replies of a server, into HostErrors with hints."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Retry requests whose failure may be temporary, with growing pauses."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

@@ -6,8 +6,6 @@ less to compute, with the same weights and logits. Two tokens cost next to nothi
 the logits' digits where the network runs in bfloat16.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

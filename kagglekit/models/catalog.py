@@ -1,7 +1,5 @@
 """List the architectures: input, parameters, source, and which weights they need."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Feature extractors of Hugging Face checkpoints, batched in torch, with the results of transformers'."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 

@@ -4,8 +4,6 @@ Papers: Cho and others 2014, https://arxiv.org/abs/1406.1078; those in recurrent
 Reference code: torch.nn.GRU. What we changed: nothing.
 """
 
-from __future__ import annotations
-
 from torch import nn
 
 from kagglekit.models.recurrent import DEFAULTS, Config, RecurrentClassifier, search_space

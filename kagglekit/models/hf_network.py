@@ -1,7 +1,5 @@
 """Read, make, save and freeze Hugging Face's networks for audio classification."""
 
-from __future__ import annotations
-
 import json
 import logging
 import shutil

@@ -1,7 +1,5 @@
 """Find Hugging Face checkpoints in the cache or download them, without code and without pickles."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

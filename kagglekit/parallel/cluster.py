@@ -1,7 +1,5 @@
 """Connect to a Ray cluster, check its nodes, and put files into its memory."""
 
-from __future__ import annotations
-
 import logging
 import os
 import socket

@@ -4,8 +4,6 @@ Small networks train faster this way on a CPU: the threads of one training wait 
 layer, two trainings do not (docs/LOG.md: 1.2 to 1.6 times as fast on two cores).
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import threading

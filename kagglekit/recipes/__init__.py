@@ -10,8 +10,6 @@ A recipe is a YAML file:
 A recipe overrides competition.yaml, and --set overrides the recipe.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Train recipes one after the other, and compare their scores in a table."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Join the pages into one HTML file that loads nothing from the network."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The data page: clips by word, speaker, length and loudness, problems, and folds."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 from typing import Any

@@ -1,7 +1,5 @@
 """The ensembles page: the weights of each blend, and the correlation of the models."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The leaderboard page: every submission, its CV score and the host's scores."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from kagglekit.charts.cv_vs_lb import picture

@@ -1,7 +1,5 @@
 """The listening page: the worst misses, each model's predictions for them, and their sound."""
 
-from __future__ import annotations
-
 import base64
 import io
 import math

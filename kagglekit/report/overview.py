@@ -1,7 +1,5 @@
 """The overview page: the best scores, and what to try next."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The report's main charts, to be written as files."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from kagglekit.charts.cv_vs_lb import picture

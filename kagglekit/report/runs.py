@@ -1,7 +1,5 @@
 """The runs page: each run's confusions, accuracy by part and class, learning curves and calibration."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

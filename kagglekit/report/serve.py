@@ -1,7 +1,5 @@
 """Serve the report on a loopback address, with sounds from the audio store."""
 
-from __future__ import annotations
-
 import re
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,7 +1,5 @@
 """Read what the report shows: runs, clips and submissions, checked and in one order of clips."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The searches page: the history of each study, the importance of its parameters, and its best trials."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Choose among the trained runs: all present ones, the best of a model, or those that names mean."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from kagglekit import models

@@ -1,7 +1,5 @@
 """Explain the CV scores of finished runs by their parts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

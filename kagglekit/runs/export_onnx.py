@@ -4,8 +4,6 @@ The file's metadata has what a program without kagglekit needs: the classes, the
 parameters. The file is checked against torch before it is moved into place.
 """
 
-from __future__ import annotations
-
 import json
 import time
 import warnings

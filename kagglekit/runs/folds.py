@@ -1,7 +1,5 @@
 """Train the folds of a run: in turn, side by side in processes, or each by several processes together."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path

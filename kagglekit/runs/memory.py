@@ -4,8 +4,6 @@ The batch size is part of a run's id, so folds of different batch sizes never sh
 folder keeps a note, by which the same command finds the smaller run at once.
 """
 
-from __future__ import annotations
-
 import gc
 import json
 from dataclasses import replace

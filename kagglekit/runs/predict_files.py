@@ -1,7 +1,5 @@
 """Predict audio files with a trained run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Predict the test with a run's folds: on this machine, or in shards on a cluster."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace

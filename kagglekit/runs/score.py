@@ -1,7 +1,5 @@
 """Score a run: join its folds' predictions, apply the decision rule, write metrics.json."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """What a plan trains on: the dataset, the head, and the key of the clips it is scored on."""
 
-from __future__ import annotations
-
 import polars as pl
 
 from kagglekit import models

@@ -1,7 +1,5 @@
 """Read a trained run from its folder."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

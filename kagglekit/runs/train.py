@@ -1,7 +1,5 @@
 """Train all folds of a plan: a run, with OOF and test predictions, score and history."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Zero-shot runs: a checkpoint that already names words predicts, without training."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -4,8 +4,6 @@ Efron 1979, "Bootstrap methods" (https://doi.org/10.1214/aos/1176344552). Whole 
 clips of one speaker are not independent.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Calibrate probabilities on OOF, so that they are as high as they are often right."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

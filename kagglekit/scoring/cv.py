@@ -11,8 +11,6 @@ may be harder than those of OOF, so that the same models are less sure of them (
 mean of all folds' models judges them, where one model judges an OOF clip (`averaging_gain`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple

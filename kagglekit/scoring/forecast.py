@@ -1,7 +1,5 @@
 """Forecast the public score from CV, and measure how well earlier CV scores forecast it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Metrics that `competition.metric` names. Of all of them, higher is better."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

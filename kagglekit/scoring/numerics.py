@@ -1,7 +1,5 @@
 """Logits, log-probabilities and probabilities: the only softmax and sigmoid on numpy arrays."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Take a CV score apart: by fold, part, class and word; and estimate the test's prior and a decision bias."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

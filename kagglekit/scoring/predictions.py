@@ -5,8 +5,6 @@ only); logits, an array with a number for each class, in the order of the task's
 may have several classes, else log-probabilities up to a constant.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

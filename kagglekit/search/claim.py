@@ -4,8 +4,6 @@ A claim holds its trial's lock, so that no other process takes the trial for dea
 or the deadline interrupted is tried again, once.
 """
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any

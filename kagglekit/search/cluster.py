@@ -4,8 +4,6 @@ A trial's first fold is trained alone, and its epochs are compared with other tr
 its other folds are trained at once. Folds that are lost with their node are trained again elsewhere.
 """
 
-from __future__ import annotations
-
 import io
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Importance of parameters: which of them separate good trials from bad ones."""
 
-from __future__ import annotations
-
 import math
 import warnings
 

@@ -1,7 +1,5 @@
 """Search with several processes on this machine, each with its share of the cores, or its own GPU."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

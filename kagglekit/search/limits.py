@@ -1,7 +1,5 @@
 """When a search ends: enough trials, the deadline, or no progress for a while."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Locks on names, such as trials, that reach as far as the study's storage: one machine, or several."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Objectives of a search besides the score: model size and latency."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Optuna's plots of a study in one HTML file that works offline, and its dashboard."""
 
-from __future__ import annotations
-
 import html
 import warnings
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Stop a trial early when its forecast final score is below the best so far by more than the noise."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

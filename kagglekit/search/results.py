@@ -1,7 +1,5 @@
 """Results of a search: a study's state, its best trial, and the plan and YAML with its parameters."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

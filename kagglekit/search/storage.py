@@ -1,7 +1,5 @@
 """Where studies are stored: a journal file in the workspace, or a database that machines share."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 All answer the calls of optuna.Trial, with which an architecture describes its search space.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

@@ -4,8 +4,6 @@ Folds are fidelities like epochs: the score of step `fold * epochs + epoch` is t
 and the current fold after that epoch. The final score is that of all OOF predictions.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable, Mapping, Sequence

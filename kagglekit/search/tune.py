@@ -1,7 +1,5 @@
 """Search an architecture's hyperparameters in one process, in several, or on a Ray cluster."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from kagglekit.data.prepare import Prepared

@@ -1,7 +1,5 @@
 """The first trials of a study: the recipe, and the best trials of other studies."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import optuna

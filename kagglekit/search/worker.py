@@ -1,7 +1,5 @@
 """Train trial after trial in one process."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

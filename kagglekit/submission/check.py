@@ -1,7 +1,5 @@
 """Check a submission against the sample: columns, ids, order and labels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import polars as pl

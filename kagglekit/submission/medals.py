@@ -12,8 +12,6 @@ Source: https://www.kaggle.com/progression, "Competition Medals" (percentages ro
 Medals go by the final ranks, on the private leaderboard; not every competition awards them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Preview a submission before it is sent: its rank on the leaderboard, and the rows that changed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

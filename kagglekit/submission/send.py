@@ -4,8 +4,6 @@ The log says "sending" before the upload begins. After a kill or a lost reply, t
 upload on the host before it sends anything, so the same bytes never go out twice by accident.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Build the table of a submission, in the order and columns of the sample, and its CSV."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime

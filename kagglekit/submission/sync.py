@@ -1,7 +1,5 @@
 """Bring the log up to date with the host: scores, uploads that were cut off, submissions from elsewhere."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace

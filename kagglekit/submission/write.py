@@ -1,7 +1,5 @@
 """Write an ensemble's predictions as a checked CSV and log it; or import an existing CSV."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Shell completion by shtab, with the names of architectures and recipes."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from typing import Any

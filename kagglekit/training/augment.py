@@ -4,8 +4,6 @@ Both domains have time on the last axis. A gain is added to a log-mel and multip
 are mixed in the power domain, or added.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import accumulate, pairwise

@@ -1,7 +1,5 @@
 """Shuffled, augmented training batches."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Weights and the state of training on disk, without pickle: safetensors, with JSON in the header."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

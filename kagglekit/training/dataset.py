@@ -1,7 +1,5 @@
 """Inputs of models: batches of log-mels, embeddings or waveforms for rows of the clips table."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -6,8 +6,6 @@ one process, up to rounding; dropout draws other masks. torch's SyncBatchNorm ru
 and its DistributedDataParallel is slower for small networks on a CPU (docs/LOG.md).
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The head: what a model's outputs mean, and how they become logits of the task's classes."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

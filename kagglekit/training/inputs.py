@@ -1,7 +1,5 @@
 """Inputs of networks: cached for the clips of a split, computed for other audio."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol, cast

@@ -1,7 +1,5 @@
 """Train one fold: `train_epochs` is the loop, from top to bottom."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 import time

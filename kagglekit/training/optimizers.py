@@ -1,7 +1,5 @@
 """Optimizers, learning rate schedule, losses, gradient clipping and EMA."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

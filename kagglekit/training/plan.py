@@ -1,7 +1,5 @@
 """Resolve all settings of a run: defaults, then the architecture's, the YAML's, and a search's."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Inference: logits of the classes for clips."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -5,8 +5,6 @@ label (the likeliest class) and targets (classes). A training clip in it gets th
 label; a test clip joins the training. kagglekit.distillation decides which clips fold k's table may hold.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

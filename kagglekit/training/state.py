@@ -1,7 +1,5 @@
 """Everything that training changes: model, optimizer, schedule, EMA and history; saved after each epoch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any

@@ -7,8 +7,6 @@ argmax is its answer, and all later stages need not know of it. It is applied wh
 thresholds can be fitted again for another prior.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple

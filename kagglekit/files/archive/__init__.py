@@ -1,7 +1,5 @@
 """Zip and 7z archives: checked for safety, and streamed without unpacking them to disk."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager

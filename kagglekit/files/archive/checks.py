@@ -4,8 +4,6 @@ An archive comes from a server, so nothing in it is trusted. Names, kinds and si
 checked before a byte is decompressed; sizes and CRCs are checked again during decompression.
 """
 
-from __future__ import annotations
-
 import lzma
 import stat
 import struct

@@ -4,8 +4,6 @@ It is faster than liblzma, and as a process it does not wait for the interpreter
 pipe and nowhere else; names, sizes and CRCs are read by py7zr and checked here.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import zlib

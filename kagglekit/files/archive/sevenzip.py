@@ -1,7 +1,5 @@
 """7z files, read by py7zr and, where it is installed, decompressed by 7-Zip."""
 
-from __future__ import annotations
-
 import io
 import stat
 import struct

@@ -1,7 +1,5 @@
 """Zip files, read by zipfile."""
 
-from __future__ import annotations
-
 import stat
 import zipfile
 from collections.abc import Iterator
