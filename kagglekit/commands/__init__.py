@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kagglekit.project import Project
     from kagglekit.runs.store import Run
     from kagglekit.scoring.cv import Score
-    from kagglekit.terminal.table import ResultTable
 
 # --- options that several verbs share ---
 
@@ -36,44 +34,40 @@ def duration(text: str) -> float:
     return seconds
 
 
-def add_model(
-    parser: argparse._ActionsContainer, about: str, default: Sequence[str] = (), required: bool = False
+def add_names(
+    parser: argparse._ActionsContainer, option: str, about: str, metavar: str = "A,B", **more: Any
 ) -> None:
-    """Add --model A,B."""
-    parser.add_argument(
-        "--model", type=names, default=list(default), required=required, metavar="A,B", help=about
-    )
+    """Add an option that takes names `a,b`; `more` are arguments of `add_argument`."""
+    parser.add_argument(option, type=names, default=[], metavar=metavar, help=about, **more)
+
+
+def add_count(
+    parser: argparse._ActionsContainer, option: str, about: str, default: int | None = None
+) -> None:
+    """Add an option that takes a number N."""
+    parser.add_argument(option, type=int, default=default, metavar="N", help=about)
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add --model NAME and --run ID, which name a finished run."""
     parser.add_argument("--model", required=True, metavar="NAME", help="use its best run")
-    parser.add_argument("--run", dest="run_id", default=None, metavar="ID", help="use this run instead")
+    parser.add_argument("--run", dest="run_id", metavar="ID", help="use this run instead")
 
 
 def add_teachers(parser: argparse.ArgumentParser) -> None:
     """Add --teachers A,B and --model, the student."""
-    parser.add_argument(
-        "--teachers", type=names, default=[], metavar="A,B", help="models, or runs as model/id (all models)"
-    )
+    add_names(parser, "--teachers", "models, or runs as model/id (all models)")
     parser.add_argument("--model", default="tcresnet", metavar="NAME", help="the student (tcresnet)")
-
-
-def add_seeds(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add --seeds N."""
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help=about)
 
 
 def add_cluster(parser: argparse._ActionsContainer, about: str) -> None:
     """Add --cluster ADDRESS."""
-    parser.add_argument(
-        "--cluster", default=None, metavar="ADDRESS", help=f"{about} on Ray: auto, ray://..., local"
-    )
+    parser.add_argument("--cluster", metavar="ADDRESS", help=f"{about} on Ray: auto, ray://..., local")
 
 
 def add_time_limit(parser: argparse._ActionsContainer, about: str) -> None:
     """Add --time-limit 30m."""
-    parser.add_argument("--time-limit", type=duration, default=None, metavar="30m", help=about)
+    parser.add_argument("--time-limit", type=duration, metavar="30m", help=about)
 
 
 def add_blend(parser: argparse.ArgumentParser, default: str | None) -> None:
@@ -133,10 +127,3 @@ def show_score(score: Score) -> list[str]:
             f"  ALARM: hardly ever predicts, or always predicts: {classes}; do not submit this alone"
         )
     return lines
-
-
-def table(title: str, columns: list[str], rows: list[list[Any]]) -> ResultTable:
-    """Return a table for `console.result`."""
-    from kagglekit.terminal.table import ResultTable
-
-    return ResultTable(title, columns, rows)

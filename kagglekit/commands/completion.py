@@ -2,7 +2,8 @@
 
 import argparse
 
-from kagglekit.terminal.completion import SHELLS
+from kagglekit.terminal import console
+from kagglekit.terminal.completion import SHELLS, script
 
 EXAMPLE = """example for bash, for your .bashrc:
   $ source <(kagglekit completion bash)
@@ -19,8 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from kagglekit import recipes
     from kagglekit.models import MODELS
-    from kagglekit.terminal import console
-    from kagglekit.terminal.completion import script
 
     text = script(args.parser, args.shell, list(MODELS), recipes.names())
     console.result({"shell": args.shell, "script": text}, [text.rstrip("\n")])

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import add_model, names
+from kagglekit.commands import add_names, open_project
+from kagglekit.terminal import console
+from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from kagglekit.runs.explain import Explained
@@ -21,16 +23,8 @@ EXAMPLE = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model(parser, "all trained models by default")
-    parser.add_argument(
-        "--run",
-        dest="run_ids",
-        type=names,
-        action="extend",
-        default=[],
-        metavar="ID",
-        help="these runs; repeatable",
-    )
+    add_names(parser, "--model", "all trained models by default")
+    add_names(parser, "--run", "these runs; repeatable", metavar="ID", dest="run_ids", action="extend")
     parser.add_argument(
         "--prior",
         choices=["stated", "estimated"],
@@ -41,10 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import open_project
     from kagglekit.scoring.forecast import cv_vs_lb
     from kagglekit.submission.ledger import cv_public_pairs
-    from kagglekit.terminal import console
 
     project = open_project(args)
     runs, sent = project.cv(args.model, args.run_ids, prior=args.prior, out=args.out)
@@ -72,8 +64,6 @@ def run(args: argparse.Namespace) -> None:
 
 def _ranking(explained: Sequence[Explained], metric: str) -> list[object]:
     """Return the tables of a competition with several labels per clip."""
-    from kagglekit.commands import table
-
     runs = [one.run for one in explained]
     rows = [
         [
@@ -86,16 +76,14 @@ def _ranking(explained: Sequence[Explained], metric: str) -> list[object]:
     ]
     best = sorted(runs[0].score.parts.items(), key=lambda pair: pair[1])
     return [
-        table("score", ["run", metric, "95 %", "folds"], rows),
+        ResultTable("score", ["run", metric, "95 %", "folds"], rows),
         "95 %: by a jackknife over sources; folds: the lowest and the highest",
-        table(f"{rows[0][0]}, by class", ["class", "average precision"], [list(pair) for pair in best]),
+        ResultTable(f"{rows[0][0]}, by class", ["class", "average precision"], [list(pair) for pair in best]),
     ]
 
 
 def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
     """Return the tables of the runs' scores and of their accuracy by part."""
-    from kagglekit.commands import table
-
     pairs = [(one, one.why) for one in explained if one.why is not None]
     scores = [
         [
@@ -126,13 +114,13 @@ def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
         if why.score.constant
     ]
     return [
-        table("score", columns, scores),
+        ResultTable("score", columns, scores),
         "unweighted: accuracy of all clips alike; OOF: weighted to the test prior; shift: test shift (models",
         "are less certain of test clips); gain: by averaging the folds' models; CV = OOF + shift + gain;",
         "folds: lowest and highest OOF; bias: points that a decision bias would gain, ± standard error",
         *(["scored under the prior estimated from each run's test predictions"] if estimated else []),
         *alarms,
-        table("accuracy by part", ["", *heads, "95 % over words", "lowest to highest word"], rows),
+        ResultTable("accuracy by part", ["", *heads, "95 % over words", "lowest to highest word"], rows),
     ]
 
 
@@ -148,8 +136,6 @@ def _by_word(why: Explanation) -> tuple[str, str]:
 
 def _details(one: Explained) -> list[object]:
     """Return a run's tables by class and unseen word, and the gain of a decision bias."""
-    from kagglekit.commands import table
-
     why = one.why
     assert why is not None
     classes = [
@@ -166,13 +152,13 @@ def _details(one: Explained) -> list[object]:
     words = [
         [name, part.clips, part.accuracy, f"{100 * part.weight:.1f} %"] for name, part in why.words.items()
     ]
-    by_word = [table(f"{one.name}, unseen words", ["word", "clips", "accuracy", "weight"], words)]
+    by_word = [ResultTable(f"{one.name}, unseen words", ["word", "clips", "accuracy", "weight"], words)]
     advice = (
         "beyond noise: worth using" if why.bias.beyond_noise else "within noise: leave the decision as it is"
     )
     columns = ["class", "clips", "accuracy", "prior", "estimated", "bias"]
     return [
-        table(f"{one.name}, by class", columns, classes),
+        ResultTable(f"{one.name}, by class", columns, classes),
         "prior: in use; estimated: from the test predictions by EM, used with --prior estimated alone",
         *(by_word if words else []),
         f"decision bias, fitted on the other folds: {100 * why.bias.gain:+.2f} points, "
@@ -182,7 +168,6 @@ def _details(one: Explained) -> list[object]:
 
 def _against_public(sent: Sequence[Entry]) -> list[object]:
     """Return the table of CV and public scores of the submissions that have both."""
-    from kagglekit.commands import table
     from kagglekit.scoring.forecast import cv_vs_lb, summary
     from kagglekit.submission.ledger import cv_public_pairs
 
@@ -194,6 +179,6 @@ def _against_public(sent: Sequence[Entry]) -> list[object]:
         for entry, (cv, public) in zip(sent, scores, strict=True)
     ]
     return [
-        table("CV as submitted, against public", ["models", "CV", "public", "CV-public"], rows),
+        ResultTable("CV as submitted, against public", ["models", "CV", "public", "CV-public"], rows),
         summary(cv_vs_lb(scores)),
     ]

@@ -1,6 +1,10 @@
 """Make a small spoken competition with eSpeak NG, offline, and take it from fetch to a graded submission."""
 
 import argparse
+from pathlib import Path
+
+from kagglekit.commands import run as run_command
+from kagglekit.terminal import console
 
 EXAMPLE = """example:
   $ kagglekit demo
@@ -16,12 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from kagglekit.commands import run as run_command
     from kagglekit.demo.competition import demo_yaml, make_competition
     from kagglekit.files.atomic import building, write_text
-    from kagglekit.terminal import console
 
     folder = Path(args.out)
     with building(folder / "host", "demo-1") as host:

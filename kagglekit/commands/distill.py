@@ -2,7 +2,8 @@
 
 import argparse
 
-from kagglekit.commands import add_teachers
+from kagglekit.commands import add_teachers, next_command, open_project, show_run
+from kagglekit.terminal import console
 
 EXAMPLE = """example:
   $ kagglekit distill --teachers all --model tcresnet --set models.tcresnet.model.width=3
@@ -19,9 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project, show_run
-    from kagglekit.terminal import console
-
     project = open_project(args)
     student, soft_targets, method, ensemble_oof = project.distill(
         args.teachers, method=args.method, model=args.model

@@ -2,6 +2,10 @@
 
 import argparse
 
+from kagglekit.commands import open_project
+from kagglekit.errors import KagglekitError
+from kagglekit.terminal import console
+
 EXAMPLE = """example:
   $ kagglekit doctor
   ok    credential   token in KAGGLE_API_TOKEN
@@ -16,10 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import open_project
-    from kagglekit.errors import KagglekitError
-    from kagglekit.terminal import console
-
     checks = open_project(args).doctor()
     lines = []
     for check in checks:

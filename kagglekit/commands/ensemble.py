@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kagglekit.commands import add_blend, add_model
+from kagglekit.commands import add_blend, add_names, next_command, open_project, show_score
+from kagglekit.terminal import console
+from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     about = (
         "models, each by its best run, or runs as model/id; all: every model (the default); runs: every run"
     )
-    add_model(parser, about)
+    add_names(parser, "--model", about)
     add_blend(parser, "auto")
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project, show_score
     from kagglekit.ensemble.build import skipped_methods
     from kagglekit.scoring.task import Task
-    from kagglekit.terminal import console
 
     project = open_project(args)
     blend = project.ensemble(args.model, method=args.method, decision=args.decision)
@@ -81,19 +81,15 @@ def weights_of(blend: BlendedRuns) -> dict[str, float]:
 
 def members_table(blend: BlendedRuns) -> object:
     """Return the table of members with their weights and scores."""
-    from kagglekit.commands import table
-
     rows = [
         [run.model, run.id, float(weight), run.score.cv, run.score.plain]
         for run, weight in zip(blend.runs, blend.weights, strict=True)
     ]
-    return table("members", ["model", "run", "weight", "CV", "unweighted"], rows)
+    return ResultTable("members", ["model", "run", "weight", "CV", "unweighted"], rows)
 
 
 def _comparison_tables(blend: BlendedRuns) -> list[object]:
     """Return the tables of methods and decisions, each with its choice and the reason."""
-    from kagglekit.commands import table
-
     lines: list[object] = []
     for compared, what in zip(blend.comparisons, ("method", "decision"), strict=False):
         parts = list(compared.results[0].parts)
@@ -109,7 +105,7 @@ def _comparison_tables(blend: BlendedRuns) -> list[object]:
         ]
         columns = [what, "OOF", "95 %", f"over {compared.baseline}", *parts]
         lines += [
-            table(f"{what}s, by nested CV", columns, rows),
+            ResultTable(f"{what}s, by nested CV", columns, rows),
             f"chosen: {compared.chosen}, {compared.why}",
         ]
     return lines

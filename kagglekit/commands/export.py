@@ -2,7 +2,8 @@
 
 import argparse
 
-from kagglekit.commands import add_run
+from kagglekit.commands import add_run, open_project
+from kagglekit.terminal import console
 
 EXAMPLE = """example:
   $ kagglekit export --model tcresnet --fold 0
@@ -13,13 +14,10 @@ EXAMPLE = """example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--fold", type=int, default=0, metavar="K", help="export this fold's network (0)")
-    parser.add_argument("--out", default=None, metavar="FILE", help="by default named after the run")
+    parser.add_argument("--out", metavar="FILE", help="by default named after the run")
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import open_project
-    from kagglekit.terminal import console
-
     run, path, facts = open_project(args).export(args.model, args.run_id, fold=args.fold, out=args.out)
     size = f"{facts.size / 1e6:.1f} MB, {facts.parameters:,} parameters, within {facts.error:.0e} of torch"
     time = f"{facts.network_ms:.2f} ms, {facts.clip_ms:.2f} ms with its log-mel"

@@ -2,7 +2,8 @@
 
 import argparse
 
-from kagglekit.commands import add_cluster
+from kagglekit.commands import add_cluster, next_command, open_project
+from kagglekit.terminal import console
 
 EXAMPLE = """example:
   $ kagglekit features --model tcresnet
@@ -19,9 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project
-    from kagglekit.terminal import console
-
     project = open_project(args)
     kind, clips, shape, folder = project.features(args.model, cluster=args.cluster)
     console.result(

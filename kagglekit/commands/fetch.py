@@ -2,6 +2,9 @@
 
 import argparse
 
+from kagglekit.commands import next_command, open_project
+from kagglekit.terminal import console
+
 EXAMPLE = """example:
   $ kagglekit fetch
   fetched train.7z (113.5 MB), test.7z (63.0 MB), sample_submission.7z (15.1 kB)
@@ -18,9 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project
-    from kagglekit.terminal import console
-
     project = open_project(args)
     if args.list:
         files = project.files()

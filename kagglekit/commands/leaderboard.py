@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from kagglekit.commands import next_command, open_project
+from kagglekit.terminal import console
+from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
@@ -23,15 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask the host for late scores, ranks, and submissions made elsewhere",
     )
-    parser.add_argument("--out", metavar="FILE", default=None, help="write the log as a CSV")
+    parser.add_argument("--out", metavar="FILE", help="write the log as a CSV")
 
 
 def run(args: argparse.Namespace) -> None:
-    from dataclasses import asdict
-
-    from kagglekit.commands import next_command, open_project, table
-    from kagglekit.terminal import console
-
     project = open_project(args)
     log = project.leaderboard(sync=args.sync, out=args.out)
     lines: list[object] = [] if log.changed is None else [_changes(log.changed)]
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     if log.entries:
         rows = [_row(entry, entry is log.best_by_cv, entry is log.best_by_public) for entry in log.entries]
         title = str(project.workspace.ledger_path)
-        lines = [table(title, COLUMNS, rows), *_legend(project.config, log.here), *lines]
+        lines = [ResultTable(title, COLUMNS, rows), *_legend(project.config, log.here), *lines]
     else:
         lines += ["no submission yet", next_command(project, "submit --ensemble tcresnet")]
     first = {"best_by_cv": log.best_by_cv, "best_by_public": log.best_by_public}

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from kagglekit.commands import next_command, open_project
+from kagglekit.terminal import console
+from kagglekit.terminal.table import ResultTable
+
 if TYPE_CHECKING:
     from kagglekit.models.catalog import CatalogRow
 
@@ -21,9 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project, table
-    from kagglekit.terminal import console
-
     project = open_project(args)
     catalog = project.models()
     rows = [
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     console.result(
         {"models": [row._asdict() for row in catalog]},
         [
-            table("models", ["model", "input", "parameters", "source", "needs", "weights"], rows),
+            ResultTable("models", ["model", "input", "parameters", "source", "needs", "weights"], rows),
             next_command(project, "train --model tcresnet"),
         ],
     )

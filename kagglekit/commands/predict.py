@@ -2,7 +2,8 @@
 
 import argparse
 
-from kagglekit.commands import add_cluster, add_run
+from kagglekit.commands import add_cluster, add_run, next_command, open_project
+from kagglekit.terminal import console
 
 EXAMPLE = """example:
   $ kagglekit predict --model tcresnet hello.wav
@@ -16,9 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project
-    from kagglekit.terminal import console
-
     project = open_project(args)
     chosen = project.find_run(args.model, args.run_id)
     if not args.wavs:

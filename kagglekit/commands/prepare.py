@@ -2,6 +2,9 @@
 
 import argparse
 
+from kagglekit.commands import next_command, open_project
+from kagglekit.terminal import console
+
 EXAMPLE = """example:
   $ kagglekit prepare
   6,146 train, 615 silence and 3,575 test clips; 4 folds by speaker
@@ -15,9 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import polars as pl
 
-    from kagglekit.commands import next_command, open_project
     from kagglekit.data.prepare import summary
-    from kagglekit.terminal import console
 
     project = open_project(args)
     prepared, path = project.prepare(), project.workspace.clips_path

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import add_seeds, add_teachers
+from kagglekit.commands import add_count, add_teachers, next_command, open_project, show_score
+from kagglekit.terminal import console
+from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from kagglekit.distillation.pseudo_labels import PseudoLabels
@@ -19,9 +21,7 @@ EXAMPLE = """example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_teachers(parser)
-    parser.add_argument(
-        "--agree", type=int, default=None, metavar="K", help="teachers that must agree; all by default"
-    )
+    parser.add_argument("--agree", type=int, metavar="K", help="teachers that must agree; all by default")
     parser.add_argument(
         "--precision",
         type=float,
@@ -34,14 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.25,
         help="maximum share of pseudo-labelled clips among the training clips (0.25)",
     )
-    add_seeds(parser, "train N times with and without (1)")
+    add_count(parser, "--seeds", "train N times with and without (1)", default=1)
     parser.add_argument("--no-train", dest="train", action="store_false", help="audit and choose only")
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project, show_score
-    from kagglekit.terminal import console
-
     project = open_project(args)
     labels, gains = project.pseudo(
         args.teachers,
@@ -73,8 +70,6 @@ def run(args: argparse.Namespace) -> None:
 
 def _audit(labels: PseudoLabels) -> list[object]:
     """Return lines with the audit's coverage and precision, by class and in all."""
-    from kagglekit.commands import table
-
     audit = labels.audit
     rows = [
         [name, count, precision if count else None, f"{labels.counts[name]:,.0f}"]
@@ -82,7 +77,7 @@ def _audit(labels: PseudoLabels) -> list[object]:
     ]
     left_out = f"; left out, too often wrong: {', '.join(audit.left_out)}" * bool(audit.left_out)
     return [
-        table("audit on OOF", ["class", "clips", "precision", "test clips a fold"], rows),
+        ResultTable("audit on OOF", ["class", "clips", "precision", "test clips a fold"], rows),
         f"audit on OOF: {audit.coverage:.2f} of the clips pseudo-labelled, "
         f"{audit.precision:.4f} of them right{left_out}",
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kagglekit.commands import names
+from kagglekit.commands import add_count, add_names, open_project
+from kagglekit.errors import plural
+from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.project import Project
@@ -19,27 +21,17 @@ PORT = 8600
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--out", metavar="FILE", default=None, help="report.html by default; with --charts, the folder charts"
-    )
-    parser.add_argument(
-        "--charts",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="write the main charts into the folder --out instead, as svg, png or both",
-    )
+    about = "report.html by default; with --charts, the folder charts"
+    parser.add_argument("--out", metavar="FILE", help=about)
+    about = "write the main charts into the folder --out instead, as svg, png or both"
+    add_names(parser, "--charts", about)
     parser.add_argument(
         "--serve", action="store_true", help="show it at a local address instead, with every error to hear"
     )
-    parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"for --serve; {PORT} by default")
+    add_count(parser, "--port", f"for --serve; {PORT} by default", default=PORT)
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import open_project
-    from kagglekit.errors import plural
-    from kagglekit.terminal import console
-
     project = open_project(args)
     if args.charts:
         files = project.report_charts(args.out or "charts", charts=args.charts)
@@ -59,8 +51,6 @@ def run(args: argparse.Namespace) -> None:
 
 def _serve(project: Project, port: int) -> None:
     """Serve the report until Ctrl-C."""
-    from kagglekit.terminal import console
-
     with project.report_server(port) as server:
         address = f"http://127.0.0.1:{server.server_port}/"
         console.result({"address": address}, [f"{address}  (Ctrl-C ends it)"])

@@ -6,7 +6,9 @@ checkpoint is missing, is a row with its reason. Nothing is submitted.
 
 import argparse
 
-from kagglekit.commands import add_time_limit, names
+from kagglekit.commands import add_count, add_names, add_time_limit, open_project
+from kagglekit.terminal import console
+from kagglekit.terminal.table import ResultTable
 
 EXAMPLE = """example:
   $ kagglekit reproduce --recipe gru,ast_12 --time-limit 40m
@@ -20,18 +22,17 @@ SHOWN = {"plain": "unweighted"}  # columns that the table names otherwise than t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     about = "names of recipes, or all; by default the report's thirteen"
-    parser.add_argument("--recipe", type=names, default=[], metavar="A,B", help=about)
-    parser.add_argument("--epochs", type=int, default=None, metavar="N", help="epochs of every training")
+    add_names(parser, "--recipe", about)
+    add_count(parser, "--epochs", "epochs of every training")
     add_time_limit(parser, "begin no training later")
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import open_project, table
-    from kagglekit.terminal import console
-
     rows = open_project(args).reproduce(args.recipe, epochs=args.epochs, time_limit=args.time_limit)
     shown = [
         [f"{cell:.1f}" if name == "minutes" and cell is not None else cell for name, cell in row.items()]
         for row in rows
     ]
-    console.result({"recipes": rows}, [table("recipes", [SHOWN.get(name, name) for name in rows[0]], shown)])
+    console.result(
+        {"recipes": rows}, [ResultTable("recipes", [SHOWN.get(name, name) for name in rows[0]], shown)]
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kagglekit.commands import add_model, add_time_limit, add_upload
+from kagglekit.commands import add_count, add_names, add_time_limit, add_upload, open_project, show_run
+from kagglekit.commands.submit import Prompt, show_result
+from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.runs.store import Run
@@ -17,19 +19,13 @@ EXAMPLE = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model(parser, "the most important first (tcresnet,gru,lstm,convs2s)")
+    add_names(parser, "--model", "the most important first (tcresnet,gru,lstm,convs2s)")
     add_time_limit(parser, "for everything together")
-    parser.add_argument(
-        "--trials", type=int, default=0, metavar="N", help="search each model first (0: do not)"
-    )
+    add_count(parser, "--trials", "search each model first (0: do not)", default=0)
     add_upload(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import open_project, show_run
-    from kagglekit.commands.submit import Prompt, show_result
-    from kagglekit.terminal import console
-
     def trained(runs: list[Run]) -> None:
         console.show([line for run in runs for line in show_run(run)])
 

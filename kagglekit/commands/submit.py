@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import add_blend, add_upload, names
+from kagglekit.commands import add_blend, add_names, add_upload, next_command, open_project, show_score
+from kagglekit.commands.ensemble import members_table, same_again, weights_of
+from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.project import Project
@@ -24,15 +27,9 @@ EXAMPLE = """example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--ensemble",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="models, or runs as model/id; all trained models by default",
-    )
+    add_names(source, "--ensemble", "models, or runs as model/id; all trained models by default")
     source.add_argument("--best", action="store_true", help="the best by nested CV of all that is trained")
-    source.add_argument("--file", default=None, metavar="CSV", help="submit an existing CSV")
+    source.add_argument("--file", metavar="CSV", help="submit an existing CSV")
     add_blend(parser, None)
     parser.add_argument("--dry-run", action="store_true", help="show it; write and send nothing")
     add_upload(parser)
@@ -40,12 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait", action=argparse.BooleanOptionalAction, default=True, help="wait for the score (the default)"
     )
-    parser.add_argument("--message", default=None, help="submission description")
+    parser.add_argument("--message", help="submission description")
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import open_project
-
     project = open_project(args)
     prompt = Prompt(project, args.yes)
     submission = project.submit(
@@ -74,16 +69,10 @@ class Prompt:
 
     def preview(self, submission: SubmissionResult) -> None:
         """Show the members, rows, score and forecast of the submission."""
-        from kagglekit.terminal import console
-
         console.show([*_described(self.project, submission), *_forecast(submission)])
 
     def ask(self, notes: Sequence[str]) -> bool:
         """Show the host's notes and ask on stderr, so that stdout stays the result."""
-        import sys
-
-        from kagglekit.terminal import console
-
         console.show([f"  {note}" for note in notes])
         if self.yes or not sys.stdin.isatty():
             return self.yes
@@ -100,10 +89,6 @@ def show_result(
     file: str | None = None,
 ) -> None:
     """Show how a submission ended, and the command that follows."""
-    from kagglekit.commands import next_command
-    from kagglekit.commands.ensemble import same_again
-    from kagglekit.terminal import console
-
     blend, entry = submission.ensemble, submission.entry
     lines: list[object] = []
     if entry is None:
@@ -117,8 +102,6 @@ def show_result(
 
 def _data(submission: SubmissionResult) -> dict[str, Any]:
     """Return the submission as a JSON-serialisable dict."""
-    from kagglekit.commands.ensemble import weights_of
-
     blend, entry = submission.ensemble, submission.entry
     data: dict[str, Any] = {"csv": submission.path, "rows": len(submission.frame)}
     data["cv"] = entry.cv_score if entry else blend and blend.score.cv
@@ -135,8 +118,6 @@ def _data(submission: SubmissionResult) -> dict[str, Any]:
 
 def _described(project: Project, submission: SubmissionResult) -> list[object]:
     """Describe the members, the score, the file and the class balance."""
-    from kagglekit.commands import show_score
-    from kagglekit.commands.ensemble import members_table
     from kagglekit.submission.shapes import class_balance
 
     lines: list[object] = []

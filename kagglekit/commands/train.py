@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kagglekit.commands import add_model, add_seeds, names
+from kagglekit.commands import add_count, add_names, next_command, open_project, show_run
+from kagglekit.terminal import console
+from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from kagglekit.project import Project
@@ -19,40 +21,18 @@ EXAMPLE = """example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
-    add_model(what, "architectures; kagglekit models lists them")
-    what.add_argument(
-        "--recipe",
-        type=names,
-        action="extend",
-        default=[],
-        metavar="A,B",
-        help="shipped settings by name, or a file.yaml; repeatable",
-    )
+    add_names(what, "--model", "architectures; kagglekit models lists them")
+    add_names(what, "--recipe", "shipped settings by name, or a file.yaml; repeatable", action="extend")
     what.add_argument("--list", action="store_true", help="list the shipped recipes")
     parser.add_argument(
         "--tuned", action="store_true", help="use the best hyperparameters that `tune` has found"
     )
-    add_seeds(parser, "train N times to estimate the variance between seeds (1)")
-    parser.add_argument(
-        "--processes",
-        type=int,
-        default=None,
-        metavar="N",
-        help="split each batch of a fold among N processes",
-    )
-    parser.add_argument(
-        "--only",
-        type=names,
-        default=[],
-        metavar="A,B",
-        help="train and score on clips of these classes alone",
-    )
+    add_count(parser, "--seeds", "train N times to estimate the variance between seeds (1)", default=1)
+    add_count(parser, "--processes", "split each batch of a fold among N processes")
+    add_names(parser, "--only", "train and score on clips of these classes alone")
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project, show_run
-    from kagglekit.terminal import console
-
     project = open_project(args)
     if args.list:
         return _list_recipes(project)
@@ -86,10 +66,7 @@ def _over_seeds(scores: list[float], model: str) -> str:
 
 
 def _list_recipes(project: Project) -> None:
-    from kagglekit.commands import table
-    from kagglekit.terminal import console
-
     recipes = project.recipes()
     rows = [[recipe.name, recipe.model, recipe.about, recipe.report] for recipe in recipes]
-    shown = table("recipes", ["name", "model", "about", "in the report"], rows)
+    shown = ResultTable("recipes", ["name", "model", "about", "in the report"], rows)
     console.result({"recipes": [recipe.model_dump() for recipe in recipes]}, [shown])

@@ -5,7 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import add_cluster, add_model, add_time_limit, names
+from kagglekit.commands import (
+    add_cluster,
+    add_count,
+    add_names,
+    add_time_limit,
+    next_command,
+    open_project,
+    show_run,
+)
+from kagglekit.errors import plural
+from kagglekit.terminal import console
+from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from kagglekit.project.training import Tuned
@@ -17,22 +28,15 @@ EXAMPLE = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model(parser, "architectures; kagglekit models lists them", required=True)
+    add_names(parser, "--model", "architectures; kagglekit models lists them", required=True)
     ends = parser.add_argument_group("when it ends")
-    ends.add_argument(
-        "--trials",
-        type=int,
-        default=None,
-        metavar="N",
-        help="total trials, earlier calls included (search.trials)",
-    )
+    add_count(ends, "--trials", "total trials, earlier calls included (search.trials)")
     add_time_limit(ends, "stop searching after this long")
     ends.add_argument(
         "--until-stagnation",
         type=int,
         nargs="?",
         const=True,
-        default=None,
         metavar="N",
         help="stop after N trials (15) without progress beyond the noise",
     )
@@ -40,21 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-train", dest="train", action="store_false", help="do not train the best at the end"
     )
     how = parser.add_argument_group("how it searches")
-    how.add_argument("--jobs", type=int, default=1, metavar="N", help="trials at once on this machine")
-    how.add_argument("--storage", default=None, metavar="URL", help="shared by machines: postgresql://...")
+    add_count(how, "--jobs", "trials at once on this machine", default=1)
+    how.add_argument("--storage", metavar="URL", help="shared by machines: postgresql://...")
     add_cluster(how, "train the folds")
-    how.add_argument(
-        "--objectives", type=names, default=[], metavar="A,B", help="score,params or score,latency"
-    )
-    how.add_argument(
-        "--from",
-        dest="from_",
-        type=names,
-        action="extend",
-        default=[],
-        metavar="STUDY",
-        help="try the best trials of another study, or model, after the recipe",
-    )
+    add_names(how, "--objectives", "score,params or score,latency")
+    about = "try the best trials of another study, or model, after the recipe"
+    add_names(how, "--from", about, metavar="STUDY", dest="from_", action="extend")
     look = parser.add_argument_group("looking at a study instead of searching")
     look.add_argument("--best", action="store_true", help="print the best settings as YAML")
     look.add_argument(
@@ -67,9 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from kagglekit.commands import next_command, open_project
-    from kagglekit.terminal import console
-
     project = open_project(args)
     if args.best:
         settings = project.best_settings(args.model)
@@ -101,9 +93,6 @@ def run(args: argparse.Namespace) -> None:
 
 def _lines(result: Tuned) -> list[object]:
     """Return lines with the state of a study and the run with its best hyperparameters."""
-    from kagglekit.commands import show_run, table
-    from kagglekit.errors import plural
-
     study = result.study
     failed = f", {study.failed} failed" if study.failed else ""
     saved = f", {study.saved:.0%} of epochs saved".replace("%", " %") if study.saved else ""
@@ -117,7 +106,7 @@ def _lines(result: Tuned) -> list[object]:
     ]
     if study.front:
         rows: list[list[Any]] = [list(row.values()) for row in study.front]
-        lines.append(table("Pareto front", list(study.front[0]), rows))
+        lines.append(ResultTable("Pareto front", list(study.front[0]), rows))
     return lines + (show_run(result.run) if result.run else [])
 
 
