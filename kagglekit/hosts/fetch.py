@@ -81,7 +81,10 @@ def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
         with suppress(IndexError):
             while True:
                 result, job = waiting.popleft()
-                _settle(result, job)
+                try:
+                    result.set_result(job())
+                except Exception as error:
+                    result.set_exception(error)
 
     for _ in range(min(THREADS, len(jobs))):
         threading.Thread(target=work, daemon=True).start()
@@ -93,21 +96,13 @@ def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     return [result.result() for result in results]
 
 
-def _settle(result: Future[T], job: Callable[[], T]) -> None:
-    try:
-        result.set_result(job())
-    except Exception as error:
-        result.set_exception(error)
-
-
 def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool, reread: bool) -> Fetched:
     path = target_path(folder, file.name)
-    if force or not _is_good(path, file, reread):
+    if new := force or not _is_good(path, file, reread):
         arrived, digest = _download(host, file, folder / INCOMING, force)
         move_into_place(arrived, path)
         save_fingerprint(path, path.stat(), digest, proven=True)
-        return Fetched(file.name, path.stat().st_size, new=True)
-    return Fetched(file.name, path.stat().st_size, new=False)
+    return Fetched(file.name, path.stat().st_size, new)
 
 
 def _download(host: Host, file: HostFile, folder: Path, force: bool) -> tuple[Path, str]:

@@ -6,8 +6,11 @@ that are shown as a status, public and private scores, a daily limit, a deadline
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +19,29 @@ from filelock import FileLock
 from kagglekit.config import Config
 from kagglekit.errors import HostError, plural
 from kagglekit.files.atomic import move_into_place, write_bytes
-from kagglekit.hosts import base, local_log
+from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
 from kagglekit.hosts.local_grading import Grader
-from kagglekit.hosts.local_log import Record
 
 CHUNK_BYTES = 1024**2
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line of the log. The grade is computed at once, and shown when the grading time is over."""
+
+    ref: str
+    date: str
+    file_name: str
+    message: str
+    public: float | None
+    private: float | None
+    error: str
+
+    @property
+    def time(self) -> datetime:
+        """Time of the upload, UTC."""
+        return datetime.fromisoformat(self.date)
 
 
 def connect(config: Config, folder: Path) -> LocalHost:
@@ -111,16 +131,9 @@ class LocalHost:
             data = path.read_bytes()
             grade = self._grader.grade(data)
             write_bytes(self._state_dir / f"{ref}.csv", data)
-            record = Record(
-                ref,
-                datetime.now(UTC).isoformat(),
-                path.name,
-                message,
-                grade.public,
-                grade.private,
-                grade.error,
-            )
-            local_log.append(self._log_path, record)
+            sent = datetime.now(UTC).isoformat()
+            scores = grade.public, grade.private
+            _append_log(self._log_path, Record(ref, sent, path.name, message, *scores, grade.error))
         return ref
 
     def submission(self, ref: str) -> SubmissionState:
@@ -154,7 +167,7 @@ class LocalHost:
         return [base.LeaderboardRow(1, "you", max(scores))] if scores else []
 
     def _records(self) -> list[Record]:
-        return local_log.read(self._log_path)
+        return _read_log(self._log_path)
 
     @property
     def _deadline(self) -> datetime | None:
@@ -193,10 +206,8 @@ class LocalHost:
 
 
 def _host_file(path: Path, root: Path) -> HostFile:
-    stat = path.stat()
-    return HostFile(
-        path.relative_to(root).as_posix(), stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)
-    )
+    name, stat = path.relative_to(root).as_posix(), path.stat()
+    return HostFile(name, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
 
 
 def _count_today(records: list[Record], now: datetime) -> int:
@@ -219,3 +230,29 @@ def _copy_rest(source: Path, part: Path, done: int, advance: Callable[[int], Non
         while chunk := reader.read(CHUNK_BYTES):
             writer.write(chunk)
             advance(len(chunk))
+
+
+def _read_log(path: Path) -> list[Record]:
+    """Read every complete line. A last line that a kill cut off is not a submission.
+
+    Raises:
+        HostError: a line is damaged.
+    """
+    if not path.is_file():
+        return []
+    complete, _, _cut_off = path.read_text(encoding="utf-8").rpartition("\n")
+    try:
+        return [Record(**json.loads(line)) for line in complete.splitlines()]
+    except (ValueError, TypeError) as error:
+        raise HostError(f"{path} is damaged: {error}", hint="repair or remove the line") from error
+
+
+def _append_log(path: Path, record: Record) -> None:
+    """Append a line, in place of one that a kill cut off."""
+    line = json.dumps(asdict(record)) + "\n"
+    with path.open("a+b") as log:
+        log.seek(0)
+        log.truncate(log.read().rfind(b"\n") + 1)
+        log.write(line.encode())
+        log.flush()
+        os.fsync(log.fileno())

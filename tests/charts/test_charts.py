@@ -8,16 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kagglekit.charts.scatter import Point, scatter
-from kagglekit.charts.svg import LINE, Picture, save
+from kagglekit.charts.cv_vs_lb import Point, scatter
+from kagglekit.charts.svg import LINE, Picture
+from kagglekit.project.report import save_picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(points: list[Point], band: float = 0.015) -> ElementTree.Element:
-    return ElementTree.fromstring(
-        scatter(points, title="t", note="n", x_name="CV", y_name="public", band=band).standalone()
-    )
+    return ElementTree.fromstring(scatter(points, note="n", band=band).standalone())
 
 
 def circles(root: ElementTree.Element) -> list[tuple[float, float]]:
@@ -86,6 +85,6 @@ def test_all_dots_lie_in_the_plot(points: list[Point]) -> None:
 
 def test_save(tmp_path: Path) -> None:
     picture = Picture(10, 20, "<&", "")
-    save(picture, tmp_path / "new" / "cv.svg")
+    save_picture(picture, tmp_path / "new" / "cv.svg")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["cv.svg"]
     assert (tmp_path / "new" / "cv.svg").read_text() == picture.standalone()
