@@ -7,15 +7,14 @@ archives differ in their time stamps.
 
 import hashlib
 import io
-import wave
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import py7zr
+import soundfile
 
 from kagglekit.demo import espeak
 from kagglekit.demo.espeak import SAMPLE_RATE, Speak, Speaker, draw_utterances, split_words
@@ -32,19 +31,9 @@ SILENCE_SHARE, UNKNOWN_SHARE = 0.1, 0.2  # of the test; the ten targets share th
 PUBLIC_SHARE = 0.3  # of the test
 
 
-@dataclass(frozen=True)
-class Synthesised:
-    """The competition that `make_competition` has written."""
-
-    folder: Path
-    train_clips: int
-    """Background recordings are not counted."""
-    test_clips: int
-
-
 def make_competition(
     folder: Path, *, seed: int = 0, train_clips_per_word: int = 75, test_clips: int = 500
-) -> Synthesised:
+) -> None:
     """Synthesise a 12-class competition: train.7z, test.7z, sample_submission.7z, solution.csv.
 
     Args:
@@ -63,7 +52,7 @@ def make_competition(
         speakers = espeak.draw_speakers(
             f"{seed}/train", espeak.TRAIN_VOICES, max(4, train_clips_per_word), train_rng
         )
-        n_train = _write_train(folder / "train.7z", speak, speakers, train_clips_per_word, train_rng)
+        _write_train(folder / "train.7z", speak, speakers, train_clips_per_word, train_rng)
         speakers = espeak.draw_speakers(
             f"{seed}/test", espeak.TEST_VOICES, max(4, test_clips // 12), test_rng
         )
@@ -72,7 +61,6 @@ def make_competition(
         lines = ["fname,label", *(f"{fname},silence" for fname in answers)]
         archive.writestr("\n".join(lines) + "\n", "sample_submission.csv")
     _write_solution(folder / "solution.csv", answers, test_rng)
-    return Synthesised(folder, n_train, len(answers))
 
 
 def demo_yaml(files: str = "host") -> str:
@@ -108,7 +96,7 @@ search: {{trials: 2, epochs: 12, folds: 1}}
 
 def _write_train(
     path: Path, speak: Speak, speakers: Sequence[Speaker], clips_per_word: int, rng: np.random.Generator
-) -> int:
+) -> None:
     utterances = [
         u for word in TARGETS + FILLERS for u in draw_utterances([word] * clips_per_word, speakers, rng)
     ]
@@ -131,7 +119,6 @@ def _write_train(
         for part, shares in (("validation", range(10)), ("testing", range(10, 20))):
             listed = [name for name in names if _percentile(name) in shares]
             archive.writestr("".join(f"{name}\n" for name in listed), f"train/{part}_list.txt")
-    return len(names)
 
 
 def _write_test(
@@ -199,11 +186,8 @@ def _seven_zip(path: Path) -> Iterator[py7zr.SevenZipFile]:
 def _wav(waveform: Waveform) -> bytes:
     """Encode as 16-bit mono wav."""
     file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(SAMPLE_RATE)
-        out.writeframes((waveform * 32767).round().astype("<i2").tobytes())
+    samples = (waveform * 32767).round().astype(np.int16)
+    soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return file.getvalue()
 
 

@@ -78,12 +78,8 @@ def options(source: Source, blend: SavedBlend) -> str:
     """Return the options by which `submit` sends this ensemble, even when other runs are trained later."""
     best = {report_run.run.model: report_run.run.id for report_run in reversed(source.runs)}
     names = [m.model if best.get(m.model) == m.run else f"{m.model}/{m.run}" for m in blend.members]
-    choices = [
-        f"--{name} {choice}"
-        for name, choice in (("method", blend.method), ("decision", blend.decision))
-        if choice
-    ]
-    return " ".join([f"--ensemble {','.join(names)}", *choices])
+    named = {"ensemble": ",".join(names), "method": blend.method, "decision": blend.decision}
+    return " ".join(f"--{name} {choice}" for name, choice in named.items() if choice)
 
 
 def weights_chart(blend: SavedBlend) -> Picture:

@@ -3,12 +3,12 @@
 import base64
 import io
 import math
-import wave
 from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 
 from kagglekit.report.ensembles import blends
 from kagglekit.report.source import ReportRun, Source, read_probs
@@ -131,9 +131,5 @@ def _embed(source: Source, clips: list[dict[str, Any]]) -> None:
 def wav_bytes(samples: npt.NDArray[np.int16], rate: int) -> bytes:
     """Encode (samples,) int16 at `rate` Hz as a mono wav file."""
     buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.astype("<i2").tobytes())
+    soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()

@@ -9,15 +9,12 @@ import polars as pl
 from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.cv_vs_lb import BAND
 from kagglekit.charts.svg import Picture
-from kagglekit.files import tables
 from kagglekit.report.ensembles import SavedBlend, blends, options
 from kagglekit.report.runs import confused_pairs
 from kagglekit.report.source import ReportRun, Source
 from kagglekit.report.studies import Study
-from kagglekit.runs.store import train_again
 from kagglekit.scoring.forecast import cv_vs_lb
 from kagglekit.submission.ledger import best, cv_public_pairs
-from kagglekit.training.files import HISTORY
 
 STILL_RISING = 0.01  # gain of OOF over the last fifth of the epochs that exceeds the noise between epochs
 
@@ -76,8 +73,9 @@ def advice(source: Source, studies: list[Study], saved: list[SavedBlend]) -> Ite
         yield Advice(
             "Several models are trained, but there is no ensemble yet.", f"{source.kagglekit} ensemble"
         )
-    if (risen := _still_rising(top)) > STILL_RISING:
-        epochs = _epochs(top)
+    history = top.history()
+    if (risen := _still_rising(history)) > STILL_RISING:
+        epochs = int(history.group_by("fold").len()["len"].max() or 0)  # type: ignore[arg-type]
         yield Advice(
             f"{top.name} still gained {100 * risen:.1f} points in the last fifth of its {epochs} epochs.",
             f"{source.kagglekit} train --model {top.run.model} --set train.epochs={2 * epochs}",
@@ -126,7 +124,7 @@ def _worst_classes(top: ReportRun) -> Advice:
 
 def _biased_cv(source: Source) -> Iterator[Advice]:
     """Warn where CV differs from public scores by more than BAND on average."""
-    scores = cv_public_pairs([e for e in source.entries if e.cv_score is not None and e.public is not None])
+    scores = cv_public_pairs(source.entries)
     if len(scores) < 2:
         return
     difference = cv_vs_lb(scores).mean
@@ -137,18 +135,9 @@ def _biased_cv(source: Source) -> Iterator[Advice]:
         yield Advice(why, f"{source.kagglekit} cv --prior estimated")
 
 
-def _history(report_run: ReportRun) -> pl.DataFrame:
-    folder = report_run.run.folder
-    return tables.read(folder / HISTORY, train_again(folder))
-
-
-def _epochs(report_run: ReportRun) -> int:
-    return int(_history(report_run).group_by("fold").len()["len"].max() or 0)  # type: ignore[arg-type]
-
-
-def _still_rising(report_run: ReportRun) -> float:
+def _still_rising(history: pl.DataFrame) -> float:
     """Return how much OOF rose over the last fifth of the epochs, as a mean over the folds."""
-    by_epoch = _history(report_run).group_by("epoch").agg(pl.col("cv").mean()).sort("epoch")["cv"]
+    by_epoch = history.group_by("epoch").agg(pl.col("cv").mean()).sort("epoch")["cv"]
     if len(by_epoch) < 5:
         return 0.0
     return float(by_epoch[-1] - by_epoch[-1 - len(by_epoch) // 5])

@@ -11,11 +11,8 @@ from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.curves import Series, curves
 from kagglekit.charts.matrix import confusion
 from kagglekit.charts.svg import Picture
-from kagglekit.files import tables
 from kagglekit.report.source import ReportRun, Source
-from kagglekit.runs.store import train_again
 from kagglekit.scoring.task import PARTS
-from kagglekit.training.files import HISTORY
 
 BINS = 10  # of confidence
 LEAST_IN_BIN = 5  # clips; a bin with fewer is not drawn
@@ -131,8 +128,7 @@ def _accuracy_bars(
 
 def learning_curves(report_run: ReportRun) -> dict[str, Picture]:
     """Draw loss and CV score by epoch, a line for each fold; only charts with at least one finite value."""
-    folder = report_run.run.folder
-    history = tables.read(folder / HISTORY, train_again(folder))
+    history = report_run.history()
     pictures = {}
     for column, title in (("loss", "Training loss"), ("cv", "OOF score by epoch (CV before shift and gain)")):
         drawn = [

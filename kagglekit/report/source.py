@@ -23,7 +23,7 @@ from kagglekit.scoring.cv import clip_weights
 from kagglekit.scoring.predictions import logits_of
 from kagglekit.scoring.task import Task
 from kagglekit.submission.ledger import Entry, Ledger, host_name
-from kagglekit.training.files import OOF
+from kagglekit.training.files import HISTORY, OOF
 
 MOST_RUNS = 30  # runs shown, the best by CV
 
@@ -39,6 +39,10 @@ class ReportRun(NamedTuple):
     def name(self) -> str:
         """`tcresnet/0204dfa627f6`"""
         return f"{self.run.model}/{self.run.id}"
+
+    def history(self) -> pl.DataFrame:
+        """Read what the training recorded of each fold and epoch."""
+        return tables.read(self.run.folder / HISTORY, train_again(self.run.folder))
 
 
 @dataclass(frozen=True)

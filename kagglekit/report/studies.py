@@ -45,9 +45,7 @@ def read(source: Source) -> list[Study]:
     """
     studies = []
     for study in all_studies(source.workspace):
-        if (
-            len(study.directions) > 1
-        ):  # several objectives have no single best trial; `kagglekit tune` shows the Pareto front
+        if len(study.directions) > 1:  # without a single best trial; `kagglekit tune` shows the front
             continue
         trials = study.get_trials(deepcopy=False)
         complete = [t for t in trials if t.state == TrialState.COMPLETE and t.value is not None]
