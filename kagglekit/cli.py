@@ -52,6 +52,7 @@ def make_parser(words: Collection[str] | None = None) -> argparse.ArgumentParser
     )
     top.add_argument("--version", action="version", version=f"kagglekit {__version__}")
     _add_common(top, top_level=True)
+    top.set_defaults(config=None, json=False, quiet=False, traceback=False)
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, summary in VERBS.items():
         if words is not None and name not in words and "completion" not in words:
@@ -73,14 +74,8 @@ def make_parser(words: Collection[str] | None = None) -> argparse.ArgumentParser
 
 def _add_common(parser: argparse.ArgumentParser, *, top_level: bool) -> None:
     """Add options that may stand before or after the verb; without them after it, those before it hold."""
-
-    def default(value: object) -> object:
-        return value if top_level else argparse.SUPPRESS
-
-    group = parser.add_argument_group("for every verb")
-    group.add_argument(
-        "-C", "--config", metavar="FILE", default=default(None), help="the competition (competition.yaml)"
-    )
+    group = parser.add_argument_group("for every verb", argument_default=argparse.SUPPRESS)
+    group.add_argument("-C", "--config", metavar="FILE", help="the competition (competition.yaml)")
     # two names, because an appended list after the verb would replace the one before it
     group.add_argument(
         "--set",
@@ -90,11 +85,9 @@ def _add_common(parser: argparse.ArgumentParser, *, top_level: bool) -> None:
         dest="set_before" if top_level else "set_after",
         help="override a setting, e.g. train.epochs=10",
     )
-    group.add_argument("--json", action="store_true", default=default(False), help="results as JSON")
-    group.add_argument("--quiet", action="store_true", default=default(False), help="no bars, no notes")
-    group.add_argument(
-        "--traceback", action="store_true", default=default(False), help="show where a failure came from"
-    )
+    group.add_argument("--json", action="store_true", help="results as JSON")
+    group.add_argument("--quiet", action="store_true", help="no bars, no notes")
+    group.add_argument("--traceback", action="store_true", help="show where a failure came from")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

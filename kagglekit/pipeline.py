@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
@@ -61,7 +60,8 @@ def train_models(workspace: Workspace, models: Sequence[str], clock: Clock, *, t
         share = 1 / (len(plans) - index)
         if trials:
             data, plan, source = _search(prepared, model, trials, clock.deadline(SEARCH_SHARE * share))
-        choice = _choice_path(workspace, plan, run_id(data, plan), clock)
+        # a file with the chosen number of epochs, so that the same command resumes the same run
+        choice = workspace.runs / plan.model / f"epochs-{key_of(run_id(data, plan), clock.limit)}.json"
         if choice.is_file():
             fitted: Plan | None = with_epochs(plan, int(json.loads(choice.read_text(encoding="utf-8"))))
         else:
@@ -120,8 +120,3 @@ def _fit(prepared: Prepared, plan: Plan, clock: Clock, share: float) -> Plan | N
     # No count fits: several processes allow too few epochs to be used, and one process allows more than it
     # would be used for. The smaller count fits the limit either way.
     return min(affordable, key=lambda fitted: fitted.train.epochs, default=None)
-
-
-def _choice_path(workspace: Workspace, plan: Plan, identity: str, clock: Clock) -> Path:
-    """Return the file with the chosen number of epochs, so that the same command resumes the same run."""
-    return workspace.runs / plan.model / f"epochs-{key_of(identity, clock.limit)}.json"

@@ -83,21 +83,18 @@ class Histogram(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def histogram(
-    drawn: Sequence[Histogram], edges: NDArray[np.float64], *, title: str, x_name: str, whole: bool = False
-) -> Picture:
+def histogram(drawn: Sequence[Histogram], edges: NDArray[np.float64], *, title: str, x_name: str) -> Picture:
     """Draw several histograms over the same bins, each as a percentage of its own clips.
 
     Args:
         drawn: at least one histogram, each with at least one clip.
         edges: (bins + 1,), equally spaced.
         x_name: the name of the x axis, with its unit.
-        whole: put ticks on whole numbers only.
     """
     height, left, right = 260, 64, 20
     keys, last = legend([one.name for one in drawn], left, 44, WIDTH - left - right)
     shares = [100 * one.counts / one.counts.sum() for one in drawn]
-    x = Scale(float(edges[0]), float(edges[-1]), left, WIDTH - right, whole=whole)
+    x = Scale(float(edges[0]), float(edges[-1]), left, WIDTH - right)
     y = Scale(0, max(float(share.max()) for share in shares), height - 50, last + 18, most=5)
     body = [text(left, 24, title, "title"), *keys, *axes(x, y, x_name, "% of clips")]
     for k, (one, share) in enumerate(zip(drawn, shares, strict=True)):
@@ -107,16 +104,7 @@ def histogram(
         for b, count in enumerate(one.counts):
             start, end = x(float(edges[b])), x(float(edges[b + 1]))
             tip = f"{one.name}, {edges[b]:.4g} to {edges[b + 1]:.4g}: {count:,} clips, {share[b]:.1f} %"
-            marks.append(
-                rect(
-                    start,
-                    y(share[b]),
-                    end - start,
-                    y.start - y(share[b]),
-                    f"bar {series(k)}",
-                    tip,
-                    'fill-opacity=".12"',
-                )
-            )
+            top, kind = y(share[b]), f"bar {series(k)}"
+            marks.append(rect(start, top, end - start, y.start - top, kind, tip, 'fill-opacity=".12"'))
         body.append(group(k, marks))
     return Picture(WIDTH, height, title, "\n".join(body))

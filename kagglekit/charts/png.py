@@ -1,10 +1,7 @@
 """Write charts as PNG, for a forum post or a report that takes no SVG. resvg draws them."""
 
-from pathlib import Path
-
 from kagglekit.charts.svg import Picture
 from kagglekit.errors import MissingError
-from kagglekit.files.atomic import write_bytes
 
 ZOOM = 2.0  # pixels of the file per pixel of the chart: sharp on today's screens
 # The font comes from a package, so that a machine without fonts can write a PNG, and all write the same one.
@@ -32,8 +29,3 @@ def to_png(picture: Picture) -> bytes:
         style_sheet=f"text {{ font-family: {FONT} !important }}",
     )
     return bytes(content)
-
-
-def save(picture: Picture, path: Path) -> None:
-    """Write the picture as a PNG file, whole or not at all."""
-    write_bytes(path, to_png(picture))

@@ -3,11 +3,8 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import escape
-
-from kagglekit.files.atomic import write_text
 
 LINE, LETTER = 14, 7.2  # px: height of a line of text, width of an average letter of a wide font at 12 px
 INLINE = 1.2  # scale on a page: the chart's text is then as large as the page's
@@ -79,11 +76,6 @@ class Picture(NamedTuple):
 
     def _box(self) -> str:
         return f'viewBox="0 0 {self.width:g} {self.height:g}"'
-
-
-def save(picture: Picture, path: Path) -> None:
-    """Write the chart as an SVG file, whole or not at all."""
-    write_text(path, picture.standalone())
 
 
 class Scale:

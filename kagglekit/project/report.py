@@ -76,9 +76,9 @@ def save_picture(picture: Picture, path: Path) -> None:
     Raises:
         ConfigError: neither .svg nor .png.
     """
-    from kagglekit.charts import png, svg
+    from kagglekit.charts.png import to_png
+    from kagglekit.files.atomic import write_bytes
 
-    formats = {".svg": svg.save, ".png": png.save}
-    if path.suffix not in formats:
+    if path.suffix not in (".svg", ".png"):
         raise ConfigError(f"--out {path}: not a picture", hint="end its name in .svg or .png")
-    formats[path.suffix](picture, path)
+    write_bytes(path, to_png(picture) if path.suffix == ".png" else picture.standalone().encode())
