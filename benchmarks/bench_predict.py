@@ -28,7 +28,7 @@ from kagglekit.config.load import load_config
 from kagglekit.data.store import StoreWriter, open_store
 from kagglekit.features.cache import log_mel_cache
 from kagglekit.features.logmel import FLOOR, geometry
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.sample import Sample
 from kagglekit.scoring.predictions import predictions
@@ -80,12 +80,12 @@ def one_round(folder: Path, count: int) -> dict[str, float]:
 
     def logits() -> None:
         found = predictions(table, predict(network(), dataset, table, head, PLAN.train))
-        tables.write(found, folder / "test.parquet")
+        parquet.write(found, folder / "test.parquet")
 
     seconds["predict"] = timed(logits)
 
     def csv() -> None:
-        found = tables.read(folder / "test.parquet", "")
+        found = parquet.read(folder / "test.parquet", "")
         at = found["logits"].to_numpy().argmax(1) + np.arange(count)  # untrained, it says one class of all
         labels = np.asarray(classes)[at % len(classes)]
         sample = Sample(made["ids"], "fname", ("label",))

@@ -103,7 +103,7 @@ def shards(yaml: Path, cluster: object, second: object) -> dict[str, object]:
     import kagglekit.data.shards
     from kagglekit.config.load import load_config
     from kagglekit.data.prepare import prepare
-    from kagglekit.files import tables
+    from kagglekit.files import parquet
     from kagglekit.files.workspace import Workspace
     from kagglekit.hosts import open_host
     from kagglekit.hosts.fetch import fetch
@@ -121,7 +121,7 @@ def shards(yaml: Path, cluster: object, second: object) -> dict[str, object]:
     prepared, plan = prepare(workspace), resolve(config, "gru")
     here = inputs_of(prepared, plan, "train")[:]
     run = train_run(prepared, plan)
-    told = tables.read(run.folder / TEST, "")
+    told = parquet.read(run.folder / TEST, "")
     for path in run.folder.rglob(TEST):
         path.unlink()
     address = cluster.address  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.data.prepare import prepare
 from kagglekit.errors import MissingError
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.workspace import Workspace
 from kagglekit.models import MODELS
 from kagglekit.runs.choose import best_run
@@ -89,7 +89,7 @@ def main() -> None:
             run = best_run(prepared, model)
         except MissingError:
             continue
-        oof[model] = tables.read(run.folder / "oof.parquet", "train it again").sort("clip_id")
+        oof[model] = parquet.read(run.folder / "oof.parquet", "train it again").sort("clip_id")
     if len(oof) < 2:
         print("skipped: needs two trained models")
         return

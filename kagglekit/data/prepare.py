@@ -15,7 +15,7 @@ from kagglekit.config import Config
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
 from kagglekit.data.store import Store, open_recordings, open_store
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.atomic import building, write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
@@ -144,13 +144,13 @@ def _clips(
     config, path, marker = workspace.config, workspace.clips_path, workspace.clips_path.with_suffix(".json")
     again = f"remove {path} and run the same command again"
     if _has_key(marker, key) and path.is_file():
-        table = tables.read(path, again)
+        table = parquet.read(path, again)
         if _has_key(marker, key):  # else another process is replacing the table: it removes the marker first
             return table
     with locked(path, path.name):
         if not _has_key(marker, key) or not path.is_file():
             facts = {
-                split: tables.read(
+                split: parquet.read(
                     folder / ingest.FACTS_FILE, f"remove the folder {folder} and run the same command again"
                 )
                 for split, folder in folders.items()
@@ -163,9 +163,9 @@ def _clips(
             table = pl.concat(parts, how="vertical_relaxed")
             if config.data.leave_out_clips is not None:
                 table = clip_table.leave_out(table, config.data.leave_out_clips)
-            tables.write(table, path)
+            parquet.write(table, path)
             write_json(marker, {"key": key, "folders": {k: str(v) for k, v in folders.items()}})
-        return tables.read(path, again)
+        return parquet.read(path, again)
 
 
 def _has_key(marker: Path, key: str) -> bool:

@@ -21,7 +21,7 @@ from kagglekit.ensemble.blends import Blend
 from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
 from kagglekit.ensemble.methods import METHODS
 from kagglekit.errors import ConfigError, MissingError
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
 from kagglekit.runs.setup import make_dataset
@@ -59,7 +59,7 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, method: str) -> str:
                 _train_targets(prepared, runs, blend, fold),
                 _test_targets(prepared, runs, blend, fold),
             ]
-            tables.write(pl.concat(targets), table_path(folder, fold))
+            parquet.write(pl.concat(targets), table_path(folder, fold))
         shifts = {run.id: run.score.shift for run in runs}
         write_facts(folder, "distill", shifts, {"method": method, "label_share": LABEL_SHARE})
     return key

@@ -29,7 +29,7 @@ from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
 from kagglekit.errors import KagglekitError
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
 from kagglekit.runs.store import Run
@@ -125,13 +125,13 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
             for fold in range(config.validation.folds):
                 labelled = _label(prepared, runs, oof, rule, fold)
                 labelled = labelled.filter(~pl.col("label").is_in(audited.left_out))
-                tables.write(labelled, table_path(folder, fold))
+                parquet.write(labelled, table_path(folder, fold))
             shifts = {run.id: run.score.shift for run in runs}
             write_facts(folder, "pseudo", shifts, {"rule": rule._asdict(), "audit": audited._asdict()})
     counts = dict.fromkeys(classes, 0.0)
     for fold in range(config.validation.folds):
         path = table_path(folder_of(prepared.workspace, key), fold)
-        labelled = tables.read(path, f"remove {path.parent} and run kagglekit pseudo again")
+        labelled = parquet.read(path, f"remove {path.parent} and run kagglekit pseudo again")
         for label, count in labelled["label"].value_counts().iter_rows():
             counts[label] += count / config.validation.folds
     return PseudoLabels(key, audited, counts)

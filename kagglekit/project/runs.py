@@ -73,12 +73,12 @@ class RunMethods(ProjectBase):
         import numpy as np
         import polars as pl
 
-        from kagglekit.files import tables
+        from kagglekit.files import parquet
         from kagglekit.runs.store import train_again
         from kagglekit.scoring.predictions import logits_of
         from kagglekit.scoring.task import Task
 
-        table = tables.read(run.folder / file, train_again(run.folder))
+        table = parquet.read(run.folder / file, train_again(run.folder))
         probs = Task.of(self.config).probs(logits_of(table))
         predicted = pl.Series(np.array(self.classes)[probs.argmax(1)], dtype=pl.String)
         return table.with_columns(predicted=predicted, prob=pl.Series(probs.max(1)))

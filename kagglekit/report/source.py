@@ -14,7 +14,7 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.data.store import Store
 from kagglekit.data.wav import join_windows
 from kagglekit.errors import MissingError
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.workspace import Workspace
 from kagglekit.runs.choose import present_runs
 from kagglekit.runs.score import scored
@@ -42,7 +42,7 @@ class ReportRun(NamedTuple):
 
     def history(self) -> pl.DataFrame:
         """Read what the training recorded of each fold and epoch."""
-        return tables.read(self.run.folder / HISTORY, train_again(self.run.folder))
+        return parquet.read(self.run.folder / HISTORY, train_again(self.run.folder))
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def read_probs(path: Path, clips: pl.DataFrame, config: Config, hint: str) -> ND
     Raises:
         MissingError: the predictions are absent, damaged or for other clips.
     """
-    table = tables.read(path, hint).sort("clip_id")
+    table = parquet.read(path, hint).sort("clip_id")
     logits: NDArray[Any] = logits_of(table)
     if not table["clip_id"].equals(clips["clip_id"]) or not np.isfinite(logits).all():
         raise MissingError(

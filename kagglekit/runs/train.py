@@ -13,7 +13,7 @@ from kagglekit.config.names import InputKind
 from kagglekit.config.yaml_file import dump
 from kagglekit.data.prepare import Prepared
 from kagglekit.features import embeddings, logmel
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.atomic import write_text
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
@@ -146,7 +146,7 @@ def _facts(
     """Return what metrics.json holds besides scores, and write history.parquet."""
     metas = [read_meta(folder / f"fold_{n}") for n in range(prepared.config.validation.folds)]
     history = pl.DataFrame([epoch for meta in metas for epoch in meta["history"]])
-    tables.write(history, folder / HISTORY)
+    parquet.write(history, folder / HISTORY)
     model = models.build(plan.model, metas[0]["params"], len(metas[0]["outputs"]))
     return {
         "model": plan.model,

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.errors import MissingError
-from kagglekit.files import tables
+from kagglekit.files import parquet
 
 ROW_ID, FOLD, LOGITS = "clip_id", "fold", "logits"
 COLUMNS = {ROW_ID: pl.String, FOLD: pl.Int32, "label": pl.String, "part": pl.String}
@@ -33,7 +33,7 @@ def logits_of(table: pl.DataFrame) -> NDArray[np.float32]:
 
 def write_predictions(table: pl.DataFrame, path: Path) -> None:
     """Write a prediction table atomically."""
-    tables.write(table, path)
+    parquet.write(table, path)
 
 
 def read_predictions(path: Path, hint: str, classes: int | None = None) -> pl.DataFrame:
@@ -47,7 +47,7 @@ def read_predictions(path: Path, hint: str, classes: int | None = None) -> pl.Da
     Raises:
         MissingError: the file is absent or damaged, has other columns or types, or lacks or repeats ids.
     """
-    table = tables.read(path, hint)
+    table = parquet.read(path, hint)
     if problem := _problem(table, classes):
         raise MissingError(f"{path} cannot be read: {problem}", hint=hint)
     return table

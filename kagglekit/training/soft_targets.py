@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kagglekit.errors import MissingError
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.atomic import done_key, write_json
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
@@ -98,7 +98,7 @@ def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head
     if folder is None:
         hot = torch.from_numpy(task.truth(clips["label"])).float() if task.multi else None
         return TrainingSet(clips, hot)
-    soft = tables.read(table_path(folder, fold), f"remove {folder} and make it again")
+    soft = parquet.read(table_path(folder, fold), f"remove {folder} and make it again")
     targets = functional.one_hot(head.targets(clips), len(head.outputs)).float()
     labelled = clips.select("clip_id").with_row_index("at").join(soft, on="clip_id", maintain_order="left")
     if len(labelled):

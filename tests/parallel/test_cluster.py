@@ -20,7 +20,7 @@ from kagglekit.data import shards
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
 from kagglekit.features.cache import log_mels
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
@@ -192,7 +192,7 @@ def test_features_and_test_logits_in_shards_are_those_made_here(
     config, whole = load_config(prepared[0], ["train.epochs=1"]), prepared[1]
     workspace, plan = Workspace(config), resolve(config, "gru", params)
     run = train_run(whole, plan)
-    told = tables.read(run.folder / TEST, "")
+    told = parquet.read(run.folder / TEST, "")
     for path in (*run.folder.rglob(TEST), *workspace.features.rglob("*.npy")):
         path.unlink()
     shutil.rmtree(workspace.features)

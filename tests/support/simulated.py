@@ -18,7 +18,7 @@ from kagglekit.data.ingest import STORE
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.store import StoreWriter
 from kagglekit.ensemble.blend import WEIGHTS
-from kagglekit.files import tables
+from kagglekit.files import parquet
 from kagglekit.files.atomic import write_json
 from kagglekit.files.workspace import Workspace
 from kagglekit.runs.score import score_key
@@ -123,13 +123,13 @@ def add_run(made: Made, model: str, run: str, *, skill: float, epochs: int = 10,
     logits[np.arange(len(rows)), [classes.index(label) for label in rows["label"]]] += skill
     folder = workspace.runs / model / run
     folder.mkdir(parents=True)
-    tables.write(predictions(rows, logits), folder / OOF)
+    parquet.write(predictions(rows, logits), folder / OOF)
     history = [
         {"fold": fold, "epoch": epoch, "loss": 2 / (epoch + 1) + 0.1 * fold, "cv": 1 - 0.6 / (epoch + 1)}
         for fold in range(config.validation.folds)
         for epoch in range(epochs)
     ]
-    tables.write(pl.DataFrame(history), folder / HISTORY)
+    parquet.write(pl.DataFrame(history), folder / HISTORY)
     facts = {"model": model, "run": run, "source": "recipe", "train_seconds": 60.0, "clips_per_s": 1000.0}
     facts |= {"parameters": 12345, "clips_key": prepared.key, "classes": classes, "only": []}
     result = score(logits, rows, config)
@@ -170,7 +170,7 @@ def add_ensemble(made: Made, members: Sequence[tuple[str, str, float]], cv: floa
     probs = sum(
         weight * softmax(logits_of(table)) for table, (_, _, weight) in zip(oof, members, strict=True)
     )
-    tables.write(predictions(oof[0], np.log(probs).astype(np.float32)), folder / OOF)
+    parquet.write(predictions(oof[0], np.log(probs).astype(np.float32)), folder / OOF)
 
 
 def add_study(made: Made, model: str, trials: int) -> None:
