@@ -1,4 +1,4 @@
-"""Zip and 7z archives: checked for safety, and streamed without unpacking them to disk."""
+"""Zip, 7z and tar archives: checked for safety, and streamed without unpacking them to disk."""
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -18,26 +18,32 @@ from kagglekit.files.archive.checks import (
     unsafe,
 )
 from kagglekit.files.archive.sevenzip import open_7z
+from kagglekit.files.archive.tar import is_tar, open_tar
 from kagglekit.files.archive.zip import open_zip
 from kagglekit.files.atomic import move_into_place
 from kagglekit.terminal import progress
 
 __all__ = ["DamagedError", "Member", "members", "stream", "unpack_nested", "verify"]
 
-ARCHIVE_SUFFIXES = (".zip", ".7z")
+ARCHIVE_SUFFIXES = (
+    *(".zip", ".7z", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz"),
+)
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[Archive]:
     """Open an archive by its first bytes, not by its name, after all safety checks."""
     with path.open("rb") as file:
-        magic = file.read(6)
+        start = file.read(512)
+    magic = start[:6]
     if magic == MAGIC_7Z:
         opener = open_7z
     elif magic[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         opener = open_zip
+    elif is_tar(start):
+        opener = open_tar
     else:
-        what = f"not a zip or 7z archive (it starts with {magic!r})" if magic else "it is empty"
+        what = f"not a zip, 7z or tar archive (it starts with {magic!r})" if magic else "it is empty"
         raise damaged(path, what)
     try:
         with opener(path) as archive:

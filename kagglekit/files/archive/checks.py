@@ -21,7 +21,7 @@ from kagglekit.errors import ArchiveError
 
 # A spoken clip takes 32 kB, a minute of noise 2 MB; the full 2018 challenge unpacks to 7.5 GB.
 MAX_MEMBER_BYTES = 64 * 2**20  # in memory at once
-MAX_TOTAL_BYTES = 64 * 2**30
+MAX_TOTAL_BYTES = 2**39  # read member by member; the largest bundles of Kaggle have some 100 GB
 # Speech compresses to a half or a third. All-zero clips compress a thousandfold; a few of them are fine.
 MAX_RATIO = 200
 MIN_BOMB_BYTES = 64 * 2**20
@@ -44,6 +44,8 @@ DAMAGE = (
     ArithmeticError,
     NotImplementedError,
 )
+
+ICON = "Icon\r"  # an empty file that macOS leaves in folders
 
 R = TypeVar("R")
 
@@ -112,35 +114,50 @@ def checked_members(path: Path, entries: Iterable[HeaderEntry]) -> list[Member]:
     files: list[Member] = []
     seen: set[str] = set()
     for entry in entries:
+        name = plain_name(entry.name)
         if entry.kind == stat.S_IFDIR:
-            _check_name(path, entry.name.rstrip("/"))
+            if name.rstrip("/") not in ("", "."):
+                _check_name(path, name.rstrip("/"))
             continue
-        _check_name(path, entry.name)
+        if name.rpartition("/")[2] == ICON and entry.size == 0:
+            continue
+        _check_name(path, name)
         if entry.kind not in (0, stat.S_IFREG):
-            raise unsafe(path, f"contains a link or device: {entry.name!r}")
-        # On file systems that ignore case or Unicode forms, the second would overwrite the first.
-        folded = unicodedata.normalize("NFC", entry.name).casefold()
-        if folded in seen:
-            raise unsafe(path, f"contains {entry.name!r} twice")
-        seen.add(folded)
-        files.append(Member(entry.name, entry.size))
-    _check_sizes(path, files)
+            raise unsafe(path, f"contains a link or device: {name!r}")
+        same = unicodedata.normalize("NFC", name)  # patterns and ids are compared in this form
+        if same in seen:
+            raise unsafe(path, f"contains {name!r} twice")
+        seen.add(same)
+        files.append(Member(name, entry.size))
+    check_total(path, sum(m.size for m in files))
     return files
+
+
+def plain_name(name: str) -> str:
+    """Return a member's name with slashes, where old Windows tools pack backslashes, and no leading ./"""
+    name = name.replace("\\", "/")
+    while name.startswith("./"):
+        name = name[2:]
+    return name
 
 
 def _check_name(path: Path, name: str) -> None:
     parts = name.split("/")
     if (
         any(part in ("", ".", "..") for part in parts)
-        or "\\" in name
         or name[1:2] == ":"
         or any(unicodedata.category(c) in ("Cc", "Cs") for c in name)
     ):
         raise unsafe(path, f"contains an unsafe path: {name!r}")
 
 
-def _check_sizes(path: Path, files: list[Member]) -> None:
-    total, packed = sum(m.size for m in files), path.stat().st_size
+def check_total(path: Path, total: int) -> None:
+    """Check that an archive of `total` bytes, uncompressed, is no decompression bomb.
+
+    Raises:
+        ArchiveError: it is too large, or its members are compressed more than audio can be.
+    """
+    packed = path.stat().st_size
     if total > MAX_TOTAL_BYTES:
         raise unsafe(path, f"would unpack to {total:,} bytes, more than {MAX_TOTAL_BYTES:,}")
     if total > MIN_BOMB_BYTES and total > MAX_RATIO * packed:

@@ -80,9 +80,13 @@ def _entry(file: ArchiveFile) -> checks.HeaderEntry:
 def _extract(
     path: Path, archive: py7zr.SevenZipFile, files: list[Member], wanted: set[str], sink_for: SinkFor
 ) -> None:
-    factory = _Factory(path, {m.name: m for m in files}, sink_for)
+    name2member = {m.name: m for m in files}
+    stored_names = {f.filename: checks.plain_name(f.filename) for f in archive.files if not f.is_directory}
+    members = {name: name2member[plain] for name, plain in stored_names.items() if plain in name2member}
+    factory = _Factory(path, name2member | members, sink_for)  # py7zr asks by the plain name
+    wanted = {name for name, member in members.items() if member.name in wanted}
     # For a few members, py7zr decodes only their blocks, and 7-Zip everything before them.
-    if 2 * sum(m.size for m in files if m.name in wanted) > sum(m.size for m in files):
+    if 2 * sum(members[name].size for name in wanted) > sum(m.size for m in files):
         stored = [file for file in archive.files if file.filename in factory.files]
         wanted = wanted - program.extract(path, stored, wanted, factory.create)
     if not wanted:

@@ -23,7 +23,8 @@ def open_zip(path: Path) -> Iterator[Archive]:
         if any(info.flag_bits & 0x1 for info in infos):
             raise checks.encrypted(path)
         files = checks.checked_members(path, map(_entry, infos))
-        yield Archive(files, partial(_extract, path, archive, files))
+        stored = {checks.plain_name(info.orig_filename): info for info in infos}
+        yield Archive(files, partial(_extract, path, archive, files, stored))
 
 
 def _entry(info: zipfile.ZipInfo) -> checks.HeaderEntry:
@@ -33,11 +34,16 @@ def _entry(info: zipfile.ZipInfo) -> checks.HeaderEntry:
 
 
 def _extract(
-    path: Path, archive: zipfile.ZipFile, files: list[Member], wanted: set[str], sink_for: SinkFor
+    path: Path,
+    archive: zipfile.ZipFile,
+    files: list[Member],
+    stored: dict[str, zipfile.ZipInfo],
+    wanted: set[str],
+    sink_for: SinkFor,
 ) -> None:
     for member in (m for m in files if m.name in wanted):
         try:
-            with archive.open(member.name) as file:
+            with archive.open(stored[member.name]) as file:
                 sink = checks.GuardedSink(path, member, sink_for)
                 while data := file.read(checks.COPY_BYTES):  # the last read verifies the CRC
                     sink.write(data)

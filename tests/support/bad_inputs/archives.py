@@ -100,7 +100,7 @@ AGAIN, SOURCE = "kagglekit fetch --force", "get it from its source again"
 archive_case("a zip that is cut off", _cut, "train.zip: truncated or damaged", AGAIN)
 archive_case("a 7z that is cut off", _cut, "train.7z: truncated: ", AGAIN, seven=True)
 archive_case("an empty file", _with_bytes(b""), "it is empty", AGAIN)
-archive_case("not an archive", _with_bytes(b"<html>"), "not a zip or 7z archive", AGAIN)
+archive_case("not an archive", _with_bytes(b"<html>"), "not a zip, 7z or tar archive", AGAIN)
 archive_case("a path that leads out", _with_member("train/../../x.wav"), "unsafe path", SOURCE)
 archive_case("an absolute path", _with_member("/x.wav"), "unsafe path: '/x.wav'", SOURCE)
 archive_case("a drive letter", _with_member("C:x.wav"), "unsafe path: 'C:x.wav'", SOURCE)
