@@ -22,7 +22,7 @@ from kagglekit.terminal import console
 
 @dataclass
 class Claim:
-    """A trial of this process: report its scores, end it in one of five ways, and close it."""
+    """A trial of this process: report its scores, end it in one of five ways, and close its lock."""
 
     handle: StudyHandle
     trial: optuna.Trial
@@ -78,10 +78,6 @@ class Claim:
         """Leave the trial to the next search, which tries its parameters again."""
         self.handle.study.tell(self.trial, state=TrialState.FAIL, skip_if_finished=True)
 
-    def close(self) -> None:
-        """Release the trial's lock."""
-        self.lock.close()
-
     def _tell(self, values: list[float] | None) -> None:
         """End the trial, as pruned without values; ignored where another process has taken it over."""
         state = TrialState.PRUNED if values is None else TrialState.COMPLETE
@@ -96,7 +92,7 @@ def claim_trial(handle: StudyHandle, limits: SearchLimits) -> Claim | None:
     with ExitStack() as lock:
         with handle.locks.hold(study.study_name):  # without its lock, a running trial looks dead to others
             retry_interrupted(handle)
-            if limits.trials_left(study) <= 0:
+            if not limits.room(study):
                 return None
             trial = study.ask()
             lock.enter_context(handle.locks.hold(handle.trial_lock(trial.number)))
@@ -112,7 +108,7 @@ def retry_interrupted(handle: StudyHandle) -> None:
     """Enqueue the parameters of interrupted trials again, each once; the study's lock must be held."""
     study = handle.study
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        with handle.locks.try_hold(handle.trial_lock(trial.number)) as dead:
+        with handle.locks.hold(handle.trial_lock(trial.number), wait=False) as dead:
             if dead:
                 study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     trials = study.get_trials(deepcopy=False)

@@ -150,7 +150,7 @@ class Scheduler:
         if claim is None:
             return False
         if claim.copy_result():
-            claim.close()
+            claim.lock.close()
             return True
         running = self.running[claim.trial.number] = RunningTrial(claim)
         self._send(running, 0)
@@ -221,7 +221,7 @@ class Scheduler:
         """Cancel a trial's pending folds and release it."""
         for ref in running.refs:
             self.ray.cancel(ref, force=True)
-        running.claim.close()
+        running.claim.lock.close()
         del self.running[running.claim.trial.number]
 
 

@@ -11,7 +11,6 @@ from kagglekit.search.study import ENDED
 
 STAGNATION = 15
 """Trials without progress after which --until-stagnation ends a search by default."""
-NO_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,10 @@ class SearchLimits:
         """Return whether the deadline has passed."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
-    def trials_left(self, study: optuna.Study) -> int:
-        """Return how many trials may begin: those wanted, less those ended and running."""
-        if self.trials is None:
-            return NO_LIMIT
+    def room(self, study: optuna.Study) -> bool:
+        """Return whether another trial may begin: fewer are running or ended than are wanted."""
         states = (*ENDED, TrialState.RUNNING)
-        return self.trials - len(study.get_trials(deepcopy=False, states=states))
+        return self.trials is None or len(study.get_trials(deepcopy=False, states=states)) < self.trials
 
     def complete(self, study: optuna.Study) -> bool:
         """Return whether the study has enough trials, or has stopped improving."""

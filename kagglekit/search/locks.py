@@ -1,36 +1,18 @@
-"""Locks on names, such as trials, that reach as far as the study's storage: one machine, or several."""
+"""Locks on names, such as trials, that reach as far as the study's storage: one machine, or several.
+
+Each is held by one process at a time until it lets go or dies.
+"""
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
 from kagglekit.files.workspace import Workspace
 
 POSTGRES = "postgresql://"
-
-
-class Locks(Protocol):
-    """Locks by name, each held by one process at a time until it lets go or dies."""
-
-    @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
-        """Hold a name within the block; wait while another process holds it."""
-        ...
-
-    @contextmanager
-    def try_hold(self, name: str) -> Iterator[bool]:
-        """Hold a name within the block if it is free; yield whether it was."""
-        ...
-
-
-def open_locks(workspace: Workspace) -> Locks:
-    """Return PostgreSQL's locks, shared by all its machines, or file locks in the workspace."""
-    address = workspace.config.search.storage or ""
-    return PostgresLocks(address) if address.startswith("postgresql") else FileLocks(workspace.studies)
 
 
 class FileLocks:
@@ -40,17 +22,13 @@ class FileLocks:
         self.folder = folder
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
-        """See `Locks`."""
-        with self._lock(name):
-            yield
-
-    @contextmanager
-    def try_hold(self, name: str) -> Iterator[bool]:
-        """See `Locks`."""
-        lock = self._lock(name)
+    def hold(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """Hold a name within the block; without `wait` only if it is free. Yield whether it is held."""
+        path = self.folder / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             yield False
             return
@@ -58,11 +36,6 @@ class FileLocks:
             yield True
         finally:
             lock.release()
-
-    def _lock(self, name: str) -> FileLock:
-        path = self.folder / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(path)
 
 
 class PostgresLocks:
@@ -78,23 +51,24 @@ class PostgresLocks:
         self.engine = create_engine(with_driver(address), poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
     @contextmanager
-    def hold(self, name: str) -> Iterator[None]:
-        """See `Locks`."""
-        with self.engine.connect() as connection:
-            self._call(connection, "pg_advisory_lock", name)
-            yield
-
-    @contextmanager
-    def try_hold(self, name: str) -> Iterator[bool]:
-        """See `Locks`."""
-        with self.engine.connect() as connection:
-            yield bool(self._call(connection, "pg_try_advisory_lock", name))
-
-    def _call(self, connection: Any, function: str, name: str) -> Any:
+    def hold(self, name: str, *, wait: bool = True) -> Iterator[bool]:
+        """See `FileLocks.hold`."""
         from sqlalchemy import text
 
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-        return connection.execute(text(f"SELECT {function}(:key)"), {"key": number}).scalar()
+        query = text(f"SELECT {'pg_advisory_lock' if wait else 'pg_try_advisory_lock'}(:key)")
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        with self.engine.connect() as connection:
+            held = connection.execute(query, {"key": key}).scalar()
+            yield wait or bool(held)
+
+
+Locks = FileLocks | PostgresLocks
+
+
+def open_locks(workspace: Workspace) -> Locks:
+    """Return PostgreSQL's locks, shared by all its machines, or file locks in the workspace."""
+    address = workspace.config.search.storage or ""
+    return PostgresLocks(address) if address.startswith("postgresql") else FileLocks(workspace.studies)
 
 
 def with_driver(address: str) -> str:

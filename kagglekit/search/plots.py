@@ -8,8 +8,6 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from optuna.trial import FrozenTrial
-
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import ConfigError, KagglekitError, MissingError
 from kagglekit.files.atomic import write_text
@@ -57,11 +55,9 @@ def _figures(handle: StudyHandle) -> dict[str, Any]:
     from optuna import visualization
 
     study = handle.study
-
-    def score_of(trial: FrozenTrial) -> float:
-        return float(trial.values[0])
-
-    usual: dict[str, Any] = {"target": score_of, "target_name": "CV"} if len(study.directions) > 1 else {}
+    usual: dict[str, Any] = {}
+    if len(study.directions) > 1:
+        usual = {"target": lambda trial: trial.values[0], "target_name": "CV"}
     varied = len({tuple(sorted(trial.params.items(), key=str)) for trial in completed_trials(study)}) > 1
     figures = {"history": visualization.plot_optimization_history(study, **usual)}
     if varied:  # a single point allows no comparison

@@ -1,17 +1,15 @@
 """Show a running search: a row per ended trial, and a progress bar."""
 
-from __future__ import annotations
-
 import time
-from contextlib import ExitStack
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from kagglekit.search.limits import SearchLimits
-from kagglekit.search.results import summarize
+from kagglekit.search.results import StudySummary, summarize
 from kagglekit.search.study import ENDED, REASON, SAME_AS, StudyHandle
-from kagglekit.terminal import console, progress
+from kagglekit.terminal import console
+from kagglekit.terminal.progress import AdvanceBar
 
 HEAD = f"{'trial':>5}  {'state':<8} {'score':>6}  {'best':>6}  {'saved':>5}  changes to the recipe"
 SHOWN = 6  # parameters in a row
@@ -20,26 +18,13 @@ SHOWN = 6  # parameters in a row
 class TrialRows:
     """Shows each trial of a search once, in the order in which they end, whichever process ran it."""
 
-    def __init__(self, handle: StudyHandle, limits: SearchLimits) -> None:
+    def __init__(self, handle: StudyHandle, limits: SearchLimits, advance: AdvanceBar) -> None:
         self.handle, self.trials, self.deadline = handle, limits.trials, limits.deadline
-        self.shown: set[int] = set()
         self.recipe = handle.space.recipe()
-        self.stack = ExitStack()
-        self.started = time.monotonic()
-        self.before = 0
-
-    def __enter__(self) -> TrialRows:
-        self.advance = self.stack.enter_context(
-            progress.bar(f"tune {self.handle.plan.model}", self.trials, "trials")
-        )
-        done = self._ended()
-        self.before = len(done)
-        self.shown = {trial.number for trial in done}  # by earlier calls
-        self.advance(min(len(done), self.trials or len(done)))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stack.close()
+        self.advance, self.started = advance, time.monotonic()
+        self.shown = {trial.number for trial in self._ended()}  # by earlier calls
+        self.before = len(self.shown)
+        advance(min(self.before, self.trials or self.before))
 
     def show(self) -> None:
         """Show a row for each trial that has ended since the last call."""
@@ -52,14 +37,12 @@ class TrialRows:
             now = summarize(self.handle)
             best = "" if now.best is None else f"{now.value:.4f}"
             score = f"{trial.values[0]:.4f}" if trial.state == TrialState.COMPLETE else ""
-            left = self._left()
             console.note(
                 f"{trial.number:>5}  {state_of(trial):<8} {score:>6}  {best:>6}  {now.saved:>5.0%}  "
                 f"{self._differences(trial)}"
             )
-            console.event(self._event(trial, left))
-            behind = f"best {best} (trial {now.best}), {now.pruned} pruned" if best else ""
-            self.advance(1, text=behind)
+            console.event(self._event(trial, now))
+            self.advance(1, text=f"best {best} (trial {now.best}), {now.pruned} pruned" if best else "")
 
     def _ended(self) -> list[FrozenTrial]:
         done = self.handle.study.get_trials(deepcopy=False, states=ENDED)
@@ -68,27 +51,25 @@ class TrialRows:
     def _left(self) -> float | None:
         """Estimate the seconds until the search ends."""
         now = time.monotonic()
-        by_clock = None if self.deadline is None else self.deadline - now
         new = len(self.shown) - self.before
-        by_count = None
+        ends = [] if self.deadline is None else [self.deadline - now]
         if self.trials is not None and new:
-            by_count = (self.trials - len(self.shown)) * (now - self.started) / new
-        ends = [max(end, 0.0) for end in (by_clock, by_count) if end is not None]
-        return min(ends) if ends else None
+            ends.append((self.trials - len(self.shown)) * (now - self.started) / new)
+        return max(min(ends), 0.0) if ends else None
 
     def _differences(self, trial: FrozenTrial) -> str:
         """Return the parameters that differ from the recipe, or why the trial failed."""
         if REASON in trial.user_attrs:
             return str(trial.user_attrs[REASON])
-        changed = {n: v for n, v in trial.params.items() if self.recipe.get(n) != v}
         words = [
-            f"{name.removeprefix('train.').removeprefix('augment.')}={short(v)}"
-            for name, v in changed.items()
+            f"{name.removeprefix('train.').removeprefix('augment.')}={short(value)}"
+            for name, value in trial.params.items()
+            if self.recipe.get(name) != value
         ]
         return " ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
 
-    def _event(self, trial: FrozenTrial, left: float | None) -> dict[str, Any]:
-        now = summarize(self.handle)
+    def _event(self, trial: FrozenTrial, now: StudySummary) -> dict[str, Any]:
+        left = self._left()
         return {
             "model": self.handle.plan.model,
             "trial": trial.number,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import TrialState
@@ -30,9 +30,9 @@ class StudySummary:
     """CV score of the best trial; NaN without one."""
     params: dict[str, Any]
     """Parameters of the best trial."""
-    saved: float = 0.0
+    saved: float
     """Share of the trials' epochs saved by pruning and by copied results."""
-    front: list[dict[str, Any]] = field(default_factory=list)
+    front: list[dict[str, Any]]
     """The Pareto front of several objectives, the best score first."""
 
 

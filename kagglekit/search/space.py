@@ -16,7 +16,7 @@ from kagglekit.config.search import Range
 from kagglekit.errors import AudioError, ConfigError
 from kagglekit.features.logmel import mel_filters
 from kagglekit.scoring.task import Task
-from kagglekit.search.suggest import Draw, NearestValues, PrefixedDraw, RecipeValues, Suggester, setting_of
+from kagglekit.search.suggest import Draw, NearestValues, Suggester, setting_of
 from kagglekit.training.plan import Plan, resolve
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class Space:
             choices = _bands(self.plan.features, self.config.audio.sample_rate)
             draw.suggest_categorical("features.n_mels", choices)
         _labels(draw, self.config, self.plan.train)
-        models.load(self.plan.model).search_space(cast("Trial", PrefixedDraw(draw, "model.")))
+        draw.prefix = "model."
+        models.load(self.plan.model).search_space(cast("Trial", draw))
         for name, rule in self.overrides.items():
             if rule is not None and name not in draw.visited:
                 draw.suggest(name, rule)
@@ -86,7 +87,7 @@ class Space:
 
     def recipe(self) -> dict[str, Any]:
         """Return the recipe's parameters: the first trial of a search."""
-        return self.suggest(RecipeValues(self.values))
+        return self.nearest({})
 
     def nearest(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Move another space's parameters into this one; missing ones come from the recipe."""

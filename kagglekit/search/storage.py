@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import optuna
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend
 
 from kagglekit.errors import KagglekitError
 from kagglekit.files.workspace import Workspace
@@ -38,31 +39,18 @@ def open_storage(workspace: Workspace, model: str) -> BaseStorage:
         raise storage_error(error, "search.storage" if address else str(path)) from error
 
 
-class _KernelLock(JournalFileOpenLock):
-    """A lock that the kernel releases when its process is killed; Optuna's own waits 30 s for that."""
-
-    def __init__(self, path: Path) -> None:
-        self.lock = FileLock(f"{path}.lock")
-
-    def acquire(self) -> bool:
-        self.lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self.lock.release()
-
-
 def open_journal(path: Path) -> JournalStorage:
     """Open Optuna's journal file, and remove a last line that a kill left half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _KernelLock(path)
-    with lock.lock, path.open("a+b") as file:  # else Optuna would append to the half line
+    # The kernel releases this lock when its process is killed; Optuna's, with the same methods, wait 30 s.
+    lock = FileLock(f"{path}.lock")
+    with lock, path.open("a+b") as file:  # else Optuna would append to the half line
         size = file.seek(0, os.SEEK_END)
         start = file.seek(max(size - TAIL, 0))
         end = file.read().rfind(b"\n")
         if end >= 0 or start == 0:
             file.truncate(start + end + 1)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=cast(Any, lock)))
 
 
 def all_studies(workspace: Workspace) -> list[optuna.Study]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
@@ -36,11 +36,6 @@ ORIGIN = "from"
 """User attribute of a trial: the trial of another study that its parameters come from."""
 ABOUT = "about"
 """User attribute of a study: everything that shapes its scores."""
-DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
-    "score": "maximize",
-    "params": "minimize",
-    "latency": "minimize",
-}
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ def open_study(prepared: Prepared, plan: Plan) -> StudyHandle:
             study_name=name,
             storage=storage,
             load_if_exists=True,
-            directions=[DIRECTIONS[objective] for objective in config.search.objectives],
+            directions=["maximize" if name == "score" else "minimize" for name in config.search.objectives],
             pruner=CurvePruner(plan.train.epochs, plan.train.warmup),
         )
         if ABOUT not in study.user_attrs:

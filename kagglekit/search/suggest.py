@@ -1,4 +1,4 @@
-"""Sources of a trial's parameters: Optuna, the recipe, or another study's trial moved into the space.
+"""Sources of a trial's parameters: Optuna, or the recipe or another study's trial moved into the space.
 
 All answer the calls of optuna.Trial, with which an architecture describes its search space.
 """
@@ -35,6 +35,8 @@ class Draw:
         self.params: dict[str, Any] = {}
         self.visited: set[str] = set()
         """Settings that were drawn, or fixed at the recipe's value."""
+        self.prefix = ""
+        """Prefix of the names that follow: `model.` while an architecture draws its parameters."""
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> Any:
         return self._ranged(name, Range(low=low, high=high, log=log))
@@ -46,6 +48,7 @@ class Draw:
         return self._ranged(name, Range(choices=tuple(choices)))
 
     def _ranged(self, name: str, default: Range) -> Any:
+        name = self.prefix + name
         base = setting_of(name)
         if base not in self.overrides:
             return self.suggest(name, default)
@@ -72,38 +75,6 @@ class Draw:
                 value = self.trial.suggest_float(name, low, high, log=rule.log)
         self.params[name] = value
         return value
-
-
-class PrefixedDraw:
-    """A draw that prefixes the names of its parameters, e.g. `model.layers`."""
-
-    def __init__(self, draw: Draw, prefix: str) -> None:
-        self.draw, self.prefix = draw, prefix
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> Any:
-        return self.draw.suggest_float(self.prefix + name, low, high, log=log)
-
-    def suggest_int(self, name: str, low: int, high: int) -> Any:
-        return self.draw.suggest_int(self.prefix + name, low, high)
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self.draw.suggest_categorical(self.prefix + name, choices)
-
-
-class RecipeValues:
-    """Answers with the recipe's values."""
-
-    def __init__(self, recipe: Mapping[str, Any]) -> None:
-        self.recipe = recipe
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return float(self.recipe[name])
-
-    def suggest_int(self, name: str, low: int, high: int) -> int:
-        return int(self.recipe[name])
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self.recipe[name]
 
 
 class NearestValues:

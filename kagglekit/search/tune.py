@@ -12,6 +12,7 @@ from kagglekit.search.storage import is_storage_error, storage_error
 from kagglekit.search.study import open_study
 from kagglekit.search.warm_start import enqueue_first
 from kagglekit.search.worker import run_trials
+from kagglekit.terminal import progress
 from kagglekit.training.plan import resolve
 
 
@@ -52,15 +53,16 @@ def tune(
             with handle.locks.hold(handle.study.study_name):
                 retry_interrupted(handle)
                 enqueue_first(handle, sources)
-            with TrialRows(handle, limits) as rows:
+            with progress.bar(f"tune {plan.model}", limits.trials, "trials") as advance:
+                show = TrialRows(handle, limits, advance).show
                 if cluster is not None:
                     from kagglekit.search.cluster import search_on_cluster
 
-                    search_on_cluster(handle, limits, cluster, rows.show)
+                    search_on_cluster(handle, limits, cluster, show)
                 elif jobs > 1:
-                    search_in_processes(handle, limits, jobs, rows.show)
+                    search_in_processes(handle, limits, jobs, show)
                 else:
-                    run_trials(handle, limits, rows.show)
+                    run_trials(handle, limits, show)
         except Exception as error:
             if not is_storage_error(error):
                 raise

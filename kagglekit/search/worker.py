@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import closing
 
 import optuna
 
@@ -32,7 +31,7 @@ def run_trials(
         if claim is None:
             time.sleep(WAIT_S)  # others run the last trials: if one of them dies, its trial is left to us
         else:
-            with closing(claim):
+            with claim.lock:
                 run_trial(claim, limits, parent)
         show()
 

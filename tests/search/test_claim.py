@@ -131,7 +131,7 @@ def test_a_trial_that_has_begun_is_never_taken_for_dead(
     def start_other(moment: str) -> None:
         moments.append(moment)
         handle = place.handle()
-        with handle.locks.try_hold(handle.study.study_name) as free:
+        with handle.locks.hold(handle.study.study_name, wait=False) as free:
             if free:  # else it would wait
                 claim.retry_interrupted(handle)
 

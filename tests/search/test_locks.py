@@ -16,9 +16,9 @@ def test_the_driver_of_postgresql_is_named() -> None:
 def test_file_locks_are_held_by_one(tmp_path: Path) -> None:
     mine, theirs = FileLocks(tmp_path), FileLocks(tmp_path)
     with mine.hold("study/trial_0"):
-        with theirs.try_hold("study/trial_0") as free:
+        with theirs.hold("study/trial_0", wait=False) as free:
             assert not free
-        with theirs.try_hold("study/trial_1") as free:
+        with theirs.hold("study/trial_1", wait=False) as free:
             assert free
-    with theirs.try_hold("study/trial_0") as free:
+    with theirs.hold("study/trial_0", wait=False) as free:
         assert free

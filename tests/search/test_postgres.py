@@ -110,11 +110,11 @@ def test_a_machine_with_other_data_is_refused(address: str, machines: list[Path]
 def test_locks_end_with_their_connection(address: str) -> None:
     mine, theirs = PostgresLocks(address), PostgresLocks(address)
     with mine.hold("a name"):
-        with theirs.try_hold("a name") as free:
+        with theirs.hold("a name", wait=False) as free:
             assert not free
-        with theirs.try_hold("another") as free:
+        with theirs.hold("another", wait=False) as free:
             assert free
-    with theirs.try_hold("a name") as free:
+    with theirs.hold("a name", wait=False) as free:
         assert free
 
 
