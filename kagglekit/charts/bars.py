@@ -1,6 +1,6 @@
 """Horizontal bars and histograms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,34 +76,29 @@ def _stack(row: Bar, left: float, y: float, unit: float, names: Sequence[str]) -
     return drawn
 
 
-class Histogram(NamedTuple):
-    """The clip counts of one series, a count per bin."""
-
-    name: str
-    counts: NDArray[np.int64]
-
-
-def histogram(drawn: Sequence[Histogram], edges: NDArray[np.float64], *, title: str, x_name: str) -> Picture:
+def histogram(
+    drawn: Mapping[str, NDArray[np.int64]], edges: NDArray[np.float64], *, title: str, x_name: str
+) -> Picture:
     """Draw several histograms over the same bins, each as a percentage of its own clips.
 
     Args:
-        drawn: at least one histogram, each with at least one clip.
+        drawn: at least one series of clip counts per bin, (bins,), each with at least one clip.
         edges: (bins + 1,), equally spaced.
         x_name: the name of the x axis, with its unit.
     """
     height, left, right = 260, 64, 20
-    keys, last = legend([one.name for one in drawn], left, 44, WIDTH - left - right)
-    shares = [100 * one.counts / one.counts.sum() for one in drawn]
+    keys, last = legend(list(drawn), left, 44, WIDTH - left - right)
+    shares = [100 * counts / counts.sum() for counts in drawn.values()]
     x = Scale(float(edges[0]), float(edges[-1]), left, WIDTH - right)
     y = Scale(0, max(float(share.max()) for share in shares), height - 50, last + 18, most=5)
     body = [text(left, 24, title, "title"), *keys, *axes(x, y, x_name, "% of clips")]
-    for k, (one, share) in enumerate(zip(drawn, shares, strict=True)):
+    for k, ((name, counts), share) in enumerate(zip(drawn.items(), shares, strict=True)):
         heights = np.r_[0.0, np.repeat(share, 2), 0.0]
         outline = [(x(a), y(b)) for a, b in zip(np.repeat(edges, 2), heights, strict=True)]
         marks = [path(outline, f"line {series(k)}")]
-        for b, count in enumerate(one.counts):
+        for b, count in enumerate(counts):
             start, end = x(float(edges[b])), x(float(edges[b + 1]))
-            tip = f"{one.name}, {edges[b]:.4g} to {edges[b + 1]:.4g}: {count:,} clips, {share[b]:.1f} %"
+            tip = f"{name}, {edges[b]:.4g} to {edges[b + 1]:.4g}: {count:,} clips, {share[b]:.1f} %"
             top, kind = y(share[b]), f"bar {series(k)}"
             marks.append(rect(start, top, end - start, y.start - top, kind, tip, 'fill-opacity=".12"'))
         body.append(group(k, marks))

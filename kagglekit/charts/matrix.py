@@ -24,8 +24,7 @@ def confusion(counts: NDArray[np.int64], classes: Sequence[str], *, percent: boo
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = CELL if len(classes) < MANY else SMALL_CELL
     left = 48 + LETTER * min(max(map(len, classes)), LONGEST)
-    body = [text(left, 24, title, "title"), text(left, 44, "predicted", "muted")]
-    body += _names(classes, left, size)
+    body = [text(left, 44, "predicted", "muted"), upright(18, TOP + size * len(classes) / 2, "true")]
     for row, true in enumerate(classes):
         for column, predicted in enumerate(classes):
             number, part = int(counts[row, column]), float(share[row, column])
@@ -34,17 +33,14 @@ def confusion(counts: NDArray[np.int64], classes: Sequence[str], *, percent: boo
             kind = "cell" if row == column else "cell off"
             where = (left + column * size, TOP + row * size, size)
             body += _cell(where, part if number else 0.0, shown if number else "", kind, tip)
-    height = TOP + size * len(classes) + _slant(classes) + 12
-    body.append(upright(18, TOP + size * len(classes) / 2, "true"))
-    width = left + max(size * len(classes), 9 * len(title)) + 24
-    return Picture(width, height, title, "\n".join(body))
+    return _picture(title, classes, left, size, body)
 
 
 def heatmap(values: NDArray[np.float64], names: Sequence[str], *, title: str) -> Picture:
     """Draw a symmetric matrix of correlations in [-1, 1], darker for higher ones; NaN is left empty."""
     size = CELL + 8
     left = 24 + LETTER * min(max(map(len, names)), LONGEST)
-    body = [text(left, 24, title, "title"), *_names(names, left, size)]
+    body: list[str] = []
     for row, one in enumerate(names):
         for column, other in enumerate(names):
             value = float(values[row, column])
@@ -54,9 +50,16 @@ def heatmap(values: NDArray[np.float64], names: Sequence[str], *, title: str) ->
             body += _cell(
                 where, max(value, 0.0) if finite else 0.0, f"{value:.2f}" if finite else "", "cell", tip
             )
-    height = TOP + size * len(names) + _slant(names) + 12
-    width = left + max(size * len(names), 9 * len(title)) + 24
-    return Picture(width, height, title, "\n".join(body))
+    return _picture(title, names, left, size, body)
+
+
+def _picture(title: str, names: Sequence[str], left: float, size: float, cells: list[str]) -> Picture:
+    """Write the title and the names around the cells."""
+    side = size * len(names)
+    slanted = 16 + 0.71 * LETTER * min(max(map(len, names)), LONGEST)  # px, height of the names below
+    body = [text(left, 24, title, "title"), *_names(names, left, size), *cells]
+    width = left + max(side, 9 * len(title)) + 24
+    return Picture(width, TOP + side + slanted + 12, title, "\n".join(body))
 
 
 def _cell(where: tuple[float, float, float], depth: float, shown: str, kind: str, tip: str) -> list[str]:
@@ -78,8 +81,3 @@ def _names(names: Sequence[str], left: float, size: float) -> list[str]:
         at = f"translate({left + (k + 0.5) * size + 4:.1f} {bottom + 14:.1f}) rotate(-45)"
         drawn.append(f'<g transform="{at}">{text(0, 0, short, anchor="end")}</g>')
     return drawn
-
-
-def _slant(names: Sequence[str]) -> float:
-    """Return the height of the slanted names in px."""
-    return 16 + 0.71 * LETTER * min(max(map(len, names)), LONGEST)

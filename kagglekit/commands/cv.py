@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         lines += [
             line for one in (runs if args.model or args.run_ids else runs[:1]) for line in _details(one)
         ]
-    lines += _against_public(sent)
+    lines += _against_public(sent, scores)
     lines += [f"wrote {args.out}"] if args.out else []
     console.result(data, lines)
 
@@ -166,14 +166,12 @@ def _details(one: Explained) -> list[object]:
     ]
 
 
-def _against_public(sent: Sequence[Entry]) -> list[object]:
+def _against_public(sent: Sequence[Entry], scores: Sequence[tuple[float, float]]) -> list[object]:
     """Return the table of CV and public scores of the submissions that have both."""
     from kagglekit.scoring.forecast import cv_vs_lb, summary
-    from kagglekit.submission.ledger import cv_public_pairs
 
     if not sent:
         return ["no submission has both a CV and a public score yet"]
-    scores = cv_public_pairs(sent)
     rows = [
         ["+".join(entry.models) or entry.csv, cv, public, f"{100 * (cv - public):+.1f}"]
         for entry, (cv, public) in zip(sent, scores, strict=True)

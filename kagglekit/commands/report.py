@@ -1,16 +1,10 @@
 """Write one HTML file: scores, confusions, searches, data, and the worst errors with their sound."""
 
-from __future__ import annotations
-
 import argparse
-from typing import TYPE_CHECKING
 
 from kagglekit.commands import add_count, add_names, open_project
 from kagglekit.errors import plural
 from kagglekit.terminal import console
-
-if TYPE_CHECKING:
-    from kagglekit.project import Project
 
 EXAMPLE = """example:
   $ kagglekit report
@@ -37,7 +31,10 @@ def run(args: argparse.Namespace) -> None:
         files = project.report_charts(args.out or "charts", charts=args.charts)
         return console.result({"files": files}, [f"wrote {path}" for path in files])
     if args.serve:
-        return _serve(project, args.port)
+        with project.report_server(args.port) as server:
+            address = f"http://127.0.0.1:{server.server_port}/"
+            console.result({"address": address}, [f"{address}  (Ctrl-C ends it)"])
+            return server.serve_forever()
     path, runs, clips = project.report(args.out or "report.html")
     size = path.stat().st_size
     console.result(
@@ -47,11 +44,3 @@ def run(args: argparse.Namespace) -> None:
             f"next: open {path} in a browser",
         ],
     )
-
-
-def _serve(project: Project, port: int) -> None:
-    """Serve the report until Ctrl-C."""
-    with project.report_server(port) as server:
-        address = f"http://127.0.0.1:{server.server_port}/"
-        console.result({"address": address}, [f"{address}  (Ctrl-C ends it)"])
-        server.serve_forever()

@@ -1,16 +1,10 @@
 """Train models on every fold, score them on clips they have not seen, and predict the test clips."""
 
-from __future__ import annotations
-
 import argparse
-from typing import TYPE_CHECKING
 
 from kagglekit.commands import add_count, add_names, next_command, open_project, show_run
 from kagglekit.terminal import console
 from kagglekit.terminal.table import ResultTable
-
-if TYPE_CHECKING:
-    from kagglekit.project import Project
 
 EXAMPLE = """example:
   $ kagglekit train --model tcresnet,gru
@@ -35,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     project = open_project(args)
     if args.list:
-        return _list_recipes(project)
+        recipes = project.recipes()
+        rows = [[recipe.name, recipe.model, recipe.about, recipe.report] for recipe in recipes]
+        shown = ResultTable("recipes", ["name", "model", "about", "in the report"], rows)
+        return console.result({"recipes": [recipe.model_dump() for recipe in recipes]}, [shown])
     runs = project.train(
         args.model,
         recipe=args.recipe,
@@ -63,10 +60,3 @@ def _over_seeds(scores: list[float], model: str) -> str:
 
     mean, spread = statistics.mean(scores), statistics.stdev(scores)
     return f"{model} over {len(scores)} seeds: CV {mean:.4f} ± {spread:.4f} (standard deviation)"
-
-
-def _list_recipes(project: Project) -> None:
-    recipes = project.recipes()
-    rows = [[recipe.name, recipe.model, recipe.about, recipe.report] for recipe in recipes]
-    shown = ResultTable("recipes", ["name", "model", "about", "in the report"], rows)
-    console.result({"recipes": [recipe.model_dump() for recipe in recipes]}, [shown])

@@ -55,10 +55,10 @@ def _key(home: Path) -> str | None:
     """Look for a user name and a key. Each variable takes precedence over its entry in kaggle.json."""
     path = _config_dir(home) / "kaggle.json"
     saved = _json(path)
-    if "KAGGLE_KEY" in os.environ and ("KAGGLE_USERNAME" in os.environ or "username" in saved):
+    named = "KAGGLE_USERNAME" in os.environ or "username" in saved
+    if named and "KAGGLE_KEY" in os.environ:
         return "KAGGLE_KEY"
-    complete = "key" in saved and ("KAGGLE_USERNAME" in os.environ or "username" in saved)
-    return str(path) if complete else None
+    return str(path) if named and "key" in saved else None
 
 
 def _config_dir(home: Path) -> Path:

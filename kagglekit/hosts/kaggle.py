@@ -82,7 +82,9 @@ class KaggleHost:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = PartialFile(target.with_name(target.name + ".partial"))
         base.check_space(target.parent, (file.size or 0) - part.size, name)
-        sign = partial(self._storage_url, name)
+        request = self._request("download_data_file", file_name=name)
+        link = partial(self._client.storage_url, request, self._timeout_s)
+        sign = partial(self._repeat, f"download {name}", link)
         with explained(f"download {name}", self._slug):
             proven = Download(name, sign, part, file.size, advance, self._retry).run()
         part.move_to(target)
@@ -97,8 +99,7 @@ class KaggleHost:
         if not path.is_file():
             raise HostError(f"{path} does not exist", hint="write a submission first: kagglekit submit")
         try:
-            with explained(f"upload {path.name}", self._slug):
-                token = self._retry(f"upload {path.name}", partial(self._upload, path))
+            token = self._repeat(f"upload {path.name}", partial(self._upload, path))
         except HostError as error:  # without its cause: nothing was submitted
             raise HostError(str(error), hint=error.hint) from None
         request = self._request("create_submission", blob_file_tokens=token, submission_description=message)
@@ -144,9 +145,12 @@ class KaggleHost:
 
     def _ask(self, what: str, method: str, **fields: Any) -> Any:
         """Send a request that may be repeated, and return the reply."""
-        request = self._request(method, **fields)
+        return self._repeat(what, partial(self._send, method, self._request(method, **fields)))
+
+    def _repeat(self, what: str, action: Callable[[], Any]) -> Any:
+        """Return the result of `action`, which may be tried several times."""
         with explained(what, self._slug):
-            return self._retry(what, partial(self._send, method, request))
+            return self._retry(what, action)
 
     def _ask_all(self, what: str, method: str, items: str, **fields: Any) -> Iterator[Any]:
         """Yield the items of every page."""
@@ -162,14 +166,6 @@ class KaggleHost:
 
     def _send(self, method: str, request: Any) -> Any:
         return self._client.send(method, request, self._timeout_s)
-
-    def _storage_url(self, name: str) -> str:
-        """Return a download link of a file, valid for some minutes."""
-        request = self._request("download_data_file", file_name=name)
-        with explained(f"download {name}", self._slug):
-            return self._retry(
-                f"download {name}", partial(self._client.storage_url, request, self._timeout_s)
-            )
 
     def _upload(self, path: Path) -> str:
         """Upload a file to storage and return its token, which `submit` submits."""

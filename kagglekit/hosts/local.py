@@ -167,7 +167,17 @@ class LocalHost:
         return [base.LeaderboardRow(1, "you", max(scores))] if scores else []
 
     def _records(self) -> list[Record]:
-        return _read_log(self._log_path)
+        """Read every complete line of the log. A last line that a kill cut off is not a submission.
+
+        Raises:
+            HostError: a line is damaged.
+        """
+        path = self._log_path
+        complete, _, _cut_off = (path.read_text(encoding="utf-8") if path.is_file() else "").rpartition("\n")
+        try:
+            return [Record(**json.loads(line)) for line in complete.splitlines()]
+        except (ValueError, TypeError) as error:
+            raise HostError(f"{path} is damaged: {error}", hint="repair or remove the line") from error
 
     @property
     def _deadline(self) -> datetime | None:
@@ -230,21 +240,6 @@ def _copy_rest(source: Path, part: Path, done: int, advance: Callable[[int], Non
         while chunk := reader.read(CHUNK_BYTES):
             writer.write(chunk)
             advance(len(chunk))
-
-
-def _read_log(path: Path) -> list[Record]:
-    """Read every complete line. A last line that a kill cut off is not a submission.
-
-    Raises:
-        HostError: a line is damaged.
-    """
-    if not path.is_file():
-        return []
-    complete, _, _cut_off = path.read_text(encoding="utf-8").rpartition("\n")
-    try:
-        return [Record(**json.loads(line)) for line in complete.splitlines()]
-    except (ValueError, TypeError) as error:
-        raise HostError(f"{path} is damaged: {error}", hint="repair or remove the line") from error
 
 
 def _append_log(path: Path, record: Record) -> None:

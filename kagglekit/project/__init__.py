@@ -34,12 +34,7 @@ MODELS = ("tcresnet", "gru", "lstm", "convs2s")
 class Project(
     DataMethods, TrainingMethods, RunMethods, DistillationMethods, SubmissionMethods, ReportMethods
 ):
-    """Give access to a competition and its workspace.
-
-    Args:
-        path: the competition's YAML; by default competition.yaml in the current folder.
-        settings: overrides `a.b=value`, as --set takes them.
-    """
+    """Give access to a competition and its workspace. Arguments are as for `kagglekit.open`."""
 
     def __repr__(self) -> str:
         return f"<kagglekit project {self.config.competition.slug} in {self.workspace.root}>"

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit.charts.bars import Bar, Histogram, bars, histogram
+from kagglekit.charts.bars import Bar, bars, histogram
 from kagglekit.charts.svg import Picture
 from kagglekit.data.prepare import SPLITS
 from kagglekit.report.source import Source
@@ -109,14 +109,13 @@ def loudness_chart(clips: pl.DataFrame) -> Picture | None:
     return histogram(_by_split(loud, edges), edges, title="Loudness (RMS)", x_name="dBFS")
 
 
-def _by_split(table: pl.DataFrame, edges: NDArray[np.float64]) -> list[Histogram]:
+def _by_split(table: pl.DataFrame, edges: NDArray[np.float64]) -> dict[str, NDArray[np.int64]]:
     """Count column x in each split; values beyond the ends count in the outermost bins."""
-    drawn = []
+    drawn = {}
     for split in SPLITS:
         values = table.filter(pl.col("split") == split)["x"].drop_nulls().to_numpy()
         if len(values):
-            counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
-            drawn.append(Histogram(split, counts))
+            drawn[split] = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
     return drawn
 
 
