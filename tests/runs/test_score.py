@@ -4,56 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from support import tiny
+from support.trainings import call, fetched, opened, trained
 
-from kagglekit.cli import main
-from kagglekit.config import Config
-from kagglekit.config.load import load_config
-from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError, MissingError
-from kagglekit.files.workspace import Workspace
 from kagglekit.runs.choose import best_run
 from kagglekit.runs.score import assemble
-from kagglekit.runs.store import Run, fold_probs, load_fold
-from kagglekit.runs.train import train_run
+from kagglekit.runs.store import fold_probs, load_fold
 from kagglekit.scoring.cv import clip_weights
 from kagglekit.training.files import DECISION
-from kagglekit.training.plan import resolve
 
 CLASSES = ["low", "mid", "silence", "unknown"]
 
 
 @pytest.fixture(scope="module")
 def yaml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny competition, fetched and prepared, for short trainings."""
-    path = tiny.make(tmp_path_factory.mktemp("tiny"))
-    path.write_text(path.read_text().replace("epochs: 12", "epochs: 3"))
-    assert main(["--quiet", "-C", str(path), "prepare"]) in (0, 1)
-    assert main(["--quiet", "-C", str(path), "fetch"]) == 0
-    return path
-
-
-def call(capsys: pytest.CaptureFixture[str], yaml: Path, *argv: str) -> dict[str, Any]:
-    """The JSON of a command that goes well."""
-    capsys.readouterr()
-    assert main(["--quiet", "--json", "-C", str(yaml), *argv]) == 0
-    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return answer
-
-
-def opened(yaml: Path, *overrides: str) -> tuple[Config, Workspace, Prepared]:
-    config = load_config(yaml, overrides)
-    return config, Workspace(config), prepare(Workspace(config))
-
-
-def trained(yaml: Path, model: str, *overrides: str) -> tuple[Config, Prepared, Run]:
-    config, _workspace, prepared = opened(yaml, *overrides)
-    return config, prepared, train_run(prepared, resolve(config, model))
+    """The tiny competition, fetched, for short trainings."""
+    return fetched(tmp_path_factory.mktemp("tiny"))
 
 
 def test_words_threshold(yaml: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,34 +10,11 @@ import pytest
 import torch
 from support import tiny
 from support.checkpoints import save_tiny_wav2vec2
+from support.trainings import trained
 
 from kagglekit.cli import main
-from kagglekit.config import Config
-from kagglekit.config.load import load_config
-from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import ConfigError
-from kagglekit.files.workspace import Workspace
-from kagglekit.runs.store import Run, load_fold
-from kagglekit.runs.train import train_run
-from kagglekit.training.plan import resolve
-
-
-def call(capsys: pytest.CaptureFixture[str], yaml: Path, *argv: str) -> dict[str, Any]:
-    """The JSON of a command that goes well."""
-    capsys.readouterr()
-    assert main(["--quiet", "--json", "-C", str(yaml), *argv]) == 0
-    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return answer
-
-
-def opened(yaml: Path, *overrides: str) -> tuple[Config, Workspace, Prepared]:
-    config = load_config(yaml, overrides)
-    return config, Workspace(config), prepare(Workspace(config))
-
-
-def trained(yaml: Path, model: str, *overrides: str) -> tuple[Config, Prepared, Run]:
-    config, _workspace, prepared = opened(yaml, *overrides)
-    return config, prepared, train_run(prepared, resolve(config, model))
+from kagglekit.runs.store import load_fold
 
 
 @pytest.fixture(scope="module")
