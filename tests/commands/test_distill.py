@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from support import tiny
 
 from kagglekit.cli import main
 from kagglekit.distillation import pseudo_labels as pseudo
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    yaml = str(tiny.make(folder))
-    for argv in (["fetch"], ["train", "--model", "tcresnet,gru"]):
-        assert main(["--quiet", "-C", yaml, *argv]) == 0
-    return folder
-
-
-@pytest.fixture
-def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    shutil.copytree(trained, folder)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, dict[str, object], str]:
