@@ -44,13 +44,17 @@ def raw_archive(workspace: Workspace, name: str) -> Path:
     return path
 
 
-def fingerprint(path: Path) -> str:
-    """Return the sha256 of a file, which is read again only where its size or its time has changed."""
-    stat, last = path.stat(), last_fingerprint(path)
+def fingerprint(path: Path, folder: Path | None = None) -> str:
+    """Return the sha256 of a file, which is read again only where its size or its time has changed.
+
+    Args:
+        folder: keeps FINGERPRINTS; by default the file's own. Nothing is written beside a mounted file.
+    """
+    stat, last = path.stat(), last_fingerprint(path, folder)
     if (last.size, last.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
         return last.sha256
     digest = sha256(path)
-    save_fingerprint(path, stat, digest, proven=False)
+    save_fingerprint(path, stat, digest, proven=False, folder=folder)
     return digest
 
 
@@ -64,21 +68,31 @@ class Fingerprint(NamedTuple):
     """The sha256 at the time when the file was tested and undamaged."""
 
 
-def last_fingerprint(path: Path) -> Fingerprint:
+def last_fingerprint(path: Path, folder: Path | None = None) -> Fingerprint:
     """Return the saved fingerprint of a file, which may have changed since; an empty one without any."""
+    entries, name = _entry(path, folder)
     try:
-        return Fingerprint(*_read_entries(path.parent / FINGERPRINTS)[path.name])
+        return Fingerprint(*_read_entries(entries)[name])
     except (KeyError, TypeError):
         return Fingerprint()
 
 
-def save_fingerprint(path: Path, stat: os.stat_result, digest: str, *, proven: bool) -> None:
+def save_fingerprint(
+    path: Path, stat: os.stat_result, digest: str, *, proven: bool, folder: Path | None = None
+) -> None:
     """Save a file's sha256 with its size and time. Proven: the file has been tested."""
-    entries = path.parent / FINGERPRINTS
+    entries, name = _entry(path, folder)
     with _SAVING, locked(entries, FINGERPRINTS):
-        good = digest if proven else last_fingerprint(path).proven
+        good = digest if proven else last_fingerprint(path, folder).proven
         entry = Fingerprint(stat.st_size, stat.st_mtime_ns, digest, good)
-        write_json(entries, {**_read_entries(entries), path.name: entry})
+        write_json(entries, {**_read_entries(entries), name: entry})
+
+
+def _entry(path: Path, folder: Path | None) -> tuple[Path, str]:
+    """Return where the fingerprint of a file stands: FINGERPRINTS, and its name there."""
+    if folder is None or path.parent == folder:
+        return path.parent / FINGERPRINTS, path.name
+    return folder / FINGERPRINTS, str(path.absolute())
 
 
 def sha256(path: Path) -> str:

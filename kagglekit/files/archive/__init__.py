@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from py7zr.properties import MAGIC_7Z
@@ -23,7 +24,18 @@ from kagglekit.files.archive.zip import open_zip
 from kagglekit.files.atomic import move_into_place
 from kagglekit.terminal import progress
 
-__all__ = ["DamagedError", "Member", "members", "stream", "unpack_nested", "verify"]
+__all__ = [
+    "ARCHIVE_SUFFIXES",
+    "MAX_MEMBER_BYTES",
+    "DamagedError",
+    "Member",
+    "copy_member",
+    "listing",
+    "members",
+    "stream",
+    "unpack_nested",
+    "verify",
+]
 
 ARCHIVE_SUFFIXES = (
     *(".zip", ".7z", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz"),
@@ -66,28 +78,52 @@ def stream(
     path: Path,
     take: Callable[[Member, bytes], None],
     choose: Callable[[list[Member]], Collection[str]] | None = None,
+    limit: int | None = None,
 ) -> None:
     """Decompress an archive once, and pass the chosen members on in stored order (7z: empty ones first).
 
     Args:
-        path: a zip or 7z file.
+        path: an archive.
         take: called with each member and its bytes, whose CRC has been verified.
         choose: called once with all members; returns the names of the chosen ones. By default all.
+        limit: most bytes of a member; MAX_MEMBER_BYTES by default.
 
     Raises:
         ArchiveError: as `members`; or a member has a wrong CRC or does not fit in memory.
     """
+    limit = MAX_MEMBER_BYTES if limit is None else limit
     with _open(path) as archive:
         names = None if choose is None else set(choose(archive.members))
         chosen = [m for m in archive.members if names is None or m.name in names]
         for member in chosen:
-            if member.size > MAX_MEMBER_BYTES:
+            if member.size > limit:
                 raise ArchiveError(
                     f"{path.name}: member {member.name!r} has {member.size:,} bytes, "
-                    f"more than the limit of {MAX_MEMBER_BYTES:,} bytes in memory",
+                    f"more than the limit of {limit:,} bytes in memory",
                     hint="a clip is seconds long; check the patterns under data: in competition.yaml",
                 )
         archive.extract({m.name for m in chosen}, lambda member: _Memory(member, take))
+
+
+@lru_cache(maxsize=4)
+def _listing(path: Path, size: int, mtime_ns: int) -> tuple[Member, ...]:
+    return tuple(members(path))
+
+
+def listing(path: Path) -> tuple[Member, ...]:
+    """Return `members`, read again only where the archive's size or time has changed."""
+    status = path.stat()
+    return _listing(path, status.st_size, status.st_mtime_ns)
+
+
+def copy_member(path: Path, name: str, target: Path) -> None:
+    """Extract one member to a file.
+
+    Raises:
+        ArchiveError: as `stream`.
+    """
+    with _open(path) as archive, progress.bar(f"unpack {Path(name).name}", None, "B") as advance:
+        archive.extract({name}, lambda _: _File(target, advance))
 
 
 def verify(path: Path) -> None:
@@ -182,11 +218,13 @@ class _Counter:
 class _File:
     """Writes a member to a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, advance: Callable[[int], None] = lambda _: None) -> None:
         self.file = path.open("wb")
+        self.advance = advance
 
     def write(self, data: bytes, /) -> None:
         self.file.write(data)
+        self.advance(len(data))
 
     def close(self) -> None:
         self.file.close()
