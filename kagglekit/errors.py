@@ -27,6 +27,10 @@ class ArchiveError(KagglekitError):
     """An archive is damaged or unsafe, or the file is not an archive."""
 
 
+class TableError(KagglekitError):
+    """A table that a user or a host gives cannot be read, or does not say what it must."""
+
+
 class AudioError(KagglekitError):
     """Audio cannot be decoded, or is too short or empty."""
 

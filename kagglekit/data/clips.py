@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from kagglekit.config import Config
 from kagglekit.data.folds import grouped_folds, word_folds
-from kagglekit.errors import ConfigError, close_match
+from kagglekit.errors import ConfigError
+from kagglekit.files.tables import read_table_file
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
@@ -129,24 +130,14 @@ def read_clip_list(path: Path) -> set[str]:
     """Read the clip ids from a CSV with a column clip_id, such as the report exports.
 
     Raises:
-        ConfigError: the file does not exist, is not a CSV or has no such column.
+        ConfigError: the file does not exist.
+        TableError: it is not a table or has no such column.
     """
-    try:
-        table = pl.read_csv(path, infer_schema=False)
-    except FileNotFoundError as error:
+    if not path.is_file():
         hint = "export it from the listening page of kagglekit report, or remove the setting"
-        raise ConfigError(f"data.leave_out_clips: {path} does not exist", hint=hint) from error
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"data.leave_out_clips: {path} is not a CSV: {reason}", hint="correct the file"
-        ) from error
-    if "clip_id" not in table.columns:
-        raise ConfigError(
-            f"data.leave_out_clips: {path} has no column 'clip_id'",
-            hint=close_match("clip_id", table.columns),
-        )
-    return set(table["clip_id"].drop_nulls())
+        raise ConfigError(f"data.leave_out_clips: {path} does not exist", hint=hint)
+    table = read_table_file(path, hint="data.leave_out_clips names it", columns=["clip_id"])
+    return set(table.frame["clip_id"].drop_nulls())
 
 
 def leave_out(table: pl.DataFrame, path: Path) -> pl.DataFrame:

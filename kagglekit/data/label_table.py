@@ -6,6 +6,7 @@ import polars as pl
 
 from kagglekit.config import LabelTable
 from kagglekit.errors import ConfigError, close_match
+from kagglekit.files.tables import read_table_file, say
 
 
 def add_labels(facts: pl.DataFrame, path: Path, table: LabelTable) -> pl.DataFrame:
@@ -14,19 +15,17 @@ def add_labels(facts: pl.DataFrame, path: Path, table: LabelTable) -> pl.DataFra
     Clips that the table lacks get null. An empty cell of several labels becomes "", no label.
 
     Raises:
-        ConfigError: the file does not exist, is not a CSV, or lacks a column.
+        ConfigError: the file does not exist or lacks a column.
+        TableError: it is not a table.
     """
     if not path.is_file():
         raise ConfigError(
             f"data.label_table.file: {table.file!r} is not in the train archive",
             hint="set it to the path inside the archive",
         )
-    try:
-        labels = pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise ConfigError(
-            f"data.label_table.file: {table.file!r} is not a CSV: {error}", hint="correct the file"
-        ) from error
+    read = read_table_file(path, name=table.file, hint="data.label_table.file names it")
+    say(table.file, read)
+    labels = read.frame
     columns = {"word": table.label} | ({"speaker": table.speaker} if table.speaker else {})
     for field, column in {"id": table.id, **columns}.items():
         if column not in labels.columns:

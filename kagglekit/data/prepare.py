@@ -20,8 +20,11 @@ from kagglekit.files.atomic import building, write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
 from kagglekit.files.raw import fingerprint, raw_archive
+from kagglekit.files.sample import clips_of, read_sample
+from kagglekit.files.tables import read_table_file
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
+from kagglekit.terminal import console
 
 SPLITS = ("train", "silence", "test")
 
@@ -90,6 +93,7 @@ def prepare(workspace: Workspace) -> Prepared:
     train, test = ingest.ingest_all(jobs, config.data, config.audio)
     noise_fold = _make_silence(config, folders, keys, train.clips) if "silence" in keys else {}
     clips = _clips(workspace, folders, keys["clips"], noise_fold)
+    _check_sample(workspace, clips, keys["clips"])
     problems = {"train": train.problems, "test": test.problems}
     return Prepared(workspace, clips, keys.pop("clips"), folders, keys, noise_fold, problems)
 
@@ -168,6 +172,24 @@ def _clips(
         return parquet.read(path, again)
 
 
+def _check_sample(workspace: Workspace, clips: pl.DataFrame, clips_key: str) -> None:
+    """Read the sample submission and match its ids with the test clips, once for each of its contents.
+
+    Raises:
+        TableError, SubmissionError: what `submit` would find after the training.
+    """
+    config, marker = workspace.config, workspace.clips_path.with_name("sample.json")
+    path = raw_archive(workspace, config.data.sample_submission)
+    key = key_of("sample", clips_key, fingerprint(path), config.submission.model_dump())
+    if _has_key(marker, key):
+        return
+    sample = read_sample(path, config.submission.id, Task.of(config).columns)
+    if sample.notes:
+        console.note(f"{path.name}: {', '.join(sample.notes)}")
+    clips_of(sample, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
+    write_json(marker, {"key": key})
+
+
 def _has_key(marker: Path, key: str) -> bool:
     try:
         return bool(json.loads(marker.read_text(encoding="utf-8"))["key"] == key)
@@ -182,8 +204,16 @@ def _official_lists(train_folder: Path) -> dict[str, str] | None:
         path = train_folder / name
         if path.is_file():
             kind = field.removesuffix("_list")
-            lists.update(dict.fromkeys(path.read_text(encoding="utf-8", errors="replace").split(), kind))
+            lists.update(dict.fromkeys(_listed(path, kind), kind))
     return lists or None
+
+
+def _listed(path: Path, kind: str) -> list[str]:
+    """Return the clips in a list, one a line; none for an empty file."""
+    if not path.read_bytes().strip():
+        return []
+    table = read_table_file(path, hint=f"data.{kind}_list names it", header=False, columns=["clip_id"])
+    return table.frame["clip_id"].to_list()
 
 
 def summary(prepared: Prepared) -> dict[str, object]:

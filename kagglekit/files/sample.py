@@ -1,6 +1,5 @@
 """Read the sample submission: the ids that the host expects, their order, and the columns."""
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from kagglekit.errors import MissingError, SubmissionError
-from kagglekit.files import archive
+from kagglekit.files.ids import match, number
+from kagglekit.files.tables import read_table_file
 
-ARCHIVE_MAGIC = (b"PK\x03\x04", b"7z\xbc\xaf")  # the first bytes of a zip and of a 7z file
+FILE_HINT = "data.sample_submission in competition.yaml names the file"
 COLUMNS_HINT = "competition.yaml names the columns: submission.id, and submission.label or the classes"
 
 
@@ -22,6 +22,8 @@ class Sample:
     id_column: str
     columns: tuple[str, ...]
     """The other columns: the label, or a probability for each class."""
+    notes: tuple[str, ...] = ()
+    """What was not plain about its file (kagglekit.files.tables.Table)."""
 
     @property
     def label_column(self) -> str | None:
@@ -30,23 +32,21 @@ class Sample:
 
 
 def read_sample(path: Path, id_column: str, columns: Sequence[str]) -> Sample:
-    """Read a sample submission from a CSV, or from an archive that contains exactly one CSV.
+    """Read a sample submission: a CSV or Parquet table, or an archive that contains exactly one.
 
     Args:
-        path: the CSV or the archive.
+        path: the table or the archive.
         id_column, columns: the expected columns, in any order; the order of the file is kept.
 
     Raises:
         MissingError: `path` does not exist.
         ArchiveError: the archive is damaged or unsafe.
-        SubmissionError: it is not one CSV with these columns, or ids are empty or repeated.
+        TableError: it is not one table.
+        SubmissionError: it has not these columns, or ids are empty or repeated.
     """
     if not path.is_file():
         raise MissingError(f"the sample submission {path} does not exist", hint="fetch it: kagglekit fetch")
-    with path.open("rb") as file:
-        packed = file.read(4) in ARCHIVE_MAGIC
-    data = _only_csv(path) if packed else path.read_bytes()
-    frame = parse(data, path.name, hint="data.sample_submission in competition.yaml names the file")
+    frame, notes = read_table_file(path, hint=FILE_HINT)
     if sorted(frame.columns) != sorted((id_column, *columns)):
         raise SubmissionError(
             f"{path.name} has the columns {quoted(frame.columns)}, not {quoted((id_column, *columns))}",
@@ -59,35 +59,30 @@ def read_sample(path: Path, id_column: str, columns: Sequence[str]) -> Sample:
         raise SubmissionError(
             f"{path.name}: {repeats(ids)} in the column '{id_column}'; ids must be unique", hint=COLUMNS_HINT
         )
-    return Sample(ids.to_list(), id_column, tuple(c for c in frame.columns if c != id_column))
+    return Sample(ids.to_list(), id_column, tuple(c for c in frame.columns if c != id_column), notes)
 
 
-def parse(data: bytes, name: str, *, hint: str) -> pl.DataFrame:
-    """Parse the bytes of a CSV, with every column as text.
+def clips_of(sample: Sample, clip_ids: Sequence[str]) -> list[str]:
+    """Return the clip of each id of the sample, matched by kagglekit.files.ids.
 
     Raises:
-        SubmissionError: they are not a CSV; its message has `name`, its hint is `hint`.
+        SubmissionError: ids have no clip, or clips no id.
+        TableError: an id fits several clips, or several ids fit one.
     """
-    try:
-        return pl.read_csv(io.BytesIO(data), infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SubmissionError(f"{name} is not a CSV: {reason}", hint=hint) from error
-
-
-def _only_csv(path: Path) -> bytes:
-    def choose(members: list[archive.Member]) -> list[str]:
-        csvs = [m.name for m in members if m.name.lower().endswith(".csv")]
-        if len(csvs) != 1:
-            raise SubmissionError(
-                f"{path.name} contains {len(csvs)} CSV files, not one{': ' * bool(csvs)}{quoted(csvs)}",
-                hint="data.sample_submission in competition.yaml names the file",
-            )
-        return csvs
-
-    contents: list[bytes] = []
-    archive.stream(path, lambda member, data: contents.append(data), choose)
-    return contents[0]
+    numbers = all(map(number, sample.ids))
+    matched = match(sample.ids, clip_ids, "the sample submission", numbers=numbers)
+    if not (matched.unmatched_ids or matched.unmatched_paths):
+        return [clip_ids[matched.path_of[one]] for one in sample.ids]
+    problems = []
+    if missing := matched.unmatched_ids:
+        problems.append(f"{len(missing):,} of {len(sample.ids):,} ids without a clip ({quoted(missing)})")
+    if extra := matched.unmatched_paths:
+        problems.append(f"{len(extra):,} of {len(clip_ids):,} clips without an id ({quoted(extra)})")
+    raise SubmissionError(
+        f"the test clips do not match the sample submission: {'; '.join(problems)}",
+        hint="if names differ, correct data.test_clips or data.sample_submission; if the sample and the test "
+        "archive are of different versions, run kagglekit fetch --force, then kagglekit prepare",
+    )
 
 
 def repeats(ids: pl.Series) -> str:

@@ -1,6 +1,5 @@
 """Grading of submissions to a local host, with the checks and messages of Kaggle."""
 
-import io
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import polars as pl
 from kagglekit.config import Config
 from kagglekit.errors import HostError, KagglekitError, plural
 from kagglekit.files.sample import read_sample
+from kagglekit.files.tables import read_table, read_table_file
 from kagglekit.hosts.base import HostFile, pick_file
 from kagglekit.scoring.task import Task
 
@@ -43,9 +43,11 @@ class Grader:
         """
         columns = self._config.submission
         try:
-            table = _read_csv(data)
-        except pl.exceptions.PolarsError as error:
-            return Grade(f"Submission could not be read as CSV: {_first_line(error)}")
+            table, notes = read_table(data, "it", hint="")
+        except KagglekitError as error:
+            return Grade(f"Submission could not be read as CSV: {error}")
+        if notes:  # what kagglekit understands, and Kaggle need not; `submit` sends a plain CSV
+            return Grade(f"Submission is not a plain CSV: {', '.join(notes)}")
         if problem := _problem(table, columns.id, self._task.columns, self._valid_ids):
             return Grade(problem)
         if self._task.multi:
@@ -88,11 +90,9 @@ class Grader:
         if not path.is_file():
             raise HostError(f"the solution {path} does not exist", hint="set competition.local.solution")
         try:
-            table = _read_csv(path.read_bytes())
-        except pl.exceptions.PolarsError as error:
-            raise HostError(
-                f"{path.name} is not a CSV: {_first_line(error)}", hint="see `competition.local`"
-            ) from error
+            table = read_table_file(path, hint="competition.local.solution names it").frame
+        except KagglekitError as error:
+            raise HostError(str(error), hint=error.hint) from error
         if missing := {columns.id, columns.label} - set(table.columns):
             raise HostError(
                 f"{path} has no column {', '.join(sorted(missing))}", hint="it needs an id and a label"
@@ -118,11 +118,6 @@ class Grader:
             raise HostError(f"{path} has an id twice", hint="it needs one row for each id")
         if odd := set(solution["usage"]) - set(USAGES):
             raise HostError(f"{path}: unknown Usage '{odd.pop()}'", hint="use " + ", ".join(USAGES))
-
-
-def _read_csv(data: bytes) -> pl.DataFrame:
-    """Read every column of a CSV as text; an empty cell is null."""
-    return pl.read_csv(io.BytesIO(data), infer_schema=False)
 
 
 def _problem(table: pl.DataFrame, id_column: str, guesses: Sequence[str], valid_ids: pl.Series) -> str:

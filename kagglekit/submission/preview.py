@@ -6,7 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from kagglekit.errors import KagglekitError
-from kagglekit.files.sample import parse
+from kagglekit.files.tables import read_table
 from kagglekit.hosts.base import Host
 from kagglekit.scoring.forecast import Expected
 from kagglekit.submission.ledger import Ledger
@@ -58,7 +58,7 @@ def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Chan
     else:
         return None
     try:
-        earlier = parse((folder / entry.csv).read_bytes(), entry.csv, hint="")
+        earlier = read_table((folder / entry.csv).read_bytes(), entry.csv, hint="").frame
         frame, earlier = _labels(frame), _labels(earlier.select(frame.columns))
         pair = frame.join(earlier, on=frame.columns[0], how="inner", suffix="_before")
         before, now = pl.col(f"{frame.columns[1]}_before"), pl.col(frame.columns[1])

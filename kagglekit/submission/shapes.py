@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kagglekit.errors import SubmissionError
-from kagglekit.files.sample import Sample, quoted, repeats
+from kagglekit.files.sample import Sample, clips_of, repeats
 
 MAX_NAMES = 60  # longest list of models in a file name, in characters
 
@@ -21,27 +21,19 @@ def build(sample: Sample, predictions: pl.DataFrame) -> pl.DataFrame:
     Raises:
         SubmissionError: the predictions do not cover exactly the sample's ids.
     """
-    ids = pl.Series("clip_id", sample.ids, pl.String)
     predicted = predictions["clip_id"]
-    missing = ids.filter(~ids.is_in(predicted.implode()))
-    extra = predicted.filter(~predicted.is_in(ids.implode()))
-    problems = []
-    if len(missing):
-        problems.append(f"{len(missing):,} of {len(ids):,} ids without a prediction ({quoted(missing)})")
-    if len(extra):
-        problems.append(f"predictions for unknown ids: {len(extra):,} ({quoted(extra)})")
     if predicted.n_unique() != len(predicted):
-        problems.append(f"ids predicted more than once: {repeats(predicted)}")
-    if problems:
         raise SubmissionError(
-            f"the predictions do not match the sample submission: {'; '.join(problems)}",
-            hint="the sample and the test archive differ: run kagglekit fetch, then kagglekit prepare",
+            f"the predictions do not match the sample submission: clips predicted more than once: "
+            f"{repeats(predicted)}",
+            hint="run kagglekit predict again",
         )
-    return (
-        ids.to_frame()
-        .join(predictions.select("clip_id", *sample.columns), on="clip_id", how="left", maintain_order="left")
-        .rename({"clip_id": sample.id_column})
+    clips = pl.Series("clip_id", clips_of(sample, predicted.to_list()), pl.String)
+    ids = pl.Series(sample.id_column, sample.ids, pl.String)
+    values = clips.to_frame().join(
+        predictions.select("clip_id", *sample.columns), on="clip_id", how="left", maintain_order="left"
     )
+    return pl.concat([ids.to_frame(), values.drop("clip_id")], how="horizontal")
 
 
 def class_balance(frame: pl.DataFrame, classes: Sequence[str]) -> list[tuple[str, int, float]]:

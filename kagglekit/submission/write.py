@@ -13,7 +13,8 @@ from kagglekit.errors import MissingError
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.keys import key_of
 from kagglekit.files.raw import raw_archive
-from kagglekit.files.sample import Sample, parse, read_sample
+from kagglekit.files.sample import Sample, read_sample
+from kagglekit.files.tables import read_table_file, say
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.submission import shapes
@@ -70,17 +71,23 @@ def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, li
 
 
 def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
-    """Check an existing CSV, keep an unchanged copy beside the log, and log it.
+    """Check an existing table, keep a copy beside the log, and log it.
+
+    The copy has the file's bytes where they are a plain CSV. Otherwise, as with semicolons, another coding
+    or a zip, a note says so, and the copy is the same rows as the host takes them.
 
     Raises:
         MissingError: there is no such file.
-        SubmissionError: see `write`; nothing is repaired.
+        TableError: it is not a table.
+        SubmissionError: see `write`; ids, labels and order are not repaired.
     """
     if not path.is_file():
         raise MissingError(f"there is no file {path}", hint="name a CSV: kagglekit submit --file FILE")
-    data = path.read_bytes()
-    frame = parse(data, path.name, hint="--file takes an uncompressed CSV in the host's format")
+    table = read_table_file(path, hint="--file takes a CSV in the host's format")
+    frame = table.frame
     warnings = check(frame, _sample(workspace), workspace.config.labels.classes)
+    say(f"{path.name}, written anew as a plain CSV", table)
+    data = shapes.to_csv(frame) if table.notes else path.read_bytes()
     facts: dict[str, Any] = {"models": [], "runs": [], "weights": []}
     copy, entry = _save(workspace, data, [path.stem], facts)
     return SubmissionFile(copy, frame, warnings, entry)

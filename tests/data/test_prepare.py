@@ -13,10 +13,11 @@ from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.data.clips import COLUMNS
 from kagglekit.data.prepare import Prepared, prepare, summary
-from kagglekit.errors import AudioError, ConfigError, MissingError
+from kagglekit.errors import AudioError, ConfigError, MissingError, SubmissionError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
+from kagglekit.terminal import console
 
 
 @pytest.fixture
@@ -132,9 +133,31 @@ def test_another_archive_is_another_key(yaml: Path) -> None:
     first, _, workspace = run(yaml)
     before = times(workspace)
     add(yaml, "test.zip", {"test/audio/one_more.wav": wav_bytes(prepared_tone())})
+    with pytest.raises(SubmissionError, match=r"1 of 13 clips without an id \('one_more\.wav'\)"):
+        run(yaml)
+    ask(yaml, "one_more.wav")
     other, _, _ = run(yaml)
     assert remade(workspace, before) == {"test", "clips"}
     assert len(other.clips) == len(first.clips) + 1
+
+
+def ask(yaml: Path, test_clip: str) -> None:
+    """Add a row to the host's sample submission."""
+    sample = next(yaml.parent.rglob("host/sample_submission.csv"))
+    sample.write_text(f"{sample.read_text()}{test_clip},low\n")
+
+
+def test_the_sample_is_read_before_any_training(yaml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(console, "note", notes.append)
+    sample = next(yaml.parent.rglob("host/sample_submission.csv"))
+    sample.write_text(sample.read_text().replace(".wav", "").replace(",", ";") + "\n\n")
+    run(yaml)
+    run(yaml)
+    assert notes.count("sample_submission.csv: separator ';', 2 blank lines") == 1
+    sample.write_text(sample.read_text().replace("clip_0003", "clip_99999"))
+    with pytest.raises(SubmissionError, match="1 of 12 ids without a clip"):
+        run(yaml)
 
 
 def prepared_tone() -> pl.Series:
@@ -169,6 +192,7 @@ def test_problems_are_counted_and_left_out(yaml: Path) -> None:
     }
     add(yaml, "train.zip", bad)
     add(yaml, "test.zip", {"test/audio/zz_empty.wav": b""})
+    ask(yaml, "zz_empty.wav")
     prepared, _, _ = run(yaml)
     problems = {"train": {"empty": 1, "unreadable": 1, "duplicate": 1, "truncated": 1}, "test": {"empty": 1}}
     assert prepared.problems == problems

@@ -4,8 +4,8 @@ import zipfile
 
 import pytest
 
-from kagglekit.errors import ArchiveError, MissingError, SubmissionError
-from kagglekit.files.sample import Sample, parse, read_sample
+from kagglekit.errors import ArchiveError, KagglekitError, MissingError, SubmissionError, TableError
+from kagglekit.files.sample import Sample, clips_of, read_sample
 
 SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", ("label",))
 CSV = "fname,label\nb.wav,silence\na.wav,silence\nd.wav,silence\nc.wav,silence\n"
@@ -28,16 +28,17 @@ def test_read_sample_of_an_archive_by_its_content(tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("sample_submission.csv", CSV)
         file.writestr("README.txt", "hello")
-    assert read_sample(path, "fname", ("label",)) == SAMPLE
+    sample = read_sample(path, "fname", ("label",))
+    assert (sample.ids, sample.columns, sample.notes) == (SAMPLE.ids, SAMPLE.columns, ("unpacked",))
 
 
-@pytest.mark.parametrize(("names", "count"), [(("readme.txt",), 0), (("a.csv", "b.csv"), 2)])
+@pytest.mark.parametrize(("names", "count"), [(("readme.md",), 0), (("a.csv", "b.csv"), 2)])
 def test_read_sample_wants_one_csv_in_an_archive(tmp_path, names, count):
     path = tmp_path / "sample.zip"
     with zipfile.ZipFile(path, "w") as file:
         for name in names:
             file.writestr(name, CSV)
-    with pytest.raises(SubmissionError, match=f"sample.zip contains {count} CSV files"):
+    with pytest.raises(TableError, match=f"sample.zip contains {count} tables, not one"):
         read_sample(path, "fname", ("label",))
 
 
@@ -47,16 +48,16 @@ def test_read_sample_wants_one_csv_in_an_archive(tmp_path, names, count):
         ("id,label\na,x\n", "has the columns 'id', 'label', not 'fname', 'label'"),
         ("fname,label,more\na,x,y\n", "has the columns 'fname', 'label', 'more'"),
         ("fname,label\n", "has no rows"),
-        ("", "is not a CSV"),
+        ("", "is empty"),
         ("fname,label\na,x\na,y\n", r"1 repeated \('a'\)"),
         ("fname,label\n,x\nb,y\n", "1 empty"),
-        ("fname,label\na,x,y,z\n", "is not a CSV"),
+        ("fname,label\na,x,y,z\n", "line 2 has 4 cells, the header 2"),
     ],
 )
 def test_read_sample_refuses(tmp_path, text, message):
     path = tmp_path / "sample.csv"
     path.write_text(text)
-    with pytest.raises(SubmissionError, match=message) as caught:
+    with pytest.raises(KagglekitError, match=message) as caught:
         read_sample(path, "fname", ("label",))
     assert caught.value.hint and "\n" not in str(caught.value) + caught.value.hint
 
@@ -77,8 +78,26 @@ def test_read_sample_that_is_missing_or_cut_off(tmp_path):
         read_sample(tmp_path / "cut.zip", "fname", ("label",))
 
 
-def test_parse_keeps_text_as_it_is():
-    assert parse(b"fname,label\r\n007,1e3\r\n", "a.csv", hint="").rows() == [("007", "1e3")]
-    with pytest.raises(SubmissionError, match=r"a\.csv is not a CSV") as caught:
-        parse(b"a,b\n1,2,3\n", "a.csv", hint="send another")
-    assert caught.value.hint == "send another"
+def test_read_sample_passes_over_blank_lines_and_other_separators(tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_bytes(b"\xef\xbb\xbffname;label\r\na;x\r\n\r\nb;y\r\n\r\n")
+    assert read_sample(path, "fname", ("label",)) == Sample(
+        ["a", "b"], "fname", ("label",), ("separator ';'", "2 blank lines")
+    )
+
+
+def test_clips_of_bridges_endings_and_numbers():
+    assert clips_of(SAMPLE, ["a.wav", "b.wav", "c.wav", "d.wav"]) == SAMPLE.ids
+    assert clips_of(Sample(["b", "a"], "id", ("x",)), ["a.wav", "b.wav"]) == ["b.wav", "a.wav"]
+    assert clips_of(Sample(["7", "10"], "id", ("x",)), ["010.wav", "007.wav"]) == ["007.wav", "010.wav"]
+
+
+def test_clips_of_names_what_has_no_partner():
+    with pytest.raises(SubmissionError) as caught:
+        clips_of(SAMPLE, ["a.wav", "b.wav", "e.wav"])
+    assert str(caught.value) == (
+        "the test clips do not match the sample submission: 2 of 4 ids without a clip ('d.wav', 'c.wav'); "
+        "1 of 3 clips without an id ('e.wav')"
+    )
+    with pytest.raises(TableError, match=r"the id 'a' fits 2 files: 'a\.flac', 'a\.wav'"):
+        clips_of(Sample(["a"], "id", ("x",)), ["a.flac", "a.wav"])

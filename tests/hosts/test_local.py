@@ -158,8 +158,9 @@ def test_usage_splits_public_and_private(make_host: MakeHost, tmp_path: Path) ->
         (_csv([*IDS[1:], IDS[1]], LABELS), "Submission contains duplicate ids, first 'clip_1.wav'"),
         (_csv(IDS, ["", *LABELS[1:]]), "Submission contains 1 null value in column 'label'"),
         ("fname,lable\na,b\n", "Submission must have a column 'label', found fname, lable"),
-        ("", "Submission could not be read as CSV: empty CSV"),
-        ("fname,label\na,b,c\n", "Submission could not be read as CSV: found more fields"),
+        ("", "Submission could not be read as CSV: it is empty"),
+        ("fname,label\na,b,c\n", "Submission could not be read as CSV: it: line 2 has 3 cells, the header 2"),
+        ("fname;label\na;b\n", "Submission is not a plain CSV: separator ';'"),
     ],
 )
 def test_wrong_files_become_errors(make_host: MakeHost, tmp_path: Path, text: str, error: str) -> None:
@@ -249,10 +250,10 @@ def test_an_unknown_submission(make_host: MakeHost) -> None:
     ("solution", "message"),
     [
         (_csv(["other.wav"], ["yes"]), "1 id that the sample submission lacks, first 'other.wav'"),
-        (_csv([IDS[0]] * 2, ["yes"] * 2), "has an id twice"),
+        (_csv([IDS[0]] * 2, ["yes", "no"]), "has an id twice"),
         ("fname,label,Usage\nclip_0.wav,yes,Publik\n", "unknown Usage 'Publik'"),
         ("clip,label\nclip_0.wav,yes\n", "has no column fname"),
-        ("", "is not a CSV"),
+        ("", "solution.csv is empty"),
     ],
 )
 def test_a_wrong_solution_is_explained(

@@ -33,9 +33,9 @@ def test_build_refuses_other_clips():
     sample = Sample([f"{i}.wav" for i in range(1234)], "fname", ("label",))
     with pytest.raises(SubmissionError) as caught:
         build(sample, PREDICTED)
-    assert "1,234 of 1,234 ids without a prediction ('0.wav', '1.wav', '2.wav', …)" in str(caught.value)
-    assert "predictions for unknown ids: 4 ('a.wav', 'b.wav', 'c.wav', …)" in str(caught.value)
-    assert "differ" in caught.value.hint
+    assert "1,234 of 1,234 ids without a clip ('0.wav', '1.wav', '2.wav', …)" in str(caught.value)
+    assert "4 of 4 clips without an id ('a.wav', 'b.wav', 'c.wav', …)" in str(caught.value)
+    assert "fetch --force" in caught.value.hint
 
 
 def test_build_refuses_a_clip_predicted_twice():

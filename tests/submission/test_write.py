@@ -14,7 +14,7 @@ from support import tiny
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.ensemble.blend import BlendedRuns
-from kagglekit.errors import MissingError, SubmissionError
+from kagglekit.errors import MissingError, SubmissionError, TableError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
@@ -24,6 +24,7 @@ from kagglekit.scoring.predictions import predictions
 from kagglekit.submission.ledger import Ledger
 from kagglekit.submission.send import check_unsent
 from kagglekit.submission.write import import_csv, write
+from kagglekit.terminal import console
 
 # --- writing ---
 
@@ -108,8 +109,8 @@ def test_write_refuses_other_ids(tiny_config: Config, ensemble: MakeEnsemble) ->
     with pytest.raises(SubmissionError) as caught:
         write(workspace, ensemble([*ids[1:], "other.wav"]))
     assert str(caught.value) == (
-        "the predictions do not match the sample submission: 1 of 24 ids without a prediction "
-        "('clip_0000.wav'); predictions for unknown ids: 1 ('other.wav')"
+        "the test clips do not match the sample submission: 1 of 24 ids without a clip ('clip_0000.wav'); "
+        "1 of 24 clips without an id ('other.wav')"
     )
     assert not workspace.submissions.exists()
 
@@ -165,5 +166,20 @@ def test_import_csv_wants_a_csv(tiny_config: Config, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"there is no file no\.csv"):
         import_csv(Workspace(tiny_config), Path("no.csv"))
     (tmp_path / "odd.csv").write_bytes(b"fname,label\na,b,c\n")
-    with pytest.raises(SubmissionError, match=r"odd\.csv is not a CSV: found more fields"):
+    with pytest.raises(TableError, match=r"odd\.csv: line 2 has 3 cells, the header 2"):
         import_csv(Workspace(tiny_config), tmp_path / "odd.csv")
+
+
+def test_import_csv_writes_an_odd_table_anew(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(console, "note", notes.append)
+    workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
+    labels = ["low", "mid", "silence", "unknown"] * 6
+    plain = as_file(tmp_path, ids, labels).read_bytes()
+    (tmp_path / "odd.csv").write_bytes(plain.replace(b",", b" ;").decode().encode("utf-16"))
+    written = import_csv(workspace, tmp_path / "odd.csv").path
+    assert written.read_bytes() == plain.replace(b"\r", b"")
+    what = "UTF-16, separator ';', spaces around 24 cells"
+    assert notes == [f"odd.csv, written anew as a plain CSV: {what}"]

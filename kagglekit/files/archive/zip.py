@@ -22,6 +22,10 @@ def open_zip(path: Path) -> Iterator[Archive]:
         infos = archive.infolist()
         if any(info.flag_bits & 0x1 for info in infos):
             raise checks.encrypted(path)
+        if any(
+            info.header_offset < 0 for info in infos
+        ):  # bytes are gone: zipfile would seek before the file
+            raise checks.damaged(path, "truncated or damaged (members lie before its start)")
         files = checks.checked_members(path, map(_entry, infos))
         stored = {checks.plain_name(info.orig_filename): info for info in infos}
         yield Archive(files, partial(_extract, path, archive, files, stored))

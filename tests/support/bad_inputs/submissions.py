@@ -28,13 +28,13 @@ def sample_case(what: str, change: Callable[[list[str]], list[str]], message: st
 sample_case(
     "a sample with other ids",
     lambda s: [s[0], *(f"x{line}" for line in s[1:])],
-    "24 of 24 ids without a prediction",
+    "24 of 24 ids without a clip",
     "fetch",
 )
 sample_case(
     "a sample with fewer ids",
     lambda s: s[:-2],
-    "predictions for unknown ids: 2 ('clip_0022.wav', 'clip_0023.wav')",
+    "2 of 24 clips without an id ('clip_0022.wav', 'clip_0023.wav')",
     "fetch",
 )
 sample_case(
@@ -47,7 +47,7 @@ sample_case(
     "submission.id",
 )
 sample_case("a sample without rows", lambda s: s[:1], "sample_submission.csv has no rows", "fetch --force")
-sample_case("an empty sample", lambda s: [], "sample_submission.csv is not a CSV", "data.sample_submission")
+sample_case("an empty sample", lambda s: [], "sample_submission.csv is empty", "data.sample_submission")
 
 
 @case("a solution with ids that the sample lacks", "trained")
