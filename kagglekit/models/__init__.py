@@ -13,7 +13,7 @@ An architecture with tune: frozen also has
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -26,7 +26,6 @@ from kagglekit.config.names import InputKind, ModelInfo
 from kagglekit.errors import ConfigError, close_match
 
 if TYPE_CHECKING:
-    from optuna import Trial
     from torch import nn
 
 
@@ -34,6 +33,16 @@ WAVEFORM_RATE = 16_000
 """Sample rate of waveform models in Hz."""
 FROZEN: dict[str, Any] = {"epochs": 40, "lr": 1e-3, "batch_size": 256}
 """Changes to DEFAULTS for the head of a frozen network, which trains in seconds."""
+
+
+class Suggester(Protocol):
+    """The methods of optuna.Trial that search spaces call."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+
+    def suggest_int(self, name: str, low: int, high: int) -> int: ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
 
 
 class Architecture(Protocol):
@@ -46,7 +55,7 @@ class Architecture(Protocol):
 
     def build(self, config: Any, num_classes: int) -> nn.Module: ...
 
-    def search_space(self, trial: Trial) -> dict[str, Any]: ...
+    def search_space(self, trial: Suggester) -> dict[str, Any]: ...
 
 
 def info(name: str) -> ModelInfo:

@@ -9,19 +9,13 @@ module, without a change to the training loop, checkpoints or prediction.
 both networks start from it.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kagglekit.config.base import Section
-
-if TYPE_CHECKING:
-    from optuna import Trial
-
-    from kagglekit.models import Architecture
+from kagglekit.models import Architecture, Suggester
 
 GATED = 2
 """Number of classes after the targets: silence and filler, the last of Labels.classes."""
@@ -60,6 +54,6 @@ class CascadeArchitecture:
         gate = self.network.build(config, GATED + 1)
         return Cascade(gate, self.network.build(config, num_classes - GATED))
 
-    def search_space(self, trial: Trial) -> dict[str, Any]:
+    def search_space(self, trial: Suggester) -> dict[str, Any]:
         """The search space of one network; both share it."""
         return self.network.search_space(trial)

@@ -14,11 +14,9 @@ layers instead of convolutions. Encoder and decoder are as wide as the embedding
 between them are left out.
 """
 
-from __future__ import annotations
-
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -28,9 +26,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from kagglekit.config.base import Count, Section
 from kagglekit.errors import ConfigError
-
-if TYPE_CHECKING:
-    from optuna import Trial
+from kagglekit.models import Suggester
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
@@ -185,7 +181,7 @@ def build(config: Config, num_classes: int) -> ConvS2S:
     return ConvS2S(config, num_classes)
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search width, depth, kernel, resolution in time and dropout."""
     return {
         "stack": trial.suggest_int("stack", 2, 4),

@@ -6,18 +6,14 @@ attention). Reference code: google-research/google-research, kws_streaming/model
 What we changed: two small convolutions of stride 2, with batch norm, in place of one large one without.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from kagglekit.config.base import Section
+from kagglekit.models import Suggester
 from kagglekit.models.recurrent import attend, attention_score
-
-if TYPE_CHECKING:
-    from optuna import Trial
 
 DEFAULTS: dict[str, Any] = {
     "lr": 4e-3,
@@ -83,7 +79,7 @@ def build(config: Config, num_classes: int) -> CRNN:
     return CRNN(config, num_classes)
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search width, depth and dropout."""
     return {
         "channels": trial.suggest_categorical("channels", [16, 32, 64]),

@@ -11,17 +11,13 @@ sentence, so there are three recurrent layers of 128 GRU units instead of seven 
 convolutions halve the frames.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from kagglekit.config.base import Section
-
-if TYPE_CHECKING:
-    from optuna import Trial
+from kagglekit.models import Suggester
 
 DEFAULTS: dict[str, Any] = {"lr": 2e-3, "epochs": 30}
 CLIP = 20.0
@@ -99,7 +95,7 @@ def build(config: Config, num_classes: int) -> DeepSpeech2:
     return DeepSpeech2(config, num_classes)
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search width, depth and dropout."""
     return {
         "channels": trial.suggest_categorical("channels", [16, 32]),

@@ -7,9 +7,7 @@ What we changed: log-mel instead of MFCC, normalised by a batch norm; frames can
 the cost of attention grows with the square of their number; positions allow clips longer than a second.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +16,7 @@ from torch import Tensor, nn
 
 from kagglekit.config.base import Count, Section
 from kagglekit.errors import ConfigError
-
-if TYPE_CHECKING:
-    from optuna import Trial
+from kagglekit.models import Suggester
 
 DEFAULTS: dict[str, Any] = {"lr": 1e-3, "epochs": 40, "weight_decay": 0.1, "batch_size": 32}
 HEAD = 64
@@ -112,7 +108,7 @@ def build(config: Config, num_classes: int) -> KWT:
     return KWT(config, num_classes)
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search depth, resolution in time and dropout; larger widths cost too much on a CPU."""
     return {
         "layers": trial.suggest_int("layers", 4, 12),

@@ -6,11 +6,9 @@ Reference code: torch.nn.LSTM. What we changed: the forget gate's bias starts at
 (Jozefowicz, Zaremba, Sutskever 2015, https://proceedings.mlr.press/v37/jozefowicz15.html).
 """
 
-from __future__ import annotations
-
 import warnings
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from torch import nn
@@ -28,7 +26,7 @@ class Config(recurrent.Config):
     """Width to which each layer projects its outputs, below `hidden`; 0: no projection."""
 
     @model_validator(mode="after")
-    def _narrows(self) -> Config:
+    def _narrows(self) -> Self:
         if self.projection >= self.hidden:
             raise ValueError(f"projection {self.projection} must be below hidden {self.hidden}")
         return self

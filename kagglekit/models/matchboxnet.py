@@ -6,9 +6,7 @@ What we changed: log-mel instead of 64 MFCC, normalised by a batch norm. For spe
 two-dimensional with width 1, and channels are last in memory.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kagglekit.config.base import Count, Section
-
-if TYPE_CHECKING:
-    from optuna import Trial
+from kagglekit.models import Suggester
 
 DEFAULTS: dict[str, Any] = {"lr": 4e-3, "epochs": 64}
 OUTER = 128
@@ -118,7 +114,7 @@ def build(config: Config, num_classes: int) -> MatchboxNet:
     return MatchboxNet(config, num_classes)
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search depth, width and dropout."""
     return {
         "blocks": trial.suggest_int("blocks", 3, 5),

@@ -13,11 +13,9 @@ tune: frozen the model is the head alone, over embeddings that are computed once
 (kagglekit/features/embeddings.py); its logits equal those of the whole network.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -25,12 +23,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from kagglekit.config.base import Count, Section
-from kagglekit.models import hf_network, hub
+from kagglekit.models import Suggester, hf_network, hub
 from kagglekit.models.extractors import EXTRACTORS, build_extractor
 from kagglekit.models.hf_network import backbone, weighs_layers
-
-if TYPE_CHECKING:
-    from optuna import Trial
 
 DEFAULTS: dict[str, Any] = {
     # transformers' examples/pytorch/audio-classification: 98.3 % on keyword spotting after 5 epochs.
@@ -65,7 +60,7 @@ class Config(Section):
     """The feature extractor's settings, filled in by `build`."""
 
     @model_validator(mode="after")
-    def _can_be_built(self) -> Config:
+    def _can_be_built(self) -> Self:
         if (self.hf_config is None) != (self.preprocessor is None):
             raise ValueError("hf_config and preprocessor go together")
         if self.hf_config is None and self.checkpoint is None:
@@ -179,7 +174,7 @@ def embedding_key(config: Config) -> Any:
     )
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search nothing: how much of a network is trained decides the cost, which is the user's choice."""
     return {}
 

@@ -8,18 +8,14 @@ What we changed: one channel, normalised by a batch norm for each mel band. The 
 2, which turns 40 x 101 values into about as many as CIFAR's 32 x 32.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from kagglekit.config.base import Section
-
-if TYPE_CHECKING:
-    from optuna import Trial
+from kagglekit.models import Suggester
 
 DEFAULTS: dict[str, Any] = {"epochs": 40}
 CHANNELS = (16, 32, 64)
@@ -92,7 +88,7 @@ def build(config: Config, num_classes: int) -> ResNet:
     return ResNet(config, num_classes)
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search depth, width and dropout."""
     return {
         "depth": trial.suggest_categorical("depth", [8, 14, 20]),

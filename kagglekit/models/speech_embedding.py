@@ -10,13 +10,11 @@ band sums power where the module sums magnitudes. Half the logarithm of the form
 latter by little more than a constant, which the first convolution, of zero mean, removes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,10 +25,8 @@ from kagglekit.config.audio import Features
 from kagglekit.config.base import Section
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.features.logmel import FULL_SCALE, log_mel
+from kagglekit.models import Suggester
 from kagglekit.models.recurrent import attend, attention_score
-
-if TYPE_CHECKING:
-    from optuna import Trial
 
 DEFAULTS: dict[str, Any] = {
     "epochs": 6,
@@ -237,7 +233,7 @@ def load_pretrained(trunk: Trunk) -> None:
             layer.bias.copy_(torch.tensor(values[bias[0]]))
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search context and dropout; the pretrained network is fixed."""
     return {
         "context": trial.suggest_int("context", 0, 24),

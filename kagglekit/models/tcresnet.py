@@ -7,10 +7,8 @@ code, convolutions over time are two-dimensional with height 1; with channels la
 1.4 times as fast on a CPU as one-dimensional ones.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kagglekit.config.base import Count, Section
-
-if TYPE_CHECKING:
-    from optuna import Trial
+from kagglekit.models import Suggester
 
 DEFAULTS: dict[str, Any] = {"epochs": 64}  # small and fast: it gains from twice the others' epochs
 CHANNELS = {8: (16, 24, 32, 48), 14: (16, 24, 24, 32, 32, 48, 48)}
@@ -94,7 +90,7 @@ def build(config: Config, num_classes: int) -> TCResNet:
     return TCResNet(config, num_classes)
 
 
-def search_space(trial: Trial) -> dict[str, Any]:
+def search_space(trial: Suggester) -> dict[str, Any]:
     """Search depth, width and dropout."""
     return {
         "depth": trial.suggest_categorical("depth", [8, 14]),

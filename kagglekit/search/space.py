@@ -4,10 +4,8 @@ A parameter has the dotted name of its setting. Where its range depends on anoth
 @ and that parameter's value: `train.lr@sgd` is train.lr with the optimizer sgd.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from kagglekit import models
 from kagglekit.config import Config, Features, ModelSection, Train, overlay
@@ -16,11 +14,8 @@ from kagglekit.config.search import Range
 from kagglekit.errors import AudioError, ConfigError
 from kagglekit.features.logmel import mel_filters
 from kagglekit.scoring.task import Task
-from kagglekit.search.suggest import Draw, NearestValues, Suggester, setting_of
+from kagglekit.search.suggest import Draw, NearestValues, setting_of
 from kagglekit.training.plan import Plan, resolve
-
-if TYPE_CHECKING:
-    from optuna import Trial
 
 VERSION = 2  # shapes a study's name: raise it when the ranges below change
 FILLERS = "labels.keep_fillers"
@@ -67,7 +62,7 @@ class Space:
         self.values = _recipe_values(config, plan)
         self._check()
 
-    def suggest(self, trial: Suggester) -> dict[str, Any]:
+    def suggest(self, trial: models.Suggester) -> dict[str, Any]:
         """Draw the parameters of a trial, by name, without settings that are not searched."""
         draw = Draw(trial, self.values, self.overrides)
         _training(draw, self.plan)
@@ -79,7 +74,7 @@ class Space:
             draw.suggest_categorical("features.n_mels", choices)
         _labels(draw, self.config, self.plan.train)
         draw.prefix = "model."
-        models.load(self.plan.model).search_space(cast("Trial", draw))
+        models.load(self.plan.model).search_space(draw)
         for name, rule in self.overrides.items():
             if rule is not None and name not in draw.visited:
                 draw.suggest(name, rule)

@@ -5,19 +5,10 @@ All answer the calls of optuna.Trial, with which an architecture describes its s
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from kagglekit.config.search import Range
-
-
-class Suggester(Protocol):
-    """The methods of optuna.Trial that spaces use."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
-
-    def suggest_int(self, name: str, low: int, high: int) -> int: ...
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+from kagglekit.models import Suggester
 
 
 def setting_of(name: str) -> str:
