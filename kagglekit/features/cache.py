@@ -57,9 +57,11 @@ def cached_rows(
     Args:
         path: <folder>/<key>/<file>.npy.
         batches: the rows in order; iterated only to write them.
+
+    Raises:
+        MissingError: the file is damaged.
     """
-    key = path.parent.name
-    with building(path.parent, key) as part:
+    with building(path.parent, path.parent.name) as part:
         if part is not None:
             with (part / path.name).open("wb") as file, progress.bar(name, count, "clips") as advance:
                 for rows in batches:
@@ -68,15 +70,6 @@ def cached_rows(
                         npy.write_array_header_1_0(file, {**header, "fortran_order": False})
                     file.write(rows.tobytes())
                     advance(len(rows))
-    return open_array(path)
-
-
-def open_array(path: Path) -> np.ndarray[Any, Any]:
-    """Open a cached array, memory-mapped.
-
-    Raises:
-        MissingError: the file is missing or damaged.
-    """
     try:
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:

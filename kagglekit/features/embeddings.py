@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,14 +20,6 @@ BATCH = 32  # clips; the activations of a base-sized network stay below 1 GB
 FILE = "embeddings.npy"
 
 
-class Embedder(Protocol):
-    """A frozen network below its head."""
-
-    def embed(self, waveform: Tensor) -> Tensor:
-        """Map (batch, samples) in [-1, 1] at 16 kHz to (batch, layers or steps, dim)."""
-        ...
-
-
 @dataclass(frozen=True)
 class FrozenNetwork:
     """A frozen network, which is loaded only if there are embeddings to compute."""
@@ -39,11 +31,14 @@ class FrozenNetwork:
     dtype: str
     """Type of cached embeddings: float16 or float32."""
     load: Callable[[], torch.nn.Module]
-    """Build the Embedder with its pretrained weights."""
+    """Build the network with its pretrained weights."""
 
-    def embedder(self, device: torch.device) -> Embedder:
-        """Load the network onto a device, in evaluation mode."""
-        return cast(Embedder, self.load().eval().to(device))
+    def embedder(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Load the network onto a device, in evaluation mode, and return its `embed`.
+
+        It maps (batch, samples) in [-1, 1] at 16 kHz to (batch, layers or steps, dim).
+        """
+        return cast(Callable[[Tensor], Tensor], self.load().eval().to(device).embed)
 
 
 def embedding_cache(
@@ -77,7 +72,7 @@ def embedding_cache(
 def embed(waveform: Tensor, network: FrozenNetwork, device: torch.device) -> Tensor:
     """Compute embeddings without a cache, of waveform (clips, samples) in [-1, 1] at 16 kHz."""
     embedder = network.embedder(device)
-    return torch.cat([embedder.embed(rows.to(device)).cpu() for rows in torch.split(waveform, BATCH)])
+    return torch.cat([embedder(rows.to(device)).cpu() for rows in torch.split(waveform, BATCH)])
 
 
 def embeddings(
@@ -92,7 +87,7 @@ def embeddings(
     end = len(store) if stop is None else stop
     for first in range(start, end, BATCH):
         waveform = torch.tensor(store[first : min(first + BATCH, end)]).float() / FULL_SCALE
-        rows = embedder.embed(waveform.to(device)).to(dtype).cpu().numpy()
+        rows = embedder(waveform.to(device)).to(dtype).cpu().numpy()
         if not np.isfinite(rows).all():
             raise ConfigError(
                 f"an embedding by {network.model} is not finite in {network.dtype}",

@@ -21,15 +21,13 @@ GPU_BLOCK = 512  # clips at a time on a GPU, 110 MB of frames, so that there are
 FULL_SCALE = 32768.0
 
 
-def n_fft(window: int) -> int:
-    """Return the smallest power of two that holds a window of samples: 512 for 480."""
-    return 1 << (window - 1).bit_length()
-
-
 def geometry(spec: Features, sample_rate: int) -> tuple[int, int, int]:
-    """Return (window, hop, n_fft) in samples: 480, 160, 512 for 30/10 ms at 16 kHz."""
+    """Return (window, hop, n_fft) in samples: 480, 160, 512 for 30/10 ms at 16 kHz.
+
+    n_fft is the smallest power of two that holds a window.
+    """
     window = round(spec.window_ms * sample_rate / 1000)
-    return window, round(spec.hop_ms * sample_rate / 1000), n_fft(window)
+    return window, round(spec.hop_ms * sample_rate / 1000), 1 << (window - 1).bit_length()
 
 
 def mel_filters(spec: Features, sample_rate: int) -> Tensor:
@@ -44,7 +42,7 @@ def mel_filters(spec: Features, sample_rate: int) -> Tensor:
             f"features.fmax is {spec.fmax:g} Hz, above {nyquist:g} Hz, half the sample rate",
             hint=f"set features.fmax to at most {nyquist:g}",
         )
-    size = n_fft(geometry(spec, sample_rate)[0])
+    _, _, size = geometry(spec, sample_rate)
     bins = torch.arange(size // 2 + 1, dtype=torch.float64) * sample_rate / size
     low, high = (2595 * math.log10(1 + f / 700) for f in (spec.fmin, spec.fmax))
     edges = 700 * (10 ** (torch.linspace(low, high, spec.n_mels + 2, dtype=torch.float64) / 2595) - 1)
@@ -66,9 +64,7 @@ def _constants(spec: Features, sample_rate: int, device: str, dtype: torch.dtype
     window, _, size = geometry(spec, sample_rate)
     padded = torch.zeros(size, dtype=torch.float64)
     start = (size - window) // 2
-    padded[start : start + window] = (
-        torch.hann_window(window, periodic=True, dtype=torch.float64) / FULL_SCALE
-    )
+    padded[start : start + window] = torch.hann_window(window, dtype=torch.float64) / FULL_SCALE
     return padded.to(device, dtype), mel_filters(spec, sample_rate).to(device, dtype)
 
 

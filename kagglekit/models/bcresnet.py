@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from kagglekit.config.base import Section
 from kagglekit.models import Suggester
+from kagglekit.models.layers import as_image, conv_norm
 
 # Small batches take four times the steps in the same time, and so small a network needs many (docs/LOG.md).
 DEFAULTS: dict[str, Any] = {"lr": 5e-3, "epochs": 40, "weight_decay": 1e-3, "batch_size": 32}
@@ -60,7 +61,7 @@ class BCResBlock(nn.Module):
         over_frequency: dict[str, Any] = {"stride": (stride, 1), "padding": (1, 0)}
         over_time: dict[str, Any] = {"dilation": (1, dilation), "padding": (0, dilation)}
         self.spectral = nn.Sequential(
-            *(() if self.shortcut else (*_pointwise(inputs, outputs), nn.ReLU())),
+            *(() if self.shortcut else (*conv_norm(inputs, outputs), nn.ReLU())),
             nn.Conv2d(outputs, outputs, (3, 1), **over_frequency, groups=outputs, bias=False),
             SubSpectralNorm(outputs),
         )
@@ -89,8 +90,7 @@ class BCResNet(nn.Module):
         channels = 2 * base
         self.normalise = nn.BatchNorm1d(config.n_mels)
         self.first = nn.Sequential(
-            nn.Conv2d(1, channels, 5, stride=(2, 1), padding=2, bias=False),
-            nn.BatchNorm2d(channels),
+            *conv_norm(1, channels, (5, 5), stride=(2, 1)),
             nn.ReLU(),
         )
         self.blocks = nn.Sequential()
@@ -102,7 +102,7 @@ class BCResNet(nn.Module):
                 channels = outputs
         self.last = nn.Sequential(
             nn.Conv2d(channels, channels, 5, padding=(0, 2), groups=channels, bias=False),
-            *_pointwise(channels, 4 * base),
+            *conv_norm(channels, 4 * base),
             nn.ReLU(),
         )
         self.head = nn.Linear(4 * base, num_classes)
@@ -112,25 +112,16 @@ class BCResNet(nn.Module):
         """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
         # Halved three times, the bands must still divide into parts: pad with 0, the normalised mean.
         filled = F.pad(self.normalise(log_mel), (0, 0, 0, -self.config.n_mels % (8 * BANDS)))
-        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
-        image = filled.unsqueeze(3).movedim(3, 1)
-        x = self.first(image)  # (batch, channels, n_mels / 2, frames)
+        x = self.first(as_image(filled))  # (batch, channels, n_mels / 2, frames)
         x = self.last(self.blocks(x))  # (batch, channels, n_mels / 8 - 4, frames)
         logits: Tensor = self.head(x.mean(dim=(2, 3)))
         return logits
 
 
-def _pointwise(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
-    return nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
-
-
-def build(config: Config, num_classes: int) -> BCResNet:
-    """Build a BC-ResNet with random weights."""
-    return BCResNet(config, num_classes)
+build = BCResNet
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:
-    """Search width and dropout."""
     return {
         "width": trial.suggest_categorical("width", [1.0, 1.5, 2.0, 3.0]),
         "dropout": trial.suggest_float("dropout", 0.0, 0.3),

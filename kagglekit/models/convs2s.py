@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from kagglekit.config.base import Count, Section
-from kagglekit.errors import ConfigError
 from kagglekit.models import Suggester
+from kagglekit.models.layers import check_frames
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
@@ -69,7 +69,8 @@ class Encoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         c = config
-        self.config = c
+        self.max_frames = c.max_frames
+        self.dropout = nn.Dropout(c.dropout)
         self.normalise = nn.BatchNorm1d(c.n_mels)
         # A convolution whose stride is its width stacks frames and embeds them linearly.
         self.embedding = _initialised(
@@ -84,21 +85,13 @@ class Encoder(nn.Module):
 
     def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, n_mels, frames) to twice (batch, channels, steps): outputs z and embeddings e."""
-        frames = log_mel.shape[-1]
-        if frames > self.config.max_frames:
-            raise ConfigError(
-                f"a clip of {frames} frames is longer than max_frames={self.config.max_frames}",
-                hint=f"set models.convs2s.model.max_frames to {frames} and train again",
-            )
+        check_frames(log_mel, self.max_frames, "convs2s")
         e = self.embedding(self.normalise(log_mel))
-        e = self._drop(e + self.position[:, : e.shape[-1]])
+        e = self.dropout(e + self.position[:, : e.shape[-1]])
         z = e
         for convolution in self.convolutions:
-            z = (F.glu(convolution(self._drop(z)), dim=1) + z) * HALF
+            z = (F.glu(convolution(self.dropout(z)), dim=1) + z) * HALF
         return z, e
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout, self.training)
 
 
 class DecoderBlock(nn.Module):
@@ -107,14 +100,14 @@ class DecoderBlock(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         width = config.channels
-        self.dropout = config.dropout
+        self.dropout = nn.Dropout(config.dropout)
         self.step = weight_norm(_initialised(nn.Linear(width, 2 * width), gain=4 * (1 - config.dropout)))
         self.query = weight_norm(_initialised(nn.Linear(width, width)))
         self.context = weight_norm(_initialised(nn.Linear(width, width)))
 
     def forward(self, h: Tensor, target: Tensor, z: Tensor, values: Tensor) -> Tensor:
         """h, target: (batch, channels); z, values: (batch, channels, steps). Returns the next h."""
-        out = F.glu(self.step(F.dropout(h, self.dropout, self.training)), dim=1)
+        out = F.glu(self.step(self.dropout(h)), dim=1)
         query = (self.query(out) + target) * HALF
         attention = torch.softmax(query.unsqueeze(1) @ z, dim=-1)  # (batch, 1, steps)
         steps = z.shape[-1]
@@ -131,6 +124,7 @@ class ConvS2S(nn.Module):
     def __init__(self, config: Config, num_classes: int) -> None:
         super().__init__()
         self.config = config
+        self.dropout = nn.Dropout(config.dropout)
         self.encoder = Encoder(config)
         # The start token is always at the first position: one vector is the sum of both embeddings.
         self.start = nn.Parameter(torch.empty(config.channels))
@@ -145,19 +139,15 @@ class ConvS2S(nn.Module):
             ConfigError: more frames than config.max_frames.
         """
         z, e = self.encoder(log_mel)
-        z = scale_gradient(
-            z, 1 / (2 * len(self.decoder))
-        )  # each attention uses it twice, as keys and as values
+        # each attention uses it twice, as keys and as values
+        z = scale_gradient(z, 1 / (2 * len(self.decoder)))
         values = (z + e) * HALF
         target = self.start.expand(len(z), -1)
-        h = self._drop(target)
+        h = self.dropout(target)
         for block in self.decoder:
             h = block(h, target, z, values)
-        logits: Tensor = self.head(self._drop(h))
+        logits: Tensor = self.head(self.dropout(h))
         return logits
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout, self.training)
 
 
 def scale_gradient(x: Tensor, scale: float) -> Tensor:
@@ -176,13 +166,10 @@ def _initialised(layer: Layer, gain: float = 1.0) -> Layer:
     return layer
 
 
-def build(config: Config, num_classes: int) -> ConvS2S:
-    """Build a ConvS2S with random weights."""
-    return ConvS2S(config, num_classes)
+build = ConvS2S
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:
-    """Search width, depth, kernel, resolution in time and dropout."""
     return {
         "stack": trial.suggest_int("stack", 2, 4),
         "channels": trial.suggest_categorical("channels", [64, 96, 128, 192]),

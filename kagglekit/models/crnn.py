@@ -13,12 +13,9 @@ from torch import Tensor, nn
 
 from kagglekit.config.base import Section
 from kagglekit.models import Suggester
-from kagglekit.models.recurrent import attend, attention_score
+from kagglekit.models.layers import as_image, attend, attention_score, conv_norm
 
-DEFAULTS: dict[str, Any] = {
-    "lr": 4e-3,
-    "epochs": 16,  # more epochs confuse unseen words with targets (docs/LOG.md)
-}
+DEFAULTS: dict[str, Any] = {"lr": 4e-3, "epochs": 16}  # more confuse unseen words with targets (docs/LOG.md)
 
 
 class Config(Section):
@@ -45,13 +42,8 @@ class CRNN(nn.Module):
         c = config
         self.normalise = nn.BatchNorm1d(c.n_mels)
         self.front = nn.Sequential(
-            *(nn.Conv2d(1, c.channels, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(c.channels)),
-            nn.ReLU(),
-            *(
-                nn.Conv2d(c.channels, c.channels, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(c.channels),
-            ),
-            nn.ReLU(),
+            *(*conv_norm(1, c.channels, (5, 5), stride=2), nn.ReLU()),
+            *(*conv_norm(c.channels, c.channels, (3, 3), stride=2), nn.ReLU()),
         )
         self.recurrent = nn.GRU(
             c.channels * -(-c.n_mels // 4),
@@ -66,21 +58,16 @@ class CRNN(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
-        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
-        image = self.normalise(log_mel).unsqueeze(3).movedim(3, 1)
-        x = self.front(image)  # (batch, channels, n_mels / 4, frames / 4)
+        x = self.front(as_image(self.normalise(log_mel)))  # (batch, channels, n_mels / 4, frames / 4)
         x, _ = self.recurrent(x.permute(0, 3, 1, 2).flatten(2))  # (batch, frames / 4, 2 * hidden)
         logits: Tensor = self.head(attend(x, self.score(x)))
         return logits
 
 
-def build(config: Config, num_classes: int) -> CRNN:
-    """Build a CRNN with random weights."""
-    return CRNN(config, num_classes)
+build = CRNN
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:
-    """Search width, depth and dropout."""
     return {
         "channels": trial.suggest_categorical("channels", [16, 32, 64]),
         "hidden": trial.suggest_categorical("hidden", [64, 96, 128]),

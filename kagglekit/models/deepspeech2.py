@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from kagglekit.config.base import Section
 from kagglekit.models import Suggester
+from kagglekit.models.layers import as_image, conv_norm
 
 DEFAULTS: dict[str, Any] = {"lr": 2e-3, "epochs": 30}
 CLIP = 20.0
@@ -64,7 +65,8 @@ class DeepSpeech2(nn.Module):
         c = config
         self.normalise = nn.BatchNorm1d(c.n_mels)
         self.front = nn.Sequential(
-            *_convolution(1, c.channels, (11, 11)), *_convolution(c.channels, c.channels, (5, 11))
+            *(*conv_norm(1, c.channels, (11, 11), stride=2), nn.Hardtanh(0.0, CLIP)),
+            *(*conv_norm(c.channels, c.channels, (5, 11), stride=2), nn.Hardtanh(0.0, CLIP)),
         )
         self.recurrent = nn.Sequential(RecurrentLayer(c.channels * -(-c.n_mels // 4), c.hidden))
         for _ in range(c.layers - 1):
@@ -75,28 +77,16 @@ class DeepSpeech2(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
-        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
-        image = self.normalise(log_mel).unsqueeze(3).movedim(3, 1)
-        x = self.front(image)  # (batch, channels, n_mels / 4, frames / 4)
+        x = self.front(as_image(self.normalise(log_mel)))  # (batch, channels, n_mels / 4, frames / 4)
         x = self.recurrent(x.permute(0, 3, 1, 2).flatten(2))  # (batch, frames / 4, hidden)
         logits: Tensor = self.head(x.mean(dim=1))
         return logits
 
 
-def _convolution(inputs: int, outputs: int, kernel: tuple[int, int]) -> tuple[nn.Module, ...]:
-    """Halve bands and frames; without a bias, as the batch norm has one."""
-    padding = (kernel[0] // 2, kernel[1] // 2)
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=padding, bias=False)
-    return convolution, nn.BatchNorm2d(outputs), nn.Hardtanh(0.0, CLIP)
-
-
-def build(config: Config, num_classes: int) -> DeepSpeech2:
-    """Build a DeepSpeech2 with random weights."""
-    return DeepSpeech2(config, num_classes)
+build = DeepSpeech2
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:
-    """Search width, depth and dropout."""
     return {
         "channels": trial.suggest_categorical("channels", [16, 32]),
         "hidden": trial.suggest_categorical("hidden", [96, 128, 192]),

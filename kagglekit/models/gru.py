@@ -4,13 +4,12 @@ Papers: Cho and others 2014, https://arxiv.org/abs/1406.1078; those in recurrent
 Reference code: torch.nn.GRU. What we changed: nothing.
 """
 
+from functools import partial
+
 from torch import nn
 
 from kagglekit.models.recurrent import DEFAULTS, Config, RecurrentClassifier, search_space
 
 __all__ = ["DEFAULTS", "Config", "build", "search_space"]
 
-
-def build(config: Config, num_classes: int) -> RecurrentClassifier:
-    """Build a GRU with random weights."""
-    return RecurrentClassifier(nn.GRU, config, num_classes)
+build = partial(RecurrentClassifier, nn.GRU)

@@ -107,7 +107,9 @@ def _shorten(network: Any, preprocessor: dict[str, Any], seconds: int, name: str
 
 def random_network(hf_config: Mapping[str, Any], num_classes: int) -> PreTrainedModel:
     """Make a network with these settings and random weights."""
-    settings = AutoConfig.for_model(**{**hf_config, **_labels(hf_config, num_classes)})
+    same = len(hf_config["id2label"]) == num_classes
+    labels = {} if same else {"num_labels": num_classes, "id2label": None, "label2id": None}
+    settings = AutoConfig.for_model(**{**hf_config, **labels})
     network = AutoModelForAudioClassification.from_config(  # type: ignore[no-untyped-call]
         _without_custom_code(settings), dtype=torch.float32
     )
@@ -161,13 +163,6 @@ def freeze_below(network: PreTrainedModel, layers: int) -> None:
         front._freeze_parameters()
     for layer in stack[-layers:]:
         layer.requires_grad_(True)
-
-
-def _labels(hf_config: Mapping[str, Any], num_classes: int) -> dict[str, Any]:
-    """Return settings for `num_classes` unnamed labels; none if the number is already right."""
-    if len(hf_config["id2label"]) == num_classes:
-        return {}
-    return {"num_labels": num_classes, "id2label": None, "label2id": None}
 
 
 def _without_custom_code(settings: Any) -> Any:

@@ -15,8 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from kagglekit.config.base import Count, Section
-from kagglekit.errors import ConfigError
 from kagglekit.models import Suggester
+from kagglekit.models.layers import check_frames
 
 DEFAULTS: dict[str, Any] = {"lr": 1e-3, "epochs": 40, "weight_decay": 0.1, "batch_size": 32}
 HEAD = 64
@@ -90,12 +90,7 @@ class KWT(nn.Module):
         Raises:
             ConfigError: more frames than config.max_frames.
         """
-        frames = log_mel.shape[-1]
-        if frames > self.config.max_frames:
-            raise ConfigError(
-                f"a clip of {frames} frames is longer than max_frames={self.config.max_frames}",
-                hint=f"set models.kwt.model.max_frames to {frames} and train again",
-            )
+        check_frames(log_mel, self.config.max_frames, "kwt")
         x = self.embedding(self.normalise(log_mel)).transpose(1, 2)  # (batch, steps, width)
         x = torch.cat([self.token.expand(len(x), 1, -1), x], dim=1)
         x = self.layers(x + self.position[: x.shape[1]])
@@ -103,9 +98,7 @@ class KWT(nn.Module):
         return logits
 
 
-def build(config: Config, num_classes: int) -> KWT:
-    """Build a KWT with random weights."""
-    return KWT(config, num_classes)
+build = KWT
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:

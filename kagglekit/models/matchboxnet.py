@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from kagglekit.config.base import Count, Section
 from kagglekit.models import Suggester
+from kagglekit.models.layers import conv_norm
 
 DEFAULTS: dict[str, Any] = {"lr": 4e-3, "epochs": 64}
 OUTER = 128
@@ -64,7 +65,7 @@ class MatchboxBlock(nn.Module):
         for _ in range(config.repeats - 1):
             layers += [nn.ReLU(), nn.Dropout(config.dropout), _separable(outputs, outputs, kernel)]
         self.body = nn.Sequential(*layers)
-        self.shortcut = _pointwise(inputs, outputs)
+        self.shortcut = nn.Sequential(*conv_norm(inputs, outputs))
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,7 +87,7 @@ class MatchboxNet(nn.Module):
             *(_separable(c.n_mels, OUTER, 11), nn.ReLU(), nn.Dropout(c.dropout)),
             *(MatchboxBlock(channels, 13 + 2 * number, c) for number, channels in enumerate(inputs)),
             *(_separable(c.channels, OUTER, 29, dilation=2), nn.ReLU(), nn.Dropout(c.dropout)),
-            *(_pointwise(OUTER, OUTER), nn.ReLU(), nn.Dropout(c.dropout)),
+            *(nn.Sequential(*conv_norm(OUTER, OUTER)), nn.ReLU(), nn.Dropout(c.dropout)),
         )
         self.head = nn.Linear(OUTER, num_classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in torch's stub
@@ -101,21 +102,13 @@ class MatchboxNet(nn.Module):
 
 def _separable(inputs: int, outputs: int, kernel: int, *, dilation: int = 1) -> nn.Sequential:
     """Convolve each channel over time, then combine the channels of each frame."""
-    return nn.Sequential(TemporalConvolution(inputs, kernel, dilation), *_pointwise(inputs, outputs))
+    return nn.Sequential(TemporalConvolution(inputs, kernel, dilation), *conv_norm(inputs, outputs))
 
 
-def _pointwise(inputs: int, outputs: int) -> nn.Sequential:
-    # without a bias: the batch norm that follows has one
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
-
-
-def build(config: Config, num_classes: int) -> MatchboxNet:
-    """Build a MatchboxNet with random weights."""
-    return MatchboxNet(config, num_classes)
+build = MatchboxNet
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:
-    """Search depth, width and dropout."""
     return {
         "blocks": trial.suggest_int("blocks", 3, 5),
         "repeats": trial.suggest_int("repeats", 1, 2),

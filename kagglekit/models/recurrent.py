@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kagglekit.config.base import Count, Section
 from kagglekit.models import Suggester
+from kagglekit.models.layers import attend, attention_score
 
 DEFAULTS: dict[str, Any] = {"lr": 4e-3, "epochs": 36}  # OOF 0.71, against 0.67 with 2e-3, after 6 epochs
 
@@ -93,19 +94,7 @@ class RecurrentClassifier(nn.Module):
         return torch.cat([directions[:, -1, :1], directions[:, 0, 1:]], dim=1).flatten(1)
 
 
-def attention_score(width: int, hidden: int) -> nn.Sequential:
-    """Make the layers from steps (batch, steps, width) to attention scores (batch, steps, 1)."""
-    # without a last bias, which the softmax over the steps would cancel
-    return nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
-
-
-def attend(x: Tensor, score: Tensor) -> Tensor:
-    """Average x (batch, steps, width) over the steps, weighted by the softmax of score (batch, steps, 1)."""
-    return (torch.softmax(score, dim=1) * x).sum(dim=1)
-
-
 def search_space(trial: Suggester) -> dict[str, Any]:
-    """Search width, depth, resolution in time and dropout."""
     return {
         "stack": trial.suggest_int("stack", 2, 5),
         "hidden": trial.suggest_categorical("hidden", [96, 128, 192]),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from kagglekit.config.base import Section
 from kagglekit.models import Suggester
+from kagglekit.models.layers import as_image, conv_norm
 
 DEFAULTS: dict[str, Any] = {"epochs": 40}
 CHANNELS = (16, 32, 64)
@@ -43,7 +44,8 @@ class ResidualBlock(nn.Module):
         self.stride = stride
         self.added_channels = outputs - inputs
         self.body = nn.Sequential(
-            *_convolution(inputs, outputs, stride), nn.ReLU(), *_convolution(outputs, outputs)
+            *(*conv_norm(inputs, outputs, (3, 3), stride), nn.ReLU()),
+            *conv_norm(outputs, outputs, (3, 3)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +62,7 @@ class ResNet(nn.Module):
         self.config = config
         channels = [int(c * config.width) for c in CHANNELS]
         self.normalise = nn.BatchNorm1d(config.n_mels)
-        layers: list[nn.Module] = [*_convolution(1, channels[0], stride=2), nn.ReLU()]
+        layers: list[nn.Module] = [*conv_norm(1, channels[0], (3, 3), stride=2), nn.ReLU()]
         inputs = channels[0]
         for outputs in channels:
             for _ in range((config.depth - 2) // 6):
@@ -71,25 +73,15 @@ class ResNet(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Log-mels (batch, n_mels, frames) to logits (batch, num_classes)."""
-        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
-        image = self.normalise(log_mel).unsqueeze(3).movedim(3, 1)
-        x = self.body(image)  # (batch, channels, n_mels / 8, frames / 8)
+        x = self.body(as_image(self.normalise(log_mel)))  # (batch, channels, n_mels / 8, frames / 8)
         logits: Tensor = self.head(x.mean(dim=(2, 3)))
         return logits
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
-    # without a bias: the batch norm that follows has one
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs)
-
-
-def build(config: Config, num_classes: int) -> ResNet:
-    """Build a ResNet with random weights."""
-    return ResNet(config, num_classes)
+build = ResNet
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:
-    """Search depth, width and dropout."""
     return {
         "depth": trial.suggest_categorical("depth", [8, 14, 20]),
         "width": trial.suggest_categorical("width", [1.0, 1.5, 2.0]),

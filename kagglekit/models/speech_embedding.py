@@ -26,17 +26,14 @@ from kagglekit.config.base import Section
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.features.logmel import FULL_SCALE, log_mel
 from kagglekit.models import Suggester
-from kagglekit.models.recurrent import attend, attention_score
+from kagglekit.models.layers import as_image, attend, attention_score
 
 DEFAULTS: dict[str, Any] = {
     "epochs": 6,
     "lr": 1e-3,
-    # pretrained weights need no masks: OOF 0.938 without them, 0.925 with them, after 4 epochs (docs/LOG.md)
-    "augment": {
-        "time_mask": 0,
-        "freq_mask": 0,
-        "noise": 0.5,
-    },  # less noise was measured for distilled students alone
+    # pretrained weights need no masks: OOF 0.938 without them, 0.925 with them, after 4 epochs (docs/LOG.md);
+    # less noise was measured for distilled students alone
+    "augment": {"time_mask": 0, "freq_mask": 0, "noise": 0.5},
 }
 FEATURES: dict[str, Any] = {"n_mels": 32, "window_ms": 25.0, "hop_ms": 10.0, "fmin": 60.0, "fmax": 3800.0}
 """Log-mels on which the weights were trained."""
@@ -93,8 +90,7 @@ class Trunk(nn.Sequential):
         """(batch, 32, frames) to (batch, steps, 96), with `context` frames added on either side."""
         lacking = -(-(WINDOW - log_mel.shape[-1]) // 2)  # frames of a clip shorter than the receptive field
         wider = F.pad(log_mel, (max(context, lacking),) * 2, mode="replicate")
-        # The one channel comes last in memory, for torch's fastest convolutions on a CPU.
-        image = (0.5 * wider).transpose(1, 2).unsqueeze(3).movedim(3, 1)  # (batch, 1, frames, n_mels)
+        image = as_image((0.5 * wider).transpose(1, 2))  # (batch, 1, frames, n_mels)
         steps: Tensor = self(image)[..., 0].transpose(1, 2)
         return steps
 

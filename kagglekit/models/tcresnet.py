@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from kagglekit.config.base import Count, Section
 from kagglekit.models import Suggester
+from kagglekit.models.layers import conv_norm
 
 DEFAULTS: dict[str, Any] = {"epochs": 64}  # small and fast: it gains from twice the others' epochs
 CHANNELS = {8: (16, 24, 32, 48), 14: (16, 24, 24, 32, 32, 48, 48)}
@@ -42,13 +43,12 @@ class TemporalBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         stride = 1 if inputs == outputs else 2
-        self.first = _convolution(inputs, outputs, kernel=9, stride=stride)
-        self.second = _convolution(outputs, outputs, kernel=9)
-        self.shortcut = (
-            nn.Identity()
-            if inputs == outputs
-            else nn.Sequential(_convolution(inputs, outputs, kernel=1, stride=stride), nn.ReLU())
-        )
+        self.first = nn.Sequential(*conv_norm(inputs, outputs, (1, 9), (1, stride)))
+        self.second = nn.Sequential(*conv_norm(outputs, outputs, (1, 9)))
+        self.shortcut = nn.Sequential()
+        if inputs != outputs:
+            pointwise = nn.Sequential(*conv_norm(inputs, outputs, stride=(1, stride)))
+            self.shortcut.extend([pointwise, nn.ReLU()])
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, inputs, 1, frames) to (batch, outputs, 1, frames or frames / 2)."""
@@ -63,7 +63,7 @@ class TCResNet(nn.Module):
         self.config = config
         channels = [int(c * config.width) for c in CHANNELS[config.depth]]
         self.normalise = nn.BatchNorm2d(config.n_mels)
-        self.first = _convolution(config.n_mels, channels[0], kernel=3)
+        self.first = nn.Sequential(*conv_norm(config.n_mels, channels[0], (1, 3)))
         self.blocks = nn.Sequential(
             *(TemporalBlock(inputs, outputs) for inputs, outputs in pairwise(channels))
         )
@@ -77,21 +77,10 @@ class TCResNet(nn.Module):
         return logits
 
 
-def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int = 1) -> nn.Sequential:
-    # without a bias: the batch norm that follows has one
-    convolution = nn.Conv2d(
-        inputs, outputs, (1, kernel), stride=(1, stride), padding=(0, kernel // 2), bias=False
-    )
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
-
-
-def build(config: Config, num_classes: int) -> TCResNet:
-    """Build a TC-ResNet with random weights."""
-    return TCResNet(config, num_classes)
+build = TCResNet
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:
-    """Search depth, width and dropout."""
     return {
         "depth": trial.suggest_categorical("depth", [8, 14]),
         "width": trial.suggest_categorical("width", [1.0, 1.5, 2.0, 3.0]),

@@ -78,9 +78,13 @@ def bar(description: str, total: int | None, unit: str = "") -> Iterator[Advance
         total: number of units, or None if unknown.
         unit: "clips", "B" (shown as kB, MB), "batches" ...
     """
-    if console.Mode.send:
-        with _sent_bar(console.Mode.send, description, total, unit) as sent:
-            yield sent
+    if send := console.Mode.send:  # the parent process shows the bar
+        name = uuid.uuid4().hex
+        send(("bar", name, description, total, unit))
+        try:
+            yield lambda n=1, /, text="": send(("advance", name, n, text))
+        finally:
+            send(("end", name))
         return
     if console.Mode.quiet:
         yield lambda n=1, /, text="": None
@@ -155,19 +159,6 @@ def _shared_progress() -> Iterator[Progress]:
             if _Display.users == 0:
                 progress.stop()
                 _Display.progress = None
-
-
-@contextmanager
-def _sent_bar(
-    send: Callable[[Any], None], description: str, total: int | None, unit: str
-) -> Iterator[AdvanceBar]:
-    """Have the parent process show a bar."""
-    name = uuid.uuid4().hex
-    send(("bar", name, description, total, unit))
-    try:
-        yield lambda n=1, /, text="": send(("advance", name, n, text))
-    finally:
-        send(("end", name))
 
 
 def send_to(send: Callable[[Any], None]) -> None:

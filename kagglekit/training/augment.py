@@ -7,7 +7,6 @@ are mixed in the power domain, or added.
 import math
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -22,39 +21,26 @@ BURSTS = 6  # in a clip with clatter; a third of them are too soft to matter
 CURVE_KNOTS = 5  # as many as FilterAugment has bands
 
 
-class Domain(Protocol):
-    """How gain and mixing work on an input."""
-
-    def power(self, x: Tensor) -> Tensor:
-        """Return the power over time, (batch, ..., time) -> (batch, time)."""
-        ...
-
-    def louder(self, x: Tensor, db: Tensor) -> Tensor:
-        """Apply a gain of db (batch,)."""
-        ...
-
-    def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
-        """Mix another sound into x at a signal-to-noise ratio of snr dB (batch,)."""
-        ...
-
-
 class LogMel:
     """(batch, n_mels, frames), natural log of power."""
 
     def power(self, x: Tensor) -> Tensor:
+        """Return the power over time, (batch, ..., time) -> (batch, time)."""
         return x.exp().sum(1)
 
     def louder(self, x: Tensor, db: Tensor) -> Tensor:
+        """Apply a gain of db (batch,)."""
         return x + (db * DB)[:, None, None]
 
     def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
+        """Mix another sound into x at a signal-to-noise ratio of snr dB (batch,)."""
         x, sound = x.exp(), sound.exp()  # once for the powers and for the sum, which logaddexp is not
         sound *= _factor(x.sum(1), sound.sum(1), snr)[:, None, None]
         return x.add_(sound).clamp_min_(NO_POWER).log_()
 
 
 class Waveform:
-    """(batch, samples) in [-1, 1]."""
+    """(batch, samples) in [-1, 1]; the methods of LogMel."""
 
     def power(self, x: Tensor) -> Tensor:
         return x.square()
@@ -72,6 +58,7 @@ def _factor(speech: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
     return ratio * (-DB * snr).exp()
 
 
+Domain = LogMel | Waveform
 DOMAINS: dict[str, Domain] = {"log_mel": LogMel(), "waveform": Waveform()}
 
 
@@ -185,15 +172,12 @@ def join(x: Tensor, y: Tensor, domain: Domain) -> Tensor:
         (batch, ..., time): words that do not exist, at the loudness of x.
     """
     power_x, power_y = domain.power(x), domain.power(y)
-    centre_x, centre_y = energy_centre(power_x)[:, None], energy_centre(power_y)[:, None]
+    centre_x, centre_y = energy_centre(power_x), energy_centre(power_y)
     ratio = power_x.mean(1).clamp(min=LEAST_POWER) / power_y.mean(1).clamp(min=LEAST_POWER)
     y = domain.louder(y, 10 * torch.log10(ratio))
-    last = x.shape[-1] - 1
-    time = torch.arange(x.shape[-1])
     meet = (centre_x + centre_y) // 2
-    first = _at(x, (time - meet + centre_x).clamp(0, last))
-    second = _at(y, (time - meet + centre_y).clamp(0, last))
-    before = time < meet
+    first, second = shift(x, meet - centre_x), shift(y, meet - centre_y)
+    before = torch.arange(x.shape[-1]) < meet[:, None]
     return torch.where(before[:, None, :] if x.ndim == 3 else before, first, second)
 
 

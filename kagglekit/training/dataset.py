@@ -53,12 +53,10 @@ class Dataset:
         names = np.unique(splits)
         if len(names) == 1:
             return self._take(str(names[0]), rows)
-        first = self._take(str(names[0]), rows[splits == names[0]])
-        out = torch.empty((len(rows), *first.shape[1:]))
-        out[torch.from_numpy(splits == names[0])] = first
-        for name in names[1:]:
-            here = splits == name
-            out[torch.from_numpy(here)] = self._take(str(name), rows[here])
+        parts = [self._take(str(name), rows[splits == name]) for name in names]
+        out = torch.empty((len(rows), *parts[0].shape[1:]))
+        for name, part in zip(names, parts, strict=True):
+            out[torch.from_numpy(splits == name)] = part
         return out
 
     def _take(self, split: str, rows: NDArray[np.int64]) -> Tensor:

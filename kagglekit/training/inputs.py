@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from kagglekit import models
 from kagglekit.config import Audio, Features
@@ -69,22 +69,10 @@ def inputs_of_waveforms(meta: Mapping[str, Any], waveform: Tensor) -> tuple[Tens
     return x, float(audio.sample_rate)
 
 
-class _Frozen(Protocol):
-    """What the module of an architecture with `tune: frozen` offers in addition."""
-
-    def embedder(self, config: Any) -> nn.Module:
-        """Return the network with its pretrained weights."""
-        ...
-
-    def embedding_key(self, config: Any) -> Any:
-        """Return everything that shapes the embeddings but the audio, JSON-serialisable."""
-        ...
-
-
 def frozen_network(model: str, params: Mapping[str, Any]) -> embeddings.FrozenNetwork:
     """Return the frozen network, and its layers, that the parameters of an architecture choose."""
     config: Any = models.configure(model, params)
-    module = cast(_Frozen, models.load(model))
+    module: Any = models.load(model)
     return embeddings.FrozenNetwork(
         model, module.embedding_key(config), config.embeddings, partial(module.embedder, config)
     )
