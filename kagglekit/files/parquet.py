@@ -7,6 +7,7 @@ import polars as pl
 from kagglekit.errors import MissingError, TableError, plural
 from kagglekit.files.atomic import replacing
 
+POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # names that are no UTF-8
 MAX_CELLS = 10**8
 """Most cells of a table from elsewhere."""
 
@@ -45,7 +46,7 @@ def text_columns(data: bytes, name: str, hint: str) -> tuple[list[str], pl.DataF
 
     try:
         return _text_columns(data, name, hint)
-    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, MemoryError) as error:
+    except (pa.ArrowException, *POLARS_ERRORS, OSError, ValueError, MemoryError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise TableError(f"{name} is a Parquet table that cannot be read: {reason}", hint=hint) from error
 

@@ -38,7 +38,7 @@ sample_case(
     "fetch",
 )
 sample_case(
-    "a sample with an id twice", lambda s: [*s, s[-1]], "1 repeated ('clip_0023.wav')", "submission.id"
+    "a sample with an id twice", lambda s: [*s, f"{s[-1]}x"], "1 repeated ('clip_0023.wav')", "submission.id"
 )
 sample_case(
     "a sample with other columns",
