@@ -25,7 +25,7 @@ from kagglekit.ensemble.nested_cv import compare_methods
 from kagglekit.ensemble.selection import greedy, select
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.sample import Sample
-from kagglekit.scoring.metrics import METRICS
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import Task
 from kagglekit.submission import shapes
@@ -108,7 +108,7 @@ def main() -> None:
     figures = [*measure_greedy(oof, args.rounds), *measure_climbing(args.rounds)]
     bags = [timed(lambda: select(oof.probs, oof.target, oof.weight, rounds=SELECTED, bags=20, seed=0))]
     names = tuple(f"class{i}" for i in range(CLASSES))
-    task = Task(names, names[:-1], names[-1], METRICS["accuracy"], "label")
+    task = Task(names, names[:-1], names[-1], make_metric("accuracy"), "label")
     bags += [timed(lambda: compare_methods(oof, Ensemble(), task)), timed(lambda: one_submission(few))]
     remarks = [
         f"{MODELS} models x {CLIPS:,} clips x {CLASSES} classes, {SELECTED} rounds",

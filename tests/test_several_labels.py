@@ -24,7 +24,7 @@ from kagglekit.errors import ConfigError
 from kagglekit.files.workspace import Workspace
 from kagglekit.report import listening, runs, source
 from kagglekit.runs.store import load_run, rows_of
-from kagglekit.scoring.metrics import lwlrap
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.predictions import logits_of
 from kagglekit.scoring.task import Task
 
@@ -84,7 +84,9 @@ def test_the_score_is_the_metric_of_oof(trained: Path) -> None:
     folder = next((trained.parent / ".kagglekit/runs/gru").glob("*/"))
     oof = pl.read_parquet(folder / "oof.parquet")
     clips = rows_of(oof, pl.read_parquet(trained.parent / ".kagglekit/clips.parquet"))
-    assert load_run(folder).score.cv == lwlrap(Task.of(config).truth(clips["label"]), logits_of(oof))
+    assert load_run(folder).score.cv == make_metric("lwlrap", "multi")(
+        Task.of(config).truth(clips["label"]), logits_of(oof)
+    )
 
 
 def test_a_submission_is_graded_by_the_same_metric(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +98,9 @@ def test_a_submission_is_graded_by_the_same_metric(yaml: Path, capsys: pytest.Ca
     truth = Task.of(load_config(yaml)).truth(solution["label"])
     for usage in ("Public", "Private"):
         rows = (solution["Usage"] == usage).to_numpy()
-        expected = lwlrap(truth[rows], csv.select(list(scenes.SOUNDS)).to_numpy()[rows])
+        expected = make_metric("lwlrap", "multi")(
+            truth[rows], csv.select(list(scenes.SOUNDS)).to_numpy()[rows]
+        )
         assert sent[usage.lower()] == pytest.approx(expected, abs=1e-5) and expected > 0.85
     again = told(yaml, capsys, "submit", "--ensemble", "gru", "--dry-run")  # what would change is told, too
     assert again["csv"] is None and "change" in again
@@ -307,7 +311,7 @@ def test_a_solution_may_have_clips_of_no_label_and_spaces(
     truth = np.array([[name in [said.strip() for said in cell] for name in scenes.SOUNDS] for cell in cells])
     csv = rows.select("fname").join(pl.read_csv(str(sent["csv"])), on="fname", maintain_order="left")
     assert truth.sum(1).min() == 0 and truth[1].tolist() == [True, False, True, False]
-    expected = lwlrap(truth, csv.select(list(scenes.SOUNDS)).to_numpy())
+    expected = make_metric("lwlrap", "multi")(truth, csv.select(list(scenes.SOUNDS)).to_numpy())
     assert sent["public"] == pytest.approx(expected, abs=1e-5)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from kagglekit.config.base import Count, FilePath, OneOf, Positive, Section
+from kagglekit.config.metric import MetricName, checked_parameters
 from kagglekit.config.names import HOSTS
 
 
@@ -35,8 +37,30 @@ class Competition(Section):
     """Where files come from and submissions go: kaggle, or local for a folder graded on this machine."""
     local: LocalSettings | None = None
     """Settings of the local host; required when host is local."""
-    metric: Literal["accuracy", "lwlrap", "map"] = "accuracy"
-    """The host's metric: accuracy for one label per clip; lwlrap or map for several labels per clip."""
+    metric: Annotated[str, MetricName()] = "accuracy"
+    """The host's metric: a name, or a mapping with its parameters, such as `{name: map_at_k, k: 3}`."""
+    metric_parameters: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the metric; `metric` may give them with its name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metric_with_parameters(cls, section: Any) -> Any:
+        """Split `metric: {name: map_at_k, k: 3}` into the name and the parameters."""
+        chosen = section.get("metric") if isinstance(section, Mapping) else None
+        if not isinstance(chosen, Mapping):
+            return section
+        if "name" not in chosen:
+            raise ValueError("metric requires a name, such as {name: map_at_k, k: 3}")
+        parameters = {name: value for name, value in chosen.items() if name != "name"}
+        given = section.get("metric_parameters") or {}
+        if both := parameters.keys() & given:
+            raise ValueError(f"metric.{sorted(both)[0]} is given twice, in metric and in metric_parameters")
+        return {**section, "metric": chosen["name"], "metric_parameters": {**given, **parameters}}
+
+    @model_validator(mode="after")
+    def _metric_takes_its_parameters(self) -> Competition:
+        checked_parameters(self.metric, self.metric_parameters)
+        return self
 
     @model_validator(mode="after")
     def _local_is_described(self) -> Competition:

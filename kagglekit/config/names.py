@@ -1,10 +1,12 @@
-"""Names that competition.yaml may contain: hosts, architectures, blending methods and decisions.
+"""Names that competition.yaml may contain: hosts, metrics, architectures, blending methods and decisions.
 
 This file holds data and imports nothing, so that checking a config is quick. To add an entry, add its code
 in the room named below and its line here; tests/config/test_names.py compares both.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 HOSTS = {"kaggle": "kagglekit.hosts.kaggle", "local": "kagglekit.hosts.local"}
@@ -25,6 +27,67 @@ DECISIONS = (
 
 AUTO = "auto"
 """The method or decision that `kagglekit ensemble` chooses by nested cross-validation."""
+
+
+class Takes(StrEnum):
+    """What a metric takes of a submission."""
+
+    PROBABILITIES = "probabilities"
+    RANKS = "ranks"
+    """Scores of any monotone scale."""
+    DECISIONS = "decisions"
+    """Answers: a class, the k likeliest classes, or a set of classes."""
+
+
+class MetricInfo(NamedTuple):
+    """An entry of the metric registry."""
+
+    kinds: tuple[str, ...]
+    """Label kinds that it fits."""
+    takes: Takes
+    low: float | None = 0.0
+    """Lowest value; None: unbounded."""
+    high: float | None = 1.0
+    lower_is_better: bool = False
+    weighted: bool = True
+    """Whether it is defined for rows of unequal weight."""
+    parameters: Mapping[str, tuple[int | str, ...]] = MappingProxyType({})
+    """Name -> the default, followed by the other choices; a number may be any number from 1."""
+
+
+SINGLE, BOTH = ("single",), ("single", "multi")
+
+METRICS = {
+    "accuracy": MetricInfo(SINGLE, Takes.DECISIONS),
+    "balanced_accuracy": MetricInfo(SINGLE, Takes.DECISIONS),
+    "f1_macro": MetricInfo(BOTH, Takes.DECISIONS),
+    "f1_micro": MetricInfo(BOTH, Takes.DECISIONS),
+    "f1_rows": MetricInfo(BOTH, Takes.DECISIONS),
+    "map_at_k": MetricInfo(BOTH, Takes.DECISIONS, parameters={"k": (3,)}),
+    "lwlrap": MetricInfo(BOTH, Takes.RANKS),
+    "average_precision": MetricInfo(BOTH, Takes.RANKS),
+    "average_precision_micro": MetricInfo(BOTH, Takes.RANKS),
+    "average_precision_padded": MetricInfo(BOTH, Takes.PROBABILITIES, weighted=False),
+    "roc_auc": MetricInfo(BOTH, Takes.RANKS),
+    "roc_auc_macro": MetricInfo(BOTH, Takes.RANKS),
+    "roc_auc_micro": MetricInfo(BOTH, Takes.RANKS),
+    "class_balanced_accuracy": MetricInfo(BOTH, Takes.DECISIONS),
+    "log_loss": MetricInfo(BOTH, Takes.PROBABILITIES, high=None, lower_is_better=True),
+    "kappa": MetricInfo(
+        SINGLE, Takes.DECISIONS, low=-1.0, parameters={"weights": ("none", "linear", "quadratic")}
+    ),
+    "mcc": MetricInfo(SINGLE, Takes.DECISIONS, low=-1.0),
+}
+"""Metric -> registry entry, implemented in kagglekit.scoring.metrics."""
+
+METRIC_ALIASES = {"map": "average_precision"}
+"""Earlier name -> name."""
+
+METRIC_KINDS = {name: info.kinds for name, info in METRICS.items()}
+"""Metric -> label kinds that it fits."""
+
+METRIC_PLUGINS = "kagglekit.metrics"
+"""Group of entry points of installed packages: metrics by name."""
 
 
 class InputKind(StrEnum):

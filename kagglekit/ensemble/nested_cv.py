@@ -18,7 +18,7 @@ from kagglekit.ensemble import decisions, methods
 from kagglekit.ensemble.methods import methods_for
 from kagglekit.parallel.processes import cores
 from kagglekit.scoring.bootstrap import resample
-from kagglekit.scoring.metrics import jackknife_error, leave_groups_out
+from kagglekit.scoring.jackknife import jackknife_error, leave_groups_out
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import Task
@@ -113,7 +113,7 @@ def compare_decisions(
 def _compare(oof: Oof, task: Task, baseline: str, names: Iterable[str], predict: Predict) -> Comparison:
     """Predict every fold by each name, the baseline included, score the predictions, and choose."""
     predicted = _predict_folds(oof, list(dict.fromkeys([baseline, *names])), predict)
-    interval = _jackknife if task.metric.ranks else _bootstrap
+    interval = _jackknife if task.metric.name != "accuracy" else _bootstrap
     return choose(interval(oof, task, baseline, predicted), baseline)
 
 

@@ -88,12 +88,12 @@ def greedy(probs: Floats, target: Ints, weight: Floats, *, rounds: int) -> Float
 
 
 def greedy_by_metric(probs: Floats, truth: Truth, metric: Metric, *, rounds: int) -> Floats:
-    """Make one selection with replacement by a metric of ranks, and keep the shortest of its best prefixes.
+    """Make one selection with replacement by a metric, and keep the shortest of its best prefixes.
 
     Args:
         probs: (models, clips, classes).
         truth: (clips, classes).
-        metric: of `truth` and a sum of probabilities.
+        metric: of `truth` and the mean of probabilities.
         rounds: picks.
 
     Returns:
@@ -103,7 +103,7 @@ def greedy_by_metric(probs: Floats, truth: Truth, metric: Metric, *, rounds: int
     scores: list[float] = []
     total = np.zeros(probs.shape[1:])
     for _ in range(rounds):
-        candidates = [metric(truth, total + model) for model in probs]
+        candidates = [metric.order(metric(truth, (total + model) / (len(picks) + 1))) for model in probs]
         picks.append(int(np.argmax(candidates)))
         scores.append(max(candidates))
         total += probs[picks[-1]]

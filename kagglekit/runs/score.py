@@ -32,8 +32,9 @@ SCORE_VERSION = 3  # raise it when scoring/cv.py computes another number from th
 
 def score_key(config: Config) -> str:
     """Return a key that changes with how scores are computed; logits do not depend on it."""
-    metric = config.competition.metric
-    extra = [] if metric == "accuracy" else [metric]
+    competition = config.competition
+    metric, parameters = competition.metric, competition.metric_parameters
+    extra = [] if metric == "accuracy" else [metric, parameters] if parameters else [metric]
     return key_of(SCORE_VERSION, config.validation.prior, config.validation.never_heard, *extra)
 
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from kagglekit.config import Config
 from kagglekit.scoring.calibration import calibrate
-from kagglekit.scoring.metrics import average_precisions, jackknife_error, leave_groups_out
+from kagglekit.scoring.jackknife import jackknife_error, leave_groups_out
+from kagglekit.scoring.metrics.ranks import average_precisions
 from kagglekit.scoring.numerics import Floats, softmax
 from kagglekit.scoring.oof import Oof, group_of
 from kagglekit.scoring.task import PARTS, Task
@@ -38,12 +39,12 @@ class Score(NamedTuple):
     cv: float
     """OOF metric weighted to the test prior, plus `shift` and `gain`: comparable with the leaderboard."""
     low: float
-    """Lower end of its 95 % interval, clips taken as independent."""
+    """Lower end of its 95 % interval, clips taken as independent for accuracy, speakers for other metrics."""
     high: float
     plain: float
-    """Unweighted accuracy."""
+    """Metric of all clips alike, without weights."""
     official: float | None
-    """Accuracy on the data set's own validation list, where it has one."""
+    """Metric on the data set's own validation list, where it has one."""
     parts: dict[str, float]
     """Accuracy by part, unseen words weighted as above. Average precision by class where multi-label."""
     constant: tuple[str, ...]
@@ -121,8 +122,9 @@ def score(
 ) -> Score:
     """Score OOF predictions.
 
-    With several labels per clip the score is the competition's metric of all clips alike: ranks have no
-    prior, no shift and no gain; `parts` are then average precisions by class.
+    A metric other than accuracy has neither shift nor gain: both are estimated for accuracy. It is weighted
+    to the test prior where it is defined with weights (`Metric.weighted`); clips with several labels weigh
+    alike.
 
     Args:
         logits: (clips, classes) in the order of config.labels.classes.
@@ -132,11 +134,11 @@ def score(
             which says nothing about how easy they are.
         fitted: (clips, classes), OOF logits of the same blend that made `test`, where `logits` come from
             blends fitted on the other folds: two blends differ in how sure they are.
-        interval: compute low and high, which takes time for a metric of ranks.
+        interval: compute low and high, which takes time for a metric other than accuracy.
     """
     task = Task.of(config)
-    if task.metric.ranks:
-        return _score_ranks(logits, clips, task, interval)
+    if task.metric.name != "accuracy":
+        return _score_metric(logits, clips, config, task, interval)
     classes = np.array(task.classes)
     predicted = classes[np.asarray(logits).argmax(1)]
     label = clips["label"].to_numpy()
@@ -176,23 +178,54 @@ def accuracy_by_part(right: NDArray[np.bool_], part: NDArray[Any], weight: Float
     }
 
 
-def _score_ranks(logits: NDArray[np.float32], clips: pl.DataFrame, task: Task, interval: bool) -> Score:
-    """Score by a metric of ranks, its interval by a jackknife over speakers."""
-    truth, margin = task.truth(clips["label"]), 0.0
-    value = task.metric(truth, logits)
+def _score_metric(
+    logits: NDArray[np.float32], clips: pl.DataFrame, config: Config, task: Task, interval: bool
+) -> Score:
+    """Score by a metric other than accuracy, its interval by a jackknife over speakers."""
+    metric, truth, scores = task.metric, task.truth(clips["label"]), task.scores(logits)
+    weight = clip_weights(clips, config) if metric.weighted else None
+    value, margin = metric.compute(truth, scores, weight), 0.0
     if interval:
-        margin = 1.96 * jackknife_error(leave_groups_out(task.metric, truth, logits, group_of(clips)))
-    by_class = zip(task.classes, average_precisions(truth, logits), strict=True)
-    constant = [bool(len(logits)) and np.ptp(column) == 0 for column in logits.T]
+        margin = 1.96 * jackknife_error(
+            leave_groups_out(metric.compute, truth, scores, group_of(clips), weight)
+        )
+    official = (clips["official"] == "validation").fill_null(False).to_numpy()
+    parts, constant = (
+        _multi_parts(logits, truth, task) if task.multi else _single_parts(logits, clips, config)
+    )
     return Score(
         cv=value,
-        low=max(value - margin, 0.0),
-        high=min(value + margin, 1.0),
-        plain=value,
-        official=None,
-        parts={name: float(precision) for name, precision in by_class if not np.isnan(precision)},
-        constant=tuple(name for name, same in zip(task.classes, constant, strict=True) if same),
+        low=metric.clip(value - margin),
+        high=metric.clip(value + margin),
+        plain=metric.compute(truth, scores),
+        official=metric.compute(truth[official], scores[official])
+        if official.any() and not task.multi
+        else None,
+        parts=parts,
+        constant=constant,
     )
+
+
+def _multi_parts(
+    logits: NDArray[np.float32], truth: NDArray[np.bool_], task: Task
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return the average precision of each class, and the classes whose logits are all equal."""
+    by_class = zip(task.classes, average_precisions(truth, logits), strict=True)
+    constant = [bool(len(logits)) and np.ptp(column) == 0 for column in logits.T]
+    return (
+        {name: float(precision) for name, precision in by_class if not np.isnan(precision)},
+        tuple(name for name, same in zip(task.classes, constant, strict=True) if same),
+    )
+
+
+def _single_parts(
+    logits: NDArray[np.float32], clips: pl.DataFrame, config: Config
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return the weighted accuracy of each part, and the classes that are hardly ever predicted."""
+    classes, label = np.array(config.labels.classes), clips["label"].to_numpy()
+    predicted = classes[logits.argmax(1)]
+    part, weight = clips["part"].to_numpy(), clip_weights(clips, config)
+    return accuracy_by_part(predicted == label, part, weight), constant_classes(predicted, label, classes)
 
 
 def confidence_shift(oof: Oof, members: Sequence[Floats]) -> float:

@@ -11,8 +11,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
-from kagglekit.config.names import DECISIONS
-from kagglekit.scoring.metrics import METRICS, Metric
+from kagglekit.config.names import DECISIONS, Takes
+from kagglekit.scoring.metrics import Metric, make_metric
 from kagglekit.scoring.numerics import Floats, sigmoid, softmax
 
 PARTS = ("keyword", "silence", "seen", "unseen")
@@ -48,13 +48,15 @@ class Task:
     @classmethod
     def of(cls, config: Config) -> Task:
         """Return the task that competition.yaml describes."""
+        competition, separator = config.competition, config.separator
+        kind = LabelKind.SINGLE if separator is None else LabelKind.MULTI
         return cls(
             config.labels.classes,
             config.labels.targets,
             config.labels.filler,
-            METRICS[config.competition.metric],
+            make_metric(competition.metric, kind, competition.metric_parameters),
             config.submission.label,
-            config.separator,
+            separator,
         )
 
     @property
@@ -115,6 +117,13 @@ class Task:
     def probs(self, logits: Floats) -> NDArray[np.float64]:
         """Turn logits (rows, classes) into probabilities, by sigmoid where multi, else by softmax."""
         return sigmoid(logits) if self.multi else softmax(logits)
+
+    def scores(self, logits: Floats) -> NDArray[Any]:
+        """Turn logits (rows, classes) into what the metric computes on, (rows, classes).
+
+        Log-odds rank as their probabilities do, and stay apart where these round to 1.
+        """
+        return logits if self.multi and self.metric.takes == Takes.RANKS else self.probs(logits)
 
     def logits(self, probs: Floats) -> NDArray[Any]:
         """Turn probabilities (rows, classes) into their logarithms, or into log-odds where multi."""

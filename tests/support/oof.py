@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from kagglekit.scoring.metrics import METRICS
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.numerics import softmax
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import Task
 
 CLASSES = ("low", "mid", "silence", "unknown")
-TASK = Task(CLASSES, CLASSES[:2], "unknown", METRICS["accuracy"], "label")
+TASK = Task(CLASSES, CLASSES[:2], "unknown", make_metric("accuracy"), "label")
 
 
 def oof_of(probs, target, weight=None, **fields):

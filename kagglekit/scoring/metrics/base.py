@@ -1,0 +1,138 @@
+"""`Metric`: what a competition measures, which direction is better, and what it takes of a submission."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kagglekit.config.names import Takes
+
+Truth = NDArray[np.bool_]
+Scores = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
+Answers = NDArray[Any]
+
+THRESHOLD = 0.5  # of a probability, at which a class of several is answered by default
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of true classes and of scores or answers."""
+
+    name: str
+    measure: Callable[..., float]
+    """Called with truth (rows, classes), the scores or answers, and where `weighted` with weights (rows,)."""
+    takes: Takes
+    kind: str = "single"
+    """Label kind of the task: single or multi."""
+    answer: Literal["class", "set", "top_k"] | None = None
+    """Answers that `measure` gets, as `decide` returns them; None: it gets scores."""
+    k: int = 1
+    """Number of classes in a top-k answer."""
+    low: float | None = 0.0
+    """Lowest value; None: unbounded."""
+    high: float | None = 1.0
+    lower_is_better: bool = False
+    weighted: bool = True
+    """Whether it is defined for rows of unequal weight."""
+    kinds: tuple[str, ...] = ("single", "multi")
+    """Label kinds that it fits."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """All of them, defaults included."""
+
+    def __call__(self, truth: Truth, scores: Scores, weight: Floats | None = None) -> float:
+        return self.compute(truth, scores, weight)
+
+    def compute(self, truth: Truth, scores: Scores, weight: Floats | None = None) -> float:
+        """Compute the metric of scores; where it takes decisions, of those that `decide` makes.
+
+        Args:
+            truth: (rows, classes), whether each class is true of each row.
+            scores: (rows, classes), probabilities; of any monotone scale where `takes` is ranks.
+            weight: (rows,), >= 0, on any scale; None: all rows alike.
+
+        Returns:
+            The value; NaN where the metric is undefined, such as an AUC without a positive.
+        """
+        return self._measure(truth, scores if self.answer is None else self.decide(scores), weight)
+
+    def of_answers(self, truth: Truth, answers: Answers, weight: Floats | None = None) -> float:
+        """Compute the metric of answers, in the shapes that `decide` returns.
+
+        Raises:
+            ValueError: the metric takes scores, not answers.
+        """
+        if self.answer is None:
+            raise ValueError(f"the metric {self.name} takes {self.takes}, not answers")
+        return self._measure(truth, answers, weight)
+
+    def decide(self, scores: Scores) -> Answers:
+        """Turn scores (rows, classes) into answers by the default rule.
+
+        Returns:
+            The k likeliest classes (rows, k), the likeliest first, where the metric is of top-k lists; the
+            index of the likeliest class (rows,) where a row has one class; else (rows, classes), whether the
+            probability of a class is at least THRESHOLD.
+        """
+        if self.answer == "top_k":
+            return np.argsort(-scores, axis=1, kind="stable")[:, : self.k]
+        return scores.argmax(1) if self.kind == "single" else scores >= THRESHOLD
+
+    def _measure(self, truth: Truth, given: NDArray[Any], weight: Floats | None) -> float:
+        if self.answer == "set" and given.ndim == 1:
+            given = given[:, None] == np.arange(truth.shape[1])
+        if not self.weighted:
+            return float(self.measure(truth, given))
+        return float(self.measure(truth, given, np.ones(len(truth)) if weight is None else weight))
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """The direction of a search, in Optuna's words."""
+        return "minimize" if self.lower_is_better else "maximize"
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether it judges one answer a row."""
+        return self.answer == "class"
+
+    def gain(self, value: float, base: float) -> float:
+        """Return how much better `value` is than `base`; negative where it is worse."""
+        return base - value if self.lower_is_better else value - base
+
+    def better(self, value: float, than: float) -> bool:
+        """Tell whether a value is better than another one. NaN is worse than any value."""
+        return self.order(value) > self.order(than)
+
+    def order(self, value: float) -> float:
+        """Return a number that grows with how good a value is: the key of sorted() and max()."""
+        return -math.inf if math.isnan(value) else -value if self.lower_is_better else value
+
+    def best(self, items: Iterable[T], value: Callable[[T], float]) -> T | None:
+        """Return the first item with the best value; None without any."""
+        return max(items, key=lambda item: self.order(value(item)), default=None)
+
+    def ranked(self, items: Iterable[T], value: Callable[[T], float]) -> list[T]:
+        """Return the items, the best first; of equals in their order."""
+        return sorted(items, key=lambda item: -self.order(value(item)))
+
+    def clip(self, value: float) -> float:
+        """Return the value, moved into the metric's range."""
+        low, high = self.low, self.high
+        value = value if low is None else max(value, low)
+        return value if high is None else min(value, high)
+
+    @property
+    def in_points(self) -> bool:
+        """Whether differences are given in points, hundredths of the range: a share is, a loss is not."""
+        return (self.low, self.high) == (0.0, 1.0)
+
+    def difference(self, value: float, digits: int = 1) -> str:
+        """Write a difference of two values: "+1.2" in points, or "+0.0123" for a metric without points."""
+        return f"{round(100 * value, digits) + 0.0:+.{digits}f}" if self.in_points else f"{value:+.4f}"
