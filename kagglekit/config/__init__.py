@@ -10,11 +10,16 @@ from kagglekit.config.competition import Competition as Competition
 from kagglekit.config.competition import LocalSettings as LocalSettings
 from kagglekit.config.competition import Network as Network
 from kagglekit.config.data import Data as Data
-from kagglekit.config.data import LabelTable as LabelTable
+from kagglekit.config.data import FieldOf as FieldOf
+from kagglekit.config.data import FromName as FromName
+from kagglekit.config.data import Recordings as Recordings
+from kagglekit.config.data import TestSet as TestSet
+from kagglekit.config.data import TrainSet as TrainSet
 from kagglekit.config.ensemble import Ensemble as Ensemble
 from kagglekit.config.labels import Labels as Labels
 from kagglekit.config.names import AUTO as AUTO
 from kagglekit.config.overlay import overlay as overlay
+from kagglekit.config.rows import Rows as Rows
 from kagglekit.config.schema import Config as Config
 from kagglekit.config.schema import ModelSection as ModelSection
 from kagglekit.config.search import Range as Range

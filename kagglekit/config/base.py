@@ -3,7 +3,7 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,11 @@ def from_root(path: Path, info: ValidationInfo) -> Path:
     """Return the path relative to the folder in the validation context."""
     root: Path = (info.context or {}).get("root", Path())
     return root / path.expanduser()
+
+
+def kind_of_value(value: Any) -> str:
+    """Return "section" or "text", the tag of the member of a union that a value belongs to."""
+    return "section" if isinstance(value, Mapping | BaseModel) else "text"
 
 
 FilePath = Annotated[Path, AfterValidator(from_root)]
@@ -70,7 +75,7 @@ class Section(BaseModel):
         properties = handler.resolve_ref_schema(schema).get("properties", {})
         for section in cls.__mro__[: cls.__mro__.index(Section)]:
             for name, text in _field_docstrings(section).items():
-                properties[name].setdefault("description", text)
+                properties[cls.model_fields[name].alias or name].setdefault("description", text)
         return schema
 
 

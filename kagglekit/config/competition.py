@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,21 @@ class LocalSettings(Section):
     """Time after which submissions are refused, in UTC unless it has a time zone."""
 
 
+class NotebookLimits(Section):
+    """Limits of a notebook competition."""
+
+    minutes: Positive = 540.0
+    """Minutes that the notebook may run."""
+    recordings: Count | None = None
+    """Number of recordings in the hidden test."""
+    cores: Count = 4
+    """CPU cores of the notebook."""
+    memory_gb: Positive = 30.0
+    """Memory in GB."""
+    internet: bool = False
+    """Whether the notebook may use the internet."""
+
+
 class Competition(Section):
     """The competition and its host."""
 
@@ -41,6 +56,10 @@ class Competition(Section):
     """The host's metric: a name, or a mapping with its parameters, such as `{name: map_at_k, k: 3}`."""
     metric_parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the metric; `metric` may give them with its name."""
+    delivery: Literal["csv", "notebook"] = "csv"
+    """What the host takes: a CSV, or a notebook that predicts a hidden test."""
+    limits: NotebookLimits = NotebookLimits()
+    """Limits of the notebook."""
 
     @model_validator(mode="before")
     @classmethod

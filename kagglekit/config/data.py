@@ -1,51 +1,183 @@
-"""`data:`, the host's files and the clips in them."""
+"""`data:`, the recordings of train and test, and where their labels stand.
+
+A path may lie loose on the host, in an archive (`train.7z/train/audio/*/*.wav`), or in the bundle
+`<slug>.zip`. In a pattern, `*` and `?` match within one folder or file name, and `**` any folders.
+"""
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from kagglekit.config.base import FilePath, Section
+from kagglekit.config.base import FilePath, Positive, Section, Share, kind_of_value
+
+FOLDER = "folder"
+"""A field's value for "the name of the folder that the file lies in"."""
+Scalar = str | int | float | bool
 
 
-class LabelTable(Section):
-    """A CSV with the labels, for archives whose folders are not named by label."""
+class FromName(Section):
+    """A field that is read from the file's name."""
 
-    file: str
-    """Path of the CSV inside the train archive."""
+    name: str
+    """Regular expression, searched in the file name; its first group is the value."""
+
+    @field_validator("name")
+    @classmethod
+    def _has_a_group(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        if groups < 1:
+            raise ValueError("requires a group: the part in ( ) is the value")
+        return pattern
+
+    def __call__(self, file_name: str) -> str | None:
+        """Return the value in a file name, or None where the expression does not match."""
+        match = re.search(self.name, file_name)
+        return match[1] if match else None
+
+
+FieldOf = Annotated[
+    Annotated[str, Tag("text")] | Annotated[FromName, Tag("section")], Discriminator(kind_of_value)
+]
+"""A field: a column of the table, `folder`, or `{name: 'REGEX'}` on the file name."""
+
+
+class Secondary(Section):
+    """Further labels of a recording, weaker than its main one."""
+
+    column: str
+    """Column with the labels: a list literal, or delimited."""
+    as_: Literal["masked", "soft", "positive"] = Field(default="masked", alias="as")
+    """masked: no loss for these classes. soft: a target of `target`. positive: as the main label."""
+    target: Share = 0.5
+    """Target of a soft secondary label."""
+
+
+class Join(Section):
+    """A table that says which file an id means."""
+
+    table: str
+    """Path of the table."""
     id: str
-    """Column with the clip's file name."""
-    label: str
-    """Column with the label."""
-    speaker: str | None = None
-    """Column with the speaker; null if there is none."""
-    separator: str | None = Field(default=None, min_length=1, max_length=1, exclude_if=lambda s: s is None)
-    """Character between the labels of a clip; null if each clip has one label."""
+    """Column with the id."""
+    file: str
+    """Column with the file name."""
+
+
+class Recordings(Section):
+    """Audio files, and a table with a row for each of them or for parts of them."""
+
+    files: str
+    """Pattern of the audio files."""
+    table: str | None = None
+    """Path of the table that describes them; null if folders or file names say everything."""
+    file: str | None = None
+    """Column that names the recording: with or without folder and ending."""
+    file_pattern: FromName | None = None
+    """Part of the file name that the column `file` holds, such as {name: '_(\\d+)\\.'}."""
+    by_way_of: Join | None = None
+    """Another table that turns the ids of `file` into file names."""
+    columns: tuple[str, ...] | None = None
+    """Names of the table's columns, if it has no header."""
+    where: Mapping[str, Scalar] = Field(default_factory=dict)
+    """Rows of the table to use: column and value."""
+
+    @model_validator(mode="after")
+    def _table_and_file(self) -> "Recordings":
+        if (self.table is None) != (self.file is None):
+            have, lack = ("table", "file") if self.table else ("file", "table")
+            raise ValueError(f"{have} is set, so {lack} is required: `file` names the column of the table")
+        return self
+
+
+class TrainSet(Recordings):
+    """Labelled recordings."""
+
+    label: FieldOf | None = FOLDER
+    """Field with the label; null if the table has one column for each class."""
+    delimiter: str | None = Field(default=None, min_length=1, max_length=3)
+    """Separator of several labels in one cell. List literals such as ['a', 'b'] need none."""
+    ragged: bool = False
+    """Whether a row is an id followed by any number of labels."""
+    hidden: str | None = None
+    """Label of rows whose labels are hidden, such as '?'; they are not trained on."""
+    secondary: Secondary | None = None
+    """Weaker labels."""
+    group: FieldOf | None = None
+    """Field with what must not be split between folds: speaker, author, site."""
+    fold: FieldOf | None = None
+    """Field with the fold that validates the recording, where the folds are given."""
+    start: str | None = None
+    """Column with the start of an annotated part, in seconds or h:m:s."""
+    end: str | None = None
+    """Column with its end."""
+    length: Positive | None = None
+    """Seconds from start to end, where the table has only one of them."""
+    low: str | None = None
+    """Column with the lower edge of an annotated box in Hz; kept in the clips table."""
+    high: str | None = None
+    """Column with its upper edge."""
+    positive: bool = True
+    """false: the table says which labels are absent."""
+    unnamed: Literal["absent", "unknown"] = "absent"
+    """What the table says of classes that a row does not name; unknown: no loss for them."""
+    weight: Annotated[float, Field(gt=0)] | str = 1.0
+    """Weight of the loss, or the column with it."""
+    validated: bool = Field(default=True, alias="validate")
+    """false: train on these recordings in every fold, and validate on none of them."""
+    domain: Literal["train", "test"] = "train"
+    """test: recordings of the test's own kind; where there are such, they alone are validated on."""
+    external: FilePath | None = None
+    """Folder of your own that holds files and table; never validated on unless `validate: true` is set."""
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> "TrainSet":
+        if (self.start or self.end) and not (self.start and self.end) and self.length is None:
+            raise ValueError("with only one of start and end, length is required")
+        if (self.start or self.end) and self.table is None:
+            raise ValueError("start and end are columns, so table is required")
+        if self.label is None and self.table is None:
+            raise ValueError("label: null needs a table with one column for each class")
+        if not self.positive and self.unnamed == "absent":
+            raise ValueError("positive: false needs unnamed: unknown, for it says nothing of other classes")
+        return self
+
+    @property
+    def judged(self) -> bool:
+        """Whether folds validate on these recordings."""
+        chosen = "validated" in self.model_fields_set
+        return self.validated if chosen or self.external is None else False
+
+
+class TestSet(Recordings):
+    """Recordings to predict."""
+
+    __test__ = False  # for pytest, which would collect it
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, Mapping) else value
 
 
 class Data(Section):
-    """The host's files and the clips in them. Each part of a pattern matches one folder or file name."""
+    """The recordings of train and test, and the sample submission."""
 
-    train_archive: str = "train.7z"
-    """File that holds the training clips."""
-    test_archive: str = "test.7z"
-    """File that holds the test clips."""
-    sample_submission: str = "sample_submission.7z"
+    sample: str
     """Sample submission: a CSV, or an archive that contains one CSV."""
-    train_clips: str = "train/audio/*/*.wav"
-    """Pattern of the training clips inside the train archive."""
-    test_clips: str = "test/audio/*.wav"
-    """Pattern of the test clips inside the test archive."""
-    noise_clips: str | None = "train/audio/_background_noise_/*.wav"
-    """Pattern of long recordings without speech inside the train archive; null if there are none."""
-    label_table: LabelTable | None = None
-    """CSV with the labels; null if a clip's folder is named by its label."""
-    speaker_pattern: str | None = r"^(.+?)_nohash_"
-    """Regular expression on the file name whose first group is the speaker."""
-    validation_list: str | None = "train/validation_list.txt"
-    """List of the data set's own validation clips inside the train archive; ignored if absent."""
-    testing_list: str | None = "train/testing_list.txt"
-    """List of the data set's own test clips inside the train archive; ignored if absent."""
+    train: Annotated[tuple[TrainSet, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    """One training set or a list of several."""
+    test: TestSet
+    """Test recordings."""
+    noise: str | None = None
+    """Pattern of long recordings without any class, from which silence is cut."""
+    validation_list: str | None = None
+    """List of the data set's own validation clips; ignored if absent."""
+    testing_list: str | None = None
+    """List of the data set's own test clips; ignored if absent."""
     leave_out: tuple[Literal["empty", "truncated", "unreadable", "silent", "duplicate"], ...] = (
         "empty",
         "unreadable",
@@ -55,14 +187,8 @@ class Data(Section):
     leave_out_clips: FilePath | None = None
     """CSV with a column clip_id: further training clips to exclude, as the report exports them."""
 
-    @field_validator("speaker_pattern")
-    @classmethod
-    def _has_one_group(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            try:
-                groups = re.compile(pattern).groups
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}") from error
-            if groups < 1:
-                raise ValueError("requires a group: the part in ( ) is the speaker")
-        return pattern
+    @property
+    def separator(self) -> str:
+        """The text between the labels of a clip in kagglekit's own tables."""
+        delimiters = (train.delimiter for train in self.train if train.delimiter)
+        return next(delimiters, "|")

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml.error import YAMLError
 
+from kagglekit.config import first_edition
 from kagglekit.config.schema import Config
 from kagglekit.config.yaml_file import SET, Lines, parse, read_yaml
 from kagglekit.errors import ConfigError, close_match
@@ -30,6 +31,9 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     lines = Lines(path.name, node)
     for text in overrides:
         _override(raw, text, lines)
+    lines.first_edition = first_edition.is_first_edition(raw)
+    if lines.first_edition:
+        raw = first_edition.upgrade(raw)
     try:
         return Config.model_validate(raw, context={"root": path.resolve().parent})
     except ValidationError as error:
@@ -46,7 +50,7 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
 
 def _cross_errors(raw: dict[str, Any], bad: set[str]) -> list[Any]:
     """Return the errors of the checks between sections, run on the sections without errors of their own."""
-    if "labels" in bad:
+    if bad & {"labels", "data"}:
         return []
     sound = {name: raw[name] for name in ("labels", "validation", "data") if name in raw and name not in bad}
     try:
@@ -68,12 +72,19 @@ def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
         raise ConfigError(
             f"--set {text}: the value is not YAML", hint="quote it: --set 'a.b=value'"
         ) from error
-    section = raw
+    section: Any = raw
     *parents, last = dotted.split(".")
     for name in parents:
-        section = section.setdefault(name, {})
-        if not isinstance(section, dict):
+        if isinstance(section, list) and name.isdigit() and int(name) < len(section):
+            section = section[int(name)]
+        else:
+            section = section.setdefault(name, {}) if isinstance(section, dict) else None
+        if not isinstance(section, dict | list):
             raise ConfigError(f"--set {text}: '{name}' is a value, not a section", hint="shorten the path")
+    if isinstance(section, list):
+        raise ConfigError(
+            f"--set {text}: '{parents[-1]}' is a list", hint=f"name an entry: {parents[-1]}.0.{last}"
+        )
     section[last] = parsed
     lines.overridden.add(tuple(dotted.split(".")))
     if parents and parents[0] in ("train", "features"):
@@ -93,6 +104,8 @@ def _clear_models(raw: dict[str, Any], parents: Sequence[str], last: str) -> Non
 def _describe(error: Any, lines: Lines) -> str:
     """Return e.g. `competition.yaml:12 train.epoch: unknown key; did you mean 'epochs'?`"""
     loc = [p for p in error["loc"] if not _is_internal(p)]
+    if lines.first_edition:
+        loc = first_edition.origin(loc)
     dotted = ".".join(map(str, loc))
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
@@ -108,9 +121,8 @@ def _describe(error: Any, lines: Lines) -> str:
 
 def _is_internal(part: int | str) -> bool:
     """Tell whether pydantic added this part to the path: the member of a union, or "[key]"."""
-    return isinstance(part, str) and part.startswith(
-        ("literal[", "constrained", "float", "int", "str", "[key]")
-    )
+    kinds = ("literal[", "constrained", "float", "int", "str", "[key]", "tuple[", "function-")
+    return isinstance(part, str) and (part.startswith(kinds) or part in ("ClassList", "text", "section"))
 
 
 def _fields_at(loc: Sequence[int | str]) -> list[str]:

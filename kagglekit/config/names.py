@@ -88,6 +88,15 @@ METRIC_KINDS = {name: info.kinds for name, info in METRICS.items()}
 
 METRIC_PLUGINS = "kagglekit.metrics"
 """Group of entry points of installed packages: metrics by name."""
+SHAPES = ("label", "top_k", "label_list", "probability", "probabilities", "long")
+"""Shapes of a submission, implemented in kagglekit.submission.shapes."""
+
+
+class LabelKind(StrEnum):
+    """How many classes a row may have."""
+
+    SINGLE = "single"
+    MULTI = "multi"
 
 
 class InputKind(StrEnum):

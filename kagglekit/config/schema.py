@@ -18,7 +18,8 @@ from kagglekit.config.competition import Competition, Network
 from kagglekit.config.data import Data
 from kagglekit.config.ensemble import Ensemble
 from kagglekit.config.labels import Labels
-from kagglekit.config.names import MODELS
+from kagglekit.config.names import METRIC_KINDS, MODELS, LabelKind
+from kagglekit.config.rows import Rows
 from kagglekit.config.search import Range, Search
 from kagglekit.config.submission import Submission
 from kagglekit.config.train import Train
@@ -54,8 +55,10 @@ class Config(Section):
     """The competition and its host."""
     labels: Labels
     """The competition's classes."""
-    data: Data = Data()
-    """The host's files and the clips in them."""
+    data: Data
+    """The recordings of train and test, and where their labels stand."""
+    rows: Rows = Field(default=Rows(), exclude_if=lambda rows: rows == Rows())
+    """What is scored and submitted."""
     network: Network = Network()
     """Time-outs and retries of requests to the host."""
     audio: Audio = Audio()
@@ -73,7 +76,7 @@ class Config(Section):
     ensemble: Ensemble = Ensemble()
     """How runs are blended and how the blend decides."""
     submission: Submission = Submission()
-    """Columns of the submission CSV."""
+    """Shape and columns of the submission CSV."""
     jobs: Count | Literal["auto"] = "auto"
     """Folds to train at once, each with its share of the CPU cores; auto: one per core for long trainings
     of log-mel models on a CPU, else one."""
@@ -85,35 +88,19 @@ class Config(Section):
     """Folder for submission CSVs and the leaderboard log."""
 
     @model_validator(mode="after")
-    def _labels_fit(self) -> Config:
-        for name in self.validation.prior:
-            if name not in self.labels.classes:
-                hint = close_match(name, self.labels.classes)
+    def _sections_fit(self) -> Config:
+        labels, data = self.labels, self.data
+        for name in self.validation.prior if labels.known else ():
+            if name not in labels.all_classes:
+                hint = close_match(name, labels.all_classes)
                 raise ValueError(f"validation.prior names '{name}', which is not a class; {hint}")
-        if self.labels.silence and self.data.noise_clips is None:
-            raise ValueError("labels.silence requires data.noise_clips, from which silence is cut")
-        self._check_separator()
+        if labels.silence and data.noise is None:
+            raise ValueError("labels.silence requires data.noise, from which silence is cut")
+        metric, kind = self.competition.metric, labels.kind
+        if kind not in (kinds := METRIC_KINDS.get(metric, tuple(LabelKind))):
+            raise ValueError(
+                f"competition.metric {metric} requires labels.kind {' or '.join(kinds)}, not {kind}"
+            )
+        if kind is LabelKind.MULTI and self.validation.prior:
+            raise ValueError("validation.prior needs labels.kind single")
         return self
-
-    @property
-    def separator(self) -> str | None:
-        """Return the separator of a clip's labels; None if each clip has one label."""
-        return None if self.data.label_table is None else self.data.label_table.separator
-
-    def _check_separator(self) -> None:
-        metric, separator = self.competition.metric, self.separator
-        if (separator is None) != (metric == "accuracy"):
-            requires = "one label" if metric == "accuracy" else "several labels"
-            state = "not set" if separator is None else f"'{separator}'"
-            raise ValueError(
-                f"competition.metric {metric} requires {requires} per clip, "
-                f"but data.label_table.separator is {state}"
-            )
-        if separator is None:
-            return
-        if self.labels.filler or self.labels.silence or self.validation.prior:
-            raise ValueError(
-                "with several labels per clip set labels.filler: null and labels.silence: null, and no prior"
-            )
-        if odd := [name for name in self.labels.targets if separator in name]:
-            raise ValueError(f"the label '{odd[0]}' contains the separator '{separator}'")

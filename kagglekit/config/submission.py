@@ -1,12 +1,32 @@
-"""`submission:`, the columns of the submission CSV."""
+"""`submission:`, the shape and the columns of the submission CSV."""
 
-from kagglekit.config.base import Section
+from typing import Annotated
+
+from pydantic import Field
+
+from kagglekit.config.base import Count, OneOf, Section
+from kagglekit.config.names import SHAPES
 
 
 class Submission(Section):
-    """Columns of the submission CSV."""
+    """The shape and the columns of the submission CSV."""
 
+    shape: Annotated[str, OneOf(SHAPES, "shape")] = "label"
+    """label, top_k, label_list, probability, probabilities or long."""
     id: str = "fname"
-    """Column with the clip's file name."""
-    label: str = "label"
-    """Column with the predicted label."""
+    """Column with the row's id."""
+    label: str | None = Field(default=None)
+    """Column with the answer; null: the sample's only other column. Unused by probabilities."""
+    k: Count = 3
+    """Number of labels in a top_k cell."""
+    joiner: str = " "
+    """Text between the labels of a top_k or label_list cell."""
+    none: str | None = None
+    """Answer of a label_list row without any class, such as nocall; null: an empty cell."""
+    positive: str | None = None
+    """Class whose probability the shape `probability` submits."""
+    ids: str = "{id}"
+    """Id of a row of the shape long, from {id} (the row's), {stem}, {class} and {number} (the class's, from
+    0), with sums and products of numbers such as {id*100+number}."""
+    answers: bool = False
+    """Whether the shape long holds True and False instead of probabilities."""

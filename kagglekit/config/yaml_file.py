@@ -106,6 +106,8 @@ class Lines:
         self.name = name
         self.node = node
         self.overridden: set[tuple[str, ...]] = set()
+        self.first_edition = False
+        """Whether the file has the keys of the first edition."""
 
     def __call__(self, path: Sequence[int | str]) -> str:
         """Return `competition.yaml:12` for the path of a setting, or SET if the command line set it."""
@@ -114,6 +116,8 @@ class Lines:
             return SET
         node, line = self.node, 1
         for part in parts:
+            if isinstance(node, MappingNode) and part.isdigit():
+                continue  # a list of one section is written without "-"
             if isinstance(node, MappingNode):
                 entry = next(((k, v) for k, v in node.value if k.value == part), None)
                 if entry is None:

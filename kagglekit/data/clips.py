@@ -63,13 +63,13 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
         present = sorted(set(words.drop_nulls()) - {""})
         raise ConfigError(
             f"no training clip for {', '.join(missing)}",
-            hint="check labels.targets and data.train_clips; words found: " + ", ".join(present[:12]),
+            hint="check labels.classes and data.train; words found: " + ", ".join(present[:12]),
         )
     if task.multi:
         nameless = len(kept.filter((pl.col("label") == "") & (pl.col("word") != "")))
         if nameless:
             console.note(
-                f"training clips whose labels are all outside labels.targets: {nameless:,} of {len(kept):,}; "
+                f"training clips whose labels are all outside labels.classes: {nameless:,} of {len(kept):,}; "
                 "each is treated as a negative for every class. "
                 f"If that is too many, check the separator '{task.separator}'."
             )

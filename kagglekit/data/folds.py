@@ -33,7 +33,7 @@ def grouped_folds(groups: Sequence[str], strata: Sequence[str], folds: int, seed
     if len(group_names) < folds:
         raise ConfigError(
             f"{folds} folds cannot be made of {len(group_names)} speaker{'s' * (len(group_names) != 1)}",
-            hint="set validation.folds lower, or check data.speaker_pattern",
+            hint="set validation.folds lower, or check the group of data.train",
         )
     counts = np.zeros((len(group_names), len(stratum_names)))
     np.add.at(counts, (group_of, stratum_of), 1)

@@ -1,7 +1,6 @@
 """Decode one of the host's archives to a store and a table of facts, in one pass and without unpacking it."""
 
 import json
-import re
 import threading
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -13,7 +12,7 @@ from typing import Literal, NamedTuple, get_type_hints
 
 import polars as pl
 
-from kagglekit.config import Audio, Data
+from kagglekit.config import Audio, Data, FromName
 from kagglekit.data import wav
 from kagglekit.data.label_table import add_labels
 from kagglekit.data.store import StoreWriter
@@ -124,6 +123,11 @@ def ingest_all(jobs: Sequence[ArchiveJob], data: Data, audio: Audio) -> list[Ing
             raise
 
 
+def _inside(path: str) -> str:
+    """Return a path without its archive."""
+    return path.partition("/")[2]
+
+
 class _Stopped(Exception):
     """Another thread has interrupted this one."""
 
@@ -140,9 +144,10 @@ class _Ingest:
         self.folder = folder
         self.stop = stop
         self.train = job.split == "train"
-        self.clip_pattern = data.train_clips if self.train else data.test_clips
-        self.noise_pattern = data.noise_clips if self.train else None
-        self.speaker = re.compile(data.speaker_pattern) if self.train and data.speaker_pattern else None
+        self.set = data.train[0]
+        self.clip_pattern = _inside(self.set.files if self.train else data.test.files)
+        self.noise_pattern = _inside(data.noise) if self.train and data.noise else None
+        self.speaker = self.set.group if self.train and isinstance(self.set.group, FromName) else None
         self.files = self._files_to_keep() if self.train else {}
         self.facts: list[_Fact] = []
         self.rows = 0
@@ -168,9 +173,9 @@ class _Ingest:
     def _files_to_keep(self) -> dict[str, str]:
         """Return the archive's text files to keep: path in the archive to name in the folder."""
         files = {getattr(self.data, field): name for field, name in LIST_FILES.items()}
-        if self.data.label_table is not None:
-            files[self.data.label_table.file] = LABEL_TABLE_FILE
-        return {path: name for path, name in files.items() if path is not None}
+        if self.set.table is not None:
+            files[self.set.table] = LABEL_TABLE_FILE
+        return {_inside(path): name for path, name in files.items() if path is not None}
 
     def _kinds(self, members: list[archive.Member]) -> dict[str, Literal["file", "noise", "clip"]]:
         """Return the kind of every member to read."""
@@ -187,7 +192,7 @@ class _Ingest:
             examples = ", ".join(repr(m.name) for m in members[:3]) or "nothing"
             raise ArchiveError(
                 f"{self.job.archive.name}: no member matches {self.clip_pattern!r}; it contains {examples}",
-                hint=f"correct data.{self.job.split}_clips in competition.yaml",
+                hint=f"correct the files of data.{self.job.split} in competition.yaml",
             )
         return kinds
 
@@ -220,15 +225,14 @@ class _Ingest:
             if clip.sha1 in self.contents and problem not in _UNUSABLE:
                 problem = "duplicate"
             self.contents.add(clip.sha1)
-        word = path.parent.name if self.train and self.data.label_table is None else None
-        match = self.speaker.search(path.name) if self.speaker is not None else None
+        word = path.parent.name if self.train and self.set.table is None else None
         windows = clip.rows if clip.rows.ndim == 2 else clip.rows[None]
         self.facts.append(
             _Fact(
                 clip_id=clip_id,
                 path=str(path),
                 word=word,
-                speaker=match[1] if match else None,
+                speaker=self.speaker(path.name) if self.speaker is not None else None,
                 row=self.rows,
                 samples=clip.samples,
                 rms=clip.rms,
@@ -246,7 +250,7 @@ class _Ingest:
         if clip_id in ids:
             raise ArchiveError(
                 f"{self.job.archive.name}: two files are called {clip_id!r}",
-                hint=f"narrow data.{self.job.split}_clips in competition.yaml, so that it matches only one",
+                hint=f"narrow the files of data.{self.job.split}, so that they match only one",
             )
         ids.add(clip_id)
 
@@ -254,8 +258,8 @@ class _Ingest:
         facts = pl.DataFrame(self.facts, schema=_SCHEMA, orient="row")
         if self.audio.longer == "cut":
             facts = facts.drop("windows")
-        if self.train and self.data.label_table is not None:
-            facts = add_labels(facts, self.folder / LABEL_TABLE_FILE, self.data.label_table)
+        if self.train and self.set.table is not None:
+            facts = add_labels(facts, self.folder / LABEL_TABLE_FILE, self.set)
         facts.write_parquet(self.folder / FACTS_FILE)
         problems = Counter(fact.problem for fact in self.facts if fact.problem)
         ingested = Ingested(len(self.facts), len(self.noise), dict(problems.most_common()))

@@ -83,8 +83,8 @@ def prepare(workspace: Workspace) -> Prepared:
     workspace.mark()
     folders = {split: workspace.audio / f"{split}-{key}" for split, key in keys.items() if split != "clips"}
     archives: dict[Literal["train", "test"], str] = {
-        "train": config.data.train_archive,
-        "test": config.data.test_archive,
+        "train": config.data.train[0].files.partition("/")[0],
+        "test": config.data.test.files.partition("/")[0],
     }
     jobs = [
         ingest.ArchiveJob(raw_archive(workspace, name), folders[split], split, keys[split])
@@ -101,12 +101,10 @@ def prepare(workspace: Workspace) -> Prepared:
 def _keys(workspace: Workspace) -> dict[str, str]:
     """Return the key of each split's folder and of the clips table."""
     config = workspace.config
-    settings = config.data.model_dump(
-        exclude={"train_archive", "test_archive", "sample_submission", "leave_out", "leave_out_clips"}
-    )
+    settings = config.data.model_dump(mode="json", exclude={"sample", "leave_out", "leave_out_clips"})
     keys = {}
-    for split, name in (("train", config.data.train_archive), ("test", config.data.test_archive)):
-        archive = fingerprint(raw_archive(workspace, name))
+    for split, files in (("train", config.data.train[0].files), ("test", config.data.test.files)):
+        archive = fingerprint(raw_archive(workspace, files.partition("/")[0]))
         keys[split] = key_of(split, ingest.VERSION, settings, config.audio.model_dump(), archive)
     folds = (config.validation.folds, config.validation.seed)
     if config.labels.silence is not None:
@@ -179,7 +177,7 @@ def _check_sample(workspace: Workspace, clips: pl.DataFrame, clips_key: str) -> 
         TableError, SubmissionError: what `submit` would find after the training.
     """
     config, marker = workspace.config, workspace.clips_path.with_name("sample.json")
-    path = raw_archive(workspace, config.data.sample_submission)
+    path = raw_archive(workspace, config.data.sample)
     key = key_of("sample", clips_key, fingerprint(path), config.submission.model_dump())
     if _has_key(marker, key):
         return

@@ -36,7 +36,7 @@ def split_recordings(recordings: Mapping[str, NDArray[np.int16]], folds: int, sa
     """
     if not recordings:
         raise AudioError(
-            "there are no noise recordings", hint="check data.noise_clips, or set labels.silence: null"
+            "there are no noise recordings", hint="check data.noise, or set labels.silence: null"
         )
     parts = -(-folds // len(recordings))
     pieces: Pieces = {}
@@ -47,7 +47,7 @@ def split_recordings(recordings: Mapping[str, NDArray[np.int16]], folds: int, sa
     if short:
         raise AudioError(
             f"noise '{short[0]}' is {len(pieces[short[0]])} samples, not longer than a clip ({samples})",
-            hint="set validation.folds lower, or leave it out in data.noise_clips",
+            hint="set validation.folds lower, or leave it out in data.noise",
         )
     return pieces
 

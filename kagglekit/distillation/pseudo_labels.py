@@ -16,7 +16,6 @@ than OOF shows, since OOF's speakers are not the test's. The audit applies the s
 are known, with the thresholds of the other folds.
 """
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit.config import Config
+from kagglekit.config import Config, FromName
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
@@ -219,7 +218,7 @@ def _draw(
     rows = training_rows(prepared.clips, fold, prepared.config, rule.seed)
     room = rule.share / (1 - rule.share) * len(rows)
     rng, chosen = np.random.default_rng([rule.seed, fold]), []
-    for index, name in enumerate(prepared.config.labels.classes):
+    for index, name in enumerate(prepared.config.labels.all_classes):
         cap = round(room * len(rows.filter(pl.col("label") == name)) / len(rows))
         candidates = np.flatnonzero(allowed & (answer == index))
         chosen.append(np.sort(rng.permutation(candidates)[:cap]))
@@ -231,10 +230,11 @@ def may_teach(config: Config, clips: pl.DataFrame, test: pl.DataFrame, fold: int
     labelled = clips.filter(pl.col("split") == "train")
     digests = set(labelled["sha1"].drop_nulls())
     speakers = set(labelled.filter(pl.col("fold") == fold)["speaker"].drop_nulls())
-    pattern = re.compile(config.data.speaker_pattern) if config.data.speaker_pattern else None
+    group = config.data.train[0].group
+    named = group if isinstance(group, FromName) else None
     rows = test.select("clip_id").join(clips.select("clip_id", "sha1"), on="clip_id", how="left")
     allowed = []
     for clip_id, digest in rows.rows():
-        speaker = pattern.search(clip_id.rpartition("/")[2]) if pattern else None
-        allowed.append(digest not in digests and (speaker is None or speaker[1] not in speakers))
+        speaker = named(clip_id.rpartition("/")[2]) if named else None
+        allowed.append(digest not in digests and (speaker is None or speaker not in speakers))
     return np.array(allowed, bool)

@@ -23,7 +23,8 @@ _SAVING = threading.Lock()
 def wanted_files(config: Config) -> list[str]:
     """Return the names of the host's files that kagglekit reads."""
     data = config.data
-    return list(dict.fromkeys([data.train_archive, data.test_archive, data.sample_submission]))
+    paths = [*(train.files for train in data.train), data.test.files, data.sample]
+    return list(dict.fromkeys(path.partition("/")[0] for path in paths))
 
 
 def raw_archive(workspace: Workspace, name: str) -> Path:

@@ -10,7 +10,7 @@ from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files.ids import match, number
 from kagglekit.files.tables import read_table_file
 
-FILE_HINT = "data.sample_submission in competition.yaml names the file"
+FILE_HINT = "data.sample in competition.yaml names the file"
 COLUMNS_HINT = "competition.yaml names the columns: submission.id, and submission.label or the classes"
 
 
@@ -80,7 +80,7 @@ def clips_of(sample: Sample, clip_ids: Sequence[str]) -> list[str]:
         problems.append(f"{len(extra):,} of {len(clip_ids):,} clips without an id ({quoted(extra)})")
     raise SubmissionError(
         f"the test clips do not match the sample submission: {'; '.join(problems)}",
-        hint="if names differ, correct data.test_clips or data.sample_submission; if the sample and the test "
+        hint="if names differ, correct data.test or data.sample; if the sample and the test "
         "archive are of different versions, run kagglekit fetch --force, then kagglekit prepare",
     )
 

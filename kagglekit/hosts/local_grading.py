@@ -52,7 +52,7 @@ class Grader:
             return Grade(problem)
         if self._task.multi:
             return self._grade_probabilities(table)
-        joined = self._solution.join(table.select(id=columns.id, guess=columns.label), on="id")
+        joined = self._solution.join(table.select(id=columns.id, guess=self._task.label_column), on="id")
         right = joined.select("usage", right=pl.col("guess") == pl.col("label"))
         return Grade("", _accuracy(right, "Public"), _accuracy(right, "Private"))
 
@@ -76,7 +76,7 @@ class Grader:
     @cached_property
     def _valid_ids(self) -> pl.Series:
         """The ids that a submission must have: those of the sample submission."""
-        name = pick_file(self._files(), self._config.data.sample_submission).name
+        name = pick_file(self._files(), self._config.data.sample).name
         try:
             sample = read_sample(self._local.files / name, self._config.submission.id, self._task.columns)
         except KagglekitError as error:
@@ -93,12 +93,12 @@ class Grader:
             table = read_table_file(path, hint="competition.local.solution names it").frame
         except KagglekitError as error:
             raise HostError(str(error), hint=error.hint) from error
-        if missing := {columns.id, columns.label} - set(table.columns):
+        if missing := {columns.id, self._task.label_column} - set(table.columns):
             raise HostError(
                 f"{path} has no column {', '.join(sorted(missing))}", hint="it needs an id and a label"
             )
         usage = pl.col("Usage") if "Usage" in table.columns else pl.lit("Public")
-        solution = table.select(id=columns.id, label=columns.label, usage=usage)
+        solution = table.select(id=columns.id, label=self._task.label_column, usage=usage)
         self._check_solution(solution)
         if self._task.multi:  # an empty cell is a row without a class
             labels = [self._task.label_of(cell or "") for cell in solution["label"]]

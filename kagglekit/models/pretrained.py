@@ -169,8 +169,9 @@ def embedding_key(config: Config) -> Any:
         KagglekitError: the checkpoint is neither a folder nor on the hub.
     """
     assert config.checkpoint is not None
-    layers = config.model_dump(include={"layer_weights", "context_s"})
-    return hub.fingerprint(hub.find(config.checkpoint)), layers
+    return hub.fingerprint(hub.find(config.checkpoint)), config.model_dump(
+        include={"layer_weights", "context_s"}
+    )
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class ProjectBase:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes, in the order of the columns of every logits."""
-        return self.config.labels.classes
+        return self.config.labels.all_classes
 
     @cached_property
     def workspace(self) -> Workspace:

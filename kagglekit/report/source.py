@@ -78,7 +78,7 @@ class Source:
     @property
     def classes(self) -> tuple[str, ...]:
         """The columns of every run's `probs`."""
-        return self.config.labels.classes
+        return self.config.labels.all_classes
 
     @property
     def several(self) -> bool:

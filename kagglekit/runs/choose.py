@@ -20,7 +20,7 @@ def _finished(prepared: Prepared, model: str = "*") -> list[Run]:
 def present_runs(prepared: Prepared) -> tuple[list[Run], int]:
     """Return the finished runs on the present clips, folds and classes, and the number of other runs."""
     finished = _finished(prepared)
-    present = (prepared.key, list(prepared.config.labels.classes))
+    present = (prepared.key, list(prepared.config.labels.all_classes))
     fitting = [run for run in finished if (run.metrics["clips_key"], run.metrics["classes"]) == present]
     return fitting, len(finished) - len(fitting)
 

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from kagglekit.config import Audio, Features
+from kagglekit.config.names import LabelKind
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.features.logmel import log_mel
 from kagglekit.files.atomic import replacing
 from kagglekit.runs.store import load_fold
-from kagglekit.scoring.task import LabelKind
 from kagglekit.training.head import Head
 
 OPSET = 17

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from kagglekit.config import Audio, Train
+from kagglekit.config.names import LabelKind
 from kagglekit.data import wav
 from kagglekit.errors import AudioError
 from kagglekit.runs.store import Run, kind_of, load_fold, read_meta
 from kagglekit.scoring.numerics import sigmoid, softmax
-from kagglekit.scoring.task import LabelKind
 from kagglekit.training.dataset import pool
 from kagglekit.training.inputs import inputs_of_waveforms
 from kagglekit.training.predict import classify

@@ -72,7 +72,7 @@ def _decide(
     logits, fold = logits_of(oof), oof["fold"].to_numpy()
     if setting == "fit":
         clips = rows_of(oof, prepared.clips)
-        index = {name: i for i, name in enumerate(prepared.config.labels.classes)}
+        index = {name: i for i, name in enumerate(prepared.config.labels.all_classes)}
         label = np.array([index[name] for name in clips["label"]])
         weight = clip_weights(clips, prepared.config)
         chosen, by_fold = rule.fit(logits, label, weight), fit_by_fold(rule, logits, label, weight, fold)

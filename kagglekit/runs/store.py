@@ -12,11 +12,12 @@ from torch import nn
 
 from kagglekit import models
 from kagglekit.config import Config
+from kagglekit.config.names import LabelKind
 from kagglekit.errors import MissingError
 from kagglekit.scoring.cv import Score
 from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.scoring.predictions import logits_of, predictions, read_predictions
-from kagglekit.scoring.task import LabelKind, Task
+from kagglekit.scoring.task import Task
 from kagglekit.training import checkpoint
 from kagglekit.training.files import DECISION, META, METRICS, TEST, WEIGHTS
 from kagglekit.training.head import Head

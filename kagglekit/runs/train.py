@@ -156,7 +156,7 @@ def _facts(
         "clips_per_s": float(np.median(history["clips_per_s"].to_numpy())),
         "parameters": sum(p.numel() for p in model.parameters()),
         "clips_key": clips_key(prepared, plan),
-        "classes": list(prepared.config.labels.classes),
+        "classes": list(prepared.config.labels.all_classes),
         "only": list(plan.train.only),
         "shift_limit": shift_limit,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -30,10 +30,10 @@ def zero_shot_head(labels: Labels, plan: Plan) -> Head:
         ConfigError: no label is a target.
     """
     names = labels_of(plan.params["checkpoint"])
-    class2index = {_plain(name): index for index, name in enumerate(labels.classes)}
-    filler = len(labels.classes) - 1
+    class2index = {_plain(name): index for index, name in enumerate(labels.all_classes)}
+    filler = len(labels.all_classes) - 1
     class_of = tuple(class2index.get(_plain(name), filler) for name in names)
-    named = {labels.classes[index] for index in class_of}
+    named = {labels.all_classes[index] for index in class_of}
     missing = [name for name in labels.targets if name not in named]
     if len(missing) == len(labels.targets):
         raise ConfigError(
@@ -42,8 +42,8 @@ def zero_shot_head(labels: Labels, plan: Plan) -> Head:
         )
     if missing:
         console.note(f"{plan.params['checkpoint']} has no label for {', '.join(missing)}: never predicted")
-    rule = rule_for(plan.train.labels, len(labels.classes), class_of)
-    return Head(names, class_of, labels.classes, words=False, double=None, rule=rule)
+    rule = rule_for(plan.train.labels, len(labels.all_classes), class_of)
+    return Head(names, class_of, labels.all_classes, words=False, double=None, rule=rule)
 
 
 def labels_of(name: str) -> tuple[str, ...]:

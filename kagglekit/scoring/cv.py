@@ -94,7 +94,7 @@ def clip_weights(clips: pl.DataFrame, config: Config) -> NDArray[np.float64]:
 def _class_shares(label: NDArray[Any], config: Config) -> dict[str, float]:
     """Return the share of each class that is present: stated by the prior, or as it is in the data."""
     prior = config.validation.prior
-    present = [c for c in config.labels.classes if (label == c).any()]
+    present = [c for c in config.labels.all_classes if (label == c).any()]
     if not prior:
         return {c: float((label == c).mean()) for c in present}
     rest = [c for c in present if c not in prior]
@@ -127,7 +127,7 @@ def score(
     alike.
 
     Args:
-        logits: (clips, classes) in the order of config.labels.classes.
+        logits: (clips, classes) in the order of config.labels.all_classes.
         clips: rows of the clips table that the logits belong to.
         test: each fold's probabilities of the test clips (clips, classes), whose mean is submitted.
         shift_limit: upper limit of `shift` for models that learnt from test clips: they are surer of these,

@@ -75,7 +75,7 @@ def explain(
     shift_limit: float | None = None,
 ) -> Explanation:
     """Take a score apart. The arguments are those of `score`."""
-    classes = config.labels.classes
+    classes = config.labels.all_classes
     oof = Oof.from_clips(clips, softmax(logits)[None], Task.of(config), clip_weights(clips, config))
     folds = (oof.fold == number for number in np.unique(oof.fold))
     unseen = pl.when(pl.col("part") == "unseen").then("word")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
-from kagglekit.config.names import DECISIONS, Takes
+from kagglekit.config.names import DECISIONS, LabelKind, Takes
 from kagglekit.scoring.metrics import Metric, make_metric
 from kagglekit.scoring.numerics import Floats, sigmoid, softmax
 
@@ -19,13 +18,6 @@ PARTS = ("keyword", "silence", "seen", "unseen")
 """Parts of the clips: target words, silence, filler words that the fold trains on, and unseen words."""
 
 SMALLEST = 1e-12  # added to a probability before its logarithm
-
-
-class LabelKind(StrEnum):
-    """How many classes a row may have."""
-
-    SINGLE = "single"
-    MULTI = "multi"
 
 
 @dataclass(frozen=True)
@@ -48,14 +40,14 @@ class Task:
     @classmethod
     def of(cls, config: Config) -> Task:
         """Return the task that competition.yaml describes."""
-        competition, separator = config.competition, config.separator
-        kind = LabelKind.SINGLE if separator is None else LabelKind.MULTI
+        competition, kind = config.competition, config.labels.kind
+        separator = config.data.separator if kind is LabelKind.MULTI else None
         return cls(
-            config.labels.classes,
+            config.labels.all_classes,
             config.labels.targets,
             config.labels.filler,
             make_metric(competition.metric, kind, competition.metric_parameters),
-            config.submission.label,
+            config.submission.label or "label",
             separator,
         )
 

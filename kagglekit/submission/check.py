@@ -28,7 +28,7 @@ def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[s
     if len(unknown):
         raise SubmissionError(
             f"unknown labels: {quoted(unknown)}",
-            hint=f"labels.targets in competition.yaml; {close_match(unknown[0], classes)}",
+            hint=f"labels.classes in competition.yaml; {close_match(unknown[0], classes)}",
         )
     balance = class_balance(frame, classes)
     warnings = [f"'{label}' is never predicted" for label, count, _ in balance if count == 0]

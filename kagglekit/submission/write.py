@@ -67,7 +67,7 @@ def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, li
     """
     sample = _sample(workspace)
     frame = shapes.build(sample, ensemble.predicted(Task.of(workspace.config)))
-    return frame, check(frame, sample, workspace.config.labels.classes)
+    return frame, check(frame, sample, workspace.config.labels.all_classes)
 
 
 def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
@@ -85,7 +85,7 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
         raise MissingError(f"there is no file {path}", hint="name a CSV: kagglekit submit --file FILE")
     table = read_table_file(path, hint="--file takes a CSV in the host's format")
     frame = table.frame
-    warnings = check(frame, _sample(workspace), workspace.config.labels.classes)
+    warnings = check(frame, _sample(workspace), workspace.config.labels.all_classes)
     say(f"{path.name}, written anew as a plain CSV", table)
     data = shapes.to_csv(frame) if table.notes else path.read_bytes()
     facts: dict[str, Any] = {"models": [], "runs": [], "weights": []}
@@ -94,7 +94,7 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
 
 
 def _sample(workspace: Workspace) -> Sample:
-    archive = raw_archive(workspace, workspace.config.data.sample_submission)
+    archive = raw_archive(workspace, workspace.config.data.sample)
     return read_sample(archive, workspace.config.submission.id, Task.of(workspace.config).columns)
 
 

@@ -8,10 +8,10 @@ and its DistributedDataParallel is slower for small networks on a CPU (docs/LOG.
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -24,7 +24,11 @@ class World:
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
-        self.is_main = rank == 0  # and so writes the files
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
 
     def shard(self, batch: Tensor) -> Tensor:
         """Return this process's part of a batch (batch, ...)."""
@@ -101,7 +105,9 @@ class _Sum(torch.autograd.Function):
         return _sum(gradients[0])
 
 
-_sum = cast(Callable[[Tensor], Tensor], _Sum.apply)
+def _sum(value: Tensor) -> Tensor:
+    summed: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
+    return summed
 
 
 class _WholeBatchNorm(_BatchNorm):

@@ -89,13 +89,13 @@ def resolve(config: Config, model: str, params: Mapping[str, Any] | None = None)
 
 def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
     """Check the label scheme, and rename the model where the scheme is a cascade."""
-    labels, classes = config.labels, config.labels.classes
+    labels, classes = config.labels, config.labels.all_classes
     if Task.of(config).multi:
         return model, _multi(train)
     if train.loss == "bce":
         raise ConfigError(
             "train.loss bce needs a competition with several labels per clip",
-            hint="set data.label_table.separator, or train.loss: crossentropy",
+            hint="set labels.kind: multi, or train.loss: crossentropy",
         )
     if model.startswith(models.CASCADE):
         train = train.model_copy(update={"labels": "cascade"})

@@ -41,10 +41,10 @@ def test_a_section_without_content_has_its_defaults(tmp_path: Path) -> None:
 
 def test_tiny_is_read(tmp_path: Path) -> None:
     config = load_config(make(tmp_path))
-    assert config.labels.classes == ("low", "mid", "silence", "unknown")
+    assert config.labels.all_classes == ("low", "mid", "silence", "unknown")
     assert (config.audio.samples, config.train.lr, config.search.epochs) == (4000, 0.01, 2)
     assert config.models["gru"].model == {"hidden": 16, "layers": 1}
-    assert config.data.noise_clips == "train/audio/_background_noise_/*.wav"  # a default
+    assert config.data.noise == "train.zip/train/audio/_background_noise_/*.wav"  # a default
 
 
 def test_a_host_is_one_of_the_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_problems_between_sections_are_reported_beside_the_others(tmp_path: Path
         (LEAST.replace("a, b", "a, a"), "duplicate labels: a"),
         (LEAST + "validation: {prior: {a: 0.6, b: 0.6}}\n", "the prior adds up to 1.2, more than 1"),
         (LEAST + "data: {speaker_pattern: '^abc'}\n", "requires a group"),
-        (LEAST + "data: {noise_clips: null}\n", "labels.silence requires data.noise_clips"),
+        (LEAST + "data: {noise_clips: null}\n", "labels.silence requires data.noise"),
         (LEAST.replace("tiny", "tiny, host: local"), "host local requires a 'local' section"),
         (LEAST + "train: {lr: .nan}\n", "train.lr"),
         (LEAST + "train: {lr: 1e999}\n", "train.lr"),
@@ -170,7 +170,7 @@ def test_shipped_files_load(name: str) -> None:
         pytest.skip(f"{name} is missing")
     config = load_config(path)
     targets = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
-    assert config.labels.classes == (*targets, "silence", "unknown")
+    assert config.labels.all_classes == (*targets, "silence", "unknown")
     if config.competition.local is not None:
         assert config.competition.local.files.resolve() == (SHARED / "data" / "speech-mini").resolve()
 

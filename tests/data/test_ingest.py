@@ -17,7 +17,8 @@ import polars as pl
 import py7zr
 import pytest
 
-from kagglekit.config import Audio, Data, LabelTable
+from kagglekit.config import Audio, Data
+from kagglekit.config.first_edition import upgrade
 from kagglekit.data import ingest as ingest_module
 from kagglekit.data.ingest import ArchiveJob, Ingested, ingest, ingest_all
 from kagglekit.data.store import open_recordings, open_store
@@ -25,6 +26,11 @@ from kagglekit.errors import ArchiveError, ConfigError
 from kagglekit.files.atomic import done_key
 
 AUDIO = Audio(sample_rate=1000, seconds=0.1)
+
+
+def data_of(**keys: object) -> Data:
+    """Return the settings that these keys of the first edition mean."""
+    return Data.model_validate(upgrade({"data": keys, "labels": {}})["data"])
 
 
 def wav(seed: int, samples: int = 100) -> bytes:
@@ -75,7 +81,7 @@ def facts(job: ArchiveJob) -> pl.DataFrame:
 @pytest.mark.parametrize("kind", ["7z", "zip"])
 def test_train(kind: str, tmp_path: Path) -> None:
     job = ArchiveJob(pack(tmp_path / "train.7z", TRAIN, kind), tmp_path / "t", "train", "key1")
-    made = ingest(job, Data(), AUDIO)
+    made = ingest(job, data_of(), AUDIO)
     assert made == Ingested(6, 1, {"short": 1, "duplicate": 1, "truncated": 1, "empty": 1})
     table = facts(job)
     rows = {r["clip_id"]: r for r in table.to_dicts()}
@@ -97,7 +103,7 @@ def test_train(kind: str, tmp_path: Path) -> None:
 
 
 def test_rows_are_the_audio(train: ArchiveJob) -> None:
-    ingest(train, Data(), AUDIO)
+    ingest(train, data_of(), AUDIO)
     row = facts(train).filter(clip_id="no/ann_nohash_0.wav")["row"].item()
     expected = np.frombuffer(TRAIN["train/audio/no/ann_nohash_0.wav"][44:], "<i2")
     np.testing.assert_array_equal(open_store(train.target / "store")[row : row + 1][0], expected)
@@ -108,7 +114,7 @@ def test_rows_are_the_audio(train: ArchiveJob) -> None:
 def test_test_split_has_no_labels_and_keeps_duplicates(tmp_path: Path) -> None:
     files = {f"test/audio/clip_{i}.wav": wav(7) for i in range(3)}
     job = ArchiveJob(pack(tmp_path / "test.7z", files), tmp_path / "t", "test", "k")
-    assert ingest(job, Data(), AUDIO) == Ingested(3, 0, {})
+    assert ingest(job, data_of(), AUDIO) == Ingested(3, 0, {})
     table = facts(job)
     assert table["clip_id"].to_list() == ["clip_0.wav", "clip_1.wav", "clip_2.wav"]
     assert table["word"].null_count() == table["speaker"].null_count() == 3
@@ -117,23 +123,23 @@ def test_test_split_has_no_labels_and_keeps_duplicates(tmp_path: Path) -> None:
 
 
 def test_second_time_does_nothing(train: ArchiveJob) -> None:
-    made = ingest(train, Data(), AUDIO)
+    made = ingest(train, data_of(), AUDIO)
     train.archive.unlink()
-    assert ingest(train, Data(), AUDIO) == made
+    assert ingest(train, data_of(), AUDIO) == made
 
 
 def test_ingest_all(train: ArchiveJob, tmp_path: Path) -> None:
     test = ArchiveJob(
         pack(tmp_path / "x.zip", {"test/audio/a.wav": wav(1)}, "zip"), tmp_path / "te", "test", "k"
     )
-    assert [made.clips for made in ingest_all([train, test], Data(), AUDIO)] == [6, 1]
+    assert [made.clips for made in ingest_all([train, test], data_of(), AUDIO)] == [6, 1]
 
 
 def test_one_bad_archive_does_not_lose_the_other(train: ArchiveJob, tmp_path: Path) -> None:
     (tmp_path / "bad.7z").write_bytes(train.archive.read_bytes()[:-10])
     bad = ArchiveJob(tmp_path / "bad.7z", tmp_path / "te", "test", "k")
     with pytest.raises(ArchiveError, match=r"bad\.7z: truncated"):
-        ingest_all([bad, train], Data(), AUDIO)
+        ingest_all([bad, train], data_of(), AUDIO)
     assert done_key(train.target) == "key1"
     assert not bad.target.exists()
 
@@ -146,8 +152,8 @@ def test_label_table(tmp_path: Path) -> None:
         "t.csv": b"file,label,who\nb.wav,dog,1\na.wav,cat,2\n",
     }
     job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "train", "k")
-    table = LabelTable(file="t.csv", id="file", label="label", speaker="who")
-    ingest(job, Data(train_clips="audio/*.wav", label_table=table), AUDIO)
+    table = {"file": "t.csv", "id": "file", "label": "label", "speaker": "who"}
+    ingest(job, data_of(train_clips="audio/*.wav", label_table=table), AUDIO)
     rows = facts(job)
     assert rows["word"].to_list() == ["cat", "dog", None]
     assert rows["speaker"].to_list() == ["2", "1", None]
@@ -157,15 +163,15 @@ def test_label_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (LabelTable(file="no.csv", id="file", label="label"), "'no.csv' is not in the train archive"),
-        (LabelTable(file="t.csv", id="file", label="lable"), "no column 'lable'"),
+        ({"file": "no.csv", "id": "file", "label": "label"}, "no.csv' is not in the train archive"),
+        ({"file": "t.csv", "id": "file", "label": "lable"}, "no column 'lable'"),
     ],
 )
-def test_wrong_label_table(table: LabelTable, message: str, tmp_path: Path) -> None:
+def test_wrong_label_table(table: dict[str, str], message: str, tmp_path: Path) -> None:
     files = {"audio/a.wav": wav(0), "t.csv": b"file,label\na.wav,cat\n"}
     job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "train", "k")
     with pytest.raises(ConfigError, match=message) as caught:
-        ingest(job, Data(train_clips="audio/*.wav", label_table=table), AUDIO)
+        ingest(job, data_of(train_clips="audio/*.wav", label_table=table), AUDIO)
     assert caught.value.hint
     assert not job.target.exists()
 
@@ -174,35 +180,36 @@ def test_no_clip_matches(train: ArchiveJob) -> None:
     with pytest.raises(
         ArchiveError, match=r"no member matches 'x/\*\.wav'; it contains 'train/audio"
     ) as caught:
-        ingest(train, Data(train_clips="x/*.wav"), AUDIO)
-    assert "data.train_clips" in str(caught.value.hint)
+        ingest(train, data_of(train_clips="x/*.wav"), AUDIO)
+    assert "files of data.train" in str(caught.value.hint)
     assert not train.target.exists()
 
 
 def test_empty_archive(tmp_path: Path) -> None:
     job = ArchiveJob(pack(tmp_path / "a.zip", {}, "zip"), tmp_path / "t", "test", "k")
     with pytest.raises(ArchiveError, match="it contains nothing"):
-        ingest(job, Data(), AUDIO)
+        ingest(job, data_of(), AUDIO)
 
 
 def test_clip_ids_are_unique(tmp_path: Path) -> None:
     files = {"a/test/audio/x.wav": wav(0), "b/test/audio/x.wav": wav(1)}
     job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "test", "k")
     with pytest.raises(ArchiveError, match=r"two files are called 'x\.wav'"):
-        ingest(job, Data(), AUDIO)
+        ingest(job, data_of(), AUDIO)
 
 
 def test_other_rate_and_stray_encodings_are_counted(tmp_path: Path) -> None:
     other = wav(0).replace((1000).to_bytes(4, "little"), (2000).to_bytes(4, "little"), 1)
     files = {"test/audio/a.wav": other, "test/audio/b.wav": b"nonsense"}
     job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "test", "k")
-    assert ingest(job, Data(), AUDIO).problems == {"resampled": 1, "unreadable": 1}
+    assert ingest(job, data_of(), AUDIO).problems == {"resampled": 1, "unreadable": 1}
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from kagglekit.config import Audio, Data
+from kagglekit.config.first_edition import upgrade
 from kagglekit.data import ingest, wav
 assert "torch" not in sys.modules
 
@@ -217,7 +224,7 @@ def decode(data, audio, real=wav.decode):
 
 wav.decode = decode
 job = ingest.ArchiveJob(Path(sys.argv[1]), Path(sys.argv[2]), "train", "key1")
-ingest.ingest(job, Data(), Audio(sample_rate=1000, seconds=0.1))
+ingest.ingest(job, Data.model_validate(upgrade({'data': {}, 'labels': {}})['data']), Audio(sample_rate=1000, seconds=0.1))
 """
 
 
@@ -226,7 +233,7 @@ def test_killed_half_way(train: ArchiveJob) -> None:
     done = subprocess.run(command, check=False, capture_output=True, cwd=Path(__file__).parents[2])
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert done_key(train.target) is None
-    assert ingest(train, Data(), AUDIO).clips == 6
+    assert ingest(train, data_of(), AUDIO).clips == 6
     assert sorted(p.name for p in train.target.parent.iterdir() if p.suffix != ".lock") == ["train"]
 
 
@@ -234,7 +241,7 @@ def test_stopped_by_another_thread(train: ArchiveJob) -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(ingest_module._Stopped):
-        ingest(train, Data(), AUDIO, stop=stop)
+        ingest(train, data_of(), AUDIO, stop=stop)
     assert not train.target.exists()
 
 
@@ -250,5 +257,5 @@ def test_ctrl_c_stops_the_threads(train: ArchiveJob, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("kagglekit.data.ingest.ingest", wait)
     monkeypatch.setattr(Future, "result", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        ingest_all([train, train], Data(), AUDIO)
+        ingest_all([train, train], data_of(), AUDIO)
     assert stopped == [True, True]

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from support import tiny
 
 from kagglekit.config import Audio
+from kagglekit.config.names import LabelKind
 from kagglekit.data.wav import decode, join_windows, split_windows
 from kagglekit.scoring.numerics import sigmoid
-from kagglekit.scoring.task import LabelKind
 from kagglekit.training.dataset import places, pool
 from kagglekit.training.head import Head
 

@@ -30,7 +30,7 @@ from support.kaggle_server import (
 )
 from support.kaggle_wire import Masked
 
-from kagglekit.config import Competition, Config, Labels, LocalSettings, Network
+from kagglekit.config import Competition, Config, Data, Labels, LocalSettings, Network
 from kagglekit.errors import HostError
 from kagglekit.hosts import base, open_host
 from kagglekit.hosts.client import Client, sign_in
@@ -102,8 +102,8 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> base.Host:
     local = LocalSettings(files=files, solution=solution, daily_limit=5, grading_seconds=0.05)
     config = Config(
         competition=Competition(slug=SLUG, host="local", local=local),
-        labels=Labels(targets=("yes", "no")),
-        data={"sample_submission": "sample_submission.csv"},
+        labels=Labels(classes=("yes", "no")),
+        data=Data(sample="sample_submission.csv", train={"files": "a/*"}, test={"files": "b/*"}),
     )
     return open_host(config, tmp_path / "workspace")
 

@@ -39,8 +39,8 @@ def make_host(tmp_path: Path) -> MakeHost:
         )
         config = Config(
             competition=Competition(slug="tiny-speech", host="local", local=section),
-            labels=Labels(targets=("yes", "no")),
-            data=Data(sample_submission="sample.zip"),
+            labels=Labels(classes=("yes", "no")),
+            data=Data(sample="sample.zip", train={"files": "a/*"}, test={"files": "b/*"}),
         )
         return open_host(config, tmp_path / "workspace")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kagglekit import models
-from kagglekit.config import Competition, Config, Features, Labels, ModelSection, Train
+from kagglekit.config import Competition, Config, Data, Features, Labels, ModelSection, Train
 from kagglekit.config.names import InputKind
 from kagglekit.config.search import Range, Search
 from kagglekit.errors import ConfigError
@@ -46,7 +46,12 @@ class Draw:
 
 
 def config(**sections: Any) -> Config:
-    return Config(competition=Competition(slug="any"), labels=Labels(targets=("yes", "no")), **sections)
+    return Config(
+        competition=Competition(slug="any"),
+        labels=Labels(classes=("yes", "no")),
+        data=Data(sample="s.csv", train={"files": "a/*"}, test={"files": "b/*"}),
+        **sections,
+    )
 
 
 def space(name: str, **sections: Any) -> Space:
