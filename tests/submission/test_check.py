@@ -2,23 +2,11 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
+from support.submissions import CLASSES, SAMPLE, submission
 
 from kagglekit.errors import SubmissionError
 from kagglekit.files.sample import Sample
 from kagglekit.submission.check import check
-from kagglekit.submission.shapes import build
-
-CLASSES = ("yes", "no", "silence")
-SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", ("label",))
-PREDICTED = pl.DataFrame(
-    {"clip_id": ["a.wav", "b.wav", "c.wav", "d.wav"], "label": ["yes", "no", "yes", "silence"]}
-)
-
-
-def submission(**columns):
-    return build(SAMPLE, PREDICTED).with_columns(
-        **{name: pl.Series(values) for name, values in columns.items()}
-    )
 
 
 def test_check_passes_what_build_makes():

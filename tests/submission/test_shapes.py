@@ -5,22 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import polars as pl
 import pytest
+from support.submissions import CLASSES, PREDICTED, SAMPLE, submission
 
 from kagglekit.errors import SubmissionError
 from kagglekit.files.sample import Sample
 from kagglekit.submission.shapes import build, class_balance, file_name, to_csv
-
-CLASSES = ("yes", "no", "silence")
-SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", ("label",))
-PREDICTED = pl.DataFrame(
-    {"clip_id": ["a.wav", "b.wav", "c.wav", "d.wav"], "label": ["yes", "no", "yes", "silence"]}
-)
-
-
-def submission(**columns):
-    return build(SAMPLE, PREDICTED).with_columns(
-        **{name: pl.Series(values) for name, values in columns.items()}
-    )
 
 
 def test_build_follows_the_sample():

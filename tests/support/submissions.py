@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,10 @@ import polars as pl
 import requests
 
 from kagglekit.errors import HostError
+from kagglekit.files.sample import Sample
 from kagglekit.hosts.base import Details, LeaderboardRow, Limits, Status, SubmissionState
 from kagglekit.submission.ledger import Entry, Ledger
+from kagglekit.submission.shapes import build
 from kagglekit.submission.write import SubmissionFile
 
 HOST = "local:tiny"
@@ -39,6 +42,20 @@ def http_error(status: int, body: bytes = b"") -> requests.HTTPError:
     response = requests.Response()
     response.status_code, response._content = status, body
     return requests.HTTPError(str(status), response=response)
+
+
+CLASSES = ("yes", "no", "silence")
+SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", ("label",))
+PREDICTED = pl.DataFrame(
+    {"clip_id": ["a.wav", "b.wav", "c.wav", "d.wav"], "label": ["yes", "no", "yes", "silence"]}
+)
+
+
+def submission(**columns: Sequence[str | None]) -> pl.DataFrame:
+    """A good submission with other columns in place of its own."""
+    return build(SAMPLE, PREDICTED).with_columns(
+        **{name: pl.Series(values) for name, values in columns.items()}
+    )
 
 
 DETAILS = Details("tiny", "Tiny", "accuracy", None, 5, rules_url="https://host/rules", entered=True)
