@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from support.augments import OFF
 from torch import Tensor
 
 from kagglekit.config import Augment
@@ -22,17 +23,6 @@ from kagglekit.training.augment import (
     transpose,
 )
 
-OFF = Augment(
-    shift_ms=0,
-    gain_db=0,
-    filter_db=0,
-    noise=0,
-    clutter=0,
-    time_mask=0,
-    freq_mask=0,
-    mixup=0,
-    double_words=0,
-)
 LOG_MEL, WAVEFORM = DOMAINS["log_mel"], DOMAINS["waveform"]
 
 

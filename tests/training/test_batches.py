@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from support.augments import OFF
 
 from kagglekit.config import Audio, Augment, Features, Train
 from kagglekit.data.store import StoreWriter, open_store
@@ -21,17 +22,6 @@ AUDIO = Audio(sample_rate=8000, seconds=0.25)
 SPEC = Features(n_mels=20, window_ms=32, hop_ms=16, fmin=50, fmax=3900)
 CLASSES = ("low", "mid", "silence", "unknown")
 WORDS = [("low", "low"), ("mid", "mid"), ("high", "unknown"), ("other", "unknown")]
-PLAIN = Augment(
-    shift_ms=0,
-    gain_db=0,
-    filter_db=0,
-    noise=0,
-    clutter=0,
-    time_mask=0,
-    freq_mask=0,
-    mixup=0,
-    double_words=0,
-)
 
 
 def clips_of(train: int, quiet: int) -> pl.DataFrame:
@@ -68,7 +58,7 @@ def head(words: bool = False, filler: str | None = "unknown") -> Head:
     return make_head(clips_of(40, 10), CLASSES, "words" if words else "targets", filler)
 
 
-def batches(dataset: Dataset, head: Head, augment: Augment = PLAIN, size: int = 16, fold: int = 0) -> Batches:
+def batches(dataset: Dataset, head: Head, augment: Augment = OFF, size: int = 16, fold: int = 0) -> Batches:
     model = "wav2vec2" if dataset.features is None else "gru"
     return Batches(
         model, Train(batch_size=size, augment=augment), dataset, head, TrainingSet(dataset.clips, None), fold
@@ -182,7 +172,7 @@ def test_double_words_are_fillers_of_two_different_words(
 
     monkeypatch.setattr("kagglekit.training.batches.join", spy)
     made = head(words=True)
-    settings = PLAIN.model_copy(update={"double_words": 0.25})
+    settings = OFF.model_copy(update={"double_words": 0.25})
     pairs = list(batches(log_mels, made, settings, 25).epoch(0))
     x, y = torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
     double = y.argmax(1) == made.double
@@ -195,7 +185,7 @@ def test_double_words_are_fillers_of_two_different_words(
 def test_no_double_words_without_a_filler_class(log_mels: Dataset) -> None:
     made = head()
     without = Head(made.outputs, made.class_of, made.classes, words=False, double=None)
-    pairs = list(batches(log_mels, without, PLAIN.model_copy(update={"double_words": 1.0}), 50).epoch(0))
+    pairs = list(batches(log_mels, without, OFF.model_copy(update={"double_words": 1.0}), 50).epoch(0))
     assert sorted(pairs[0][0][:, 0, 0].tolist()) == sorted([*range(1, 41), *range(-10, 0)])
 
 
@@ -206,7 +196,7 @@ def test_mixup_mixes_inputs_and_targets_alike(log_mels: Dataset) -> None:
     value = {"train": targets[:40].numpy(), "silence": targets[40:].numpy()}
     inputs = {k: np.broadcast_to(v[:, None, None], (len(v), 20, 16)) for k, v in value.items()}
     dataset = Dataset(clips, inputs, {}, {}, AUDIO, SPEC)
-    x, y = next(iter(batches(dataset, head(), PLAIN.model_copy(update={"mixup": 0.5}), 50).epoch(0)))
+    x, y = next(iter(batches(dataset, head(), OFF.model_copy(update={"mixup": 0.5}), 50).epoch(0)))
     torch.testing.assert_close(x[:, 0, 0], y @ torch.arange(4.0), rtol=0, atol=1e-5)
     torch.testing.assert_close(y.sum(1), torch.ones(50))
     assert (y.max(1).values < 0.95).sum() > 10
@@ -225,7 +215,7 @@ def test_reversed_words_are_fillers(log_mels: Dataset) -> None:
         AUDIO,
         SPEC,
     )
-    made = batches(rising, head(words=True), PLAIN.model_copy(update={"reversed_words": 0.25}))
+    made = batches(rising, head(words=True), OFF.model_copy(update={"reversed_words": 0.25}))
     x, y = next(made.epoch(0))
     backwards = x[:, 0, 0] > x[:, 0, -1]
     assert int(backwards.sum()) == 4
@@ -233,7 +223,7 @@ def test_reversed_words_are_fillers(log_mels: Dataset) -> None:
 
 
 def test_clutter_falls_on_silence_alone(log_mels: Dataset) -> None:
-    made = batches(log_mels, head(), PLAIN.model_copy(update={"clutter": 1.0}))
+    made = batches(log_mels, head(), OFF.model_copy(update={"clutter": 1.0}))
     for x, y in made.epoch(0):
         changed = (x != x[:, :1, :1]).flatten(1).any(1)
         assert torch.equal(changed, y.argmax(1) == CLASSES.index("silence"))
@@ -241,7 +231,7 @@ def test_clutter_falls_on_silence_alone(log_mels: Dataset) -> None:
 
 def test_balance_draws_classes_evenly(log_mels: Dataset) -> None:
     clips = log_mels.clips  # low 10, mid 10, unknown 20, silence 10
-    train = Train(batch_size=50, augment=PLAIN, balance=1.0)
+    train = Train(batch_size=50, augment=OFF, balance=1.0)
     made = Batches("gru", train, log_mels, head(), TrainingSet(clips, None), 0)
     counts = sum(y.sum(0) for number in range(60) for _, y in made.epoch(number))
     assert isinstance(counts, torch.Tensor)
@@ -251,10 +241,10 @@ def test_balance_draws_classes_evenly(log_mels: Dataset) -> None:
 def test_soft_targets_stay_with_their_clip_unless_it_becomes_another_word(log_mels: Dataset) -> None:
     clips = log_mels.clips
     soft = torch.rand(len(clips), 4, generator=torch.Generator().manual_seed(0)).softmax(1)
-    made = Batches("gru", Train(batch_size=10, augment=PLAIN), log_mels, head(), TrainingSet(clips, soft), 0)
+    made = Batches("gru", Train(batch_size=10, augment=OFF), log_mels, head(), TrainingSet(clips, soft), 0)
     seen = torch.cat([y for _, y in made.epoch(0)])
     assert sorted(map(tuple, seen.tolist())) == sorted(map(tuple, soft.tolist()))
-    doubles = PLAIN.model_copy(update={"double_words": 0.5})
+    doubles = OFF.model_copy(update={"double_words": 0.5})
     made = Batches(
         "gru", Train(batch_size=50, augment=doubles), log_mels, head(), TrainingSet(clips, soft), 0
     )
