@@ -13,12 +13,12 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
 from kagglekit.cli import main
+from support.outcome import Outcome
 from support.tiny import make
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
@@ -33,31 +33,13 @@ NOT_COMPARED = ("fingerprints.json", ".lock", "clips.parquet", "clips.json")
 """Files that follow the settings: the table of clips is made again from the decoded audio."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What a command did, without the paths of this machine."""
-
-    command: str
-    code: int
-    out: str
-    err: str
-
-    @property
-    def message(self) -> str:
-        return self.err.partition("error: ")[2].partition("\nhint:")[0].strip()
-
-    @property
-    def hint(self) -> str:
-        return self.err.partition("\nhint:")[2].strip()
-
-
 class Box:
     """A folder with the competition as it is after `stage`."""
 
     def __init__(self, folder: Path, stage: str) -> None:
         shutil.copytree(_template(stage), folder)
         self.folder = folder
-        self.shown: list[Shown] = []
+        self.shown: list[Outcome] = []
         """The commands that the table shows."""
 
     # -- where things are ---------------------------------------------------------------------
@@ -80,7 +62,9 @@ class Box:
 
     # -- what is run --------------------------------------------------------------------------
 
-    def bad(self, command: str, message: str, hint: str, *, run: Callable[..., Shown] | None = None) -> Shown:
+    def bad(
+        self, command: str, message: str, hint: str, *, run: Callable[..., Outcome] | None = None
+    ) -> Outcome:
         """Run a command that must fail with these words, and lose nothing. Shown in the table."""
         before = self._files()
         shown = (run or self.run)(command)
@@ -98,20 +82,20 @@ class Box:
         assert not lost, f"lost or changed: {lost}"
         return shown
 
-    def fine(self, command: str, says: str, *, run: Callable[..., Shown] | None = None) -> Shown:
+    def fine(self, command: str, says: str, *, run: Callable[..., Outcome] | None = None) -> Outcome:
         """Run a command that must work in spite of what is odd. Shown in the table."""
         shown = self.good(command, run=run)
         self.shown.append(shown)
         assert says in shown.out, f"{shown.out!r} does not say {says!r}"
         return shown
 
-    def good(self, command: str, *, run: Callable[..., Shown] | None = None) -> Shown:
+    def good(self, command: str, *, run: Callable[..., Outcome] | None = None) -> Outcome:
         """Run a command that must work."""
         shown = (run or self.run)(command)
         assert shown.code == 0, f"kagglekit {command}: exit {shown.code}: {shown.err}"
         return shown
 
-    def run(self, command: str) -> Shown:
+    def run(self, command: str) -> Outcome:
         """In this process."""
         out, err = io.StringIO(), io.StringIO()
         argv = _split(command)
@@ -119,7 +103,7 @@ class Box:
             code = main([*argv, "--quiet"])
         return self._seen(command, code, out.getvalue(), err.getvalue())
 
-    def run_apart(self, command: str, **environment: str) -> Shown:
+    def run_apart(self, command: str, **environment: str) -> Outcome:
         """In a process of its own."""
         with self.started(command, **environment) as process:
             out, err = process.communicate(timeout=120)
@@ -144,15 +128,15 @@ class Box:
                 process.kill()
                 process.communicate()
 
-    def finished(self, command: str, process: subprocess.Popen[str]) -> Shown:
+    def finished(self, command: str, process: subprocess.Popen[str]) -> Outcome:
         """What a started process did, once it ends. Shown in the table."""
         out, err = process.communicate(timeout=120)
         self.shown.append(self._seen(command, process.returncode, out, err))
         return self.shown[-1]
 
-    def _seen(self, command: str, code: int, out: str, err: str) -> Shown:
+    def _seen(self, command: str, code: int, out: str, err: str) -> Outcome:
         out, err = (text.replace(f"{self.folder}/", "").replace(str(self.folder), ".") for text in (out, err))
-        return Shown(command, code, out, err)
+        return Outcome(command, code, out, err)
 
     def _files(self) -> dict[Path, bytes]:
         folders = [self.workspace, self.folder / "submissions"]

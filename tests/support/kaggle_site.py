@@ -20,6 +20,7 @@ import py7zr
 from kagglekit.cli import main
 from kagglekit.terminal import console
 from support.kaggle_server import KEY, SLUG, USER, KaggleServer, point_client_at
+from support.outcome import Outcome
 
 ANSWERS = {f"clip_{i:03d}.wav": ("yes", "no", "unknown", "silence")[i % 4] for i in range(40)}
 GUESSES = ANSWERS | {"clip_000.wav": "no"}
@@ -64,21 +65,8 @@ def server() -> KaggleServer:
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a command did."""
-
-    command: str
-    code: int
-    out: str
-    err: str
-
-    @property
-    def message(self) -> str:
-        return self.err.partition("error: ")[2].partition("\nhint:")[0].strip()
-
-    @property
-    def hint(self) -> str:
-        return self.err.partition("\nhint:")[2].strip()
+class Done(Outcome):
+    """What a command did with Kaggle."""
 
     def check_words(self) -> None:
         """Assert that it worked, or failed with one error of one line and one hint; and kept the key secret."""

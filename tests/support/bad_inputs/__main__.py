@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.bad_box import Shown
 from support.bad_inputs import CASES, Case, NotHereError
+from support.outcome import Outcome
 
 
-def rows(case: Case, shown: list[Shown]) -> list[str]:
+def rows(case: Case, shown: list[Outcome]) -> list[str]:
     """Return the lines of a case in the table."""
     lines: list[str] = []
     for one in shown:

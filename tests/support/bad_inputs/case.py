@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from support.bad_box import Box, Shown
+from support.bad_box import Box
+from support.outcome import Outcome
 
 Damage = Callable[[Box], None]
 
@@ -26,7 +27,7 @@ class Case:
     slow: bool
     damage: Damage
 
-    def run(self, folder: Path) -> list[Shown]:
+    def run(self, folder: Path) -> list[Outcome]:
         """Run the case in a new folder."""
         box = Box(folder, self.stage)
         self.damage(box)
