@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +14,6 @@ from support.kaggle_server import (
     HTML,
     KEY,
     SLUG,
-    USER,
     Drop,
     Fault,
     KaggleServer,
@@ -29,23 +24,14 @@ from support.kaggle_server import (
     point_client_at,
 )
 from support.kaggle_wire import Masked
+from support.sign_in import FILES, SOLUTION
 
 from kagglekit.config import Competition, Config, Data, Labels, LocalSettings, Network
 from kagglekit.errors import HostError
 from kagglekit.hosts import base, open_host
 from kagglekit.hosts.client import Client, sign_in
-from kagglekit.hosts.credentials import Credential, credential
 from kagglekit.hosts.kaggle import KaggleHost
 from kagglekit.hosts.replies import explained
-
-FILES = {
-    "train.7z": os.urandom(300_000),
-    "my file.csv": b"a,b\n",
-    "notes.json": b'{"code": 500, "message": "only data"}',
-    "audio/first clip.wav": os.urandom(1000),
-    "sample_submission.csv": b"fname,label\na,x\nb,x\n",
-}
-SOLUTION = {"a": "yes", "b": "no"}
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +46,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         client = sign_in()
         client.api.args = ["--local"]  # where another test imported it before
         yield client
-
-
-@pytest.fixture
-def server() -> Iterator[KaggleServer]:
-    with KaggleServer(files=dict(FILES), solution=SOLUTION) as server:
-        point_client_at(server.address)
-        yield server
 
 
 @pytest.fixture
@@ -392,186 +371,3 @@ def test_a_key_that_cannot_be_sent_is_not_shown() -> None:
     with pytest.raises(HostError, match="the API key contains a character") as caught, explained("sign in"):
         requests.get("http://127.0.0.1:9", headers={"A": "secret\n"}, timeout=1)
     assert "secret" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
-
-
-# --- signing in, in processes of their own ---
-
-SCRIPT = """
-import sys
-from kagglekit.config import Network
-from kagglekit.errors import HostError
-from kagglekit.hosts.client import sign_in
-from kagglekit.hosts.credentials import credential
-from kagglekit.hosts.kaggle import KaggleHost
-print(credential(), "kaggle" in sys.modules)
-network = Network(tries=2, timeout_s=0.3, pause_s=0.01)
-try:
-    print(len(KaggleHost("tiny-speech", sign_in(network), network).files()))
-except HostError as error:
-    print(error, error.hint, sep="|", file=sys.stderr)
-"""
-
-
-def _run(environment: dict[str, str]) -> tuple[str, str, str]:
-    """What credential() says, what the listing gives, and what stands on stderr."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)} | environment
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, text=True, capture_output=True, check=True
-    )
-    assert KEY not in done.stdout + done.stderr
-    found, _, listing = done.stdout.partition("\n")
-    return found, listing, done.stderr
-
-
-def _place(home: Path, name: str, text: str) -> dict[str, str]:
-    path = home / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o600)
-    return {}
-
-
-LEGACY = json.dumps({"username": USER, "key": KEY})
-LOGIN = {"refresh_token": "refresh-0123456789abcdef", "username": USER, "scopes": []}
-FRESH = {"access_token": KEY, "access_token_expiration": "2100-01-01T00:00:00+00:00"}
-STALE = {"access_token": "stale", "access_token_expiration": "2001-01-01T00:00:00+00:00"}
-NOTEBOOK = {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "KAGGLE_DATA_PROXY_URL": "http://localhost"}
-
-MEANS: dict[str, tuple[str, str, Callable[[Path], dict[str, str]]]] = {
-    "token in the environment": ("access token", "KAGGLE_API_TOKEN", lambda home: {"KAGGLE_API_TOKEN": KEY}),
-    "token in a named file": (
-        "access token",
-        "KAGGLE_API_TOKEN",
-        lambda home: _place(home, "my token", KEY + "\n") | {"KAGGLE_API_TOKEN": str(home / "my token")},
-    ),
-    "token file": (
-        "access token",
-        ".kaggle/access_token",
-        lambda home: _place(home, ".kaggle/access_token", KEY),
-    ),
-    "token file of Windows": (
-        "access token",
-        ".kaggle/access_token.txt",
-        lambda home: _place(home, ".kaggle/access_token.txt", KEY),
-    ),
-    "token of a notebook": (
-        "access token",
-        "KAGGLE_API_V1_TOKEN",
-        lambda home: (
-            _place(home, "v1", KEY)
-            | NOTEBOOK
-            | {"KAGGLE_API_V1_TOKEN": str(home / "v1"), "KAGGLE_API_TOKEN": "bad"}
-        ),
-    ),
-    "name and key": ("API key", "KAGGLE_KEY", lambda home: {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY}),
-    "kaggle.json": (
-        "API key",
-        ".kaggle/kaggle.json",
-        lambda home: _place(home, ".kaggle/kaggle.json", LEGACY),
-    ),
-    "kaggle.json of XDG": (
-        "API key",
-        ".config/kaggle/kaggle.json",
-        lambda home: _place(home, ".config/kaggle/kaggle.json", LEGACY),
-    ),
-    "kaggle.json elsewhere": (
-        "API key",
-        "there/kaggle.json",
-        lambda home: _place(home, "there/kaggle.json", LEGACY) | {"KAGGLE_CONFIG_DIR": str(home / "there")},
-    ),
-    "login": (
-        "OAuth login",
-        ".kaggle/credentials.json",
-        lambda home: _place(home, ".kaggle/credentials.json", json.dumps(LOGIN | FRESH)),
-    ),
-    "login to be renewed": (
-        "OAuth login",
-        ".kaggle/credentials.json",
-        lambda home: _place(home, ".kaggle/credentials.json", json.dumps(LOGIN | STALE)),
-    ),
-}
-
-
-@pytest.fixture
-def bare(server: KaggleServer, tmp_path: Path) -> dict[str, str]:
-    """The way to the server, without a credential."""
-    environment = server.environment(str(tmp_path / "bare"))
-    (tmp_path / "bare").mkdir()
-    return {k: v for k, v in environment.items() if k not in ("KAGGLE_USERNAME", "KAGGLE_KEY")}
-
-
-@pytest.mark.parametrize("means", MEANS)
-def test_every_means_to_sign_in(bare: dict[str, str], tmp_path: Path, means: str) -> None:
-    kind, where, place = MEANS[means]
-    found, listing, problems = _run(bare | place(tmp_path / "bare"))
-    where = f"{tmp_path}/bare/{where}" if "/" in where else where
-    assert found == f"{Credential(kind, where)} False"
-    assert (listing, problems) == ("5\n", "")
-
-
-def test_signed_in_and_quiet_even_if_verbose(bare: dict[str, str]) -> None:
-    _, listing, _ = _run(
-        bare | {"KAGGLE_API_TOKEN": KEY, "VERBOSE": "1"}
-    )  # which looks for the key everywhere
-    assert listing == "5\n"
-
-
-def test_not_signed_in(bare: dict[str, str]) -> None:
-    found, listing, problems = _run(bare)
-    assert (found, listing) == ("None False", "")
-    assert problems.startswith("not signed in to Kaggle: no credential found|")
-    assert len(problems.splitlines()) == 4  # three on how to get one
-
-
-def test_a_bad_token_beside_a_good_key(bare: dict[str, str]) -> None:
-    """The client would sign in by the key, and then send the token."""
-    _, listing, problems = _run(
-        bare | {"KAGGLE_API_TOKEN": "bad", "KAGGLE_USERNAME": USER, "KAGGLE_KEY": KEY}
-    )
-    assert listing == ""
-    assert problems.startswith("Kaggle rejects the access token in KAGGLE_API_TOKEN|")
-
-
-def test_a_bad_key(bare: dict[str, str]) -> None:
-    _, _, problems = _run(bare | {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": "bad"})
-    assert problems.startswith("could not list the files: Kaggle says 401 Unauthenticated|Kaggle rejects")
-
-
-@pytest.mark.parametrize("trouble", [nested(429, ""), flat(500, ""), HTML, Drop(), Stall()])
-def test_signing_in_is_tried_again(server: KaggleServer, bare: dict[str, str], trouble: Fault) -> None:
-    server.faults["IntrospectToken"] = [trouble]
-    _, listing, problems = _run(bare | {"KAGGLE_API_TOKEN": KEY})
-    assert listing == "5\n"
-    assert problems.startswith("could not sign in (") and "; trying again in 0.0 s" in problems
-
-
-def test_a_server_that_stalls_while_signing_in(server: KaggleServer, bare: dict[str, str]) -> None:
-    server.faults["IntrospectToken"] = Stall()
-    *_, problem = _run(bare | {"KAGGLE_API_TOKEN": KEY})[2].splitlines()
-    assert problem.startswith("no answer: could not sign in (ReadTimeout)|")
-
-
-def test_no_network_while_signing_in(bare: dict[str, str]) -> None:
-    *_, problem = _run(bare | {"KAGGLE_API_TOKEN": KEY, "http_proxy": "http://127.0.0.1:9"})[2].splitlines()
-    assert problem.startswith("no network: could not sign in (ProxyError)|")
-
-
-def test_a_folder_the_client_cannot_make(bare: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    _, _, problems = _run(bare | {"KAGGLE_CONFIG_DIR": str(tmp_path / "file" / "kaggle")})
-    assert problems.startswith("Kaggle's client does not start: ")
-    assert "KAGGLE_CONFIG_DIR" in problems
-
-
-def test_credentials_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "home"
-    _place(home, ".kaggle/access_token", "  \n")
-    _place(home, ".kaggle/kaggle.json", "{ damaged")
-    _place(home, ".kaggle/credentials.json", "[]")
-    assert credential() is None
-    _place(home, ".kaggle/kaggle.json", '{"key": "no name"}')
-    assert credential() is None
-    monkeypatch.setenv("KAGGLE_USERNAME", USER)
-    assert credential() == Credential("API key", str(home / ".kaggle" / "kaggle.json"))
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "x" * 5000)
-    assert credential() == Credential("access token", "KAGGLE_API_TOKEN")

@@ -1,0 +1,25 @@
+"""Fixtures of the host tests: a loopback Kaggle, and the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.kaggle_server import KaggleServer, point_client_at
+from support.sign_in import FILES, SOLUTION
+
+
+@pytest.fixture
+def server() -> Iterator[KaggleServer]:
+    with KaggleServer(files=dict(FILES), solution=SOLUTION) as server:
+        point_client_at(server.address)
+        yield server
+
+
+@pytest.fixture
+def bare(server: KaggleServer, tmp_path: Path) -> dict[str, str]:
+    """The way to the server, without a credential."""
+    environment = server.environment(str(tmp_path / "bare"))
+    (tmp_path / "bare").mkdir()
+    return {k: v for k, v in environment.items() if k not in ("KAGGLE_USERNAME", "KAGGLE_KEY")}
