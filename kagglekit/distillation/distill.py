@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from kagglekit.config import Features, Train
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
 from kagglekit.distillation.pseudo_labels import may_teach
@@ -25,11 +24,10 @@ from kagglekit.files import parquet
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
 from kagglekit.runs.setup import make_dataset
-from kagglekit.runs.store import Run, load_fold, read_meta, train_again
+from kagglekit.runs.store import Run, load_fold, plan_of, train_again
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.terminal import progress
-from kagglekit.training.plan import Plan
 from kagglekit.training.predict import device, predict
 from kagglekit.training.soft_targets import FIELDS, folder_of, table_path, write_facts
 
@@ -92,13 +90,9 @@ def _predict(
     prepared: Prepared, run: Run, rows: pl.DataFrame, fold: int, advance: progress.Advance
 ) -> Floats:
     """Compute logits of clips by a run's model of one fold."""
-    folder = run.folder / f"fold_{fold}"
-    meta = read_meta(folder)
-    train = Train(**meta["train"])
-    plan = Plan(meta["model"], meta["params"], train, Features(**meta["features"]))
-    dataset = make_dataset(prepared, plan)
-    model, head, _ = load_fold(folder)
-    return predict(model.to(device()), dataset, rows, head, train, advance)
+    model, head, meta = load_fold(run.folder / f"fold_{fold}")
+    plan = plan_of(meta)
+    return predict(model.to(device()), make_dataset(prepared, plan), rows, head, plan.train, advance)
 
 
 def _test_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: int) -> pl.DataFrame:

@@ -17,6 +17,7 @@ run with outputs for words is always 0, since it keeps the logarithms of summed 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -32,6 +33,7 @@ GRID = np.arange(-30, 31) / 10  # nats of a threshold
 BLUR = 0.3  # nats: thresholds are chosen by accuracy blurred so much, since single clips are noise
 RIDGE = 0.1  # held-out words are few: less costs up to 1.8 points on speech-mini (docs/LOG.md)
 COVARIANCE_RIDGE = 1e-2  # of the mean variance, for log-probabilities that add up to 1
+Distance = Callable[[Floats], Floats]
 
 
 class Parts(NamedTuple):
@@ -77,23 +79,12 @@ def _log(probs: Floats) -> Floats:
     return log_softmax(log_probs(probs)).clip(min=math.log(SMALLEST))
 
 
-@dataclass(frozen=True)
-class _Distance:
-    """Mahalanobis distance to the nearest class mean."""
+def _fit_distance(log: Floats, target: Ints, share: Floats) -> Distance:
+    """Fit class means and their common covariance to log-probabilities (clips, classes).
 
-    means: Floats  # (classes, dimensions), whitened
-    whiten: Floats  # (dimensions, dimensions)
-
-    def __call__(self, log: Floats) -> Floats:
-        """(clips, classes) -> (clips,)."""
-        points = log @ self.whiten
-        squares = np.square(points).sum(1)[:, None] - 2 * points @ self.means.T + np.square(self.means).sum(1)
-        distance: Floats = np.sqrt(squares.min(1).clip(min=0))
-        return distance
-
-
-def _fit_distance(log: Floats, target: Ints, share: Floats) -> _Distance:
-    """Fit class means and their common covariance to log-probabilities (clips, classes)."""
+    Returns:
+        The Mahalanobis distance to the nearest class mean, (clips, classes) -> (clips,).
+    """
     mass = np.eye(log.shape[1])[target] * share[:, None]
     present = mass.sum(0) > 0  # a class without clips has no mean
     means = (mass.T @ log / np.maximum(mass.sum(0), SMALLEST)[:, None])[present]
@@ -101,7 +92,15 @@ def _fit_distance(log: Floats, target: Ints, share: Floats) -> _Distance:
     covariance = (residual * share[:, None]).T @ residual
     covariance += COVARIANCE_RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     whiten = np.linalg.cholesky(np.linalg.inv(covariance))
-    return _Distance(means @ whiten, whiten)
+    centres = means @ whiten
+
+    def distance(log: Floats) -> Floats:
+        points = log @ whiten
+        squares = np.square(points).sum(1)[:, None] - 2 * points @ centres.T + np.square(centres).sum(1)
+        nearest: Floats = np.sqrt(squares.min(1).clip(min=0))
+        return nearest
+
+    return distance
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Decision:
     centre: Floats
     scale: Floats
     """(OOD scores of the gate,), which standardise them."""
-    distance: _Distance | None
+    distance: Distance | None
     thresholds: Floats
     """(classes,), nats."""
     prior: Floats
@@ -151,7 +150,7 @@ class Decision:
         return softmax(scores)
 
 
-def _chosen(parts: Parts, ood: Floats, distance: _Distance | None, log: Floats) -> Floats:
+def _chosen(parts: Parts, ood: Floats, distance: Distance | None, log: Floats) -> Floats:
     """Return the gate's OOD scores, (clips, scores)."""
     columns = dict(zip(OOD_SCORES[:MEASURED], ood.T, strict=True))
     if distance is not None:

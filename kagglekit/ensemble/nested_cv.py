@@ -170,14 +170,12 @@ def _results(predicted: dict[str, Floats], base: int, value: Floats, *columns: F
 
 def choose(results: Sequence[NestedResult], baseline: str) -> Comparison:
     """Choose the best that is better beyond noise, else the baseline."""
-    best = results[0]
-    better = [one for one in results if one.beyond_noise]
+    better = next((one for one in results if one.beyond_noise), None)
+    best = better or results[0]
+    gain = f"{100 * best.gain:+.2f} ± {100 * best.error:.2f} points"
+    why = f"{best.name} gains {gain}, which is within {NOISE:g} standard errors of it"
     if better:
-        gain = f"{100 * better[0].gain:+.2f} ± {100 * better[0].error:.2f} points over {baseline}"
-        why = f"{gain}, more than {NOISE:g} standard errors"
-        return Comparison(tuple(results), baseline, better[0].name, why)
-    if best.gain <= 0:
-        return Comparison(tuple(results), baseline, baseline, "nothing is better")
-    gain = f"{best.name} gains {100 * best.gain:+.2f} ± {100 * best.error:.2f} points"
-    why = f"{gain}, which is within {NOISE:g} standard errors of it"
-    return Comparison(tuple(results), baseline, baseline, why)
+        why = f"{gain} over {baseline}, more than {NOISE:g} standard errors"
+    elif best.gain <= 0:
+        why = "nothing is better"
+    return Comparison(tuple(results), baseline, better.name if better else baseline, why)

@@ -46,11 +46,8 @@ class Recipe(Section):
 
 def names() -> list[str]:
     """Return the names of the shipped recipes, those of the report first."""
-    return sorted(_shipped(), key=lambda name: (load(name).report is None, name))
-
-
-def _shipped() -> list[str]:
-    return [path.stem for path in FOLDER.glob(f"*{SUFFIX}")]
+    shipped = (path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
+    return sorted(shipped, key=lambda name: (load(name).report is None, name))
 
 
 def load(name: str) -> Recipe:
@@ -61,7 +58,7 @@ def load(name: str) -> Recipe:
     """
     path = Path(name) if name.endswith(SUFFIX) else FOLDER / f"{name}{SUFFIX}"
     if not path.is_file():
-        raise ConfigError(f"there is no recipe '{name}'", hint=close_match(path.stem, _shipped()))
+        raise ConfigError(f"there is no recipe '{name}'", hint=close_match(path.stem, names()))
     _, content = read_yaml(path)
     try:
         recipe = Recipe(**{**content, "name": path.stem})

@@ -22,12 +22,14 @@ from kagglekit.features.logmel import log_mel
 from kagglekit.files.atomic import replacing
 from kagglekit.runs.store import load_fold
 from kagglekit.training.head import Head
+from kagglekit.training.predict import threads
 
 OPSET = 17
 INPUT, OUTPUT = "log_mel", "logits"
 LARGEST_ERROR = 1e-3  # between two ways to the same logits, of size 10 or so, in float32
 CLIPS = 16  # compared by the check
-RUNS = 200  # timed
+RUNS = 200  # timed, after WARMUP_RUNS
+WARMUP_RUNS = 3
 
 
 class Exported(NamedTuple):
@@ -113,8 +115,8 @@ def export(folder: Path, path: Path) -> Exported:
         sum(parameter.numel() for parameter in model.parameters()),
         path.stat().st_size,
         error,
-        _median_ms(lambda: session.run(None, {INPUT: first})),
-        _median_ms(whole_clip),
+        median_ms(lambda: session.run(None, {INPUT: first}), RUNS),
+        median_ms(whole_clip, RUNS),
     )
 
 
@@ -160,15 +162,13 @@ def _session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _median_ms(work: Callable[[], object]) -> float:
-    """Return the median time of `work` in milliseconds, with torch on one core as well."""
-    threads, times = torch.get_num_threads(), []
-    torch.set_num_threads(1)
-    try:
-        for _ in range(RUNS):
+@torch.inference_mode()
+def median_ms(work: Callable[[], object], runs: int) -> float:
+    """Return the median time of `work` in milliseconds, torch on one core, after WARMUP_RUNS."""
+    times = []
+    with threads(1):
+        for _ in range(WARMUP_RUNS + runs):
             started = time.perf_counter()
             work()
             times.append(1000 * (time.perf_counter() - started))
-    finally:
-        torch.set_num_threads(threads)
-    return float(np.median(times))
+    return float(np.median(times[WARMUP_RUNS:]))

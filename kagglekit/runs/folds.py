@@ -11,7 +11,7 @@ from kagglekit.files.locks import locked
 from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.processes import cores, run_all
 from kagglekit.runs.memory import train_within_memory
-from kagglekit.runs.setup import head_for, make_dataset
+from kagglekit.runs.setup import make_folds
 from kagglekit.runs.store import read_meta
 from kagglekit.terminal import progress
 from kagglekit.training.distributed import joined
@@ -38,7 +38,9 @@ def train_folds(folds: Sequence[Fold]) -> None:
         train_together(left, world_size)
     elif (processes := processes_for(left)) > 1:
         run_all(
-            _train_apart, [(fold.config, fold.plan, fold.number, fold.folder) for fold in left], processes
+            _train_apart,
+            [(fold.config, fold.plan, fold.number, fold.folder.parent) for fold in left],
+            processes,
         )
     else:
         for fold in left:
@@ -60,26 +62,27 @@ def train_together(folds: Sequence[Fold], size: int) -> None:
             f"processes is {size}, with {cores()} cores and {first.plan.train.batch_size} clips in a batch",
             hint="use at most one process per core, and at least two clips of a batch for each",
         )
-    places = [(fold.number, fold.folder) for fold in folds]
-    with tempfile.TemporaryDirectory() as folder:
-        meeting = Path(folder) / "meeting"
+    numbers = [fold.number for fold in folds]
+    with tempfile.TemporaryDirectory() as meeting:
         run_all(
             _train_shard,
-            [(first.config, first.plan, places, rank, size, meeting) for rank in range(size)],
+            [
+                (first.config, first.plan, numbers, first.folder.parent, rank, size, Path(meeting, "meeting"))
+                for rank in range(size)
+            ],
             size,
         )
 
 
-def _train_shard(job: tuple[Config, Plan, list[tuple[int, Path]], int, int, Path]) -> None:
+def _train_shard(job: tuple[Config, Plan, list[int], Path, int, int, Path]) -> None:
     """Train each fold in turn, as one of several processes."""
-    config, plan, places, rank, size, meeting = job
+    config, plan, numbers, folder, rank, size, meeting = job
     if rank:
         progress.send_to(lambda message: None)  # only the main process shows its bars
-    prepared = prepare(Workspace(config))
-    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
+    folds = make_folds(prepare(Workspace(config)), plan, folder, numbers)
     with joined(rank, size, meeting) as world:
-        for number, folder in places:
-            train_within_memory(Fold(config, plan, dataset, head, number, folder), world)
+        for fold in folds:
+            train_within_memory(fold, world)
 
 
 def processes_for(folds: Sequence[Fold]) -> int:
@@ -100,7 +103,6 @@ def processes_for(folds: Sequence[Fold]) -> int:
 def _train_apart(job: tuple[Config, Plan, int, Path]) -> None:
     """Train one fold in a process of its own, which is handed no more than names."""
     config, plan, number, folder = job
-    prepared = prepare(Workspace(config))
-    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
-    with locked(folder, f"fold {number}"):  # the process of a parent just killed may still be ending
-        train_within_memory(Fold(config, plan, dataset, head, number, folder))
+    (fold,) = make_folds(prepare(Workspace(config)), plan, folder, [number])
+    with locked(fold.folder, f"fold {number}"):  # the process of a parent just killed may still be ending
+        train_within_memory(fold)

@@ -4,7 +4,6 @@ The batch size is part of a run's id, so folds of different batch sizes never sh
 folder keeps a note, by which the same command finds the smaller run at once.
 """
 
-import gc
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -87,10 +86,3 @@ def moved(folder: Path, plan: Plan) -> Plan | None:
         f"(to try {size} again, remove {path})"
     )
     return replace(plan, train=plan.train.model_copy(update={"batch_size": smaller}))
-
-
-def free_memory() -> None:
-    """Free what a failed training has left in memory."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

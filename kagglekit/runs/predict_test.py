@@ -11,21 +11,20 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from kagglekit.config import Config, Features, Train
+from kagglekit.config import Config, Train
 from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.shards import Shards, shards
 from kagglekit.errors import MissingError
 from kagglekit.files.locks import locked
 from kagglekit.runs.setup import make_dataset
-from kagglekit.runs.store import Run, load_fold, mean_test, read_meta, train_again
+from kagglekit.runs.store import Run, load_fold, mean_test, plan_of, read_meta, train_again
 from kagglekit.runs.zero_shot import link
 from kagglekit.scoring.predictions import predictions, write_predictions
 from kagglekit.terminal import progress
 from kagglekit.training.dataset import Dataset, places, pool, windows_of
 from kagglekit.training.files import META, TEST, WEIGHTS
 from kagglekit.training.inputs import inputs_of_waveforms
-from kagglekit.training.plan import Plan
 from kagglekit.training.predict import EVAL_BATCH, classify, device, predict
 
 Weights = Mapping[int, Mapping[str, bytes]]
@@ -105,9 +104,8 @@ def restore_test(prepared: Prepared, run: Run, cluster: str | None = None) -> No
         )
     with locked(run.folder, f"run {run.model}/{run.id}"), shards(prepared, cluster) as shared:
         if shared is None:
-            meta = read_meta(run.folder / "fold_0")
-            plan = Plan(run.model, meta["params"], Train(**meta["train"]), Features(**meta["features"]))
-            table = predict_test(prepared.config, make_dataset(prepared, plan), run.folder)
+            dataset = make_dataset(prepared, plan_of(read_meta(run.folder / "fold_0")))
+            table = predict_test(prepared.config, dataset, run.folder)
         else:
             table = predict_test_on(shared, run.folder)
         write_predictions(table, run.folder / TEST)

@@ -1,4 +1,7 @@
-"""What a plan trains on: the dataset, the head, and the key of the clips it is scored on."""
+"""What a plan trains on: the dataset, the head, the folds, and the key of the clips it is scored on."""
+
+from collections.abc import Iterable
+from pathlib import Path
 
 import polars as pl
 
@@ -12,6 +15,7 @@ from kagglekit.training.dataset import Dataset, training_view
 from kagglekit.training.head import Head, make_head
 from kagglekit.training.inputs import inputs_of
 from kagglekit.training.plan import Plan
+from kagglekit.training.state import Fold
 
 
 def make_dataset(prepared: Prepared, plan: Plan) -> Dataset:
@@ -35,6 +39,12 @@ def head_for(prepared: Prepared, plan: Plan) -> Head:
         return zero_shot_head(labels, plan)
     used = training_view(prepared.clips, train, labels.silence).filter(pl.col("fold") >= 0)
     return make_head(used, task.classes, train.labels, task.filler, labels.silence, train.only, task.kind)
+
+
+def make_folds(prepared: Prepared, plan: Plan, folder: Path, numbers: Iterable[int]) -> list[Fold]:
+    """Return the trainings of some folds, which share a dataset and a head, each in `folder`/fold_<k>."""
+    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
+    return [Fold(prepared.config, plan, dataset, head, k, folder / f"fold_{k}") for k in numbers]
 
 
 def clips_key(prepared: Prepared, plan: Plan) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kagglekit import models
-from kagglekit.config import Config
+from kagglekit.config import Config, Features, Train
 from kagglekit.config.names import LabelKind
 from kagglekit.errors import MissingError
 from kagglekit.scoring.cv import Score
@@ -21,6 +21,7 @@ from kagglekit.scoring.task import Task
 from kagglekit.training import checkpoint
 from kagglekit.training.files import DECISION, META, METRICS, TEST, WEIGHTS
 from kagglekit.training.head import Head
+from kagglekit.training.plan import Plan
 from kagglekit.training.thresholds import ThresholdRule, Thresholds, rule_for
 
 
@@ -67,6 +68,11 @@ def kind_of(meta: dict[str, Any]) -> LabelKind:
 def rule_of(meta: dict[str, Any]) -> ThresholdRule | None:
     """Return the rule of a fold's label scheme, or None if it has none."""
     return rule_for(meta["train"]["labels"], len(meta["classes"]), meta["class_of"])
+
+
+def plan_of(meta: dict[str, Any]) -> Plan:
+    """Return the plan that a fold was trained by."""
+    return Plan(meta["model"], meta["params"], Train(**meta["train"]), Features(**meta["features"]))
 
 
 def load_fold(folder: Path) -> tuple[nn.Module, Head, dict[str, Any]]:

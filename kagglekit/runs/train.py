@@ -1,5 +1,7 @@
 """Train all folds of a plan: a run, with OOF and test predictions, score and history."""
 
+import gc
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 
 from kagglekit import __version__, models
 from kagglekit.config.names import InputKind
@@ -21,14 +24,14 @@ from kagglekit.runs import memory
 from kagglekit.runs.folds import train_folds
 from kagglekit.runs.predict_test import predict_test
 from kagglekit.runs.score import assemble, measure, score_key, scored
-from kagglekit.runs.setup import clips_key, head_for, make_dataset
+from kagglekit.runs.setup import clips_key, make_folds
 from kagglekit.runs.store import Run, load_run, read_meta
 from kagglekit.scoring.predictions import write_predictions
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console, progress
 from kagglekit.training import soft_targets
 from kagglekit.training.files import HISTORY, METRICS, SETTINGS, TEST
-from kagglekit.training.loop import EPOCH_COLUMNS, Fold
+from kagglekit.training.loop import EPOCH_COLUMNS
 from kagglekit.training.plan import VERSION, Plan
 
 
@@ -86,7 +89,8 @@ def train_run(prepared: Prepared, plan: Plan, *, source: str = "recipe") -> Run:
             return _train(prepared, plan, folder, source)
     except memory.OutOfMemory as error:
         memory.move(folder, plan, error)
-    memory.free_memory()
+    gc.collect()
+    torch.cuda.empty_cache()  # does nothing where no GPU is in use
     return train_run(prepared, plan, source=source)
 
 
@@ -99,14 +103,10 @@ def _train(prepared: Prepared, plan: Plan, folder: Path, source: str) -> Run:
     if (folder / METRICS).is_file():
         return scored(prepared, load_run(folder))
     settings = {"kagglekit": __version__, "model": plan.model, "source": source, **plan.as_dict()}
-    write_text(folder / SETTINGS, dump(_lists(settings)))
-    dataset = make_dataset(prepared, plan)
-    head = head_for(prepared, plan)
+    write_text(folder / SETTINGS, dump(json.loads(json.dumps(settings))))
+    folds = make_folds(prepared, plan, folder, range(prepared.config.validation.folds))
+    dataset = folds[0].dataset
     warn_of_rare(dataset.clips, plan.train.only or prepared.task.classes, prepared.task)
-    folds = [
-        Fold(prepared.config, plan, dataset, head, number, folder / f"fold_{number}")
-        for number in range(prepared.config.validation.folds)
-    ]
     with progress.live_table(f"{plan.model}/{folder.name}", EPOCH_COLUMNS):
         train_folds(folds)
     assemble(prepared, folder)
@@ -131,13 +131,6 @@ def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str], task: Task) -> Non
                 f"class '{name}' has training clips in one fold only ({count} of one speaker, or too few): "
                 "that fold's model is trained without it, so its OOF predictions are wrong"
             )
-
-
-def _lists(settings: Any) -> Any:
-    """Turn tuples into lists, for YAML."""
-    if isinstance(settings, dict):
-        return {k: _lists(v) for k, v in settings.items()}
-    return [_lists(v) for v in settings] if isinstance(settings, list | tuple) else settings
 
 
 def _facts(

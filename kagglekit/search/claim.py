@@ -13,10 +13,9 @@ from optuna.trial import TrialState
 
 from kagglekit.files.keys import key_of
 from kagglekit.search.limits import SearchLimits
-from kagglekit.search.objectives import measure_costs
 from kagglekit.search.pruning import NOISE, STARTUP_TRIALS
 from kagglekit.search.study import ENDED, REASON, RETRY_OF, SAME_AS, StudyHandle
-from kagglekit.search.trial import Candidate, TrialResult
+from kagglekit.search.trial import Candidate, TrialResult, measure_costs
 from kagglekit.terminal import console
 
 

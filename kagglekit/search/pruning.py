@@ -1,7 +1,6 @@
 """Stop a trial early when its forecast final score is below the best so far by more than the noise."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import optuna
@@ -17,14 +16,6 @@ PRIOR_TRIALS = 2.0
 """Pseudo-observations in every forecast, which draw the slope to 1 and the variance to the noise."""
 NOISE = "noise"
 """User attribute of a finished trial: the standard error of its score."""
-
-
-class Forecast(NamedTuple):
-    """The forecast of a trial's final score."""
-
-    mean: float
-    spread: float
-    """Standard deviation of the prediction, noise included."""
 
 
 class CurvePruner(optuna.pruners.BasePruner):
@@ -64,11 +55,13 @@ class CurvePruner(optuna.pruners.BasePruner):
         now = np.array([t.intermediate_values[step] for t in others])
         final = np.array([t.value for t in others])
         noise = float(np.median([t.user_attrs.get(NOISE, 0.0) for t in others]))
-        expected = forecast(now, final, value, noise)
-        return expected.mean + SURE * expected.spread < max(t.value for t in complete if t.value is not None)
+        mean, spread = forecast(now, final, value, noise)
+        return mean + SURE * spread < max(t.value for t in complete if t.value is not None)
 
 
-def forecast(now: NDArray[np.float64], final: NDArray[np.float64], value: float, noise: float) -> Forecast:
+def forecast(
+    now: NDArray[np.float64], final: NDArray[np.float64], value: float, noise: float
+) -> tuple[float, float]:
     """Forecast a trial's final score by linear regression on completed trials, with a prior for slope 1.
 
     Args:
@@ -76,6 +69,9 @@ def forecast(now: NDArray[np.float64], final: NDArray[np.float64], value: float,
         final: their final scores, (trials,).
         value: the trial's score at this step.
         noise: standard error of one score.
+
+    Returns:
+        The mean and the standard deviation of the prediction, noise included.
     """
     rise = now - now.mean()
     prior = PRIOR_TRIALS * max(noise, 1e-6) ** 2
@@ -86,4 +82,4 @@ def forecast(now: NDArray[np.float64], final: NDArray[np.float64], value: float,
     count = len(now)
     variance = (float(left @ left) + PRIOR_TRIALS * noise**2) / (count - 1 + PRIOR_TRIALS)
     far = (value - float(now.mean())) ** 2 / squares
-    return Forecast(expected, math.sqrt(variance * (1 + 1 / count + far)))
+    return expected, math.sqrt(variance * (1 + 1 / count + far))

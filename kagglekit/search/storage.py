@@ -1,6 +1,8 @@
 """Where studies are stored: a journal file in the workspace, or a database that machines share."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,11 +26,18 @@ def open_storage(workspace: Workspace, model: str) -> BaseStorage:
         KagglekitError: it cannot be opened; the message says why, without the password of an address.
     """
     address, path = workspace.config.search.storage, workspace.studies / f"{model}.journal"
-    try:
+    with explain_failures("search.storage" if address else str(path)):
         if address:
             return optuna.storages.RDBStorage(with_driver(address), engine_kwargs={"pool_pre_ping": True})
         return open_journal(path)
-    except OSError:  # a full disk, a file that must not be written
+
+
+@contextmanager
+def explain_failures(place: str) -> Iterator[None]:
+    """Explain the failures of a storage within the block, see `storage_error`."""
+    try:
+        yield
+    except (OSError, KagglekitError):  # a full disk, a file that must not be written
         raise
     except ImportError as error:
         raise KagglekitError(
@@ -36,7 +45,7 @@ def open_storage(workspace: Workspace, model: str) -> BaseStorage:
             hint="pip install 'kagglekit[cluster]', or leave search.storage out",
         ) from error
     except Exception as error:  # drivers have no common error class
-        raise storage_error(error, "search.storage" if address else str(path)) from error
+        raise storage_error(error, place) from error
 
 
 def open_journal(path: Path) -> JournalStorage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from kagglekit.runs.score import score_key
 from kagglekit.search.locks import Locks, open_locks
 from kagglekit.search.pruning import CurvePruner
 from kagglekit.search.space import Space
-from kagglekit.search.storage import close_storage, open_storage, storage_error
+from kagglekit.search.storage import close_storage, explain_failures, open_storage
 from kagglekit.search.trial import folds_per_trial, with_trial_epochs
 from kagglekit.terminal import console
 from kagglekit.training.plan import VERSION, Plan
@@ -93,7 +94,9 @@ def open_study(prepared: Prepared, plan: Plan) -> StudyHandle:
     }
     name = f"{plan.model}-{key_of(about)}"
     storage = open_storage(prepared.workspace, plan.model)
-    try:
+    place = "search.storage" if config.search.storage else plan.model
+    with ExitStack() as opened, explain_failures(place):
+        opened.callback(close_storage, storage)
         _compare(storage, name, about, shared=config.search.storage is not None)
         study = optuna.create_study(
             study_name=name,
@@ -105,12 +108,7 @@ def open_study(prepared: Prepared, plan: Plan) -> StudyHandle:
         if ABOUT not in study.user_attrs:
             study.set_user_attr(ABOUT, about | {"kagglekit": __version__, "optuna": optuna.__version__})
         locks = open_locks(prepared.workspace)
-    except (OSError, KagglekitError):
-        close_storage(storage)
-        raise
-    except Exception as error:  # drivers have no common error class
-        close_storage(storage)
-        raise storage_error(error, "search.storage" if config.search.storage else plan.model) from error
+        opened.pop_all()
     return StudyHandle(prepared, study, storage, space, locks, plan)
 
 

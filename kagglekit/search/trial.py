@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from kagglekit import models
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError
-from kagglekit.runs.setup import head_for, make_dataset
+from kagglekit.runs.export_onnx import median_ms
+from kagglekit.runs.setup import make_folds
 from kagglekit.runs.store import rows_of
 from kagglekit.scoring.cv import Score, score
 from kagglekit.scoring.predictions import logits_of
@@ -25,6 +27,7 @@ from kagglekit.search.space import configure
 from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.plan import Plan, with_epochs
 
+LATENCY_RUNS = 20
 ReportScore = Callable[[int, float], None]
 """Receives (step, score) after each epoch; may raise to stop the trial."""
 
@@ -85,11 +88,7 @@ def fold_jobs(candidate: Candidate) -> list[Fold]:
     config, plan = configure(candidate.prepared.config, candidate.model, candidate.params)
     plan = with_trial_epochs(plan, config)
     prepared = candidate.prepared.with_config(config)
-    dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
-    return [
-        Fold(config, plan, dataset, head, number, candidate.folder / f"fold_{number}")
-        for number in range(folds_per_trial(config))
-    ]
+    return make_folds(prepared, plan, candidate.folder, range(folds_per_trial(config)))
 
 
 def score_folds(candidate: Candidate, parts: Sequence[pl.DataFrame]) -> TrialResult:
@@ -104,6 +103,20 @@ def score_folds(candidate: Candidate, parts: Sequence[pl.DataFrame]) -> TrialRes
     prepared = candidate.prepared
     cv = score(logits_of(oof), rows_of(oof, prepared.clips), prepared.config)
     return TrialResult(cv.cv, (cv.high - cv.low) / (2 * 1.96))
+
+
+def measure_costs(candidate: Candidate, objectives: Sequence[str]) -> list[float]:
+    """Return each objective but the score: params, or latency in ms per clip on one thread of this CPU."""
+    if not objectives:
+        return []
+    job = fold_jobs(candidate)[0]
+    model = models.build(job.plan.model, job.plan.params, len(job.head.outputs)).eval()
+    clip = next(job.dataset.batches(job.dataset.clips.filter(pl.col("fold") >= 0).head(1), 1))
+    costs = {
+        "params": lambda: float(sum(p.numel() for p in model.parameters())),
+        "latency": lambda: median_ms(lambda: model(clip), LATENCY_RUNS),
+    }
+    return [costs[objective]() for objective in objectives]
 
 
 def is_outside_failure(error: Exception) -> bool:

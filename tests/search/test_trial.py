@@ -1,4 +1,4 @@
-"""Objectives besides the score."""
+"""The work of one trial: objectives besides the score."""
 
 from __future__ import annotations
 
