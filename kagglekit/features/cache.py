@@ -44,9 +44,8 @@ def log_mel_cache(
         Memory-mapped (clips, n_mels, frames) of spec.dtype, in the order of the store.
     """
     batches = log_mels(store, spec, audio) if computed is None else computed
-    return cached_rows(
-        folder / feature_key(store_key, spec, audio) / FILE, len(store), batches, f"log-mel {name}"
-    )
+    path = folder / feature_key(store_key, spec, audio) / FILE
+    return cached_rows(path, len(store), batches, f"log-mel {name}")
 
 
 def cached_rows(

@@ -86,12 +86,8 @@ def _bands(filters: Tensor) -> list[tuple[slice, slice]]:
 
 def mel_filters(n_mels: int) -> Tensor:
     """Return triangular filters on Kaldi's mel scale, (N_FFT // 2 + 1, n_mels) float32."""
-    edges = torch.linspace(
-        _mel(torch.tensor(FMIN)).item(),
-        _mel(torch.tensor(SAMPLE_RATE / 2)).item(),
-        n_mels + 2,
-        dtype=torch.float64,
-    )
+    low, high = (_mel(torch.tensor(hertz)).item() for hertz in (FMIN, SAMPLE_RATE / 2))
+    edges = torch.linspace(low, high, n_mels + 2, dtype=torch.float64)
     bins = _mel(torch.arange(N_FFT // 2 + 1) * (SAMPLE_RATE / N_FFT)).unsqueeze(1)
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])

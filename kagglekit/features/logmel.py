@@ -62,9 +62,9 @@ def mel_filters(spec: Features, sample_rate: int) -> Tensor:
 def _constants(spec: Features, sample_rate: int, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Return the window, centred in n_fft and divided by full scale, and the filters."""
     window, _, size = geometry(spec, sample_rate)
-    padded = torch.zeros(size, dtype=torch.float64)
-    start = (size - window) // 2
-    padded[start : start + window] = torch.hann_window(window, dtype=torch.float64) / FULL_SCALE
+    before = (size - window) // 2
+    scaled = torch.hann_window(window, dtype=torch.float64) / FULL_SCALE
+    padded = torch.nn.functional.pad(scaled, (before, size - window - before))
     return padded.to(device, dtype), mel_filters(spec, sample_rate).to(device, dtype)
 
 

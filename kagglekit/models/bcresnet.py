@@ -89,10 +89,7 @@ class BCResNet(nn.Module):
         base = int(8 * config.width)
         channels = 2 * base
         self.normalise = nn.BatchNorm1d(config.n_mels)
-        self.first = nn.Sequential(
-            *conv_norm(1, channels, (5, 5), stride=(2, 1)),
-            nn.ReLU(),
-        )
+        self.first = nn.Sequential(*conv_norm(1, channels, (5, 5), stride=(2, 1)), nn.ReLU())
         self.blocks = nn.Sequential()
         for stage, (repeats, factor, stride) in enumerate(STAGES):
             for repeat in range(repeats):

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kagglekit.config.base import Section
-from kagglekit.models import Architecture, Suggester
+from kagglekit.models import Architecture
 
 GATED = 2
 """Number of classes after the targets: silence and filler, the last of Labels.classes."""
@@ -42,18 +41,10 @@ class CascadeArchitecture:
 
     def __init__(self, network: Architecture) -> None:
         self.network = network
-        self.DEFAULTS = network.DEFAULTS
-
-    @property
-    def Config(self) -> type[Section]:
-        """The settings of one network; both share them."""
-        return self.network.Config
+        # both networks share the settings, and a search finds them for both
+        self.Config, self.DEFAULTS, self.search_space = network.Config, network.DEFAULTS, network.search_space
 
     def build(self, config: Any, num_classes: int) -> Cascade:
         """Build both networks; the last two classes are silence and filler."""
         gate = self.network.build(config, GATED + 1)
         return Cascade(gate, self.network.build(config, num_classes - GATED))
-
-    def search_space(self, trial: Suggester) -> dict[str, Any]:
-        """The search space of one network; both share it."""
-        return self.network.search_space(trial)

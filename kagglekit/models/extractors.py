@@ -1,7 +1,7 @@
 """Feature extractors of Hugging Face checkpoints, batched in torch, with the results of transformers'."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from kagglekit.features.fbank import SAMPLE_RATE, KaldiFbank
 
 class ASTExtractor(nn.Module):
     """ASTFeatureExtractor."""
+
+    original: Any = ASTFeatureExtractor
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
@@ -32,6 +34,8 @@ class ASTExtractor(nn.Module):
 class Wav2Vec2Extractor(nn.Module):
     """Wav2Vec2FeatureExtractor, for clips of one length."""
 
+    original: Any = Wav2Vec2FeatureExtractor
+
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
         self.do_normalize: bool = settings["do_normalize"]
@@ -47,6 +51,7 @@ class Wav2Vec2Extractor(nn.Module):
 class WhisperExtractor(nn.Module):
     """WhisperFeatureExtractor."""
 
+    original: Any = WhisperFeatureExtractor
     window: Tensor
     mel_filters: Tensor
 
@@ -55,7 +60,7 @@ class WhisperExtractor(nn.Module):
         self.n_fft: int = settings["n_fft"]
         self.hop_length: int = settings["hop_length"]
         self.samples: int = settings["chunk_length"] * settings["sampling_rate"]
-        original: Any = WhisperFeatureExtractor.from_dict(dict(settings))
+        original = self.original.from_dict(dict(settings))
         self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
         self.register_buffer("mel_filters", torch.tensor(original.mel_filters.T).float(), persistent=False)
 
@@ -71,19 +76,10 @@ class WhisperExtractor(nn.Module):
         return scaled
 
 
-class Extractor(NamedTuple):
-    """A kind of feature extractor."""
-
-    module: type[nn.Module]
-    original: Any
-    """The class in transformers."""
-
-
-EXTRACTORS = {
-    "ASTFeatureExtractor": Extractor(ASTExtractor, ASTFeatureExtractor),
-    "Wav2Vec2FeatureExtractor": Extractor(Wav2Vec2Extractor, Wav2Vec2FeatureExtractor),
-    "WhisperFeatureExtractor": Extractor(WhisperExtractor, WhisperFeatureExtractor),
+EXTRACTORS: dict[str, type[ASTExtractor | Wav2Vec2Extractor | WhisperExtractor]] = {
+    kind.original.__name__: kind for kind in (ASTExtractor, Wav2Vec2Extractor, WhisperExtractor)
 }
+"""Name of the class in transformers -> ours."""
 
 
 def build_extractor(preprocessor: Mapping[str, Any], name: str) -> nn.Module:
@@ -103,4 +99,4 @@ def build_extractor(preprocessor: Mapping[str, Any], name: str) -> nn.Module:
             f"checkpoint '{name}' takes {rate} Hz, but kagglekit provides {SAMPLE_RATE} Hz",
             hint="choose a checkpoint trained at 16 kHz",
         )
-    return EXTRACTORS[kind].module(preprocessor)
+    return EXTRACTORS[kind](preprocessor)

@@ -1,7 +1,7 @@
 """Bidirectional LSTM with attention pooling.
 
 Papers: Hochreiter, Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735; the projection: Sak,
-Senior, Beaufays 2014, https://arxiv.org/abs/1402.1128; those in recurrent.py.
+Senior, Beaufays 2014, https://arxiv.org/abs/1402.1128; those in gru.py.
 Reference code: torch.nn.LSTM. What we changed: the forget gate's bias starts at 1, so it starts open
 (Jozefowicz, Zaremba, Sutskever 2015, https://proceedings.mlr.press/v37/jozefowicz15.html).
 """
@@ -13,13 +13,13 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from torch import nn
 
-from kagglekit.models import recurrent
-from kagglekit.models.recurrent import DEFAULTS, RecurrentClassifier, search_space
+from kagglekit.models import gru
+from kagglekit.models.gru import DEFAULTS, RecurrentClassifier, search_space
 
 __all__ = ["DEFAULTS", "Config", "build", "search_space"]
 
 
-class Config(recurrent.Config):
+class Config(gru.Config):
     """Settings of an LSTM."""
 
     projection: Annotated[int, Field(ge=0, le=1023)] = 0

@@ -169,9 +169,8 @@ def embedding_key(config: Config) -> Any:
         KagglekitError: the checkpoint is neither a folder nor on the hub.
     """
     assert config.checkpoint is not None
-    return hub.fingerprint(hub.find(config.checkpoint)), config.model_dump(
-        include={"layer_weights", "context_s"}
-    )
+    layers = config.model_dump(include={"layer_weights", "context_s"})
+    return hub.fingerprint(hub.find(config.checkpoint)), layers
 
 
 def search_space(trial: Suggester) -> dict[str, Any]:

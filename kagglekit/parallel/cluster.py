@@ -35,7 +35,9 @@ def connect(address: str) -> Any:
         ) from error
     where: dict[str, Any] = {} if address == "local" else {"address": address}
     try:
-        _check_address(address)
+        host, colon, port = address.removeprefix("ray://").rpartition(":")
+        if colon and port.isdigit():  # where nothing listens, Ray itself would try for minutes
+            socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
         ray.init(**where, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
     except (OSError, ValueError, RuntimeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -44,13 +46,6 @@ def connect(address: str) -> Any:
             hint="start one with `ray start --head`, or leave out --cluster to use this machine alone",
         ) from error
     return ray
-
-
-def _check_address(address: str) -> None:
-    """Raise OSError where nothing listens at host:port: Ray itself would try for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 def check_version(version: str) -> None:

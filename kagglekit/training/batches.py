@@ -53,7 +53,10 @@ class Batches:
         """Yield x (batch, ...) and y (batch, outputs); with one label per clip, rows of y sum to 1."""
         train = self.train
         generator = torch.Generator().manual_seed((train.seed * 1000 + self.fold) * 10_000 + number)
-        order = self._order(generator).numpy()
+        if self.chance is None:
+            order = torch.randperm(len(self.rows), generator=generator).numpy()
+        else:
+            order = self.chance.multinomial(len(self.rows), replacement=True, generator=generator).numpy()
         for batch in range(len(self)):
             chosen = order[batch * train.batch_size : (batch + 1) * train.batch_size]
             x = self.dataset.take(self.splits[chosen], self._rows(chosen, generator))
@@ -80,12 +83,6 @@ class Batches:
         if self.soft is None:
             return y
         return torch.where((index == self.targets[chosen])[:, None], self.soft[chosen], y)
-
-    def _order(self, generator: torch.Generator) -> Tensor:
-        """Order the clips of an epoch: each once, or drawn by class balance."""
-        if self.chance is None:
-            return torch.randperm(len(self.rows), generator=generator)
-        return torch.multinomial(self.chance, len(self.rows), replacement=True, generator=generator)
 
     # The next three change x in place, as `take` returns a copy.
 

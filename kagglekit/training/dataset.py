@@ -65,16 +65,12 @@ class Dataset:
             return torch.from_numpy(source.take(rows)).float().div_(FULL_SCALE)
         return torch.from_numpy(source[rows]).float()
 
-    def noise_for(self, fold: int | None) -> list[Tensor]:
+    def noise_for(self, fold: int) -> list[Tensor]:
         """Return the noise recordings as inputs, without those that `fold` validates on."""
-        pieces = [
-            piece for name, piece in self.noise.items() if fold is None or self.noise_fold[name] != fold
-        ]
+        pieces = [torch.tensor(piece) for name, piece in self.noise.items() if self.noise_fold[name] != fold]
         if self.features is None:
-            return [torch.tensor(piece).float() / FULL_SCALE for piece in pieces]
-        return [
-            log_mel(torch.tensor(piece)[None], self.features, self.audio.sample_rate)[0] for piece in pieces
-        ]
+            return [piece.float() / FULL_SCALE for piece in pieces]
+        return [log_mel(piece[None], self.features, self.audio.sample_rate)[0] for piece in pieces]
 
     def batches(self, clips: pl.DataFrame, size: int) -> Iterator[Tensor]:
         """Yield the inputs of `clips` in their order, with all windows of each."""
@@ -102,12 +98,8 @@ def pool(logits: NDArray[np.float32], windows: NDArray[np.int64], head: Head) ->
     """Average the windows of each clip: (windows, classes) -> (clips, classes)."""
     if (windows == 1).all():
         return logits
-    ends = np.cumsum(windows)
-    clips = [
-        head.mean(torch.from_numpy(logits[end - count : end])[:, None])[0]
-        for end, count in zip(ends, windows, strict=True)
-    ]
-    return torch.stack(clips).numpy()
+    clips = torch.split(torch.from_numpy(logits), windows.tolist())
+    return torch.stack([head.mean(views[:, None])[0] for views in clips]).numpy()
 
 
 def training_view(clips: pl.DataFrame, train: Train, silence: str | None) -> pl.DataFrame:

@@ -8,10 +8,10 @@ and its DistributedDataParallel is slower for small networks on a CPU (docs/LOG.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -24,11 +24,7 @@ class World:
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this process writes the files."""
-        return self.rank == 0
+        self.is_main = rank == 0  # and so writes the files
 
     def shard(self, batch: Tensor) -> Tensor:
         """Return this process's part of a batch (batch, ...)."""
@@ -105,9 +101,7 @@ class _Sum(torch.autograd.Function):
         return _sum(gradients[0])
 
 
-def _sum(value: Tensor) -> Tensor:
-    summed: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
-    return summed
+_sum = cast(Callable[[Tensor], Tensor], _Sum.apply)
 
 
 class _WholeBatchNorm(_BatchNorm):

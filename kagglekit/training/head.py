@@ -96,20 +96,19 @@ def make_head(
         silence: the class that words_threshold does not train.
         only: the classes to train; empty for all.
     """
-    class_index = {name: i for i, name in enumerate(classes)}
     if filler is not None and only and filler not in only:
         filler = None
     if labels in ("targets", "cascade"):
         outputs = tuple(name for name in classes if name in only) if only else classes
         double = None if filler is None else outputs.index(filler)
-        class_of = tuple(class_index[name] for name in outputs)
+        class_of = tuple(classes.index(name) for name in outputs)
         return Head(outputs, class_of, classes, False, double, kind=kind)
     if labels == "words_threshold":
         clips = clips.filter(pl.col("label") != silence)
     pairs = dict(sorted(clips.select("word", "label").unique().iter_rows()))
     if filler is not None:
         pairs[DOUBLE] = filler
-    class_of = tuple(class_index[label] for label in pairs.values())
+    class_of = tuple(classes.index(label) for label in pairs.values())
     double = None if filler is None else len(pairs) - 1
     rule = rule_for(labels, len(classes), class_of)
     return Head(tuple(pairs), class_of, classes, words=True, double=double, rule=rule)

@@ -30,20 +30,15 @@ def inputs_of(
         Cached log-mels (clips, n_mels, frames) or embeddings (clips, layers or steps, dim), memory-mapped; or
         the store, if the network takes waveforms.
     """
-    store, key = prepared.store(split), prepared.keys[split]
+    store, key, folder = prepared.store(split), prepared.keys[split], prepared.workspace.features
     kind = models.input_kind(plan.model, plan.params)
     if kind is InputKind.LOG_MEL:
-        spec = plan.features
-        shared = None if shards is None else shards.run(partial(_log_mels, spec), split)
-        return log_mel_cache(
-            prepared.workspace.features, store, key, spec, prepared.config.audio, split, shared
-        )
+        shared = None if shards is None else shards.run(partial(_log_mels, plan.features), split)
+        return log_mel_cache(folder, store, key, plan.features, prepared.config.audio, split, shared)
     if kind is InputKind.EMBEDDING:
         network = frozen_network(plan.model, plan.params)
         shared = None if shards is None else shards.run(partial(_embeddings, plan.model, plan.params), split)
-        return embeddings.embedding_cache(
-            prepared.workspace.features, store, key, network, device(), split, shared
-        )
+        return embeddings.embedding_cache(folder, store, key, network, device(), split, shared)
     return store
 
 

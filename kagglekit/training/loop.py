@@ -48,9 +48,8 @@ def train_fold(fold: Fold, report: Report | None = None, world: World = SINGLE) 
         fold.folder.mkdir(parents=True, exist_ok=True)
         state = start(fold, world)
         steps = len(state.batches)
-        with progress.bar(
-            f"{fold.plan.model} fold {fold.number}", fold.plan.train.epochs * steps, "batches"
-        ) as bar:
+        total = fold.plan.train.epochs * steps
+        with progress.bar(f"{fold.plan.model} fold {fold.number}", total, "batches") as bar:
             bar(len(state.history) * steps)
             train_epochs(fold, state, world, bar, report)
         if world.is_main:
@@ -202,15 +201,10 @@ def seconds_per_epoch(fold: Fold, steps: int = 8) -> float:
 
 def describe(fold: Fold, model: nn.Module, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the content of META: with it and the weights, the model can be rebuilt alone."""
-    head = fold.head
     return {
         "model": fold.plan.model,
         "params": cast(Section, model.config).model_dump(mode="json"),
-        "outputs": head.outputs,
-        "class_of": head.class_of,
-        "classes": head.classes,
-        "words": head.words,
-        "kind": head.kind,
+        **{name: getattr(fold.head, name) for name in ("outputs", "class_of", "classes", "words", "kind")},
         "audio": fold.config.audio.model_dump(),
         "features": fold.plan.features.model_dump(),
         "train": fold.plan.train.model_dump(),

@@ -1,10 +1,10 @@
 """Thresholds on word scores: a clip whose best word scores too low is filler, or silence.
 
-Models of the label schemes in RULED have no output for filler or silence as a class. Their fold tables keep
-logits before the rule: for each class the log of its likeliest word's probability, for silence, which has no
-word, the log of the remaining probability. The rule replaces the scores of filler and silence so that the
-argmax is its answer, and all later stages need not know of it. It is applied where folds are joined, so that
-thresholds can be fitted again for another prior.
+Models of words_threshold and zero_shot have no output for filler or silence as a class. Their fold tables
+keep logits before the rule: for each class the log of its likeliest word's probability, for silence, which
+has no word, the log of the remaining probability. The rule replaces the scores of filler and silence so that
+the argmax is its answer, and all later stages need not know of it. It is applied where folds are joined, so
+that thresholds can be fitted again for another prior.
 """
 
 from collections.abc import Collection
@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOOR = 1e-12  # of a probability
-RULED = ("words_threshold", "zero_shot")
-"""Label schemes with thresholds."""
 STEPS = 200  # thresholds tried, from 0 to 1
 
 Floats = NDArray[np.float64]
@@ -120,6 +118,6 @@ def rule_for(labels: str, classes: int, class_of: Collection[int]) -> ThresholdR
         classes: number of classes; silence and filler are the last two, as in Labels.classes.
         class_of: class of each output.
     """
-    if labels not in RULED:
+    if labels not in ("words_threshold", "zero_shot"):
         return None
     return ThresholdRule(classes - 1, classes - 2, has_silence_output=classes - 2 in class_of)

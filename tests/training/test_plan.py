@@ -13,7 +13,7 @@ from kagglekit.config import Config, Train, overlay
 from kagglekit.config.load import load_config
 from kagglekit.config.names import InputKind
 from kagglekit.errors import ConfigError
-from kagglekit.models import recurrent
+from kagglekit.models import gru
 from kagglekit.training.plan import resolve
 
 LEAST = "competition: {slug: tiny}\nlabels: {targets: [a, b]}\n"
@@ -27,7 +27,7 @@ def load(folder: Path, text: str) -> Config:
 
 def test_precedence(tmp_path: Path) -> None:
     default = load(tmp_path, "")
-    assert resolve(default, "gru").train.lr == recurrent.DEFAULTS["lr"]  # over config.Train's
+    assert resolve(default, "gru").train.lr == gru.DEFAULTS["lr"]  # over config.Train's
     yaml = "train: {lr: 5.0e-4, batch_size: 7}\n"
     assert resolve(load(tmp_path, yaml), "gru").train.lr == 5e-4  # over the architecture's
     section = yaml + "models: {gru: {train: {lr: 6.0e-4}}}\n"
@@ -38,7 +38,7 @@ def test_precedence(tmp_path: Path) -> None:
     assert (plan.train.lr, plan.train.batch_size, plan.train.epochs) == (
         7e-4,
         7,
-        recurrent.DEFAULTS["epochs"],
+        gru.DEFAULTS["epochs"],
     )
     assert (plan.train.augment.mixup, plan.train.augment.gain_db) == (0.3, 6.0)
 
