@@ -11,10 +11,13 @@ from typing import Literal, NamedTuple
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.errors import ConfigError, KagglekitError, plural
-from kagglekit.files.raw import wanted_files
+from kagglekit.files.patterns import parse
+from kagglekit.files.resolve import is_there
+from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
-from kagglekit.hosts.base import Details, Host, HostFile, pick_file
+from kagglekit.hosts.base import Details, Host, HostFile
+from kagglekit.hosts.plan import choose
 from kagglekit.submission.ledger import Ledger
 
 Verdict = Literal["ok", "warn", "bad"]
@@ -96,8 +99,8 @@ def _host(config: Config) -> Iterator[Check]:
     yield _rules(details)
     files: list[HostFile] = []
     try:
-        files = host.files()
-        yield _try("files", lambda: _files(config, files))
+        files = choose(Workspace(config), host)
+        yield _files(files, host)
     except KagglekitError as error:
         yield _failed("files", error)
     yield _deadline(details)
@@ -115,13 +118,12 @@ def _rules(details: Details) -> Check:
     return Check("rules", "bad", "not accepted", f"accept them at {where}")
 
 
-def _files(config: Config, files: Sequence[HostFile]) -> Check:
-    names = {file.name for file in files}
-    if f"{config.competition.slug}.zip" not in names:  # the bundle contains all files
-        for name in wanted_files(config):
-            pick_file(files, name)
-    size = sum(file.size or 0 for file in files)
-    return Check("files", "ok", f"{len(files)}, {size / 1e6:,.1f} MB")
+def _files(wanted: Sequence[HostFile], host: Host) -> Check:
+    """Say which files are to be fetched, and how large they are where the host says it."""
+    size = sum(file.size or 0 for file in wanted)
+    if host.bundle() in wanted:
+        return Check("files", "ok", f"all of them, as {wanted[0].name}")
+    return Check("files", "ok", f"{len(wanted)}, {size / 1e6:,.1f} MB")
 
 
 def _deadline(details: Details) -> Check:
@@ -161,16 +163,16 @@ def _submissions(host: Host, details: Details) -> Check:
 
 
 def _disk(config: Config, files: Sequence[HostFile]) -> Check:
-    """Compare free space with the space still needed; `files` is empty where the host could not be asked."""
+    """Compare free space with the space still needed; `files` are those to fetch."""
     root = config.workspace
     folder = next(p for p in (root, *root.absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     used = sum(p.stat().st_size for p in root.rglob("*") if p.is_file())
-    wanted, bundle = wanted_files(config), f"{config.competition.slug}.zip"
-    wanted = wanted if any(file.name in wanted for file in files) else [bundle]
-    archives = sum(file.size or 0 for file in files if file.name in wanted)
+    archives = sum(file.size or 0 for file in files)
     needed = DISK_PER_ARCHIVE * archives - used
     what = f"{free / 1e9:,.1f} GB free in {folder}"
+    if unknown := [file.name for file in files if file.size is None]:
+        what = f"{what}; the host does not say how large {unknown[0]} is"
     if free >= needed:
         return Check("disk", "ok", what)
     remedy = "free some space, or set `workspace:` in competition.yaml to a folder on another disk"
@@ -182,9 +184,8 @@ def _workspace(config: Config) -> Check:
     """Count files, runs and submissions, and warn of an interrupted upload."""
     workspace = Workspace(config)
     workspace.check_edition()
-    wanted = wanted_files(config)
-    bundle = (workspace.raw / f"{config.competition.slug}.zip").is_file()
-    fetched = len(wanted) if bundle else sum((workspace.raw / name).is_file() for name in wanted)
+    wanted = {parse(path).first for path in host_files(config)}
+    fetched = sum(is_there(workspace, path) for path in wanted)
     runs = plural(len(list(workspace.runs.glob("*/*/metrics.json"))), "run")
     entries = Ledger(workspace.ledger_path).entries()
     prepared = "prepared" if workspace.clips_path.is_file() else "not prepared"

@@ -29,16 +29,20 @@ class FakeHost:
         self.page: Details | HostError = DETAILS
         self.listed: list[HostFile] | HostError = FILES
         self.left: int | None = 3
+        self.all_files: HostFile | None = None
 
     def details(self) -> Details:
         if isinstance(self.page, HostError):
             raise self.page
         return self.page
 
-    def files(self) -> list[HostFile]:
+    def files(self, most: int | None = None) -> list[HostFile]:
         if isinstance(self.listed, HostError):
             raise self.listed
         return self.listed
+
+    def bundle(self) -> HostFile | None:
+        return self.all_files
 
     def limits(self) -> Limits:
         return Limits(today=2, allowed_now=self.left, daily=None)
@@ -162,6 +166,14 @@ def test_disk(free: float, verdict: str, yaml: Path, host: FakeHost, monkeypatch
 def test_disk_for_a_bundle(yaml: Path, host: FakeHost) -> None:
     host.listed = [HostFile("tiny.zip", 10**15, None)]
     assert by_name(examine(yaml))["disk"].verdict == "bad"
+
+
+def test_loose_files(yaml: Path, host: FakeHost) -> None:
+    host.all_files = HostFile("tiny.zip", None, None)
+    host.listed = [HostFile(f"train/{i}.wav", 10, None) for i in range(300)]
+    found = by_name(examine(yaml, ["data.train_archive=train", "data.train_clips='*.wav'"]))
+    assert found["files"].what == "all of them, as tiny.zip"
+    assert found["disk"].what.endswith("the host does not say how large tiny.zip is")
 
 
 def test_an_upload_that_was_cut_off(yaml: Path, host: FakeHost) -> None:

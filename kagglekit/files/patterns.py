@@ -43,6 +43,11 @@ class Pattern(NamedTuple):
         """Whether the path can match one file only."""
         return not has_wildcard(self.text)
 
+    @property
+    def first(self) -> str:
+        """The path of the archive, table or tree of files that has to be fetched."""
+        return f"{self.dataset}/{self.levels[0]}" if self.dataset else self.levels[0]
+
 
 def parse(text: str) -> Pattern:
     """Cut a path at its archives.

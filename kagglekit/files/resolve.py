@@ -102,6 +102,12 @@ def read_file(workspace: Workspace, path: str, root: Path | None = None) -> byte
     return contents[0]
 
 
+def is_there(workspace: Workspace, path: str) -> bool:
+    """Tell whether a path of competition.yaml matches anything, or its table under the name <path>.zip."""
+    patterns = [parse(path), parse(f"{path}.zip")]
+    return any(_search(Lookup(workspace), pattern, workspace, None) for pattern in patterns)
+
+
 def fingerprint_of(workspace: Workspace, patterns: str | Sequence[str], root: Path | None = None) -> str:
     """Return what tells whether the files of patterns have changed, for the keys of caches.
 

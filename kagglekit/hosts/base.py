@@ -1,16 +1,20 @@
 """The interface of a host, its data types, and the checks that all hosts share."""
 
+import difflib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
-from kagglekit.errors import HostError, close_match
+from kagglekit.errors import HostError
 
 Status = Literal["PENDING", "COMPLETE", "ERROR"]
 
+FEW = 20  # names that a message may show
+MOST_COMPARED = 5_000  # names among which a close match is looked for
 SPARE_BYTES = 64 * 1024**2  # stay free beside a download, so that the machine remains usable
 
 
@@ -89,7 +93,14 @@ class Host(Protocol):
 
     def details(self) -> Details: ...
 
-    def files(self) -> list[HostFile]: ...
+    def files(self, most: int | None = None) -> list[HostFile]:
+        """List the files; only the first `most`, or a few more, where a list of thousands comes in pages."""
+
+    def bundle(self) -> HostFile | None:
+        """Return the file of all files, <slug>.zip, which `download` takes although it is not listed.
+
+        None where there is none, because loose files are read where they lie (`kagglekit.files.places`).
+        """
 
     def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> Arrived:
         """Download one file into `folder`, whole or not at all; call `advance` with the new bytes' number."""
@@ -118,9 +129,20 @@ def pick_file(files: Iterable[HostFile], name: str) -> HostFile:
     """
     name2file = {file.name: file for file in files}
     if name not in name2file:
-        hint = close_match(name, name2file) if name2file else "the host lists no files"
+        near = difflib.get_close_matches(name, islice(name2file, MOST_COMPARED), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else describe(name2file.values())
         raise HostError(f"the competition has no file '{name}'", hint=hint)
     return name2file[name]
+
+
+def describe(files: Collection[HostFile]) -> str:
+    """Name a few of the host's files, never thousands of them."""
+    if not files:
+        return "the host lists no files"
+    if len(files) <= FEW:
+        return f"known: {', '.join(sorted(file.name for file in files))}"
+    examples = ", ".join(file.name for file in islice(files, 3))
+    return f"it has {len(files):,} files, such as {examples}; kagglekit fetch --list shows all"
 
 
 def target_path(folder: Path, name: str) -> Path:

@@ -37,7 +37,9 @@ class Client(NamedTuple):
     api: Any
     """KaggleApi."""
     types: Any
-    """The module with kagglesdk's request classes."""
+    """The module with kagglesdk's request classes of competitions."""
+    dataset_types: Any
+    """The same of data sets."""
 
     def request(self, method: str, slug: str, **fields: Any) -> Any:
         """Build a request.
@@ -46,7 +48,8 @@ class Client(NamedTuple):
         kagglesdk client that it builds has them all.
         """
         name = "".join(word.capitalize() for word in method.split("_"))
-        request = getattr(self.types, f"Api{name}Request")()
+        types = self.types if hasattr(self.types, f"Api{name}Request") else self.dataset_types
+        request = getattr(types, f"Api{name}Request")()
         if hasattr(request, "competition_name"):
             request.competition_name = slug
         for field, value in fields.items():
@@ -70,8 +73,14 @@ class Client(NamedTuple):
         with self._http(timeout_s) as http, decoding():
             session = http.http_client()._session
             session.max_redirects = 0
+            competitions = http.competitions.competition_api_client
+            methods = {
+                "ApiDownloadDataFileRequest": competitions.download_data_file,
+                "ApiDownloadDataFilesRequest": competitions.download_data_files,
+                "ApiDownloadDatasetRequest": http.datasets.dataset_api_client.download_dataset,
+            }
             try:
-                reply = http.competitions.competition_api_client.download_data_file(request)
+                reply = methods[type(request).__name__](request)
             except requests.TooManyRedirects as error:
                 reply = error.response
             url = session.get_redirect_target(reply)
@@ -115,7 +124,9 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
     # The client signs in with an API key beside a token that Kaggle rejects, and then sends the token.
     if used and used.kind == TOKEN and not api.config_values.get(api.CONFIG_NAME_TOKEN):
         raise _not_signed_in(used)
-    return Client(api, import_module("kagglesdk.competitions.types.competition_api_service"))
+    types = "kagglesdk.competitions.types.competition_api_service"
+    dataset_types = "kagglesdk.datasets.types.dataset_api_service"
+    return Client(api, import_module(types), import_module(dataset_types))
 
 
 def _not_signed_in(used: Credential | None) -> HostError:

@@ -17,6 +17,7 @@ import requests
 import urllib3
 
 from kagglekit.files.atomic import move_into_place, write_json
+from kagglekit.hosts.base import check_space
 from kagglekit.hosts.replies import DamagedDownloadError, StorageError, UnreadableError
 from kagglekit.hosts.retry import Retry, is_temporary
 
@@ -224,6 +225,7 @@ class Download:
         if html and not self.name.endswith((".html", ".htm")):
             raise UnreadableError("a web page")
         self._check_size(arriving.size)
+        check_space(self.part.path.parent, arriving.size or 0, self.name)  # not known before for a bundle
         self.part.start(arriving)
         self._md5 = _Md5()
 

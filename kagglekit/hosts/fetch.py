@@ -14,9 +14,11 @@ from kagglekit.errors import ArchiveError, plural
 from kagglekit.files import archive
 from kagglekit.files.atomic import move_into_place
 from kagglekit.files.locks import locked
-from kagglekit.files.raw import fingerprint, last_fingerprint, save_fingerprint, sha256, wanted_files
+from kagglekit.files.patterns import is_archive
+from kagglekit.files.raw import fingerprint, last_fingerprint, save_fingerprint, sha256
 from kagglekit.files.workspace import Workspace
-from kagglekit.hosts.base import Arrived, Host, HostFile, check_space, pick_file, target_path
+from kagglekit.hosts.base import Arrived, Host, HostFile, check_space, target_path
+from kagglekit.hosts.plan import Wanted, plan
 from kagglekit.terminal import console, progress
 
 T = TypeVar("T")
@@ -38,14 +40,18 @@ class Fetched:
 
 
 def fetch(
-    workspace: Workspace, host: Host, names: Sequence[str] = (), *, force: bool = False, reread: bool = True
+    workspace: Workspace,
+    host: Host | Callable[[], Host],
+    names: Sequence[str] = (),
+    *,
+    force: bool = False,
+    reread: bool = True,
 ) -> list[Fetched]:
-    """Download the files that are missing or damaged, several at once.
+    """Download what is missing or damaged, several files at once; `hosts.plan` says what is wanted.
 
     Args:
         workspace: contains raw/; its config names the files.
-        host: where they come from. Where it offers only `<slug>.zip` (Kaggle's "download all"), that is
-            downloaded.
+        host: where they come from; or what opens it, called only if something is to be downloaded.
         names: download these files instead.
         reread: check every byte of the files that are there; otherwise a file with the size and time of
             its last check is accepted.
@@ -54,19 +60,13 @@ def fetch(
         HostError: the host refused or could not be reached, or the disk is too small.
         ArchiveError: an archive arrived damaged twice; it is deleted.
     """
-    listed = host.files()
-    listed_names = {file.name for file in listed}
-    wanted = list(dict.fromkeys(names)) or wanted_files(workspace.config)
-    bundle = f"{workspace.config.competition.slug}.zip"
-    if not names and not listed_names & set(wanted) and bundle in listed_names:
-        wanted = [bundle]
-    files = [pick_file(listed, name) for name in wanted]
+    wanted = plan(workspace, host if callable(host) else lambda: host, names)
     with locked(workspace.raw, "this download"):
         workspace.mark()
         workspace.raw.mkdir(parents=True, exist_ok=True)
-        missing = [file for file in files if not (workspace.raw / file.name).is_file()]
+        missing = [w.file for w in wanted if not (workspace.raw / w.file.name).is_file()]
         check_space(workspace.raw, sum(file.size or 0 for file in missing), plural(len(missing), "file"))
-        return _at_once([partial(_fetch_one, host, file, workspace.raw, force, reread) for file in files])
+        return _at_once([partial(_fetch_one, one, workspace.raw, force, reread) for one in wanted])
 
 
 def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
@@ -96,24 +96,26 @@ def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     return [result.result() for result in results]
 
 
-def _fetch_one(host: Host, file: HostFile, folder: Path, force: bool, reread: bool) -> Fetched:
+def _fetch_one(wanted: Wanted, folder: Path, force: bool, reread: bool) -> Fetched:
+    file = wanted.file
     path = target_path(folder, file.name)
     if new := force or not _is_good(path, file, reread):
-        arrived, digest = _download(host, file, folder / INCOMING, force)
+        arrived, digest = _download(wanted, folder / INCOMING, force)
         move_into_place(arrived, path)
         save_fingerprint(path, path.stat(), digest, proven=True)
     return Fetched(file.name, path.stat().st_size, new)
 
 
-def _download(host: Host, file: HostFile, folder: Path, force: bool) -> tuple[Path, str]:
+def _download(wanted: Wanted, folder: Path, force: bool) -> tuple[Path, str]:
     """Download a file to `folder`, test it, and return it with its sha256. Try a damaged one twice."""
+    file = wanted.file
     arrived = Arrived(target_path(folder, file.name), proven=False)
     there = _has_size(arrived.path, file) and not force  # a kill interrupted its test
     last = False
     while True:
         if not there:
             with progress.bar(f"fetch {file.name}", file.size, "B") as advance:
-                arrived = host.download(file.name, folder, advance)
+                arrived = wanted.download(folder, advance)
         try:
             checks: list[Callable[[], object]] = [partial(sha256, arrived.path)]
             checks.append(partial(_list if arrived.proven else _test, arrived.path))
@@ -151,11 +153,11 @@ def _has_size(path: Path, file: HostFile) -> bool:
 
 def _list(path: Path) -> None:
     """Check that an archive can be read. The CRCs of its members are checked when they are read."""
-    if path.suffix.lower() in archive.ARCHIVE_SUFFIXES:
+    if is_archive(path.name):
         archive.members(path)
 
 
 def _test(path: Path) -> None:
     """Check every CRC of an archive. For other files, only the host knows whether they are whole."""
-    if path.suffix.lower() in archive.ARCHIVE_SUFFIXES:
+    if is_archive(path.name):
         archive.verify(path)

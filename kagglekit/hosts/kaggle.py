@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class KaggleHost:
         self._client = client
         self._timeout_s = network.timeout_s
         self._retry = Retry(network, sleep)
-        self._listed: list[HostFile] | None = None
+        self._listed: dict[str, HostFile] = {}
 
     def details(self) -> base.Details:
         """Return what the competition's page says."""
@@ -64,29 +65,51 @@ class KaggleHost:
             rank=page.user_rank or None,
         )
 
-    def files(self) -> list[HostFile]:
-        """List every file, over all pages."""
-        files = self._ask_all("list the files", "list_data_files", "files")
+    def files(self, most: int | None = None) -> list[HostFile]:
+        """List every file, over all pages; or the first `most` of them."""
+        files = islice(self._ask_all("list the files", "list_data_files", "files"), most)
         # The client returns a size of 0 where Kaggle gives none.
-        self._listed = [HostFile(f.name or "", f.total_bytes or None, utc(f.creation_date)) for f in files]
-        return self._listed
+        listed = [HostFile(f.name or "", f.total_bytes or None, utc(f.creation_date)) for f in files]
+        self._listed = {file.name: file for file in listed}
+        return listed
+
+    def bundle(self) -> HostFile:
+        """Return what the page's "Download all" gives. Kaggle does not say how large it is."""
+        return HostFile(f"{self._slug}.zip", None, None)
 
     def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> base.Arrived:
-        """Download one file; an interrupted download continues at the byte where it stopped.
+        """Download one file, or the bundle; an interrupted download continues where it stopped.
 
         Raises:
             HostError: also where the file does not have the listed size.
         """
-        file = base.pick_file(self.files() if self._listed is None else self._listed, name)
         target = base.target_path(folder, name)
+        if name not in self._listed and name == self.bundle().name:
+            request = self._request("download_data_files")
+            return self._download(request, self.bundle(), target, advance, self._slug)
+        file = self._listed.get(name) or base.pick_file(self.files(), name)
+        request = self._request("download_data_file", file_name=name)
+        return self._download(request, file, target, advance, self._slug)
+
+    def download_dataset(
+        self, owner: str, slug: str, target: Path, advance: Callable[[int], None]
+    ) -> base.Arrived:
+        """Download another Kaggle data set, whole, as an archive."""
+        request = self._client.request("download_dataset", "", owner_slug=owner, dataset_slug=slug)
+        file = HostFile(f"{owner}/{slug}.zip", None, None)
+        return self._download(request, file, target, advance, f"{owner}/{slug}")
+
+    def _download(
+        self, request: Any, file: HostFile, target: Path, advance: Callable[[int], None], slug: str
+    ) -> base.Arrived:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = PartialFile(target.with_name(target.name + ".partial"))
-        base.check_space(target.parent, (file.size or 0) - part.size, name)
-        request = self._request("download_data_file", file_name=name)
+        base.check_space(target.parent, (file.size or 0) - part.size, file.name)
         link = partial(self._client.storage_url, request, self._timeout_s)
-        sign = partial(self._repeat, f"download {name}", link)
-        with explained(f"download {name}", self._slug):
-            proven = Download(name, sign, part, file.size, advance, self._retry).run()
+        what = f"download {file.name}"
+        with explained(what, slug):
+            sign = partial(self._retry, what, link)
+            proven = Download(file.name, sign, part, file.size, advance, self._retry).run()
         part.move_to(target)
         return base.Arrived(target, proven)
 

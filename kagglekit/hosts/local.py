@@ -75,7 +75,7 @@ class LocalHost:
             rank=standing[0].rank if standing else None,
         )
 
-    def files(self) -> list[HostFile]:
+    def files(self, most: int | None = None) -> list[HostFile]:
         """List every file of the folder except the solution, sorted by name."""
         root = self._local.files
         if not root.is_dir():
@@ -85,6 +85,10 @@ class LocalHost:
         solution = self._local.solution.resolve()
         paths = (p for p in sorted(root.rglob("[!.]*")) if p.is_file() and p.resolve() != solution)
         return [_host_file(path, root) for path in paths]
+
+    def bundle(self) -> HostFile | None:
+        """Return None: loose files are read where they lie, for a copy would only take their space again."""
+        return None
 
     def download(self, name: str, folder: Path, advance: Callable[[int], None]) -> base.Arrived:
         """Copy a file; an interrupted copy continues where it stopped.

@@ -37,7 +37,7 @@ def explained(what: str, slug: str = "") -> Iterator[None]:
 
     Args:
         what: the request in words, after "could not".
-        slug: the competition, for the URLs in hints.
+        slug: the competition, or owner/name of a data set, for the URLs in hints.
     """
     again = "run the same command again"
     try:
@@ -87,6 +87,8 @@ def _refusal(what: str, slug: str, error: requests.HTTPError) -> HostError:
         hint = "the message is Kaggle's: check the daily submission limit and the deadline"
     elif status == 401:
         hint = f"Kaggle rejects the credentials: {SIGN_IN_HINT}"
+    elif status in (403, 404) and "/" in slug:
+        hint = f"check that your account can open https://www.kaggle.com/datasets/{slug}"
     elif status == 403 and slug:
         hint = (
             f"accept the rules at https://www.kaggle.com/competitions/{slug}/rules, "

@@ -51,7 +51,7 @@ class DataMethods(ProjectBase):
         """
         from kagglekit.hosts.fetch import fetch
 
-        return fetch(self.workspace, self.host, files, force=force, reread=reread)
+        return fetch(self.workspace, lambda: self.host, files, force=force, reread=reread)
 
     def fetch_checkpoints(self) -> dict[str, str]:
         """Download the pretrained weights of every model in `models:`; return the folder of each."""

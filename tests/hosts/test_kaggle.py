@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,23 +28,9 @@ from support.sign_in import FILES, SOLUTION
 from kagglekit.config import Competition, Config, Data, Labels, LocalSettings, Network
 from kagglekit.errors import HostError
 from kagglekit.hosts import base, open_host
-from kagglekit.hosts.client import Client, sign_in
+from kagglekit.hosts.client import Client
 from kagglekit.hosts.kaggle import KaggleHost
 from kagglekit.hosts.replies import explained
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """The real client, imported and signed in once (half a second)."""
-    with pytest.MonkeyPatch.context() as patch, KaggleServer() as server:
-        for name, value in server.environment(str(tmp_path_factory.mktemp("home"))).items():
-            if name.lower() != "http_proxy":
-                patch.setenv(name, value)
-        for name in ("KAGGLE_API_TOKEN", "KAGGLE_CONFIG_DIR"):  # the developer's own
-            patch.delenv(name, raising=False)
-        client = sign_in()
-        client.api.args = ["--local"]  # where another test imported it before
-        yield client
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import io
 import mmap
 import threading
 import urllib.parse
+import zipfile
 import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,7 +53,7 @@ SLUG = "tiny-speech"
 USER, KEY = "tester", "0123456789abcdef0123456789abcdef"
 REFRESH_TOKEN = "refresh-0123456789abcdef"
 OPEN_TO_ALL = ("IntrospectToken", "GenerateAccessToken")
-NEEDS_RULES = ("DownloadDataFile", "StartSubmissionUpload", "CreateSubmission")
+NEEDS_RULES = ("DownloadDataFile", "DownloadDataFiles", "StartSubmissionUpload", "CreateSubmission")
 
 
 def point_client_at(address: str) -> None:
@@ -91,6 +92,8 @@ class KaggleServer:
 
     files: dict[str, Any] = field(default_factory=dict)
     """Each the bytes, or the path of a file of any size."""
+    datasets: dict[str, Any] = field(default_factory=dict)
+    """Other data sets, "owner/slug" -> the archive of all its files."""
     solution: dict[str, str] = field(default_factory=dict)
     private_solution: dict[str, str] = field(default_factory=dict)
     """Behind the private score, which is shown where this is not empty."""
@@ -124,6 +127,7 @@ class KaggleServer:
         self._names: dict[str, str] = {}
         self._uses: dict[str, int] = {}
         self._stored: dict[str, Stored] = {}
+        self._bundle, self._bundled_from = b"", None
         self._lock = threading.RLock()
         self.closing = threading.Event()
         self._http = HttpServer(("127.0.0.1", 0), Handler)
@@ -160,11 +164,19 @@ class KaggleServer:
 
     def stored(self, name: str) -> Stored:
         """The file in storage, read again where a test has put another in its place."""
-        source = self.files[name]
+        with self._lock:
+            if name == self.bundle and name not in self.files and self._bundled_from is not self.files:
+                self._bundle, self._bundled_from = _zipped(self.files), self.files
+        source = self.files.get(name) or self.datasets.get(name.removesuffix(".zip")) or self._bundle
         with self._lock:
             if name not in self._stored or self._stored[name].source is not source:
                 self._stored[name] = Stored(source)
             return self._stored[name]
+
+    @property
+    def bundle(self) -> str:
+        """The name of the archive of all files, which no list has."""
+        return f"{SLUG}.zip"
 
     def trouble(self, method: str) -> Trouble | None:
         """What goes wrong with this request of the method."""
@@ -240,12 +252,22 @@ class KaggleServer:
         return {"files": files, "nextPageToken": token}
 
     def DownloadDataFile(self, request: dict[str, Any]) -> Fault:
-        if request["fileName"] not in self.files:
-            return flat(404, "Not found")
+        known = request["fileName"] in self.files
+        return self._signed(request["fileName"]) if known else flat(404, "Not found")
+
+    def DownloadDataFiles(self, _: dict[str, Any]) -> Fault:
+        return self._signed(self.bundle)
+
+    def DownloadDataset(self, request: dict[str, Any]) -> Fault:
+        name = f"{request['ownerSlug']}/{request['datasetSlug']}"
+        return self._signed(f"{name}.zip") if name in self.datasets else flat(404, "Not found")
+
+    def _signed(self, name: str) -> Fault:
+        """Where storage has a file, for a while."""
         with self._lock:
             signature = f"signature-{len(self._uses)}"
             self._uses[signature] = 0
-        path = f"/storage/{urllib.parse.quote(request['fileName'])}?signed={signature}"
+        path = f"/storage/{urllib.parse.quote(name)}?signed={signature}"
         return Fault(302, b"", "text/html", (("Location", path),))
 
     def StartSubmissionUpload(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -313,6 +335,15 @@ class KaggleServer:
         start = int(request.get("pageToken") or 0)
         end = start + self.page_size
         return items[start:end], str(end) if end < len(items) else ""
+
+
+def _zipped(files: dict[str, Any]) -> bytes:
+    """All files in one archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, source in files.items():
+            archive.writestr(name, source if isinstance(source, bytes) else source.read_bytes())
+    return buffer.getvalue()
 
 
 def _mapped(path: Path) -> mmap.mmap | bytes:
