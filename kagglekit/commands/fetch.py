@@ -1,9 +1,21 @@
 """Download the competition's files into the workspace, and test each. Sound files that are there stay."""
 
+from __future__ import annotations
+
 import argparse
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kagglekit.commands import next_command, open_project
+from kagglekit.errors import plural
 from kagglekit.terminal import console
+
+if TYPE_CHECKING:
+    from kagglekit.hosts.base import HostFile
+
+MANY = 50
+"""Files above which --list begins with a summary."""
 
 EXAMPLE = """example:
   $ kagglekit fetch
@@ -25,6 +37,8 @@ def run(args: argparse.Namespace) -> None:
     if args.list:
         files = project.files()
         listed: list[object] = [f"{f.name}  {_size(f.size)}" for f in files]
+        if len(files) > MANY:
+            listed = [*_summary(files), *listed]
         return console.result({"files": [{"name": f.name, "size": f.size} for f in files]}, listed)
     fetched = project.fetch(*args.files, force=args.force)
     new = ", ".join(f"{f.name} ({_size(f.size)})" for f in fetched if f.new)
@@ -37,6 +51,20 @@ def run(args: argparse.Namespace) -> None:
     lines += [f"in {folder}", next_command(project, "tune --model convs2s")]
     rows = [{"name": f.name, "size": f.size, "new": f.new} for f in fetched]
     console.result({"files": rows, "folder": folder, "checkpoints": checkpoints}, lines)
+
+
+def _summary(files: Sequence[HostFile]) -> list[str]:
+    """Say how many files of how many bytes each folder holds."""
+    count, total = Counter[str](), Counter[str]()
+    for file in files:
+        folder = file.name.partition("/")[0] + "/" if "/" in file.name else ""
+        count[folder] += 1
+        total[folder] += file.size or 0
+    rows = [
+        f"{folder or 'not in a folder'}: {plural(count[folder], 'file')}, {_size(total[folder])}"
+        for folder in sorted(count)
+    ]
+    return [f"{plural(len(files), 'file')}, {_size(sum(total.values()))}", *rows[:MANY], ""]
 
 
 def _size(size: float | None) -> str:

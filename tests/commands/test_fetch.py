@@ -39,6 +39,17 @@ def test_fetch_list(bare: Path, run: Run) -> None:
     assert not (bare / ".kagglekit/raw").exists()
 
 
+def test_a_list_of_many_files_begins_with_a_summary(bare: Path, run: Run) -> None:
+    for i in range(60):
+        path = bare / "host" / f"train_audio/{i % 2}/{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"0123456789")
+    lines = run("fetch", "--list").out.splitlines()
+    assert lines[0].startswith("63 files, ") and lines[1].startswith("not in a folder: 3 files, ")
+    assert lines[2:5] == ["train_audio/: 60 files, 600 B", "", "sample_submission.csv  540 B"]
+    assert len(lines) == 4 + 63
+
+
 def test_fetch_takes_a_checkpoint_folder_as_it_is(bare: Path, run: Run) -> None:
     (bare / "ast").mkdir()
     data = run("--json", "fetch", "--checkpoints", "--set", "models.ast.checkpoint=ast").data
