@@ -23,7 +23,7 @@ import kagglekit.hosts.fetch
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.errors import ArchiveError, HostError, MissingError
-from kagglekit.files.raw import FINGERPRINTS, fingerprint, raw_archive, wanted_files
+from kagglekit.files.raw import FINGERPRINTS, fingerprint, raw_archive
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import SPARE_BYTES, Arrived, Host
@@ -242,9 +242,10 @@ def test_a_name_that_the_host_lacks(config: Config, workspace: Workspace, host: 
     assert host.downloaded == []
 
 
-def test_one_name_is_fetched_once(config: Config) -> None:
-    data = config.data.model_copy(update={"test_archive": "train.zip"})
-    assert wanted_files(config.model_copy(update={"data": data})) == ["train.zip", "sample_submission.csv"]
+def test_one_name_is_fetched_once(tmp_path: Path) -> None:
+    config = load_config(make(tmp_path, speakers=1, test_clips=1), ["data.test_archive=train.zip"])
+    fetched = fetch(Workspace(config), open_host(config, config.workspace))
+    assert [file.name for file in fetched] == ["train.zip", "sample_submission.csv"]
 
 
 def seven_zip(files: dict[str, bytes]) -> bytes:
