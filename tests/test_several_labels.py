@@ -332,6 +332,9 @@ def test_folds_spread_labels_not_their_sets(tmp_path: Path) -> None:
             "samples": [4000] * 600,
             "sha1": [""] * 600,
             "problem": [""] * 600,
+            "flags": [""] * 600,
+            "rate": [16_000] * 600,
+            "message": [""] * 600,
         }
     )
     clips = train_table(config, facts, None)

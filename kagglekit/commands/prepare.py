@@ -7,18 +7,26 @@ from kagglekit.terminal import console
 
 EXAMPLE = """example:
   $ kagglekit prepare
-  6,146 train, 615 silence and 3,575 test clips; 4 folds by speaker
+  6,146 train, 615 silence, 3,575 test clips; 4 folds by speaker
+  train: 127 clipped, 576 short
+  test: 47 clipped, 228 short
+  Recordings: lengths in seconds; sample rates in Hz with their number of files
+           files   min    5%     median   95%    max    sample rates
+   train    6146   0.43   0.88   1.00     1.00   1.00   16,000: 6,146
+   test     3575   0.43   0.94   1.00     1.00   1.00   16,000: 3,575
   next: kagglekit train --model tcresnet"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--list", action="store_true", help="list every clip with a problem")
+    parser.add_argument("--list", action="store_true", help="list every clip with a flag")
 
 
 def run(args: argparse.Namespace) -> None:
     import polars as pl
 
+    from kagglekit.data.lengths import QUANTILES, lengths_and_rates, rows
     from kagglekit.data.prepare import summary
+    from kagglekit.terminal.table import ResultTable
 
     project = open_project(args)
     prepared, path = project.prepare(), project.workspace.clips_path
@@ -27,15 +35,22 @@ def run(args: argparse.Namespace) -> None:
         f"{counts[split]:,} {split}" for split in ("train", "silence", "test") if split in counts
     )
     left_out = len(prepared.clips.filter((pl.col("split") == "train") & (pl.col("fold") < 0)))
-    lines: list[object] = [f"{shown} clips; {project.config.validation.folds} folds by speaker"]
+    by_speaker = prepared.clips.filter(split="train")["speaker"].count() > 0
+    folds = f"{project.config.validation.folds} folds{' by speaker' if by_speaker else ''}"
+    lines: list[object] = [f"{shown} clips; {folds}"]
     for split, problems in prepared.problems.items():
         if problems:
             lines.append(f"{split}: " + ", ".join(f"{n:,} {name}" for name, n in problems.items()))
+    described = lengths_and_rates(prepared.clips, project.config.audio.sample_rate)
+    if described:
+        columns = ("", "files", *QUANTILES, "sample rates")
+        title = "Recordings: lengths in seconds; sample rates in Hz with their number of files"
+        lines.append(ResultTable(title, columns, rows(described)))
     if left_out:
         are = "clip is" if left_out == 1 else "clips are"
         lines.append(f"{left_out:,} train {are} left out of training (data.leave_out)")
     if args.list:
-        odd = prepared.clips.filter(pl.col("problem") != "")
-        lines += [f"{row[0]}  {row[1]}" for row in odd.select("clip_id", "problem").iter_rows()]
+        odd = prepared.clips.filter(pl.col("flags") != "").select("clip_id", "flags", "message")
+        lines += ["  ".join(filter(None, row)) for row in odd.iter_rows()]
     lines += [f"in {path}", next_command(project, "train --model tcresnet")]
     console.result({**summary(prepared), "left_out": left_out, "table": path}, lines)

@@ -11,7 +11,7 @@ speaker
 fold          the fold that validates the clip; -1: left out
 heldout_fold  the fold whose training leaves the filler word out; -1: none
 official      validation, testing or train; null if the data set has no such lists
-samples, rms, peak, sha1, problem   from decoding (kagglekit.data.wav)
+samples, rms, peak, sha1, problem, flags, rate, message   from decoding (kagglekit.data.ingest)
 """
 
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ from kagglekit.files.tables import read_table_file
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
-VERSION = 2  # part of the cache key: raise it when folds or parts change
+VERSION = 3  # part of the cache key: raise it when folds or parts change
 COLUMNS = (
     *("clip_id", "split", "row", "word", "label", "part", "speaker", "fold", "heldout_fold", "official"),
-    *("samples", "rms", "peak", "sha1", "problem"),
+    *("samples", "rms", "peak", "sha1", "problem", "flags", "rate", "message"),
 )
 WINDOWS = "windows"
 

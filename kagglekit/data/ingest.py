@@ -13,15 +13,16 @@ from typing import Literal, NamedTuple, get_type_hints
 import polars as pl
 
 from kagglekit.config import Audio, Data, FromName
-from kagglekit.data import wav
+from kagglekit.data.decode import FLAGS, decode, decode_whole, problem_of, sort_flags
 from kagglekit.data.label_table import add_labels
 from kagglekit.data.store import StoreWriter
+from kagglekit.data.unread import report_unread
 from kagglekit.errors import ArchiveError, MissingError
-from kagglekit.files import archive
+from kagglekit.files import archive, parquet
 from kagglekit.files.atomic import building
 from kagglekit.terminal import console, progress
 
-VERSION = 2  # part of the cache key: raise it when the output changes
+VERSION = 3  # part of the cache key: raise it when the output changes
 
 STORE, NOISE = "store", "noise"
 FACTS_FILE = "facts.parquet"
@@ -39,7 +40,7 @@ class Ingested:
     noise: int
     """Number of noise recordings."""
     problems: dict[str, int]
-    """Number of clips for each problem that occurs."""
+    """Number of clips for each flag that occurs (kagglekit.data.decode), the most serious first."""
 
 
 class ArchiveJob(NamedTuple):
@@ -66,6 +67,9 @@ class _Fact(NamedTuple):
     peak: float
     sha1: str
     problem: str
+    flags: str
+    rate: int
+    message: str
     windows: int
     """Rows of the store; a column with audio.longer: windows alone."""
 
@@ -83,8 +87,9 @@ def ingest(job: ArchiveJob, data: Data, audio: Audio, *, stop: threading.Event |
         noise/         whole noise recordings by file name (train)
         facts.parquet  a row for each clip: clip_id (train: <folder>/<file>, test: the file name), path,
                        word and speaker (null in test), row in store/, samples, rms, peak, sha1, problem
-                       (kagglekit.data.wav, or "duplicate": an earlier train clip has the same content);
-                       with audio.longer: windows, also the number of rows in store/
+                       and flags (kagglekit.data.decode, or "duplicate": an earlier train clip has the same
+                       content; flags joined by commas), the file's own rate in Hz, and the decoder's
+                       message; with audio.longer: windows, also the number of rows in store/
         validation_list.txt, testing_list.txt, label_table.csv   if the archive has them (train)
 
     Args:
@@ -99,12 +104,16 @@ def ingest(job: ArchiveJob, data: Data, audio: Audio, *, stop: threading.Event |
             return _Ingest(job, data, audio, folder, stop or threading.Event()).run()
     counts = job.target / _COUNTS_FILE
     try:
-        return Ingested(**json.loads(counts.read_text(encoding="utf-8")))
+        ingested = Ingested(**json.loads(counts.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError) as error:
         raise MissingError(
             f"{counts} cannot be read: {error}",
             hint=f"remove the folder {job.target} and run the same command again",
         ) from error
+    if "unreadable" in ingested.problems:
+        path = job.target / FACTS_FILE
+        report_unread(job.archive.name, parquet.read(path, f"remove the folder {job.target} and run again"))
+    return ingested
 
 
 def ingest_all(jobs: Sequence[ArchiveJob], data: Data, audio: Audio) -> list[Ingested]:
@@ -209,7 +218,7 @@ class _Ingest:
         self.advance(1)
 
     def _add_noise(self, file_name: str, content: bytes) -> None:
-        waveform = wav.decode_whole(content, self.audio)
+        waveform = decode_whole(content, self.audio)
         if len(waveform):
             self._add_id(self.noise, file_name)
             self.noise_store.add(file_name, waveform)
@@ -219,11 +228,11 @@ class _Ingest:
     def _add_clip(self, path: PurePosixPath, content: bytes) -> None:
         clip_id = f"{path.parent.name}/{path.name}" if self.train else path.name
         self._add_id(self.ids, clip_id)
-        clip = wav.decode(content, self.audio)
-        problem = clip.problem
+        clip = decode(content, self.audio)
+        flags = clip.flags
         if self.train:
-            if clip.sha1 in self.contents and problem not in _UNUSABLE:
-                problem = "duplicate"
+            if clip.sha1 in self.contents and clip.problem not in _UNUSABLE:
+                flags = sort_flags((*flags, "duplicate"))
             self.contents.add(clip.sha1)
         word = path.parent.name if self.train and self.set.table is None else None
         windows = clip.rows if clip.rows.ndim == 2 else clip.rows[None]
@@ -238,7 +247,10 @@ class _Ingest:
                 rms=clip.rms,
                 peak=clip.peak,
                 sha1=clip.sha1,
-                problem=problem,
+                problem=problem_of(flags),
+                flags=",".join(flags),
+                rate=clip.rate,
+                message=clip.message,
                 windows=len(windows),
             )
         )
@@ -256,12 +268,14 @@ class _Ingest:
 
     def _finish(self) -> Ingested:
         facts = pl.DataFrame(self.facts, schema=_SCHEMA, orient="row")
+        report_unread(self.job.archive.name, facts)
         if self.audio.longer == "cut":
             facts = facts.drop("windows")
         if self.train and self.set.table is not None:
             facts = add_labels(facts, self.folder / LABEL_TABLE_FILE, self.set)
         facts.write_parquet(self.folder / FACTS_FILE)
-        problems = Counter(fact.problem for fact in self.facts if fact.problem)
-        ingested = Ingested(len(self.facts), len(self.noise), dict(problems.most_common()))
+        counts = Counter(flag for fact in self.facts for flag in fact.flags.split(",") if flag)
+        flags = {flag: counts[flag] for flag in FLAGS if counts[flag]}
+        ingested = Ingested(len(self.facts), len(self.noise), flags)
         (self.folder / _COUNTS_FILE).write_text(json.dumps(asdict(ingested)), encoding="utf-8")
         return ingested

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kagglekit.config import Config
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
+from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.store import Store, open_recordings, open_store
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building, write_json
@@ -45,7 +46,7 @@ class Prepared:
     noise_fold: dict[str, int]
     """The fold whose training leaves each piece of noise out."""
     problems: dict[str, dict[str, int]]
-    """Number of clips for each problem, by split."""
+    """Number of clips for each flag (kagglekit.data.decode), by split."""
 
     @property
     def config(self) -> Config:
@@ -217,4 +218,10 @@ def _listed(path: Path, kind: str) -> list[str]:
 def summary(prepared: Prepared) -> dict[str, object]:
     """Return a JSON-serialisable dict of counts."""
     counts = prepared.clips.group_by("split").len().rows()
-    return {"clips": dict(sorted(counts)), "problems": prepared.problems, "key": prepared.key}
+    described = lengths_and_rates(prepared.clips, prepared.config.audio.sample_rate)
+    return {
+        "clips": dict(sorted(counts)),
+        "problems": prepared.problems,
+        "recordings": {split: asdict(facts) for split, facts in described.items()},
+        "key": prepared.key,
+    }

@@ -114,4 +114,7 @@ def _fact(clip_id: str, piece: str, row: int, clip: NDArray[np.int16]) -> dict[s
         "peak": float(np.abs(scaled).max()),
         "sha1": hashlib.sha1(clip.tobytes()).hexdigest(),
         "problem": "",
+        "flags": "",
+        "rate": 0,  # of no file
+        "message": "",
     }

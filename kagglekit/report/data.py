@@ -120,8 +120,9 @@ def _by_split(table: pl.DataFrame, edges: NDArray[np.float64]) -> dict[str, NDAr
 
 
 def _problems(source: Source, clips: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return each problem with its count by split, and whether such clips are left out of training."""
-    odd = clips.filter(pl.col("problem") != "")
+    """Return each flag with its count by split, and whether such clips are left out of training."""
+    flags = clips.select("split", pl.col("flags").str.split(",").alias("problem")).explode("problem")
+    odd = flags.filter(pl.col("problem") != "")
     counts = {(problem, split): n for problem, split, n in odd.group_by("problem", "split").len().rows()}
     return [
         {

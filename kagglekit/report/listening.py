@@ -107,7 +107,7 @@ def _clip(
         "part": facts["part"].replace("_", " "),
         "speaker": facts["speaker"] or "",
         "fold": facts["fold"],
-        "problem": facts["problem"],
+        "problem": facts["flags"].replace(",", ", "),
         "level": round(20 * math.log10(max(facts["rms"], 1e-5)), 1),
         "models": [[report_run.run.model, _answers(source, report_run.probs[row])] for report_run in models],
     }

@@ -12,7 +12,7 @@ from kagglekit.config import Config
 from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.store import Store
-from kagglekit.data.wav import join_windows
+from kagglekit.data.windows import join_windows
 from kagglekit.errors import MissingError
 from kagglekit.files import parquet
 from kagglekit.files.workspace import Workspace

@@ -9,7 +9,7 @@ import torch
 
 from kagglekit.config import Audio, Train
 from kagglekit.config.names import LabelKind
-from kagglekit.data import wav
+from kagglekit.data.decode import decode
 from kagglekit.errors import AudioError
 from kagglekit.runs.store import Run, kind_of, load_fold, read_meta
 from kagglekit.scoring.numerics import sigmoid, softmax
@@ -51,7 +51,7 @@ def _read(path: Path, audio: Audio) -> np.ndarray[Any, np.dtype[np.int16]]:
         raise AudioError(f"there is no file {path}", hint="check the path")
     if path.stat().st_size > MAX_BYTES:
         raise AudioError(f"{path} is larger than 100 MB", hint=f"cut it to {audio.seconds:g} s")
-    clip = wav.decode(path.read_bytes(), audio)
+    clip = decode(path.read_bytes(), audio)
     if clip.problem in ("empty", "unreadable"):
         raise AudioError(f"{path} is {clip.problem}", hint="give a wav, flac or ogg file with audio in it")
     return clip.rows

@@ -18,9 +18,14 @@ def test_prepare_lists_problems(bare: Path, run: Run) -> None:
     run("fetch")
     lines = run("prepare", "--list").out.splitlines()
     assert lines[0] == "42 train, 13 silence, 24 test clips; 2 folds by speaker"
-    assert lines[1] in ("train: 1 empty, 1 duplicate", "train: 1 duplicate, 1 empty")
-    assert lines[2] == "2 train clips are left out of training (data.leave_out)"
-    assert lines[3:5] == ["low/0000000a_nohash_0.wav  empty", "mid/0000000b_nohash_0.wav  duplicate"]
+    assert lines[1] == "train: 1 empty, 1 duplicate"
+    assert [line.split() for line in lines[2:] if " 8,000: " in line] == [
+        ["train", "41", *["0.50"] * 5, "8,000:", "41"],
+        ["test", "24", *["0.50"] * 5, "8,000:", "24"],
+    ]
+    after = lines.index("2 train clips are left out of training (data.leave_out)")
+    odd = ["low/0000000a_nohash_0.wav  empty", "mid/0000000b_nohash_0.wav  duplicate"]
+    assert lines[after + 1 : after + 3] == odd
 
 
 def test_prepare_before_fetch(bare: Path, run: Run) -> None:

@@ -42,6 +42,9 @@ def facts(rows: list[tuple[str | None, str | None, str]]) -> pl.DataFrame:
             "peak": 0.5,
             "sha1": [f"{i:040x}" for i in range(len(rows))],
             "problem": [problem for _, _, problem in rows],
+            "flags": [problem for _, _, problem in rows],
+            "rate": 16_000,
+            "message": "",
         },
         schema_overrides={"samples": pl.Int64},
     )

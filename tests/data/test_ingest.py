@@ -82,7 +82,7 @@ def facts(job: ArchiveJob) -> pl.DataFrame:
 def test_train(kind: str, tmp_path: Path) -> None:
     job = ArchiveJob(pack(tmp_path / "train.7z", TRAIN, kind), tmp_path / "t", "train", "key1")
     made = ingest(job, data_of(), AUDIO)
-    assert made == Ingested(6, 1, {"short": 1, "duplicate": 1, "truncated": 1, "empty": 1})
+    assert made == Ingested(6, 1, {"empty": 1, "duplicate": 1, "truncated": 1, "short": 2})
     table = facts(job)
     rows = {r["clip_id"]: r for r in table.to_dicts()}
     assert list(rows) == open_store(job.target / "store").clip_ids
@@ -91,12 +91,13 @@ def test_train(kind: str, tmp_path: Path) -> None:
     assert (first["word"], first["speaker"], first["problem"]) == ("yes", "ann", "")
     assert first["path"] == "train/audio/yes/ann_nohash_0.wav"
     assert rows["no/strange name.wav"]["speaker"] is None
-    assert {i: r["problem"] for i, r in rows.items() if r["problem"]} == {
-        "yes/bob_nohash_1.wav": "short",
-        "no/strange name.wav": "duplicate",
-        "no/cut.wav": "truncated",
-        "no/empty.wav": "empty",
+    assert {i: (r["problem"], r["flags"]) for i, r in rows.items() if r["flags"]} == {
+        "yes/bob_nohash_1.wav": ("", "short"),
+        "no/strange name.wav": ("duplicate", "duplicate"),
+        "no/cut.wav": ("truncated", "truncated,short"),
+        "no/empty.wav": ("empty", "empty"),
     }
+    assert {i: r["rate"] for i, r in rows.items() if r["rate"] != 1000} == {"no/empty.wav": 0}
     assert rows["yes/bob_nohash_1.wav"]["samples"] == 60
     assert (job.target / "validation_list.txt").read_bytes() == TRAIN["train/validation_list.txt"]
     assert not (job.target / "testing_list.txt").exists()
@@ -202,7 +203,7 @@ def test_other_rate_and_stray_encodings_are_counted(tmp_path: Path) -> None:
     other = wav(0).replace((1000).to_bytes(4, "little"), (2000).to_bytes(4, "little"), 1)
     files = {"test/audio/a.wav": other, "test/audio/b.wav": b"nonsense"}
     job = ArchiveJob(pack(tmp_path / "a.zip", files, "zip"), tmp_path / "t", "test", "k")
-    assert ingest(job, data_of(), AUDIO).problems == {"resampled": 1, "unreadable": 1}
+    assert ingest(job, data_of(), AUDIO).problems == {"unreadable": 1, "resampled": 1, "short": 1}
 
 
 KILLED = """
@@ -210,19 +211,19 @@ import os, signal, sys
 from pathlib import Path
 from kagglekit.config import Audio, Data
 from kagglekit.config.first_edition import upgrade
-from kagglekit.data import ingest, wav
+from kagglekit.data import ingest
 assert "torch" not in sys.modules
 
 class Third:
     calls = 0
 
-def decode(data, audio, real=wav.decode):
+def decode(data, audio, real=ingest.decode):
     Third.calls += 1
     if Third.calls == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(data, audio)
 
-wav.decode = decode
+ingest.decode = decode
 job = ingest.ArchiveJob(Path(sys.argv[1]), Path(sys.argv[2]), "train", "key1")
 ingest.ingest(job, Data.model_validate(upgrade({'data': {}, 'labels': {}})['data']), Audio(sample_rate=1000, seconds=0.1))
 """

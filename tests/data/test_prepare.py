@@ -194,7 +194,10 @@ def test_problems_are_counted_and_left_out(yaml: Path) -> None:
     add(yaml, "test.zip", {"test/audio/zz_empty.wav": b""})
     ask(yaml, "zz_empty.wav")
     prepared, _, _ = run(yaml)
-    problems = {"train": {"empty": 1, "unreadable": 1, "duplicate": 1, "truncated": 1}, "test": {"empty": 1}}
+    problems = {
+        "train": {"empty": 1, "unreadable": 1, "duplicate": 1, "truncated": 1, "short": 1},
+        "test": {"empty": 1},
+    }
     assert prepared.problems == problems
     rows = {r["clip_id"]: r["fold"] for r in prepared.clips.iter_rows(named=True)}
     assert [rows[f"low/{n}.wav"] for n in ("empty", "text")] == [-1, -1] and rows["mid/b.wav"] == -1

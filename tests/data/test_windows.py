@@ -10,7 +10,8 @@ from support import tiny
 
 from kagglekit.config import Audio
 from kagglekit.config.names import LabelKind
-from kagglekit.data.wav import decode, join_windows, split_windows
+from kagglekit.data.decode import decode
+from kagglekit.data.windows import join_windows, split_windows
 from kagglekit.scoring.numerics import sigmoid
 from kagglekit.training.dataset import places, pool
 from kagglekit.training.head import Head
@@ -31,9 +32,9 @@ def test_a_clip_of_too_many_windows_is_cut_and_listed() -> None:
     audio = Audio(sample_rate=1000, seconds=0.1, longer="windows", max_windows=3)
     pcm = np.arange(1, 401, dtype=np.int16)
     assert split_windows(pcm, audio)[:, 0].tolist() == [1, 51, 101]
-    for samples, problem in ((40, ""), (200, ""), (201, "long"), (400, "long")):
+    for samples, flags in ((40, ("short",)), (200, ()), (201, ("long",)), (400, ("long",))):
         clip = decode(tiny.wav_bytes(pcm[:samples], 1000), audio)
-        assert (clip.problem, clip.samples) == (problem, samples)
+        assert (clip.flags, clip.samples) == (flags, samples)
         assert len(clip.rows) == (1 if samples <= 100 else 3)
 
 

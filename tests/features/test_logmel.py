@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from kagglekit.config import Audio, Features
-from kagglekit.data import wav
+from kagglekit.data.decode import decode
 from kagglekit.errors import AudioError
 from kagglekit.features.logmel import BLOCK, geometry, log_mel, mel_filters
 from kagglekit.files import archive
@@ -109,7 +109,7 @@ def test_real_clips(speech_mini: Path) -> None:
     rows: list[NDArray[np.int16]] = []
     archive.stream(
         speech_mini / "test.7z",
-        lambda _, data: rows.append(wav.decode(data, Audio()).rows),
+        lambda _, data: rows.append(decode(data, Audio()).rows),
         lambda members: sorted(m.name for m in members if m.name.endswith(".wav"))[:50],
     )
     real = np.stack(rows)

@@ -238,7 +238,7 @@ def test_evil_names_are_text(tmp_path: Path) -> None:
     evil = '</script><img src=x onerror="alert(1)">&\u2028'
     made = simulated.whole(tmp_path)
     renamed = pl.when(pl.col("word") == "bed").then(pl.lit(evil)).otherwise(pl.col("word"))
-    clips = made.prepared.clips.with_columns(word=renamed, speaker=pl.lit(evil), problem=pl.lit(evil))
+    clips = made.prepared.clips.with_columns(word=renamed, speaker=pl.lit(evil), flags=pl.lit(evil))
     prepared = type(made.prepared)(**{**vars(made.prepared), "clips": clips})
     simulated.add_submission(made, [evil], 0.7, 0.7)
     html = build.render(source.read(prepared, evil))

@@ -1,0 +1,163 @@
+"""Decode audio bytes to mono int16 at the competition's sample rate.
+
+Bad content never raises: the clip carries flags instead. Several may apply; this list runs from the most to
+the least serious, and the first four are also called its problem, which `data.leave_out` may exclude:
+
+    empty       there are no bytes, or no samples
+    unreadable  no decoder reads the file, or its rate, channels or length are out of bounds; zeros
+    truncated   the file ends before its header says; the samples that exist are kept
+    silent      all samples have the same value
+    damaged     the decoder skipped damaged parts; the message says what it printed
+    resampled   the file has another sample rate
+    converted   the file is not 16-bit PCM wav, or has several channels, which are averaged
+    clipped     at least 0.1 % of the samples are at full scale
+    long        more samples than a clip, or than audio.max_windows, can hold; cut at the end
+    short       fewer samples than a clip; padded with zeros
+
+Files at the competition's rate are not resampled; their int16 samples stay as they are. Others go through
+soxr (the SoX resampler) at its quality HQ: the pass band, level within 0.01 dB, ends at 0.91 of the lower
+Nyquist frequency, and aliases are below -120 dB. Floating-point samples become int16 by rint(x * 32768),
+ties to even, clipped to -32768 ... 32767.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from kagglekit.config import Audio
+from kagglekit.data.bounds import OutOfBoundsError, check_format
+from kagglekit.data.sound_file import Sound, read_sound
+from kagglekit.data.windows import split_windows
+
+Int16 = npt.NDArray[np.int16]
+Float32 = npt.NDArray[np.float32]
+
+FULL_SCALE = 32768
+CLIPPED_SHARE = 0.001
+PROBLEMS = ("empty", "unreadable", "duplicate", "truncated", "silent")
+"""Flags that data.leave_out may exclude, the most serious first. Duplicates are found by ingest."""
+FLAGS = (*PROBLEMS, "damaged", "resampled", "converted", "clipped", "long", "short")
+
+
+class Clip(NamedTuple):
+    """One decoded clip."""
+
+    rows: Int16
+    """(audio.samples,), cut or zero-padded; with audio.longer: windows, (windows, audio.samples)."""
+    samples: int
+    """Length at the target rate, before cutting and padding."""
+    rms: float
+    """RMS before padding; full scale is 1."""
+    peak: float
+    """Largest magnitude; full scale is 1."""
+    sha1: str
+    """SHA-1 of the file, hexadecimal."""
+    flags: tuple[str, ...]
+    """Names from the list above, the most serious first."""
+    rate: int
+    """The file's own sample rate in Hz; 0 if it cannot be read."""
+    message: str
+    """What the decoder said, or the format of a file that it cannot read: "AAC in .m4a"; else ""."""
+
+    @property
+    def problem(self) -> str:
+        """The most serious of `PROBLEMS` that applies, or ""."""
+        return problem_of(self.flags)
+
+
+def problem_of(flags: Iterable[str]) -> str:
+    """Return the most serious of `PROBLEMS` among flags, or ""."""
+    return next((name for name in PROBLEMS if name in flags), "")
+
+
+def sort_flags(flags: Iterable[str]) -> tuple[str, ...]:
+    """Sort flags from the most to the least serious."""
+    return tuple(sorted(flags, key=FLAGS.index))
+
+
+def decode(data: bytes, audio: Audio) -> Clip:
+    """Decode one clip from the bytes of a file: wav, FLAC, Ogg, MP3 ..., with kagglekit[av] AAC, AMR ..."""
+    pcm, sound = _decode(data, audio)
+    samples = len(pcm)
+    rows = pcm[: audio.samples]
+    if samples < audio.samples:
+        rows = np.zeros(audio.samples, np.int16)
+        rows[:samples] = pcm
+    if audio.longer == "windows":
+        rows = split_windows(pcm, audio) if samples > audio.samples else rows[None]
+    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    if not samples:
+        return Clip(rows, 0, 0.0, 0.0, sha1, sort_flags(sound.flags), sound.rate, sound.message)
+    scaled = pcm.astype(np.float32)
+    rms = math.sqrt(float(scaled @ scaled) / samples) / FULL_SCALE
+    low, high = int(pcm.min()), int(pcm.max())
+    flags = sort_flags({*sound.flags, *_flags(pcm, low, high, audio)})
+    return Clip(rows, samples, rms, max(-low, high) / FULL_SCALE, sha1, flags, sound.rate, sound.message)
+
+
+def _flags(pcm: Int16, low: int, high: int, audio: Audio) -> list[str]:
+    """Return the flags that the samples show: (samples,), of which `low` and `high` are the extremes."""
+    flags = []
+    if low == high:
+        flags.append("silent")
+    elif max(-low, high) >= FULL_SCALE - 1 and _share_at_full_scale(pcm) >= CLIPPED_SHARE:
+        flags.append("clipped")
+    if len(pcm) > audio.max_samples:
+        flags.append("long")
+    if len(pcm) < audio.samples:
+        flags.append("short")
+    return flags
+
+
+def decode_whole(data: bytes, audio: Audio) -> Int16:
+    """Decode a recording without cutting or padding it: (samples,), empty if it cannot be read."""
+    return _decode(data, audio)[0]
+
+
+def _decode(data: bytes, audio: Audio) -> tuple[Int16, Sound]:
+    """Return (samples,) at the target rate, and the sound with all flags that reading the file has shown."""
+    sound = read_sound(data)
+    if not len(sound.waveform) or sound.rate == audio.sample_rate:
+        return to_int16(sound.waveform), sound
+    try:
+        check_format(sound.rate, 1)
+    except OutOfBoundsError as error:
+        return np.zeros(0, np.int16), sound._replace(flags=("unreadable",), message=str(error))
+    pcm = to_int16(resample(sound.waveform, sound.rate, audio.sample_rate))
+    flags = (*sound.flags, "resampled") if len(pcm) else ("empty",)  # a few samples at a high rate
+    return pcm, sound._replace(flags=flags)
+
+
+def resample(waveform: Int16 | Float32, rate: int, target: int) -> Float32:
+    """Resample (frames,) from one sample rate to another, in Hz: (frames * target / rate,) in [-1, 1)."""
+    if waveform.dtype == np.int16:
+        scaled = waveform.astype(np.float32) / np.float32(FULL_SCALE)
+    else:
+        scaled = _finite(waveform)
+    resampled: Float32 = soxr.resample(scaled, rate, target)
+    return resampled
+
+
+def to_int16(waveform: Int16 | Float32) -> Int16:
+    """Scale float32 in [-1, 1) to int16; int16 stays as it is."""
+    if waveform.dtype == np.int16:
+        return waveform.astype(np.int16, copy=False)
+    scaled: Float32 = _finite(waveform) * np.float32(FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
+    return scaled.astype(np.int16)
+
+
+def _finite(waveform: Int16 | Float32) -> Float32:
+    if np.isfinite(waveform).all():
+        return waveform.astype(np.float32, copy=False)
+    return np.nan_to_num(waveform.astype(np.float32), nan=0.0, posinf=1.0, neginf=-1.0)
+
+
+def _share_at_full_scale(pcm: Int16) -> float:
+    return float(np.mean((pcm >= FULL_SCALE - 1) | (pcm == -FULL_SCALE)))

@@ -1,0 +1,67 @@
+"""Files that no decoder reads are named with the remedy, before anything else is."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from kagglekit.data import with_ffmpeg
+from kagglekit.data.unread import report_unread
+from kagglekit.errors import AudioError
+
+INSTALL = "pip install 'kagglekit[av]'"
+
+
+def facts(*messages: str | None) -> pl.DataFrame:
+    """A row for each file: None can be read."""
+    return pl.DataFrame(
+        {
+            "problem": ["" if message is None else "unreadable" for message in messages],
+            "message": [message or "" for message in messages],
+        }
+    )
+
+
+def test_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("kagglekit.terminal.console.note", said.append)
+    monkeypatch.setattr(with_ffmpeg, "is_installed", lambda: False)
+    report_unread("train.zip", facts(None, *["AAC in .m4a"] * 2, "AMR in .3gp", ""))
+    assert said == [
+        "train.zip: 4 of 5 files cannot be read: 2 are AAC in .m4a, 1 is AMR in .3gp; "
+        f"to read them: {INSTALL}, then prepare again"
+    ]
+    monkeypatch.setattr(with_ffmpeg, "is_installed", lambda: True)
+    report_unread("train.zip", facts(None, "AAC in .m4a, damaged"))
+    assert said[1:] == ["train.zip: 1 of 2 files cannot be read: 1 is AAC in .m4a, damaged"]
+    report_unread("train.zip", facts(None, None))
+    report_unread("train.zip", facts(None, ""))  # `prepare` counts it, and there is nothing more to say
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("messages", "installed", "message", "hint"),
+    [
+        (
+            ["AAC in .m4a"] * 60,
+            False,
+            "none of its 60 files can be read as audio: 60 are AAC in .m4a",
+            INSTALL,
+        ),
+        (
+            ["AAC in .m4a, damaged"],
+            True,
+            "its only file cannot be read as audio: 1 is AAC in .m4a, damaged",
+            "FLAC",
+        ),
+        (["", ""], False, "none of its 2 files can be read as audio", "FLAC"),
+    ],
+)
+def test_none(
+    messages: list[str], installed: bool, message: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(with_ffmpeg, "is_installed", lambda: installed)
+    with pytest.raises(AudioError) as caught:
+        report_unread("train.zip", facts(*messages))
+    assert str(caught.value) == f"train.zip: {message}"
+    assert hint in str(caught.value.hint)
