@@ -6,6 +6,7 @@ from typing import NamedTuple
 from kagglekit.charts.svg import LETTER, LINE, Picture, Scale, axes, dot, line, shortened, text
 from kagglekit.errors import KagglekitError
 from kagglekit.scoring.forecast import cv_vs_lb, summary
+from kagglekit.scoring.metrics import Metric
 from kagglekit.submission.ledger import Entry, cv_public_pairs
 
 BAND = 0.015
@@ -15,7 +16,7 @@ LEFT, TOP, RIGHT, BOTTOM = 72, 64, 24, 56  # px around it
 LONGEST = 30  # letters of a label; the tooltip shows all of it
 
 
-def picture(sent: Sequence[Entry]) -> Picture:
+def picture(sent: Sequence[Entry], metric: Metric) -> Picture:
     """Draw CV against public scores, a dot for each submission.
 
     Raises:
@@ -31,7 +32,7 @@ def picture(sent: Sequence[Entry]) -> Picture:
         Point(cv, public, "+".join(entry.models) or entry.csv)
         for entry, (cv, public) in zip(sent, scores, strict=True)
     ]
-    return scatter(points, note=summary(cv_vs_lb(scores)), band=BAND)
+    return scatter(points, note=summary(cv_vs_lb(scores), metric), band=BAND)
 
 
 class Point(NamedTuple):

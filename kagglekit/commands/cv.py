@@ -12,6 +12,7 @@ from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from kagglekit.runs.explain import Explained
+    from kagglekit.scoring.metrics import Metric
     from kagglekit.scoring.parts import Explanation
     from kagglekit.submission.ledger import Entry
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         lines += [
             line for one in (runs if args.model or args.run_ids else runs[:1]) for line in _details(one)
         ]
-    lines += _against_public(sent, scores)
+    lines += _against_public(sent, scores, project.metric)
     lines += [f"wrote {args.out}"] if args.out else []
     console.result(data, lines)
 
@@ -166,17 +167,19 @@ def _details(one: Explained) -> list[object]:
     ]
 
 
-def _against_public(sent: Sequence[Entry], scores: Sequence[tuple[float, float]]) -> list[object]:
+def _against_public(
+    sent: Sequence[Entry], scores: Sequence[tuple[float, float]], metric: Metric
+) -> list[object]:
     """Return the table of CV and public scores of the submissions that have both."""
     from kagglekit.scoring.forecast import cv_vs_lb, summary
 
     if not sent:
         return ["no submission has both a CV and a public score yet"]
     rows = [
-        ["+".join(entry.models) or entry.csv, cv, public, f"{100 * (cv - public):+.1f}"]
+        ["+".join(entry.models) or entry.csv, cv, public, metric.difference(cv - public)]
         for entry, (cv, public) in zip(sent, scores, strict=True)
     ]
     return [
         ResultTable("CV as submitted, against public", ["models", "CV", "public", "CV-public"], rows),
-        summary(cv_vs_lb(scores)),
+        summary(cv_vs_lb(scores), metric),
     ]

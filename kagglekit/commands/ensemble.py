@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kagglekit.ensemble.blend import BlendedRuns
+    from kagglekit.scoring.metrics import Metric
 
 EXAMPLE = """example:
   $ kagglekit ensemble --model convs2s,gru,tcresnet
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
             "folder": blend.folder,
         },
         [
-            *_comparison_tables(blend),
+            *_comparison_tables(blend, project.metric),
             *([f"skipped: {', '.join(skipped)}, which need one label per clip"] if skipped else []),
             members_table(blend),
             f"{blend.name}: {blend.method}, decision {blend.decision}",
@@ -88,7 +89,7 @@ def members_table(blend: BlendedRuns) -> object:
     return ResultTable("members", ["model", "run", "weight", "CV", "unweighted"], rows)
 
 
-def _comparison_tables(blend: BlendedRuns) -> list[object]:
+def _comparison_tables(blend: BlendedRuns, metric: Metric) -> list[object]:
     """Return the tables of methods and decisions, each with its choice and the reason."""
     lines: list[object] = []
     for compared, what in zip(blend.comparisons, ("method", "decision"), strict=False):
@@ -98,7 +99,9 @@ def _comparison_tables(blend: BlendedRuns) -> list[object]:
                 one.name + " <" * (one.name == compared.chosen),
                 one.accuracy,
                 f"{one.low:.4f} to {one.high:.4f}",
-                "" if one.name == compared.baseline else f"{100 * one.gain:+.2f} ± {100 * one.error:.2f}",
+                ""
+                if one.name == compared.baseline
+                else metric.points(one.gain, one.error).removesuffix(" points"),
                 *(f"{one.parts[part]:.3f}" for part in parts),
             ]
             for one in compared.results

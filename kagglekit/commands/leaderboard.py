@@ -12,6 +12,8 @@ from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
+    from kagglekit.project.submissions import Leaderboard
+    from kagglekit.scoring.metrics import Metric
     from kagglekit.submission.ledger import Entry
 
 EXAMPLE = """example:
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     lines: list[object] = [] if log.changed is None else [_changes(log.changed)]
     lines += [f"wrote {args.out}"] if args.out else []
     if log.entries:
-        rows = [_row(entry, entry is log.best_by_cv, entry is log.best_by_public) for entry in log.entries]
+        rows = [_row(entry, log, project.metric) for entry in log.entries]
         title = str(project.workspace.ledger_path)
         lines = [ResultTable(title, COLUMNS, rows), *_legend(project.config, log.here), *lines]
     else:
@@ -54,24 +56,19 @@ def _changes(changed: list[Entry]) -> str:
     return count + (f", {elsewhere} of them made elsewhere" if elsewhere else "")
 
 
-def _row(entry: Entry, best_cv: bool, best_public: bool) -> list[Any]:
+def _row(entry: Entry, log: Leaderboard, metric: Metric) -> list[Any]:
     cv, public = entry.cv_score, entry.public
     return [
         entry.time.replace("T", " ").rstrip("Z"),
         "+".join(entry.models) or ("(elsewhere)" if entry.foreign else "(file)"),
-        _marked(cv, best_cv),
-        _marked(public, best_public),
+        _marked(cv, entry is log.best_by_cv),
+        _marked(public, entry is log.best_by_public),
         entry.private,
-        None if public is None or cv is None else _points(cv - public),
+        None if public is None or cv is None else metric.difference(cv - public),
         _standing(entry),
         entry.status + (", selected" if entry.selected else ""),
         entry.csv,
     ]
-
-
-def _points(difference: float) -> str:
-    """Format a difference in points: `+1.2`, never `-0.0`."""
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def _marked(score: float | None, is_best: bool) -> str:

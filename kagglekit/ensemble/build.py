@@ -27,12 +27,13 @@ def best(prepared: Prepared, runs: Sequence[Run]) -> BlendedRuns:
 
     Arguments and errors as those of `build`.
     """
-    best_of_model = {run.model: run for run in sorted(runs, key=lambda run: run.score.oof)}
+    metric = prepared.task.metric
+    best_of_model = {run.model: run for run in reversed(metric.ranked(runs, lambda run: run.score.oof))}
     sets = [list(best_of_model.values()), list(runs)] if len(best_of_model) < len(runs) else [list(runs)]
     built = [build(prepared, chosen, AUTO, AUTO) for chosen in sets]
-    top = max(built, key=lambda one: one.score.oof)  # of equals the one of fewer runs
-    single = max(runs, key=lambda run: run.score.oof)
-    if len(runs) > 1 and single.score.oof > top.score.oof:
+    top = metric.ranked(built, lambda one: one.score.oof)[0]  # of equals the one of fewer runs
+    single = metric.ranked(runs, lambda run: run.score.oof)[0]
+    if len(runs) > 1 and metric.better(single.score.oof, top.score.oof):
         return build(prepared, [single], AUTO, AUTO)
     return top
 

@@ -125,12 +125,25 @@ METHODS: dict[str, Method] = {
 """Methods for one class per clip."""
 
 
+def _greedy_by_metric(task: Task) -> Method:
+    """Return the greedy selection by the task's metric."""
+
+    def fit(oof: Oof, settings: Ensemble) -> Blend:
+        weight = oof.weight if task.metric.weighted else None
+        truth = task.one_hot(oof.target)
+        return Mean(greedy_by_metric(oof.probs, truth, task.metric, weight, rounds=settings.rounds))
+
+    return fit
+
+
 def methods_for(task: Task) -> Mapping[str, Method]:
     """Return the methods that fit a task; those for several classes per clip need no single true class."""
-    if not task.multi:
+    if task.metric.name == "accuracy":
         return METHODS
+    if not task.multi:
+        return METHODS | {"greedy": _greedy_by_metric(task)}
     return {
         BASELINE: METHODS[BASELINE],
         "geometric": lambda oof, _: MeanLogit(_equal(oof)),
-        "greedy": lambda oof, s: Mean(greedy_by_metric(oof.probs, oof.target, task.metric, rounds=s.rounds)),
+        "greedy": _greedy_by_metric(task),
     }

@@ -19,6 +19,7 @@ from kagglekit.ensemble.methods import methods_for
 from kagglekit.parallel.processes import cores
 from kagglekit.scoring.bootstrap import resample
 from kagglekit.scoring.jackknife import jackknife_error, leave_groups_out
+from kagglekit.scoring.metrics import Metric
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import Task
@@ -35,12 +36,12 @@ class NestedResult(NamedTuple):
 
     name: str
     accuracy: float
-    """Weighted accuracy, or the competition's metric of ranks."""
+    """Weighted accuracy, or the competition's metric."""
     low: float
     """Lower end of its 95 % interval."""
     high: float
     gain: float
-    """Over the baseline."""
+    """Over the baseline, positive where the result is better."""
     error: float
     """Standard error of the gain."""
     probs: Floats
@@ -114,7 +115,7 @@ def _compare(oof: Oof, task: Task, baseline: str, names: Iterable[str], predict:
     """Predict every fold by each name, the baseline included, score the predictions, and choose."""
     predicted = _predict_folds(oof, list(dict.fromkeys([baseline, *names])), predict)
     interval = _jackknife if task.metric.name != "accuracy" else _bootstrap
-    return choose(interval(oof, task, baseline, predicted), baseline)
+    return choose(interval(oof, task, baseline, predicted), baseline, task.metric)
 
 
 def _predict_folds(oof: Oof, names: Sequence[str], predict: Predict) -> dict[str, Floats]:
@@ -143,36 +144,41 @@ def _bootstrap(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
     base = list(predicted).index(baseline)
     error = (draws - draws[:, [base]]).std(0)
-    return _results(predicted, base, accuracy, low, high, error)
+    return _results(task.metric, predicted, base, accuracy, low, high, error)
 
 
 def _jackknife(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]) -> list[NestedResult]:
-    """Compute a metric of ranks, with errors by a jackknife over speakers."""
-    metric, truth = task.metric, oof.target
-    values = np.array([metric(truth, probs) for probs in predicted.values()])
-    without = [leave_groups_out(metric, truth, probs, oof.group) for probs in predicted.values()]
+    """Compute a metric other than accuracy, with errors by a jackknife over speakers."""
+    metric, truth = task.metric, task.one_hot(oof.target)
+    weight = oof.weight if metric.weighted else None
+    values = np.array([metric(truth, probs, weight) for probs in predicted.values()])
+    without = [leave_groups_out(metric, truth, probs, oof.group, weight) for probs in predicted.values()]
     base = list(predicted).index(baseline)
     margin = np.array([1.96 * jackknife_error(one) for one in without])
     error = np.array([jackknife_error(one - without[base]) for one in without])
-    return _results(predicted, base, values, (values - margin).clip(0), (values + margin).clip(max=1), error)
+    ends = [np.clip(end, metric.low, metric.high) for end in (values - margin, values + margin)]
+    return _results(metric, predicted, base, values, *ends, error)
 
 
-def _results(predicted: dict[str, Floats], base: int, value: Floats, *columns: Floats) -> list[NestedResult]:
+def _results(
+    metric: Metric, predicted: dict[str, Floats], base: int, value: Floats, *columns: Floats
+) -> list[NestedResult]:
     """Gather results, the best first; the arrays (names,) are value, low, high and error."""
-    table = zip(predicted.items(), value, *columns, value - value[base], strict=True)
+    gains = np.array([metric.gain(v, value[base]) for v in value])
+    table = zip(predicted.items(), value, *columns, gains, strict=True)
     results = [
         NestedResult(name, float(v), float(low), float(high), float(gain), float(error), probs)
         for (name, probs), v, low, high, error, gain in table
     ]
     baseline = results[base]
-    return sorted(results, key=lambda one: (-one.accuracy, one is not baseline))
+    return sorted(results, key=lambda one: (-metric.order(one.accuracy), one is not baseline))
 
 
-def choose(results: Sequence[NestedResult], baseline: str) -> Comparison:
+def choose(results: Sequence[NestedResult], baseline: str, metric: Metric) -> Comparison:
     """Choose the best that is better beyond noise, else the baseline."""
     better = next((one for one in results if one.beyond_noise), None)
     best = better or results[0]
-    gain = f"{100 * best.gain:+.2f} ± {100 * best.error:.2f} points"
+    gain = metric.points(best.gain, best.error)
     why = f"{best.name} gains {gain}, which is within {NOISE:g} standard errors of it"
     if better:
         why = f"{gain} over {baseline}, more than {NOISE:g} standard errors"

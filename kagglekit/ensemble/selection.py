@@ -87,13 +87,16 @@ def greedy(probs: Floats, target: Ints, weight: Floats, *, rounds: int) -> Float
     return _shares(_grow(library, rounds, initial=0, thrifty=True), len(probs))
 
 
-def greedy_by_metric(probs: Floats, truth: Truth, metric: Metric, *, rounds: int) -> Floats:
+def greedy_by_metric(
+    probs: Floats, truth: Truth, metric: Metric, weight: Floats | None = None, *, rounds: int
+) -> Floats:
     """Make one selection with replacement by a metric, and keep the shortest of its best prefixes.
 
     Args:
         probs: (models, clips, classes).
         truth: (clips, classes).
         metric: of `truth` and the mean of probabilities.
+        weight: (clips,), on any scale; None: all clips alike.
         rounds: picks.
 
     Returns:
@@ -103,7 +106,8 @@ def greedy_by_metric(probs: Floats, truth: Truth, metric: Metric, *, rounds: int
     scores: list[float] = []
     total = np.zeros(probs.shape[1:])
     for _ in range(rounds):
-        candidates = [metric.order(metric(truth, (total + model) / (len(picks) + 1))) for model in probs]
+        means = ((total + model) / (len(picks) + 1) for model in probs)
+        candidates = [metric.order(metric(truth, mean, weight)) for mean in means]
         picks.append(int(np.argmax(candidates)))
         scores.append(max(candidates))
         total += probs[picks[-1]]

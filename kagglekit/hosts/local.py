@@ -22,6 +22,7 @@ from kagglekit.files.atomic import move_into_place, write_bytes
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
 from kagglekit.hosts.local_grading import Grader
+from kagglekit.scoring.task import Task
 
 CHUNK_BYTES = 1024**2
 
@@ -168,7 +169,8 @@ class LocalHost:
     def leaderboard(self) -> list[base.LeaderboardRow]:
         """Return one team, "you", with its best public score."""
         scores = [state.public for state in self.submissions() if state.public is not None]
-        return [base.LeaderboardRow(1, "you", max(scores))] if scores else []
+        best = Task.of(self._config).metric.best(scores, float)
+        return [] if best is None else [base.LeaderboardRow(1, "you", best)]
 
     def _records(self) -> list[Record]:
         """Read every complete line of the log. A last line that a kill cut off is not a submission.

@@ -1,5 +1,6 @@
 """Grading of submissions to a local host, with the checks and messages of Kaggle."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from kagglekit.errors import HostError, KagglekitError, plural
 from kagglekit.files.sample import read_sample
 from kagglekit.files.tables import read_table, read_table_file
 from kagglekit.hosts.base import HostFile, pick_file
+from kagglekit.scoring.metrics import Truth
 from kagglekit.scoring.task import Task
 
 USAGES = ("Public", "Private", "Ignored")
@@ -50,8 +52,10 @@ class Grader:
             return Grade(f"Submission is not a plain CSV: {', '.join(notes)}")
         if problem := _problem(table, columns.id, self._task.columns, self._valid_ids):
             return Grade(problem)
-        if self._task.multi:
+        if self._task.submits_probs:
             return self._grade_probabilities(table)
+        if self._task.metric.name != "accuracy":
+            return self._grade_labels(table)
         joined = self._solution.join(table.select(id=columns.id, guess=self._task.label_column), on="id")
         right = joined.select("usage", right=pl.col("guess") == pl.col("label"))
         return Grade("", _accuracy(right, "Public"), _accuracy(right, "Private"))
@@ -65,12 +69,38 @@ class Grader:
             )
         except pl.exceptions.PolarsError as error:
             return Grade(f"Submission contains values that are not numbers: {_first_line(error)}")
-        joined = self._solution.join(guesses, on="id")
-        scores = []
+        if not guesses.select(pl.all_horizontal(pl.col(classes).is_finite().all())).item():
+            return Grade("Submission contains values that are not finite")
+        return self._graded(
+            guesses, lambda truth, rows: metric.compute(truth, rows.select(classes).to_numpy())
+        )
+
+    def _grade_labels(self, table: pl.DataFrame) -> Grade:
+        """Compute a metric of answers other than accuracy from one column of labels."""
+        columns, metric, classes = self._config.submission, self._task.metric, list(self._task.classes)
+
+        def judge(truth: Truth, rows: pl.DataFrame) -> float:
+            places = rows["guess"].replace_strict(classes, range(len(classes)), default=-1).to_numpy()
+            return metric.of_answers(truth, places[:, None] if metric.answer == "top_k" else places)
+
+        return self._graded(table.select(id=columns.id, guess=self._task.label_column), judge)
+
+    def _graded(self, guesses: pl.DataFrame, judge: Callable[[Truth, pl.DataFrame], float]) -> Grade:
+        """Judge the public and the private rows of a submission.
+
+        Raises:
+            HostError: the metric is undefined on the solution.
+        """
+        joined, scores = self._solution.join(guesses, on="id"), []
         for usage in ("Public", "Private"):
             rows = joined.filter(pl.col("usage") == usage)
-            truth = self._task.truth(rows["label"])
-            scores.append(round(metric(truth, rows.select(classes).to_numpy()), 5) if len(rows) else None)
+            score = judge(self._task.truth(rows["label"]), rows) if len(rows) else None
+            if score is not None and math.isnan(score):
+                raise HostError(
+                    f"{self._task.metric.name} is undefined on the solution's {len(rows):,} {usage} rows",
+                    hint="it needs rows of more than one class; see competition.local.solution",
+                )
+            scores.append(None if score is None else round(score, 5))
         return Grade("", *scores)
 
     @cached_property

@@ -17,6 +17,7 @@ from kagglekit.scoring.task import Task
 if TYPE_CHECKING:
     from kagglekit.data.prepare import Prepared
     from kagglekit.hosts.base import Host
+    from kagglekit.scoring.metrics import Metric
 
 Names = str | Sequence[str]
 """`"gru,lstm"` or `["gru", "lstm"]`."""
@@ -48,6 +49,11 @@ class ProjectBase:
     def classes(self) -> tuple[str, ...]:
         """The classes, in the order of the columns of every logits."""
         return self.config.labels.all_classes
+
+    @property
+    def metric(self) -> Metric:
+        """The competition's metric."""
+        return Task.of(self.config).metric
 
     @cached_property
     def workspace(self) -> Workspace:

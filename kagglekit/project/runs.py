@@ -33,7 +33,8 @@ class RunMethods(ProjectBase):
         from kagglekit.runs.score import scored
 
         fitting, _ = present_runs(self.prepared)
-        return sorted((scored(self.prepared, run) for run in fitting), key=lambda run: -run.score.cv)
+        present = [scored(self.prepared, run) for run in fitting]
+        return self.prepared.task.metric.ranked(present, lambda run: run.score.cv)
 
     def best(self, model: str) -> Run:
         """Return the best run of a model."""

@@ -104,7 +104,7 @@ class SubmissionMethods(ProjectBase):
 
         sent = scored_entries(self.workspace)
         if out is not None:
-            save_picture(picture(sent), Path(out))
+            save_picture(picture(sent, self.metric), Path(out))
         estimated = prior == "estimated"
         return CvReport(explain_runs(self.prepared, split_names(model), split_names(run), estimated), sent)
 
@@ -179,11 +179,11 @@ class SubmissionMethods(ProjectBase):
 
         ledger, folder = Ledger(self.workspace.ledger_path), self.workspace.submissions
         changed = change(frame, ledger, host_name(self.config), folder)
-        score = None if blend is None else expected(blend.score, len(frame))
+        score = None if blend is None else expected(blend.score, len(frame), self.metric)
         place = None
         if ask_host and score is not None:
             try:
-                place = standing(self.host, score)
+                place = standing(self.host, score, self.metric)
             except KagglekitError as error:  # the forecast is worth showing without ranks
                 console.note(f"no ranks: {error}")
         return SubmissionResult(
@@ -200,7 +200,8 @@ class SubmissionMethods(ProjectBase):
         here = [entry for entry in entries if entry.host == host_name(self.config)]
         if out is not None:
             to_csv(entries, Path(out))
-        return Leaderboard(entries, here, best(here, "cv_score"), best(here, "public"), changed)
+        by_cv, by_public = best(here, "cv_score", self.metric), best(here, "public", self.metric)
+        return Leaderboard(entries, here, by_cv, by_public, changed)
 
     def _sync(self, ledger: Ledger) -> list[Entry]:
         from kagglekit.files.locks import locked
@@ -212,7 +213,7 @@ class SubmissionMethods(ProjectBase):
         with locked(self.workspace.submissions / "upload", "an upload"):  # one that runs is not judged yet
             changed = sync(self.host, ledger, name, settle_seconds(self.config))
         try:
-            record_ranks(self.host, ledger, name)
+            record_ranks(self.host, ledger, name, self.metric)
         except HostError as error:  # the scores are kept without them
             console.note(f"no ranks: {error}")
         return changed

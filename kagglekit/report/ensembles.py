@@ -41,7 +41,8 @@ class SavedBlend(NamedTuple):
 
 def page(source: Source) -> dict[str, Any]:
     """Compute what ensembles.html shows."""
-    saved = sorted(blends(source, present=False), key=lambda blend: (not blend.present, -blend.cv))
+    order = source.prepared.task.metric.order
+    saved = sorted(blends(source, present=False), key=lambda blend: (not blend.present, -order(blend.cv)))
     models = source.best_run_per_model()[:MOST]
     return {
         "ensembles": [{"blend": blend, "weights": weights_chart(blend)} for blend in saved],

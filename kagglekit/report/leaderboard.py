@@ -12,7 +12,8 @@ from kagglekit.submission.medals import zone
 def page(source: Source) -> dict[str, Any]:
     """Compute what leaderboard.html shows."""
     sent = [e for e in source.entries if e.cv_score is not None and e.public is not None]
-    by_cv, by_public = best(source.entries, "cv_score"), best(source.entries, "public")
+    metric = source.prepared.task.metric
+    by_cv, by_public = (best(source.entries, name, metric) for name in ("cv_score", "public"))
     rows = [
         {
             "entry": entry,
@@ -25,6 +26,6 @@ def page(source: Source) -> dict[str, Any]:
     ]
     return {
         "rows": rows,
-        "scatter": picture(sent) if sent else None,
-        "forecast": summary(cv_vs_lb(cv_public_pairs(sent))) if sent else "",
+        "scatter": picture(sent, metric) if sent else None,
+        "forecast": summary(cv_vs_lb(cv_public_pairs(sent)), metric) if sent else "",
     }

@@ -61,8 +61,9 @@ class Predictor(NamedTuple):
 def best_predictor(source: Source) -> Predictor:
     """Return the ensemble or run with the best CV score; there is at least one run."""
     top = source.runs[0]
-    blend = max(blends(source), key=lambda blend: blend.cv, default=None)
-    if blend is None or blend.cv <= top.run.score.cv:
+    metric = source.prepared.task.metric
+    blend = metric.best(blends(source), lambda blend: blend.cv)
+    if blend is None or not metric.better(blend.cv, top.run.score.cv):
         return Predictor(top.name, top.probs)
     folder = source.workspace.ensembles / blend.name
     hint = f"remove the folder {folder} and blend again: kagglekit ensemble"

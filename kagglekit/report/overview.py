@@ -29,13 +29,14 @@ class Advice(NamedTuple):
 
 def page(source: Source, studies: list[Study]) -> dict[str, Any]:
     """Compute what overview.html shows."""
-    saved = blends(source)
-    public = best(source.entries, "public")
+    saved, metric = blends(source), source.prepared.task.metric
+    public = best(source.entries, "public", metric)
+    top, blend = source.runs[0] if source.runs else None, metric.best(saved, lambda blend: blend.cv)
     return {
-        "best": source.runs[0] if source.runs else None,
-        "blend": max(saved, key=lambda blend: blend.cv, default=None),
+        "best": top,
+        "blend": blend if top is None or (blend and metric.better(blend.cv, top.run.score.cv)) else None,
         "public": public,
-        "cv": best(source.entries, "cv_score"),
+        "cv": best(source.entries, "cv_score", metric),
         "models": len({report_run.run.model for report_run in source.runs}),
         "trials": sum(len(study.trials) for study in studies),
         "submissions": len(source.entries),
@@ -51,7 +52,11 @@ def ranking(source: Source) -> Picture | None:
         for report_run in source.runs
         for score in [report_run.run.score]
     ]
-    return bars(rows, title="CV of the runs, with 95 % intervals", high=1.0) if rows else None
+    return (
+        bars(rows, title="CV of the runs, with 95 % intervals", high=source.prepared.task.metric.high)
+        if rows
+        else None
+    )
 
 
 def advice(source: Source, studies: list[Study], saved: list[SavedBlend]) -> Iterator[Advice]:
@@ -88,13 +93,13 @@ def advice(source: Source, studies: list[Study], saved: list[SavedBlend]) -> Ite
 
 def _unsent(source: Source, saved: list[SavedBlend]) -> Iterator[Advice]:
     """Suggest sending the best run or blend where nothing as good was sent."""
-    sent = max((e.cv_score for e in source.entries if e.cv_score is not None), default=None)
-    top = source.runs[0]
-    blend = max(saved, key=lambda blend: blend.cv, default=None)
+    metric, top = source.prepared.task.metric, source.runs[0]
+    sent = metric.best((e.cv_score for e in source.entries if e.cv_score is not None), float)
+    blend = metric.best(saved, lambda blend: blend.cv)
     cv, name, choice = top.run.score.cv, top.run.model, f"--ensemble {top.run.model}"
-    if blend is not None and blend.cv > cv:
+    if blend is not None and metric.better(blend.cv, cv):
         cv, name, choice = blend.cv, blend.name, options(source, blend)
-    if sent is None or cv > sent + 1e-9:
+    if sent is None or metric.gain(cv, sent) > 1e-9:
         before = "nothing was submitted yet" if sent is None else f"the best submission has {sent:.4f}"
         command = f"{source.kagglekit} submit {choice} --upload"
         yield Advice(f"{name} has CV {cv:.4f}; {before}.", command)

@@ -26,7 +26,7 @@ def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
     search of each model its history and the importance of the parameters.
     """
     if sent := scored_entries(source.workspace):
-        yield "cv-public", picture(sent)
+        yield "cv-public", picture(sent, source.prepared.task.metric)
     for report_run in source.best_run_per_model():
         model = report_run.run.model
         if not source.several:

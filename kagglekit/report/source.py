@@ -122,7 +122,8 @@ def read(prepared: Prepared, kagglekit: str) -> Source:
     """
     clips = prepared.clips.filter(pl.col("fold") >= 0).sort("clip_id")
     runs, others = present_runs(prepared)
-    best = sorted((scored(prepared, run) for run in runs), key=lambda run: -run.score.cv)
+    present = [scored(prepared, run) for run in runs]
+    best = prepared.task.metric.ranked(present, lambda run: run.score.cv)
     entries = sorted(Ledger(prepared.workspace.ledger_path).entries(), key=lambda entry: entry.time)
     return Source(
         prepared=prepared,

@@ -17,7 +17,7 @@ from kagglekit.charts.svg import Picture
 from kagglekit.report.source import Source
 from kagglekit.search.importance import importances, with_pruned
 from kagglekit.search.storage import all_studies
-from kagglekit.search.study import REASON
+from kagglekit.search.study import REASON, completed_trials, sign_of
 
 MOST_AXES = 9  # parameters in parallel coordinates, the most important ones
 MOST_ROWS = 10  # trials in the table
@@ -73,7 +73,7 @@ def page(studies: list[Study]) -> dict[str, Any]:
 
 def _study(study: Study) -> dict[str, Any]:
     importance = importances(study.study)
-    ranked = sorted(study.trials, key=_value, reverse=True)
+    ranked = completed_trials(study.study)
     names = list(importance) or sorted({name for trial in ranked for name in trial.params})
     return {
         "study": study,
@@ -88,7 +88,7 @@ def _study(study: Study) -> dict[str, Any]:
 
 
 def _value(trial: FrozenTrial) -> float:
-    return -math.inf if trial.value is None else trial.value
+    return math.nan if trial.value is None else trial.value
 
 
 def history_chart(study: Study) -> Picture:
@@ -96,7 +96,7 @@ def history_chart(study: Study) -> Picture:
     numbers = [float(trial.number) for trial in study.trials]
     values = [_value(trial) for trial in study.trials]
     notes = [f"{trial.number}: {value:.4f}" for trial, value in zip(study.trials, values, strict=True)]
-    best = list(accumulate(values, max))
+    best = list(accumulate(values, max if sign_of(study.study) > 0 else min))
     drawn = [Series("best so far", numbers, best), Series("trial", numbers, values, "dots", notes)]
     return curves(drawn, title="History", x_name="trial", y_name="CV")
 

@@ -43,7 +43,8 @@ def best_run(prepared: Prepared, model: str) -> Run:
             f"the {trained} trained on other clips or folds than the present ones",
             hint=f"train it on these: kagglekit train --model {model}",
         )
-    return max((scored(prepared, run) for run in fitting), key=lambda run: run.score.cv)
+    present = [scored(prepared, run) for run in fitting]
+    return prepared.task.metric.ranked(present, lambda run: run.score.cv)[0]
 
 
 def find_run(workspace: Workspace, name: str) -> Run:

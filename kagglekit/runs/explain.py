@@ -69,7 +69,7 @@ def explain_runs(
         explained = [Explained(scored(prepared, run), None) for run in runs]
     else:
         explained = [_explain(prepared, run, estimated) for run in runs]
-    return sorted(explained, key=lambda one: -(one.why or one.run).score.cv)
+    return prepared.task.metric.ranked(explained, lambda one: (one.why or one.run).score.cv)
 
 
 def _choose(prepared: Prepared, models: Sequence[str], ids: Sequence[str]) -> list[Run]:

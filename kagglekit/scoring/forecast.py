@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kagglekit.scoring.cv import Score
+from kagglekit.scoring.metrics import Metric
 
 PUBLIC_SHARE = 0.3  # of the rows behind the public score: the challenge's, and most others'
 
@@ -18,12 +19,18 @@ class Expected(NamedTuple):
     high: float
 
 
-def expected(score: Score, rows: int) -> Expected:
-    """Forecast the public score for a test of `rows` rows."""
+def expected(score: Score, rows: int, metric: Metric) -> Expected:
+    """Forecast the public score for a test of `rows` rows.
+
+    The draw of the public rows has at most the variance of as many answers that are right or wrong where the
+    metric is within 0 and 1. Of other metrics it is taken to be that of the OOF rows.
+    """
     error = (score.high - score.low) / (2 * 1.96)
-    draw = math.sqrt(score.cv * (1 - score.cv) / max(PUBLIC_SHARE * rows, 1))
+    draw = error
+    if metric.in_points:
+        draw = math.sqrt(score.cv * (1 - score.cv) / max(PUBLIC_SHARE * rows, 1))
     margin = 1.96 * math.hypot(error, draw)
-    return Expected(score.cv, max(score.cv - margin, 0.0), min(score.cv + margin, 1.0))
+    return Expected(score.cv, metric.clip(score.cv - margin), metric.clip(score.cv + margin))
 
 
 class CvVsLb(NamedTuple):
@@ -59,8 +66,9 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return [sum(v < value for v in values) + (values.count(value) + 1) / 2 for value in values]
 
 
-def summary(compared: CvVsLb) -> str:
+def summary(compared: CvVsLb, metric: Metric) -> str:
     """Return a line for people."""
     rank = "too few to rank" if compared.rank is None else f"rank correlation {compared.rank:.2f}"
     count = f"{compared.pairs} submission{'s' * (compared.pairs != 1)}"
-    return f"{count}: mean |CV - public| {100 * compared.mean_abs:.1f} points, {rank}"
+    apart = f"{100 * compared.mean_abs:.1f} points" if metric.in_points else f"{compared.mean_abs:.4f}"
+    return f"{count}: mean |CV - public| {apart}, {rank}"

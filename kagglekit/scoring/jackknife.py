@@ -16,7 +16,7 @@ def leave_groups_out(
     truth: NDArray[np.bool_],
     scores: NDArray[np.floating[Any]],
     group: NDArray[np.integer[Any]],
-    weight: Floats | None = None,
+    weight: NDArray[np.floating[Any]] | None = None,
 ) -> Floats:
     """Compute a metric without each group of rows in turn, (groups,), for a delete-a-group jackknife.
 

@@ -62,9 +62,14 @@ class Task:
         return self.kind is LabelKind.MULTI
 
     @property
+    def submits_probs(self) -> bool:
+        """Whether a submission holds a probability for each class; else it holds the label."""
+        return self.multi or self.metric.takes != Takes.DECISIONS
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns of a submission besides the id: the label, or a probability for each class."""
-        return self.classes if self.multi else (self.label_column,)
+        return self.classes if self.submits_probs else (self.label_column,)
 
     @property
     def filler_index(self) -> int:
@@ -106,6 +111,10 @@ class Task:
         truth = self.truth(labels)
         return truth if self.multi else truth.argmax(1)
 
+    def one_hot(self, target: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return the truth (rows, classes) of what `target` returned."""
+        return target if self.multi else target[:, None] == np.arange(len(self.classes))
+
     def probs(self, logits: Floats) -> NDArray[np.float64]:
         """Turn logits (rows, classes) into probabilities, by sigmoid where multi, else by softmax."""
         return sigmoid(logits) if self.multi else softmax(logits)
@@ -124,7 +133,7 @@ class Task:
 
     def answers(self, logits: Floats) -> pl.DataFrame:
         """Return what a submission holds of each row: the likeliest class, or each class's probability."""
-        if self.multi:
-            return pl.DataFrame(sigmoid(logits), schema=list(self.classes))
+        if self.submits_probs:
+            return pl.DataFrame(self.probs(logits), schema=list(self.classes))
         labels = np.asarray(self.classes)[logits.argmax(1)]
         return pl.DataFrame({self.label_column: pl.Series(labels, dtype=pl.String)})

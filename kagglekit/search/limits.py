@@ -7,7 +7,7 @@ import optuna
 from optuna.trial import TrialState
 
 from kagglekit.search.pruning import NOISE
-from kagglekit.search.study import ENDED
+from kagglekit.search.study import ENDED, sign_of
 
 STAGNATION = 15
 """Trials without progress after which --until-stagnation ends a search by default."""
@@ -46,12 +46,13 @@ class SearchLimits:
 
 
 def trials_since_progress(study: optuna.Study) -> int:
-    """Count the trials since the best score last rose by more than half its standard error."""
-    best, since = -float("inf"), 0
+    """Count the trials since the best score last improved by more than half its standard error."""
+    best, since, sign = -float("inf"), 0, sign_of(study)
     for trial in study.get_trials(deepcopy=False, states=ENDED):
         since += 1
         if trial.state != TrialState.COMPLETE:
             continue
-        if trial.values[0] > best + trial.user_attrs.get(NOISE, 0.0) / 2:
-            best, since = trial.values[0], 0
+        value = sign * trial.values[0]
+        if value > best + trial.user_attrs.get(NOISE, 0.0) / 2:
+            best, since = value, 0
     return since

@@ -1,17 +1,19 @@
-"""Stop a trial early when its forecast final score is below the best so far by more than the noise."""
+"""Stop a trial early when its forecast final score is worse than the best so far by more than the noise."""
 
 import math
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 STARTUP_TRIALS = 4  # finished trials before anything is stopped
 LEAST_WARMUP = 0.2  # share of a fold's epochs whose scores predict nothing
 SURE = 1.5
-"""Standard deviations by which a trial's forecast must be below the best. With 1, the best trial was stopped
-in one order of 20; with 2, fewer epochs were saved (benchmarks/bench_pruning.py on the first 11 sets)."""
+"""Standard deviations by which a trial's forecast must be worse than the best. With 1, the best trial was
+stopped in one order of 20; with 2, fewer epochs were saved (benchmarks/bench_pruning.py on the first 11
+sets)."""
 PRIOR_TRIALS = 2.0
 """Pseudo-observations in every forecast, which draw the slope to 1 and the variance to the noise."""
 NOISE = "noise"
@@ -45,18 +47,19 @@ class CurvePruner(optuna.pruners.BasePruner):
         step = trial.last_step
         if step is None or step + 1 < self.warmup_steps(trial):
             return False
-        value = trial.intermediate_values[step]
+        sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
+        value = sign * trial.intermediate_values[step]
         if math.isnan(value):
             return True
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         others = [t for t in complete if step in t.intermediate_values and t.value is not None]
         if len(others) < STARTUP_TRIALS:
             return False
-        now = np.array([t.intermediate_values[step] for t in others])
-        final = np.array([t.value for t in others])
+        now = sign * np.array([t.intermediate_values[step] for t in others])
+        final = sign * np.array([t.value for t in others])
         noise = float(np.median([t.user_attrs.get(NOISE, 0.0) for t in others]))
         mean, spread = forecast(now, final, value, noise)
-        return mean + SURE * spread < max(t.value for t in complete if t.value is not None)
+        return mean + SURE * spread < max(sign * t.value for t in complete if t.value is not None)
 
 
 def forecast(

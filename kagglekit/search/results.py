@@ -12,7 +12,7 @@ from kagglekit.config.yaml_file import dump
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import MissingError
 from kagglekit.search.space import configure, settings
-from kagglekit.search.study import ENDED, REASON, SAME_AS, StudyHandle, completed_trials, open_study
+from kagglekit.search.study import ENDED, REASON, SAME_AS, StudyHandle, completed_trials, open_study, sign_of
 from kagglekit.training.plan import Plan, resolve
 
 
@@ -59,7 +59,9 @@ def _front(handle: StudyHandle) -> list[dict[str, Any]]:
     objectives = handle.prepared.config.search.objectives
     if len(objectives) == 1:
         return []
-    best = sorted(handle.study.best_trials, key=lambda trial: trial.values[0], reverse=True)
+    best = sorted(
+        handle.study.best_trials, key=lambda trial: sign_of(handle.study) * trial.values[0], reverse=True
+    )
     return [{"trial": t.number, **dict(zip(objectives, t.values, strict=True))} for t in best]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from kagglekit import __version__
@@ -102,7 +103,10 @@ def open_study(prepared: Prepared, plan: Plan) -> StudyHandle:
             study_name=name,
             storage=storage,
             load_if_exists=True,
-            directions=["maximize" if name == "score" else "minimize" for name in config.search.objectives],
+            directions=[
+                prepared.task.metric.direction if name == "score" else "minimize"
+                for name in config.search.objectives
+            ],
             pruner=CurvePruner(plan.train.epochs, plan.train.warmup),
         )
         if ABOUT not in study.user_attrs:
@@ -140,4 +144,9 @@ def _compare(storage: BaseStorage, name: str, about: Mapping[str, Any], *, share
 def completed_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the completed trials, the best score first."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return sorted(trials, key=lambda trial: trial.values[0], reverse=True)
+    return sorted(trials, key=lambda trial: sign_of(study) * trial.values[0], reverse=True)
+
+
+def sign_of(study: optuna.Study) -> int:
+    """Return 1 where a higher score is better, -1 where a lower one is."""
+    return 1 if study.directions[0] == StudyDirection.MAXIMIZE else -1

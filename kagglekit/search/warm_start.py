@@ -45,7 +45,8 @@ def _best_trials(handle: StudyHandle, source: str) -> list[tuple[str, FrozenTria
             hint=close_match(source, studies) if studies else search,
         )
     best = [(name, trial) for name in names for trial in completed_trials(studies[name])[:WARM_TRIALS]]
-    return sorted(best, key=lambda pair: pair[1].values[0], reverse=True)[:WARM_TRIALS]
+    ranked = handle.prepared.task.metric.ranked(best, lambda pair: pair[1].values[0])
+    return ranked[:WARM_TRIALS]
 
 
 def _studies(handle: StudyHandle, model: str) -> list[optuna.Study]:

@@ -25,6 +25,7 @@ from kagglekit.terminal import console
 if TYPE_CHECKING:
     from kagglekit.config import Config
     from kagglekit.files.workspace import Workspace
+    from kagglekit.scoring.metrics import Metric
 
 Status = Literal["written", "sending", "PENDING", "COMPLETE", "ERROR"]
 
@@ -178,10 +179,10 @@ def host_name(config: Config) -> str:
     return f"{config.competition.host}:{config.competition.slug}"
 
 
-def best(entries: Iterable[Entry], score: Literal["cv_score", "public"]) -> Entry | None:
-    """Return the entry with the highest score, the earliest of equal ones; None where none has a score."""
+def best(entries: Iterable[Entry], score: Literal["cv_score", "public"], metric: Metric) -> Entry | None:
+    """Return the entry with the best score, the earliest of equal ones; None where none has a score."""
     scored = [entry for entry in entries if getattr(entry, score) is not None and entry.status != "ERROR"]
-    return max(scored, key=lambda entry: float(getattr(entry, score)), default=None)
+    return metric.best(scored, lambda entry: float(getattr(entry, score)))
 
 
 def scored_entries(workspace: Workspace) -> list[Entry]:

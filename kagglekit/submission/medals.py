@@ -12,8 +12,13 @@ Source: https://www.kaggle.com/progression, "Competition Medals" (percentages ro
 Medals go by the final ranks, on the private leaderboard; not every competition awards them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from kagglekit.scoring.metrics import Metric
 
 
 class Medals(NamedTuple):
@@ -39,6 +44,6 @@ def zone(rank: int, teams: int) -> str:
     return next((name for name, last in medals(teams)._asdict().items() if rank <= last), "")
 
 
-def rank_of(score: float, others: Iterable[float]) -> int:
-    """Return the rank of a score among the other teams' best, higher is better; equal scores share a rank."""
-    return 1 + sum(other > score for other in others)
+def rank_of(score: float, others: Iterable[float], metric: Metric) -> int:
+    """Return the rank of a score among the other teams' best; equal scores share a rank."""
+    return 1 + sum(metric.better(other, score) for other in others)

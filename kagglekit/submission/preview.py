@@ -9,6 +9,7 @@ from kagglekit.errors import KagglekitError
 from kagglekit.files.tables import read_table
 from kagglekit.hosts.base import Host
 from kagglekit.scoring.forecast import Expected
+from kagglekit.scoring.metrics import Metric
 from kagglekit.submission.ledger import Ledger
 from kagglekit.submission.medals import rank_of, zone
 
@@ -18,7 +19,7 @@ class Standing(NamedTuple):
 
     rank: int
     best: int
-    """Rank at the upper end of the interval."""
+    """Rank at the better end of the interval."""
     worst: int
     teams: int
     zone: str
@@ -35,7 +36,7 @@ class Change(NamedTuple):
     """(earlier label, new label, rows), the most common first."""
 
 
-def standing(host: Host, forecast: Expected) -> Standing | None:
+def standing(host: Host, forecast: Expected, metric: Metric) -> Standing | None:
     """Return the forecast's rank on the public leaderboard; None where no team has a score yet.
 
     Raises:
@@ -46,8 +47,8 @@ def standing(host: Host, forecast: Expected) -> Standing | None:
     if not others:
         return None
     teams = max(details.teams or 0, len(rows))
-    rank, best, worst = (rank_of(score, others) for score in (forecast.score, forecast.high, forecast.low))
-    return Standing(rank, best, worst, teams, zone(rank, teams))
+    rank, *ends = (rank_of(score, others, metric) for score in (forecast.score, forecast.low, forecast.high))
+    return Standing(rank, min(ends), max(ends), teams, zone(rank, teams))
 
 
 def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Change | None:

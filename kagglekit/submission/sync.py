@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from kagglekit.config import Config
 from kagglekit.errors import HostError
 from kagglekit.hosts.base import Host, SubmissionState
+from kagglekit.scoring.metrics import Metric
 from kagglekit.submission.ledger import Entry, Ledger, stamp
 from kagglekit.submission.medals import rank_of
 
@@ -130,7 +131,7 @@ def _foreign(state: SubmissionState, name: str) -> Entry:
     )
 
 
-def record_ranks(host: Host, ledger: Ledger, name: str) -> None:
+def record_ranks(host: Host, ledger: Ledger, name: str, metric: Metric) -> None:
     """Log which submissions are selected, and the rank of each public score among the other teams."""
     details, rows, selected = host.details(), host.leaderboard(), host.selected()
     others = [row.score for row in rows if row.score is not None and row.rank != details.rank]
@@ -138,7 +139,7 @@ def record_ranks(host: Host, ledger: Ledger, name: str) -> None:
     for entry in ledger.entries():
         if entry.host != name or entry.public is None:
             continue
-        place: int | None = rank_of(entry.public, others)
+        place: int | None = rank_of(entry.public, others, metric)
         if len(rows) < teams and place == len(others) + 1:
             place = None  # below the last listed score, on a leaderboard that is listed in part
         chosen = None if selected is None else entry.ref in selected

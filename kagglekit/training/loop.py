@@ -17,7 +17,9 @@ from kagglekit.config import Section, Train
 from kagglekit.data.clips import validation_rows
 from kagglekit.files.atomic import write_json
 from kagglekit.scoring.cv import Score, score
+from kagglekit.scoring.metrics import Metric
 from kagglekit.scoring.predictions import predictions, read_predictions, write_predictions
+from kagglekit.scoring.task import Task
 from kagglekit.terminal import progress
 from kagglekit.training import checkpoint
 from kagglekit.training.distributed import SINGLE, World
@@ -67,9 +69,9 @@ def train_epochs(
     """Train from the epoch that `state` is at, to the last; `advance` moves the progress bar."""
     train, on, history = fold.plan.train, device(), state.history
     model, optimizer, ema = state.model, state.optimizer, state.ema
-    validated = validation_rows(fold.dataset.clips, fold.number)
+    validated, metric = validation_rows(fold.dataset.clips, fold.number), Task.of(fold.config).metric
     for epoch in range(len(history), train.epochs):
-        if history and stops_early(history, train):
+        if history and stops_early(history, train, metric):
             break
         seed_all(fold.seed * 10_000 + epoch)
         model.train()
@@ -105,7 +107,7 @@ def train_epochs(
         show_epoch(history, train.epochs, advance)
         # --- save ---
         if world.is_main:
-            if is_best(history, train):
+            if is_best(history, train, metric):
                 checkpoint.save(fold.folder / WEIGHTS, ema.mean)
                 write_predictions(predictions(validated, logits), fold.folder / OOF)
             state.save(fold.folder / STATE, train.batch_size)
@@ -127,18 +129,19 @@ def is_trained(fold: Fold) -> bool:
     return True
 
 
-def is_best(history: Sequence[Mapping[str, Any]], train: Train) -> bool:
+def is_best(history: Sequence[Mapping[str, Any]], train: Train, metric: Metric) -> bool:
     """Whether the last epoch's weights are kept.
 
     Without early stopping they always are: choosing the best epoch by the clips that the CV score is
     computed on would make that score too good.
     """
-    return not train.patience or history[-1]["cv"] >= max(h["cv"] for h in history)
+    last = history[-1]["cv"]
+    return not train.patience or not any(metric.better(epoch["cv"], last) for epoch in history)
 
 
-def stops_early(history: Sequence[Mapping[str, Any]], train: Train) -> bool:
+def stops_early(history: Sequence[Mapping[str, Any]], train: Train, metric: Metric) -> bool:
     """Whether early stopping ends the training here."""
-    best = max(range(len(history)), key=lambda i: float(history[i]["cv"]))
+    best = metric.best(range(len(history)), lambda epoch: float(history[epoch]["cv"])) or 0
     return bool(train.patience) and len(history) - 1 - best >= train.patience
 
 

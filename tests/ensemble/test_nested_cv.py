@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.oof import TASK, library
@@ -11,6 +13,7 @@ from kagglekit.ensemble import decisions
 from kagglekit.ensemble.decisions import DECISIONS
 from kagglekit.ensemble.methods import METHODS
 from kagglekit.ensemble.nested_cv import NestedResult, choose, compare_decisions, compare_methods
+from kagglekit.scoring.metrics import make_metric
 
 SETTINGS = Ensemble(rounds=10, bags=2)
 SCORES = np.random.default_rng(5).normal(size=(400, 3))
@@ -55,11 +58,11 @@ def judged(name, accuracy, gain, error):
 
 def test_inside_the_noise_the_plain_mean_wins():
     plain = judged("mean", 0.9, 0.0, 0.0)
-    table = choose([judged("caruana", 0.902, 0.002, 0.0011), plain], "mean")
+    table = choose([judged("caruana", 0.902, 0.002, 0.0011), plain], "mean", TASK.metric)
     assert table.chosen == "mean" and "caruana gains +0.20 ± 0.11 points, which is within 2" in table.why
     better = [judged("a", 0.93, 0.03, 0.02), judged("b", 0.92, 0.02, 0.001), plain]
-    assert choose(better, "mean").chosen == "b"  # the best that is beyond noise
-    assert choose([plain, judged("c", 0.8, -0.1, 0.01)], "mean").why == "nothing is better"
+    assert choose(better, "mean", TASK.metric).chosen == "b"  # the best that is beyond noise
+    assert choose([plain, judged("c", 0.8, -0.1, 0.01)], "mean", TASK.metric).why == "nothing is better"
 
 
 def test_a_method_that_is_clearly_better_is_chosen():
@@ -79,3 +82,20 @@ def test_a_bias_that_helps_is_found():
     table = compare_decisions(oof, SETTINGS, TASK, "mean", ["bias", "thresholds"])
     assert table.chosen in ("bias", "thresholds") and table.result("bias").gain > 0.02
     assert table.baseline == decisions.BASELINE
+
+
+@pytest.mark.parametrize("name", ["log_loss", "f1_macro", "roc_auc_macro", "average_precision_padded"])
+def test_any_metric_of_one_class_a_clip_judges_the_methods(name: str) -> None:
+    """The baseline's value is the metric of the mean; the best comes first, in the metric's direction."""
+    metric = make_metric(name)
+    task = replace(TASK, metric=metric)
+    oof = library()
+    table = compare_methods(oof, SETTINGS, task, ["mean", "geometric", "greedy", "logloss"])
+    mean = table.result("mean")
+    weight = oof.weight if metric.weighted else None
+    assert mean.accuracy == pytest.approx(metric(task.one_hot(oof.target), oof.probs.mean(0), weight))
+    values = [one.accuracy for one in table.results]
+    assert values == metric.ranked(values, float)
+    for one in table.results:
+        assert one.gain == pytest.approx(metric.gain(one.accuracy, mean.accuracy))
+        assert one.low <= one.accuracy <= one.high

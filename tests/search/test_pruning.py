@@ -113,3 +113,22 @@ def test_the_farther_from_the_others_the_less_sure() -> None:
     final = now + 0.2 + rng.normal(0, 0.02, 8)
     near, far = (forecast(now, final, value, noise=0.01)[1] for value in (0.55, 0.3))
     assert far > 2 * near
+
+
+@pytest.mark.parametrize("final", [0.5, 0.6, 0.72, 0.8])
+def test_a_loss_is_stopped_where_its_mirror_image_is(final: float) -> None:
+    """Of a metric of which less is better, every score is mirrored: so are all comparisons."""
+    study = optuna.create_study(direction="minimize", pruner=CurvePruner(EPOCHS, 0.1))
+    for one in RISES:
+        trial = study.ask()
+        for step in range(EPOCHS):
+            trial.report(2 - at(one, step), step)
+        trial.set_user_attr(NOISE, 0.01)
+        study.tell(trial, 2 - one)
+    trial, stopped = study.ask(), None
+    for step in range(EPOCHS):
+        trial.report(2 - at(final, step), step)
+        if trial.should_prune():
+            stopped = step
+            break
+    assert stopped == stops_at(study_of(RISES), final)

@@ -10,7 +10,11 @@ from dataclasses import asdict, replace
 import pytest
 
 from kagglekit.errors import KagglekitError
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.submission.ledger import Entry, Ledger, best, git_commit, to_csv
+
+ACCURACY = make_metric("accuracy")
+
 
 ENTRY = Entry(
     time="2026-11-22T10:15:00Z",
@@ -92,9 +96,14 @@ def test_best():
     entries = [
         replace(ENTRY, cv_score=cv, public=public) for cv, public in [(0.8, 0.9), (0.9, 0.8), (0.9, None)]
     ]
-    assert best(entries, "cv_score") is entries[1] and best(entries, "public") is entries[0]
-    assert best([], "public") is None
-    assert best([replace(ENTRY, status="ERROR")], "cv_score") is None
+    assert (
+        best(entries, "cv_score", ACCURACY) is entries[1] and best(entries, "public", ACCURACY) is entries[0]
+    )
+    assert best([], "public", ACCURACY) is None
+    assert best([replace(ENTRY, status="ERROR")], "cv_score", ACCURACY) is None
+    assert best(entries, "cv_score", make_metric("log_loss")) is min(
+        (entry for entry in entries if entry.cv_score is not None), key=lambda entry: entry.cv_score or 0
+    )
 
 
 def test_keys_of_a_newer_version_are_left_alone(ledger):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.submission.medals import Medals, medals, rank_of, zone
+
+AUC = make_metric("roc_auc")
 
 
 @pytest.mark.parametrize(
@@ -35,5 +38,6 @@ def test_zones_end_where_the_next_begins() -> None:
 
 def test_rank_of() -> None:
     others = [0.9, 0.8, 0.8, 0.7]
-    assert [rank_of(score, others) for score in (0.95, 0.9, 0.8, 0.75, 0.1)] == [1, 1, 2, 4, 5]
-    assert rank_of(0.5, []) == 1
+    assert [rank_of(score, others, AUC) for score in (0.95, 0.9, 0.8, 0.75, 0.1)] == [1, 1, 2, 4, 5]
+    assert rank_of(0.5, [], AUC) == 1
+    assert [rank_of(loss, [0.2, 0.4], make_metric("log_loss")) for loss in (0.1, 0.3, 0.5)] == [1, 2, 3]

@@ -9,8 +9,12 @@ import pytest
 from kagglekit.hosts.base import Details, LeaderboardRow
 from kagglekit.scoring import forecast
 from kagglekit.scoring.cv import Score
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.submission import preview
 from kagglekit.submission.ledger import Entry, Ledger
+
+ACCURACY = make_metric("accuracy")
+
 
 HOST = "local:tiny"
 
@@ -33,16 +37,16 @@ def frame(*labels: str) -> pl.DataFrame:
 
 
 def test_expected_is_the_cv_with_both_errors() -> None:
-    found = forecast.expected(Score(0.9, 0.88, 0.92, 0.9, None, {}, ()), rows=3000)
+    found = forecast.expected(Score(0.9, 0.88, 0.92, 0.9, None, {}, ()), rows=3000, metric=ACCURACY)
     error = ((0.02 / 1.96) ** 2 + 0.9 * 0.1 / 900) ** 0.5
     assert found.score == 0.9
     assert (found.low, found.high) == pytest.approx((0.9 - 1.96 * error, 0.9 + 1.96 * error))
 
 
 def test_standing_is_among_the_other_teams() -> None:
-    found = preview.standing(Host(), forecast.Expected(0.8805, 0.8505, 0.9005))  # type: ignore[arg-type]
+    found = preview.standing(Host(), forecast.Expected(0.8805, 0.8505, 0.9005), ACCURACY)  # type: ignore[arg-type]
     assert found == preview.Standing(rank=20, best=1, worst=50, teams=200, zone="silver")
-    assert preview.standing(Host(0), forecast.Expected(0.9, 0.8, 1.0)) is None  # type: ignore[arg-type]
+    assert preview.standing(Host(0), forecast.Expected(0.9, 0.8, 1.0), ACCURACY) is None  # type: ignore[arg-type]
 
 
 def log(tmp_path: Path, name: str, table: pl.DataFrame, sent: str | None, host: str = HOST) -> Ledger:

@@ -22,6 +22,7 @@ from support.submissions import (
 
 from kagglekit.errors import HostError
 from kagglekit.hosts.base import LeaderboardRow
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.submission.ledger import Entry, Ledger
 from kagglekit.submission.send import check_unsent, find_interrupted
 from kagglekit.submission.sync import record_ranks, record_state, sync
@@ -67,7 +68,7 @@ def test_which_are_selected(ledger: Ledger) -> None:
     ledger.append(replace(PENDING, status="COMPLETE", public=0.8))
     host = FakeHost()
     for host.chosen, expected in ((None, None), ({"7"}, True), ({"8"}, False)):
-        record_ranks(host, ledger, HOST)
+        record_ranks(host, ledger, HOST, make_metric("accuracy"))
         assert ledger.entries()[0].selected is expected
 
 
@@ -141,10 +142,10 @@ def test_rank_is_among_the_other_teams(ledger: Ledger) -> None:
     ledger.append(replace(PENDING, csv="c.csv"))
     host = FakeHost()
     host.page, host.rows = replace(DETAILS, rank=2, teams=4), board(0.95, 0.9, 0.85, None)
-    record_ranks(host, ledger, HOST)
+    record_ranks(host, ledger, HOST, make_metric("accuracy"))
     assert [(e.rank, e.teams) for e in ledger.entries()] == [(2, 4), (3, 4), (None, None)]
     lines = ledger.path.read_text()
-    record_ranks(host, ledger, HOST)
+    record_ranks(host, ledger, HOST, make_metric("accuracy"))
     assert ledger.path.read_text() == lines  # only news
 
 
@@ -152,5 +153,5 @@ def test_rank_below_all_that_the_host_lists_is_unknown(ledger: Ledger) -> None:
     ledger.append(replace(PENDING, status="COMPLETE", public=0.5))
     host = FakeHost()
     host.page, host.rows = replace(DETAILS, teams=1315), board(0.95, 0.9)
-    record_ranks(host, ledger, HOST)
+    record_ranks(host, ledger, HOST, make_metric("accuracy"))
     assert [(e.rank, e.teams) for e in ledger.entries()] == [(None, 1315)]

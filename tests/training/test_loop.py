@@ -25,6 +25,7 @@ from kagglekit.hosts.fetch import fetch
 from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.runs.store import load_fold
 from kagglekit.scoring.cv import Score, score
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.numerics import softmax
 from kagglekit.training import checkpoint, loop
 from kagglekit.training.augment import shift
@@ -35,6 +36,9 @@ from kagglekit.training.loop import Fold, is_best, stops_early, train_fold
 from kagglekit.training.plan import resolve
 from kagglekit.training.predict import classify, predict
 from kagglekit.training.thresholds import rule_for
+
+ACCURACY = make_metric("accuracy")
+
 
 Job = Callable[..., Fold]
 
@@ -238,7 +242,10 @@ def test_a_kill_after_the_epoch_that_ends_it_early(job: Job, monkeypatch: pytest
 )
 def test_is_best_and_stops_early(cvs: list[float], patience: int, best: bool, end: bool) -> None:
     history, train = [{"cv": cv} for cv in cvs], Train(patience=patience)
-    assert (is_best(history, train), stops_early(history, train)) == (best, end)
+    assert (is_best(history, train, ACCURACY), stops_early(history, train, ACCURACY)) == (best, end)
+    losses = [{"cv": 2 - cv} for cv in cvs]  # a metric of which less is better has the same best epoch
+    loss = make_metric("log_loss")
+    assert (is_best(losses, train, loss), stops_early(losses, train, loss)) == (best, end)
 
 
 def test_a_loss_that_is_not_finite(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from kagglekit.config.names import Takes
 
 Truth = NDArray[np.bool_]
 Scores = NDArray[np.floating[Any]]
-Floats = NDArray[np.float64]
 Answers = NDArray[Any]
 
 THRESHOLD = 0.5  # of a probability, at which a class of several is answered by default
@@ -47,10 +46,10 @@ class Metric:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """All of them, defaults included."""
 
-    def __call__(self, truth: Truth, scores: Scores, weight: Floats | None = None) -> float:
+    def __call__(self, truth: Truth, scores: Scores, weight: Scores | None = None) -> float:
         return self.compute(truth, scores, weight)
 
-    def compute(self, truth: Truth, scores: Scores, weight: Floats | None = None) -> float:
+    def compute(self, truth: Truth, scores: Scores, weight: Scores | None = None) -> float:
         """Compute the metric of scores; where it takes decisions, of those that `decide` makes.
 
         Args:
@@ -63,7 +62,7 @@ class Metric:
         """
         return self._measure(truth, scores if self.answer is None else self.decide(scores), weight)
 
-    def of_answers(self, truth: Truth, answers: Answers, weight: Floats | None = None) -> float:
+    def of_answers(self, truth: Truth, answers: Answers, weight: Scores | None = None) -> float:
         """Compute the metric of answers, in the shapes that `decide` returns.
 
         Raises:
@@ -85,7 +84,7 @@ class Metric:
             return np.argsort(-scores, axis=1, kind="stable")[:, : self.k]
         return scores.argmax(1) if self.kind == "single" else scores >= THRESHOLD
 
-    def _measure(self, truth: Truth, given: NDArray[Any], weight: Floats | None) -> float:
+    def _measure(self, truth: Truth, given: NDArray[Any], weight: Scores | None) -> float:
         if self.answer == "set" and given.ndim == 1:
             given = given[:, None] == np.arange(truth.shape[1])
         if not self.weighted:
@@ -132,6 +131,12 @@ class Metric:
     def in_points(self) -> bool:
         """Whether differences are given in points, hundredths of the range: a share is, a loss is not."""
         return (self.low, self.high) == (0.0, 1.0)
+
+    def points(self, gain: float, error: float) -> str:
+        """Write a gain with its standard error: "+1.20 ± 0.30 points", or "+0.0120 ± 0.0030"."""
+        if self.in_points:
+            return f"{100 * gain:+.2f} ± {100 * error:.2f} points"
+        return f"{gain:+.4f} ± {error:.4f}"
 
     def difference(self, value: float, digits: int = 1) -> str:
         """Write a difference of two values: "+1.2" in points, or "+0.0123" for a metric without points."""
