@@ -82,7 +82,18 @@ def sort_flags(flags: Iterable[str]) -> tuple[str, ...]:
 
 def decode(data: bytes, audio: Audio) -> Clip:
     """Decode one clip from the bytes of a file: wav, FLAC, Ogg, MP3 ..., with kagglekit[av] AAC, AMR ..."""
-    pcm, sound = _decode(data, audio)
+    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return clip_of(*decode_recording(data, audio), sha1, audio)
+
+
+def clip_of(pcm: Int16, sound: Sound, sha1: str, audio: Audio) -> Clip:
+    """Cut, pad and describe a decoded recording, or a part of one.
+
+    Args:
+        pcm: (samples,) at audio.sample_rate.
+        sound: what reading the file has shown.
+        sha1: of the file, and of the part.
+    """
     samples = len(pcm)
     rows = pcm[: audio.samples]
     if samples < audio.samples:
@@ -90,9 +101,9 @@ def decode(data: bytes, audio: Audio) -> Clip:
         rows[:samples] = pcm
     if audio.longer == "windows":
         rows = split_windows(pcm, audio) if samples > audio.samples else rows[None]
-    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     if not samples:
-        return Clip(rows, 0, 0.0, 0.0, sha1, sort_flags(sound.flags), sound.rate, sound.message)
+        flags = sort_flags({*sound.flags, *(() if sound.flags else ("empty",))})
+        return Clip(rows, 0, 0.0, 0.0, sha1, flags, sound.rate, sound.message)
     scaled = pcm.astype(np.float32)
     rms = math.sqrt(float(scaled @ scaled) / samples) / FULL_SCALE
     low, high = int(pcm.min()), int(pcm.max())
@@ -116,10 +127,10 @@ def _flags(pcm: Int16, low: int, high: int, audio: Audio) -> list[str]:
 
 def decode_whole(data: bytes, audio: Audio) -> Int16:
     """Decode a recording without cutting or padding it: (samples,), empty if it cannot be read."""
-    return _decode(data, audio)[0]
+    return decode_recording(data, audio)[0]
 
 
-def _decode(data: bytes, audio: Audio) -> tuple[Int16, Sound]:
+def decode_recording(data: bytes, audio: Audio) -> tuple[Int16, Sound]:
     """Return (samples,) at the target rate, and the sound with all flags that reading the file has shown."""
     sound = read_sound(data)
     if not len(sound.waveform) or sound.rate == audio.sample_rate:

@@ -19,7 +19,7 @@ Float32 = npt.NDArray[np.float32]
 
 _UNKNOWN_BYTES = 0x7FFF_F000  # or more: the size that a writer to a pipe claims, as it does not know it
 _MP3_IN_WAV = (0x50, 0x55)
-_QUIET = (b"RIFF", b"fLaC", b"OggS", b"FORM", b"caff")  # formats whose decoders print nothing
+QUIET = (b"RIFF", b"fLaC", b"OggS", b"FORM", b"caff")  # formats whose decoders print nothing
 # soundfile seeks after every read, which is slow in Ogg and MP3, so blocks are large. Where one fails, the
 # file is read again in small ones, a quarter of a FLAC frame, to keep the frames before damaged ones.
 _BLOCK_SAMPLES = 2**20
@@ -44,14 +44,14 @@ def read_sound(data: bytes) -> Sound:
     """Read a file from its bytes, whatever its name or its header claims."""
     if not data:
         return _nothing("empty")
-    wav = _parse_riff(data)
+    wav = parse_riff(data)
     if wav is not None:
         if (wav.encoding, wav.channels, wav.bits) == (1, 1, 16):
             return _pcm16(data, wav)
         if wav.encoding in _MP3_IN_WAV:
             data, wav = data[wav.start : wav.end], None
     try:
-        if data.startswith(_QUIET):
+        if data.startswith(QUIET):
             return _libsndfile(data, wav)
         sound, message = decoder_messages.catch(lambda: _libsndfile(data, None))
         if message:
@@ -79,7 +79,7 @@ class _Wav(NamedTuple):
     cut: bool  # the file is shorter than its header says
 
 
-def _parse_riff(data: bytes) -> _Wav | None:
+def parse_riff(data: bytes) -> _Wav | None:
     """Read the chunks up to the samples; return None unless `data` is RIFF with a format and samples."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return None

@@ -6,8 +6,6 @@ and of any length for recordings.
 """
 
 import hashlib
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kagglekit.errors import KagglekitError
+from kagglekit.data import source_store
+from kagglekit.data.store_base import DATA_FILE as DATA_FILE
+from kagglekit.data.store_base import Int16 as Int16
+from kagglekit.data.store_base import Store as Store
+from kagglekit.data.store_base import damaged, describe, open_table, schema_of
 from kagglekit.files.atomic import move_into_place
 
-Int16 = npt.NDArray[np.int16]
-
-DATA_FILE = "data-00000-of-00001.arrow"
 BATCH_ROWS = 1024  # 32 MB of one-second clips at 16 kHz
 BATCH_SAMPLES = 2**24  # of recordings, 32 MB
-_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 class StoreWriter:
@@ -62,7 +60,7 @@ class StoreWriter:
                 self._stream.close()
             self._file.close()
             if kind is None:
-                self._describe()
+                describe(self.folder, self.features, self._digest.hexdigest()[:16])
                 move_into_place(self._part, self.folder / DATA_FILE)
         finally:
             self._part.unlink(missing_ok=True)
@@ -95,21 +93,6 @@ class StoreWriter:
         self._digest.update(flat.data)
         self._ids, self._ends = [], [0]
 
-    def _describe(self) -> None:
-        """Write the two JSON files of `datasets`, which keys its caches by the fingerprint."""
-        info = {"citation": "", "description": "", "features": self.features, "homepage": "", "license": ""}
-        state: dict[str, Any] = {
-            "_data_files": [{"filename": DATA_FILE}],
-            "_fingerprint": self._digest.hexdigest()[:16],
-            "_format_columns": None,
-            "_format_kwargs": {},
-            "_format_type": None,
-            "_output_all_columns": False,
-            "_split": None,
-        }
-        (self.folder / "dataset_info.json").write_text(json.dumps(info, indent=2), encoding="utf-8")
-        (self.folder / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
-
 
 def _features(samples: int | None) -> dict[str, Any]:
     """Describe the columns in the terms of `datasets`."""
@@ -121,12 +104,11 @@ def _features(samples: int | None) -> dict[str, Any]:
 
 def _schema(samples: int | None, features: dict[str, Any]) -> pa.Schema:
     audio = pa.list_(pa.int16()) if samples is None else pa.list_(pa.int16(), samples)
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    return pa.schema([("clip_id", pa.string()), ("audio", audio)], metadata=metadata)
+    return schema_of(features, [("clip_id", pa.string()), ("audio", audio)])
 
 
-class Store:
-    """Clips of one length, memory-mapped. Arrays it gives are read-only views unless said otherwise."""
+class DecodedStore(Store):
+    """Decoded clips, memory-mapped. Arrays it gives are read-only views unless said otherwise."""
 
     def __init__(self, table: pa.Table) -> None:
         self.samples: int = table.schema.field("audio").type.list_size
@@ -135,14 +117,9 @@ class Store:
         self._batches: list[Int16] = [_samples(chunk.flatten()).reshape(-1, self.samples) for chunk in chunks]
         self._starts = np.cumsum([0, *map(len, self._batches)])
 
-    def __len__(self) -> int:
-        return len(self.clip_ids)
-
     def __getitem__(self, rows: slice) -> Int16:
         """Return (n, samples): a view if the rows lie in one batch, else a copy."""
-        start, stop, step = rows.indices(len(self))
-        if step != 1:
-            raise ValueError("a store gives contiguous rows; use take for others")
+        start, stop = self._range(rows)
         parts = [
             batch[max(start - at, 0) : stop - at]
             for at, batch in zip(self._starts, self._batches, strict=False)
@@ -154,8 +131,7 @@ class Store:
 
     def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
         """Copy the rows at `indices` (n,), in that order: (n, samples)."""
-        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
-            raise IndexError(f"row {indices.min()} or {indices.max()} is not in a store of {len(self)}")
+        self._check(indices)
         out = np.empty((len(indices), self.samples), np.int16)
         batch_of = np.searchsorted(self._starts, indices, side="right") - 1
         for b in np.unique(batch_of):
@@ -174,10 +150,13 @@ def open_store(folder: Path) -> Store:
     Raises:
         KagglekitError: the store is missing or damaged, or its rows differ in length.
     """
-    table = _open_table(folder)
+    table = open_table(folder)
+    if source_store.is_source(table):
+        return source_store.SourceStore(table)
+    _check_columns(folder, table)
     if not pa.types.is_fixed_size_list(table.schema.field("audio").type):
-        raise _damaged(folder, "its recordings have different lengths")
-    return Store(table)
+        raise damaged(folder, "its recordings have different lengths")
+    return DecodedStore(table)
 
 
 def open_recordings(folder: Path) -> dict[str, Int16]:
@@ -186,7 +165,8 @@ def open_recordings(folder: Path) -> dict[str, Int16]:
     Raises:
         KagglekitError: the store is missing or damaged.
     """
-    table = _open_table(folder)
+    table = open_table(folder)
+    _check_columns(folder, table)
     ids = table.column("clip_id").to_pylist()
     values = table.column("audio")
     return {i: _samples(v.values) for i, v in zip(ids, values, strict=True)}
@@ -200,24 +180,6 @@ def _samples(values: pa.Array) -> Int16:
     return np.frombuffer(data, np.int16, len(values), values.offset * np.dtype(np.int16).itemsize)
 
 
-def _open_table(folder: Path) -> pa.Table:
-    path = folder / DATA_FILE
-    try:
-        with path.open("rb") as file:
-            file.seek(-len(_END_OF_STREAM), os.SEEK_END)
-            # Arrow would accept a file that is cut between two batches.
-            if file.read() != _END_OF_STREAM:
-                raise _damaged(folder, "its file is cut off")
-        table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
-    except FileNotFoundError as error:
-        raise _damaged(folder, f"there is no {DATA_FILE}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(folder, str(error).splitlines()[0]) from error
+def _check_columns(folder: Path, table: pa.Table) -> None:
     if table.column_names != ["clip_id", "audio"]:
-        raise _damaged(folder, f"its columns are {', '.join(table.column_names)}")
-    return table
-
-
-def _damaged(folder: Path, what: str) -> KagglekitError:
-    hint = f"delete {folder.parent} and prepare again: kagglekit prepare"
-    return KagglekitError(f"the audio store {folder} cannot be read: {what}", hint=hint)
+        raise damaged(folder, f"its columns are {', '.join(table.column_names)}")

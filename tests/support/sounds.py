@@ -31,7 +31,10 @@ def encode(
 ) -> bytes:
     """A file by libsndfile."""
     file = io.BytesIO()
-    soundfile.write(file, waveform, rate, format=kind, subtype=subtype)
+    channels = 1 if waveform.ndim == 1 else waveform.shape[1]
+    with soundfile.SoundFile(file, "w", rate, channels, format=kind, subtype=subtype) as out:
+        for start in range(0, len(waveform), 2**16):  # libvorbis crashes on a minute at once
+            out.write(waveform[start : start + 2**16])
     return file.getvalue()
 
 

@@ -1,0 +1,176 @@
+"""Look at an audio file without decoding it, and decode a part of it."""
+
+import functools
+import hashlib
+import io
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+from kagglekit.config import Audio
+from kagglekit.data import bounds, decoder_messages
+from kagglekit.data.decode import Int16, clip_of, decode_recording, resample, sort_flags, to_int16
+from kagglekit.data.sound_file import QUIET, parse_riff
+
+_PAD = 4096  # samples on either side of a window, more than soxr's filter reaches
+_MAX_PAGE = 65_307  # bytes of an Ogg page
+_MAX_PACKET = 4096  # samples that a Vorbis packet adds, half of its longest block
+_ERRORS = (soundfile.SoundFileError, TypeError, ValueError, OverflowError)
+
+
+class SourceFile(NamedTuple):
+    """An audio file, and what its header says."""
+
+    content: bytes
+    """The file; where it can only be decoded as a whole, FLAC of the decoded samples; b"" if unreadable."""
+    samples: int
+    """Length at the competition's sample rate."""
+    sha1: str
+    """SHA-1 of the original file, hexadecimal."""
+    flags: tuple[str, ...]
+    """As kagglekit.data.decode; `silent`, `clipped` and damage in the middle of a file are not looked for."""
+    rate: int
+    """The original file's own sample rate in Hz."""
+    message: str
+    """As kagglekit.data.decode."""
+    content_rate: int
+    """Sample rate of `content` in Hz."""
+
+
+class _Header(NamedTuple):
+    rate: int
+    frames: int
+    plain: bool  # 16-bit mono PCM wav
+
+
+def look(data: bytes, audio: Audio) -> SourceFile:
+    """Read a file's header; decode the file only if it is damaged, or in a format without seeking."""
+    header = _vorbis_header(data) or _header(data)
+    if header is None:
+        return _decoded(data, audio)
+    samples = round(header.frames * audio.sample_rate / header.rate)
+    flags = [] if header.plain else ["converted"]
+    if header.rate != audio.sample_rate:
+        flags.append("resampled")
+    if samples > audio.max_samples:
+        flags.append("long")
+    if samples < audio.samples:
+        flags.append("short")
+    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    return SourceFile(data, samples, sha1, sort_flags(flags), header.rate, "", header.rate)
+
+
+def _decoded(data: bytes, audio: Audio) -> SourceFile:
+    """Decode a file, and encode its samples as FLAC, from which windows can be read."""
+    pcm, sound = decode_recording(data, audio)
+    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    clip = clip_of(pcm, sound, sha1, audio)
+    file = io.BytesIO()
+    if len(pcm):
+        soundfile.write(file, pcm, audio.sample_rate, format="FLAC", subtype="PCM_16")
+    return SourceFile(
+        file.getvalue(), len(pcm), sha1, clip.flags, sound.rate, sound.message, audio.sample_rate
+    )
+
+
+def _vorbis_header(data: bytes) -> _Header | None:
+    """Read rate and length of one whole Ogg Vorbis stream; libsndfile takes half a millisecond to do so."""
+    first = 28 if data[:4] == b"OggS" and data[26:27] == b"\x01" else 0
+    if not first or data[first : first + 7] != b"\x01vorbis" or len(data) < 100:
+        return None
+    channels, rate = struct.unpack_from("<BI", data, first + 11)
+    at = data.rfind(b"OggS", max(0, len(data) - _MAX_PAGE))
+    if at < 0 or at + 27 > len(data) or data[14:18] != data[at + 14 : at + 18]:  # another stream
+        return None
+    segments = data[at + 26]
+    is_end = data[at + 5] & 4 and at + 27 + segments + sum(data[at + 27 : at + 27 + segments]) == len(data)
+    (frames,) = struct.unpack_from("<q", data, at + 6)
+    try:
+        bounds.check_format(rate, channels)
+        bounds.check_length(frames, rate)
+    except bounds.OutOfBoundsError:
+        return None
+    if not is_end or frames <= 0 or not _begins_at_zero(data):
+        return None
+    return _Header(rate, frames, plain=False)
+
+
+def _begins_at_zero(data: bytes) -> bool:
+    """Tell whether the first page with samples ends where a stream that begins at 0 would."""
+    at = 0
+    for _ in range(8):
+        if data[at : at + 4] != b"OggS" or at + 27 > len(data):
+            return False
+        (position,) = struct.unpack_from("<q", data, at + 6)
+        lacing = data[at + 27 : at + 27 + data[at + 26]]
+        if position > 0:
+            return bool(position <= _MAX_PACKET * sum(length < 255 for length in lacing))
+        at += 27 + len(lacing) + sum(lacing)
+    return False
+
+
+def _header(data: bytes) -> _Header | None:
+    """Read rate and length by libsndfile; None unless the last sample that the header claims is there."""
+    wav = parse_riff(data)
+    if wav is not None and wav.cut:
+        return None
+
+    def read() -> _Header:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            bounds.check_format(file.samplerate, file.channels)
+            bounds.check_length(file.frames, file.samplerate)
+            file.seek(file.frames - 1)
+            if not len(file.read(1, dtype="float32")):
+                raise ValueError("it is cut")
+            plain = (file.format, file.subtype, file.channels) == ("WAV", "PCM_16", 1)
+            return _Header(file.samplerate, file.frames, plain)
+
+    try:
+        header, message = (read(), "") if data.startswith(QUIET) else decoder_messages.catch(read)
+    except (*_ERRORS, bounds.OutOfBoundsError):
+        return None
+    return None if message else header
+
+
+def read_part(content: bytes, rate: int, audio: Audio, start: int, stop: int) -> Int16:
+    """Decode samples `start` to `stop` of a file, counted at audio.sample_rate: (stop - start,).
+
+    What lies before or behind the file is zero. A damaged file is decoded from its beginning.
+
+    Args:
+        rate: the file's own, in Hz.
+    """
+    out = np.zeros(stop - start, np.int16)
+    first = max(start, 0)
+    if not content or stop <= first:
+        return out
+    read = functools.partial(_read_part, content, rate, audio.sample_rate, first, stop)
+    try:
+        part = read() if content.startswith(QUIET) else decoder_messages.catch(read)[0]
+    except _ERRORS:
+        part = decode_recording(content, audio)[0][first:stop]
+    out[first - start : first - start + len(part)] = part
+    return out
+
+
+def _read_part(content: bytes, rate: int, target: int, start: int, stop: int) -> Int16:
+    # soxr maps whole periods of the two rates onto each other, so the part begins with one
+    common = np.gcd(rate, target)
+    period, target_period = int(rate // common), int(target // common)
+    pad = 0 if rate == target else -(-_PAD * target // rate)
+    first = max(start - pad, 0) // target_period
+    begin = first * period
+    end = -(-(stop + pad) * rate // target)
+    with soundfile.SoundFile(io.BytesIO(content)) as file:
+        if begin >= file.frames:
+            return np.zeros(0, np.int16)
+        file.seek(begin)
+        block = file.read(end - begin, dtype="float32", always_2d=True)
+        channels = file.channels
+    waveform = block[:, 0] if channels == 1 else functools.reduce(np.add, block.T) / channels
+    if rate == target:
+        return to_int16(waveform)
+    skip = start - first * target_period
+    return to_int16(resample(waveform, rate, target)[skip : skip + stop - start])

@@ -1,0 +1,205 @@
+"""Keep audio files' own bytes in an Arrow file, and decode the windows that are asked for.
+
+340 hours of Ogg take what their archive takes. The columns are path, bytes (the file), rate (of bytes, in
+Hz), and clip_ids and starts, which name the clip and the first sample of every row in the recording: a clip,
+or a window of one, as in a store of decoded audio.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kagglekit.config import Audio
+from kagglekit.data.source_file import SourceFile, read_part
+from kagglekit.data.store_base import DATA_FILE, Int16, Store, describe, schema_of
+from kagglekit.data.windows import window_starts
+from kagglekit.files.atomic import move_into_place
+from kagglekit.parallel.processes import cores
+
+BATCH_BYTES = 2**25
+BATCH_SAMPLES = 2**22  # decoded at a time, 8 MB
+_AUDIO = "kagglekit.audio"
+_COLUMNS = [
+    ("path", pa.string()),
+    ("bytes", pa.large_binary()),
+    ("rate", pa.int32()),
+    ("clip_ids", pa.list_(pa.string())),
+    ("starts", pa.list_(pa.int64())),
+]
+_FEATURES: dict[str, Any] = {
+    "path": {"dtype": "string", "_type": "Value"},
+    "bytes": {"dtype": "large_binary", "_type": "Value"},
+    "rate": {"dtype": "int32", "_type": "Value"},
+    "clip_ids": {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"},
+    "starts": {"feature": {"dtype": "int64", "_type": "Value"}, "_type": "List"},
+}
+
+
+class Excerpt(NamedTuple):
+    """A clip, as a part of a recording."""
+
+    clip_id: str
+    start: int = 0
+    """First sample at the competition's sample rate; negative if the clip begins with silence."""
+    samples: int | None = None
+    """Length; None: to the end of the recording."""
+
+
+class SourceWriter:
+    """Write a store of files batch by batch, so that memory stays flat.
+
+    Args:
+        folder: created if needed; the Arrow file appears in it when the block ends without an error.
+        audio: sample rate, length and windows of the rows that the store will give.
+    """
+
+    def __init__(self, folder: Path, audio: Audio) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.audio = folder, audio
+        self._part = folder / f".{DATA_FILE}.part"
+        self._files: list[tuple[str, bytes, int, list[str], list[int]]] = []
+        self._bytes = 0
+        self._digest = hashlib.sha1(usedforsecurity=False)
+        self._schema = schema_of(_FEATURES, _COLUMNS, **{_AUDIO: audio.model_dump()})
+        self._file = pa.OSFile(str(self._part), "wb")
+        self._stream = pa.ipc.new_stream(self._file, self._schema)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush()
+                self._stream.close()
+            self._file.close()
+            if kind is None:
+                describe(self.folder, _FEATURES, self._digest.hexdigest()[:16])
+                move_into_place(self._part, self.folder / DATA_FILE)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def add(self, path: str, file: SourceFile, parts: Sequence[Excerpt]) -> list[int]:
+        """Append a recording and its clips; return how many rows, its windows, each clip has in the store."""
+        if self._files and self._bytes + len(file.content) > BATCH_BYTES:
+            self._flush()
+        windows = [
+            [part.start + start for start in window_starts(self._length(file, part), self.audio)]
+            for part in parts
+        ]
+        counts = list(map(len, windows))
+        ids = [part.clip_id for part, count in zip(parts, counts, strict=True) for _ in range(count)]
+        starts = [start for each in windows for start in each]
+        self._files.append((path, file.content, file.content_rate, ids, starts))
+        self._digest.update(f"{path} {file.sha1} {ids} {starts}".encode())
+        self._bytes += len(file.content)
+        return counts
+
+    @staticmethod
+    def _length(file: SourceFile, part: Excerpt) -> int:
+        rest = max(file.samples - part.start, 0)
+        return rest if part.samples is None else min(part.samples, rest)
+
+    def _flush(self) -> None:
+        if not self._files:
+            return
+        columns = zip(zip(*self._files, strict=True), _COLUMNS, strict=True)
+        arrays = [pa.array(values, kind) for values, (_, kind) in columns]
+        self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
+        self._files, self._bytes = [], 0
+
+
+def is_source(table: pa.Table) -> bool:
+    """Tell whether a store's table holds files."""
+    return bool(table.column_names == [name for name, _ in _COLUMNS])
+
+
+class _Span(NamedTuple):
+    """Rows that lie in one recording, and the samples that contain them."""
+
+    recording: int
+    rows: npt.NDArray[np.int64]
+    """Places among the rows that are asked for."""
+    starts: npt.NDArray[np.int64]
+    """First sample of each."""
+
+
+class SourceStore(Store):
+    """Windows of recordings, decoded by all cores whenever they are asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.audio = Audio(**json.loads(table.schema.metadata[_AUDIO.encode()]))
+        self.samples = self.audio.samples
+        self._chunks = table.column("bytes").chunks
+        self._firsts = np.cumsum([0, *map(len, self._chunks)])
+        self._rates = table.column("rate").to_pylist()
+        ids = table.column("clip_ids").to_pylist()
+        self.clip_ids = [clip_id for each in ids for clip_id in each]
+        self._recordings = np.repeat(np.arange(len(ids)), list(map(len, ids)))
+        self._starts = np.array([i for each in table.column("starts").to_pylist() for i in each], np.int64)
+
+    def __getitem__(self, rows: slice) -> Int16:
+        """Decode contiguous rows, (n, samples)."""
+        return self.take(np.arange(*self._range(rows)))
+
+    def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
+        """Decode the rows at `indices` (n,), in that order: (n, samples)."""
+        self._check(indices)
+        return self._decode(self._recordings[indices], self._starts[indices])
+
+    def take_at(self, indices: npt.NDArray[np.integer[Any]], shifts: npt.NDArray[np.int64]) -> Int16:
+        """Decode windows that begin `shifts` (n,) samples behind those at `indices` (n,): (n, samples)."""
+        self._check(indices)
+        return self._decode(self._recordings[indices], self._starts[indices] + shifts)
+
+    def batches(self) -> Iterator[tuple[int, Int16]]:
+        """Decode all rows, a few megabytes at a time: the first row, and (n, samples)."""
+        size = max(BATCH_SAMPLES // self.samples, 1)
+        for start in range(0, len(self), size):
+            yield start, self[start : start + size]
+
+    def _decode(self, recordings: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> Int16:
+        out = np.empty((len(recordings), self.samples), np.int16)
+
+        def fill(span: _Span) -> None:
+            first, last = int(span.starts.min()), int(span.starts.max())
+            part = self._read(span.recording, first, last + self.samples)
+            for row, start in zip(span.rows, span.starts - first, strict=True):
+                out[row] = part[start : start + self.samples]
+
+        spans = list(self._spans(recordings, starts))
+        if len(spans) > 1:
+            list(self._pool.map(fill, spans))
+        else:
+            for span in spans:
+                fill(span)
+        return out
+
+    def _spans(self, recordings: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> Iterator[_Span]:
+        """Group rows by recording, and split a group where the samples between two rows are not wanted."""
+        order = np.lexsort((starts, recordings))
+        in_order, start = recordings[order], starts[order]
+        apart = (np.diff(in_order) != 0) | (np.diff(start) > self.samples)
+        for rows in np.split(order, np.flatnonzero(apart) + 1):
+            if len(rows):
+                yield _Span(int(recordings[rows[0]]), rows, starts[rows])
+
+    def _read(self, recording: int, start: int, stop: int) -> Int16:
+        chunk = int(np.searchsorted(self._firsts, recording, side="right")) - 1
+        content = self._chunks[chunk][recording - int(self._firsts[chunk])].as_buffer()
+        return read_part(content.to_pybytes(), self._rates[recording], self.audio, start, stop)
+
+    @functools.cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(cores(), "decode")

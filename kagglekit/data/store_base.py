@@ -1,0 +1,101 @@
+"""What audio stores share: a folder for `datasets.load_from_disk`, and rows of int16 of one length."""
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kagglekit.errors import KagglekitError
+
+Int16 = npt.NDArray[np.int16]
+
+DATA_FILE = "data-00000-of-00001.arrow"
+END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+class Store(ABC):
+    """Clips of one length. A row is a clip or a window of one."""
+
+    samples: int
+    """Length of every row."""
+    clip_ids: list[str]
+    """The clip of every row."""
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    @abstractmethod
+    def __getitem__(self, rows: slice) -> Int16:
+        """Return contiguous rows, (n, samples)."""
+
+    @abstractmethod
+    def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
+        """Copy the rows at `indices` (n,), in that order: (n, samples)."""
+
+    @abstractmethod
+    def batches(self) -> Iterator[tuple[int, Int16]]:
+        """Yield the first row of each batch, and its rows (n, samples)."""
+
+    def _check(self, indices: npt.NDArray[np.integer[Any]]) -> None:
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f"row {indices.min()} or {indices.max()} is not in a store of {len(self)}")
+
+    def _range(self, rows: slice) -> tuple[int, int]:
+        start, stop, step = rows.indices(len(self))
+        if step != 1:
+            raise ValueError("a store gives contiguous rows; use take for others")
+        return start, max(start, stop)
+
+
+def schema_of(features: dict[str, Any], columns: list[tuple[str, pa.DataType]], **more: Any) -> pa.Schema:
+    """Return a schema that carries the features of `datasets`, and `more` as JSON."""
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema(columns, metadata=metadata | {name: json.dumps(value) for name, value in more.items()})
+
+
+def describe(folder: Path, features: dict[str, Any], fingerprint: str) -> None:
+    """Write the two JSON files of `datasets`, which keys its caches by the fingerprint."""
+    info = {"citation": "", "description": "", "features": features, "homepage": "", "license": ""}
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": DATA_FILE}],
+        "_fingerprint": fingerprint,
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    (folder / "dataset_info.json").write_text(json.dumps(info, indent=2), encoding="utf-8")
+    (folder / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
+
+
+def open_table(folder: Path) -> pa.Table:
+    """Map the Arrow file of a store into memory.
+
+    Raises:
+        KagglekitError: it is missing or damaged.
+    """
+    path = folder / DATA_FILE
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(END_OF_STREAM), os.SEEK_END)
+            # Arrow would accept a file that is cut between two batches.
+            if file.read() != END_OF_STREAM:
+                raise damaged(folder, "its file is cut off")
+        return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+    except FileNotFoundError as error:
+        raise damaged(folder, f"there is no {DATA_FILE}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(folder, str(error).splitlines()[0]) from error
+
+
+def damaged(folder: Path, what: str) -> KagglekitError:
+    """Return the error of a store that cannot be read."""
+    hint = f"delete {folder.parent} and prepare again: kagglekit prepare"
+    return KagglekitError(f"the audio store {folder} cannot be read: {what}", hint=hint)
