@@ -43,12 +43,9 @@ class Gains(NamedTuple):
 
 
 def gains(prepared: Prepared, model: str, soft_targets: str, seeds: int) -> Gains:
-    """Train a model with and without soft targets, with the seeds train.seed, train.seed + 1, ...
+    """Train a model with and without soft targets, given by key, with seeds train.seed, train.seed + 1, ...
 
     Runs that exist already are not trained again.
-
-    Args:
-        soft_targets: their key.
     """
     pairs = Gains([], [])
     for number in range(seeds):

@@ -15,7 +15,7 @@ import polars as pl
 
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
-from kagglekit.distillation.pseudo_labels import may_teach
+from kagglekit.distillation.pseudo_labels import may_teach, soft_table
 from kagglekit.ensemble.blends import Blend
 from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
 from kagglekit.ensemble.methods import METHODS
@@ -29,7 +29,7 @@ from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.terminal import progress
 from kagglekit.training.predict import device, predict
-from kagglekit.training.soft_targets import FIELDS, folder_of, table_path, write_facts
+from kagglekit.training.soft_targets import folder_of, table_path, write_facts
 
 VERSION = 1
 LABEL_SHARE = 0.3  # weight of the label in a training clip's target
@@ -37,9 +37,6 @@ LABEL_SHARE = 0.3  # weight of the label in a training clip's target
 
 def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, method: str) -> str:
     """Write the soft targets that each fold's student learns from, and return their key.
-
-    Args:
-        oof: their OOF predictions, as `kagglekit.ensemble.members.read_oof` returns them.
 
     Raises:
         MissingError: a teacher cannot be loaded any more.
@@ -83,7 +80,7 @@ def _train_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: 
         logits = np.stack([_predict(prepared, run, rows, fold, advance) for run in runs])
     label = prepared.task.truth(rows["label"]).astype(np.float64)
     targets = LABEL_SHARE * label + (1 - LABEL_SHARE) * blend(probs_to_blend(logits, prepared.task))
-    return _table(rows.select("clip_id", "split", "row", "part", "label"), targets)
+    return soft_table(rows, targets)
 
 
 def _predict(
@@ -107,9 +104,4 @@ def _test_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: i
         label=pl.Series(labels),
     )
     allowed = may_teach(prepared.config, prepared.clips, clips, fold)
-    return _table(rows, targets).filter(pl.Series(allowed))
-
-
-def _table(rows: pl.DataFrame, targets: Floats) -> pl.DataFrame:
-    soft = pl.Series(targets.astype(np.float32), dtype=pl.Array(pl.Float32, targets.shape[1]))
-    return rows.with_columns(targets=soft).select(FIELDS)
+    return soft_table(rows, targets).filter(pl.Series(allowed))

@@ -91,15 +91,11 @@ class Votes(NamedTuple):
 
     def above(self, limits: Floats) -> Mask:
         """Return which clips have an agreed answer at least as likely as its class's threshold (classes,)."""
-        above: Mask = self.agreed & (self.confidence >= limits[self.answer])
-        return above
+        return self.agreed & (self.confidence >= limits[self.answer])
 
 
 def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRule) -> PseudoLabels:
-    """Audit the rule, and write the test clips that each fold learns from.
-
-    Args:
-        oof: their OOF predictions, as `kagglekit.ensemble.members.read_oof` returns them.
+    """Audit the rule on the runs' OOF predictions, and write the test clips that each fold learns from.
 
     Raises:
         KagglekitError: the rule labels no clip, or its precision on OOF is too low.
@@ -204,11 +200,16 @@ def _label(
     part = np.where(label == labels.silence, "silence", "keyword")
     part = np.where(label == labels.filler, "seen", part)
     columns = {"clip_id": clips["clip_id"].to_numpy()[chosen], "part": part, "label": label}
-    targets = np.eye(len(classes), dtype=np.float32)[votes.answer[chosen]]
-    table = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).with_columns(
-        targets=pl.Series(targets, dtype=pl.Array(pl.Float32, len(classes)))
-    )
-    return table.join(prepared.clips.select("clip_id", "split", "row"), on="clip_id").select(FIELDS)
+    targets = np.eye(len(classes))[votes.answer[chosen]]
+    table = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+    places = prepared.clips.select("clip_id", "split", "row")
+    return soft_table(table.join(places, on="clip_id", maintain_order="left"), targets)
+
+
+def soft_table(rows: pl.DataFrame, targets: Floats) -> pl.DataFrame:
+    """Return the table of a fold's soft targets (rows, classes)."""
+    soft = pl.Series(targets.astype(np.float32), dtype=pl.Array(pl.Float32, targets.shape[1]))
+    return rows.with_columns(targets=soft).select(FIELDS)
 
 
 def _draw(

@@ -167,13 +167,7 @@ def _best_other(scores: Floats, filler: int) -> Ints:
 
 
 def fit(name: str, oof: Oof, filler: int) -> Decision:
-    """Fit a decision.
-
-    Args:
-        name: one of DECISIONS.
-        oof: predictions of one blend, with the OOD scores of its runs.
-        filler: index of the filler class.
-    """
+    """Fit one of DECISIONS on the predictions of one blend, with the OOD scores of its runs."""
     parts = DECISIONS[name]
     log, target, share = _log(oof.probs[0]), oof.target, oof.share
     classes, count = log.shape[1], len(parts.scores)

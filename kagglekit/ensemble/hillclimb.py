@@ -85,5 +85,4 @@ def _curve(now: Floats, model: Floats, grid: Floats, pairs: _Pairs) -> Floats:
     right = start < stop
     begins = np.bincount(start[right], pairs.share[right], len(grid) + 1)
     ends = np.bincount(stop[right], pairs.share[right], len(grid) + 1)
-    curve: Floats = pairs.sure + np.cumsum(begins - ends)[:-1]
-    return curve
+    return pairs.sure + np.cumsum(begins - ends)[:-1]

@@ -8,11 +8,11 @@ import polars as pl
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.decisions import ood_scores
 from kagglekit.errors import KagglekitError
-from kagglekit.runs.store import Run, fold_logits, train_again
+from kagglekit.runs.store import Run, finite_logits, fold_logits, train_again
 from kagglekit.scoring.cv import clip_weights
 from kagglekit.scoring.numerics import Floats, sigmoid, softmax
 from kagglekit.scoring.oof import Oof
-from kagglekit.scoring.predictions import logits_of, read_predictions
+from kagglekit.scoring.predictions import read_predictions
 from kagglekit.scoring.task import Task
 from kagglekit.training.files import OOF, TEST
 
@@ -74,16 +74,11 @@ def _check_run(prepared: Prepared, run: Run) -> None:
 def _read(run: Run, name: str, kind: str, expected: pl.Series, task: Task) -> Floats:
     """Read a run's logits (clips, classes), and check that they are finite and of the expected clips."""
     table = read_predictions(run.folder / name, train_again(run.folder), len(task.classes)).sort("clip_id")
-    logits = logits_of(table)
     if not table["clip_id"].equals(expected):
         raise KagglekitError(
             f"{kind} predictions of {run.model}/{run.id} do not match the clips table: "
             f"{len(table):,} rows for {len(expected):,} clips",
             hint=f"remove {run.folder} and train it again: kagglekit train --model {run.model}",
         )
-    if not np.isfinite(logits).all():
-        raise KagglekitError(
-            f"{kind} predictions of {run.model}/{run.id} hold NaN or infinity",
-            hint=f"remove {run.folder} and train it again with a lower train.lr",
-        )
-    return logits
+    hint = f"remove {run.folder} and train it again with a lower train.lr"
+    return finite_logits(table, f"{kind} predictions of {run.model}/{run.id}", hint)

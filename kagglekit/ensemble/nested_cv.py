@@ -89,13 +89,10 @@ def compare_methods(
 def compare_decisions(
     oof: Oof, settings: Ensemble, task: Task, method: str, names: Iterable[str] | None = None
 ) -> Comparison:
-    """Score decisions on a method's blend, and choose one.
+    """Score the baseline and `names`, by default all that fit, on a method's blend, and choose a decision.
 
     A decision is fitted on the other folds' blend, which the method fitted on the same folds: neither has
     seen the clips that judge it.
-
-    Args:
-        names: decisions besides the baseline; all that fit the task by default.
     """
     blends = {}
     for number in np.unique(oof.fold):

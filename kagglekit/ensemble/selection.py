@@ -143,8 +143,7 @@ class _Library(NamedTuple):
     def losses(self, total: Floats, candidates: Ints, picks: int) -> Floats:
         """Return the weighted log-loss of each candidate when it joins `picks` models with hits `total`."""
         hits = (total + self.hits[candidates]) / (picks + 1)
-        losses: Floats = -np.log(np.maximum(hits, SMALLEST)) @ self.share
-        return losses
+        return -np.log(np.maximum(hits, SMALLEST)) @ self.share
 
 
 def _library(probs: Floats, target: Ints, share: Floats) -> _Library:
@@ -213,8 +212,7 @@ def _grow(library: _Library, rounds: int, initial: int = MAX_INITIAL, thrifty: b
 class _Selection:
     """The picks so far, with the sums that make the next one cheap.
 
-    Args:
-        thrifty: prefer fewer models to a lower log-loss, as AutoGluon does.
+    A thrifty selection prefers fewer models to a lower log-loss, as AutoGluon does.
     """
 
     def __init__(self, library: _Library, thrifty: bool) -> None:

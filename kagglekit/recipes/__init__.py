@@ -79,8 +79,12 @@ def configure(path: Path | None, recipe: Recipe, overrides: Sequence[str] = ()) 
     """
     load_config(path, overrides)  # reports a problem of competition.yaml before one of the recipe
     section = f"models.{recipe.model.removeprefix(models.CASCADE)}."
+    settings = {
+        f"{section}{key}" if key in ModelSection.model_fields else key: value
+        for key, value in recipe.settings.items()
+    }
     try:
-        return load_config(path, [*_settings(recipe.settings, section), *overrides])
+        return load_config(path, [*_leaves(settings), *overrides])
     except ConfigError as error:
         problems = [WHERE.sub("", line) for line in str(error).splitlines()[1:]]
         raise ConfigError(
@@ -88,15 +92,10 @@ def configure(path: Path | None, recipe: Recipe, overrides: Sequence[str] = ()) 
         ) from error
 
 
-def _settings(tree: Mapping[str, Any], section: str) -> Iterator[str]:
-    """Return a recipe's settings as `a.b=value` strings."""
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Return nested settings as `a.b=value` strings."""
     for key, value in tree.items():
-        yield from _leaves(f"{section}{key}" if key in ModelSection.model_fields else key, value)
-
-
-def _leaves(dotted: str, value: Any) -> Iterator[str]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _leaves(f"{dotted}.{key}", inner)
-    else:
-        yield f"{dotted}={json.dumps(value)}"  # JSON is YAML
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}={json.dumps(value)}"  # JSON is YAML

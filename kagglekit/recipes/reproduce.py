@@ -28,8 +28,7 @@ def reproduce(
     """Train recipes that are not trained yet, and return a row (see `_row`) for each, also for a failure.
 
     Args:
-        path: competition.yaml, as `load_config` takes it.
-        settings: overrides `a.b=value`, stronger than the recipes'.
+        settings: overrides `a.b=value` of competition.yaml and of the recipes.
         names: recipes, or `all`; empty for those of docs/report.md.
         epochs: epochs of every training; None: the recipe's.
         time_limit: seconds after which no training begins.

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import KagglekitError, MissingError, close_match
+from kagglekit.errors import MissingError, close_match
 from kagglekit.models import info
 from kagglekit.runs.choose import present_runs
 from kagglekit.runs.score import scored
-from kagglekit.runs.store import Run, fold_probs, rows_of, train_again
+from kagglekit.runs.store import Run, finite_logits, fold_probs, rows_of, train_again
 from kagglekit.scoring.parts import Explanation, explain
-from kagglekit.scoring.predictions import logits_of, read_predictions
+from kagglekit.scoring.predictions import read_predictions
 from kagglekit.terminal import console
 from kagglekit.training.files import OOF
 
@@ -32,15 +30,14 @@ class Explained(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""
         run, why = self
+        name = {"model": run.model, "run": run.id}
         if why is None:
-            return {"model": run.model, "run": run.id, **run.score.as_dict()}
+            return name | run.score.as_dict()
         tables = {
             kind: {name: part._asdict() for name, part in getattr(why, kind).items()}
             for kind in ("parts", "classes", "words")
         }
-        return {
-            "model": run.model,
-            "run": run.id,
+        return name | {
             "source": run.metrics.get("source"),
             **why.score.as_dict(),
             "oof": why.score.oof,
@@ -57,8 +54,7 @@ def explain_runs(
 ) -> list[Explained]:
     """Explain the scores of runs, the best run first.
 
-    Args:
-        estimated: score under the prior estimated from each run's test predictions, not validation.prior.
+    If `estimated`, the prior is that estimated from each run's test predictions, not validation.prior.
 
     Raises:
         MissingError: there is no such run.
@@ -103,11 +99,8 @@ def _explain(prepared: Prepared, run: Run, estimated: bool) -> Explained:
     """Read a run's predictions and explain its score."""
     config = prepared.config
     oof = read_predictions(run.folder / OOF, train_again(run.folder))
-    logits, clips = logits_of(oof), rows_of(oof, prepared.clips)
-    if not np.isfinite(logits).all():
-        raise KagglekitError(
-            f"OOF predictions of {run.model}/{run.id} hold NaN or infinity", hint=train_again(run.folder)
-        )
+    logits = finite_logits(oof, f"OOF predictions of {run.model}/{run.id}", train_again(run.folder))
+    clips = rows_of(oof, prepared.clips)
     test = [fold_probs(run.folder, number) for number in range(config.validation.folds)]
     limit = run.metrics.get("shift_limit")
     why = explain(logits, clips, config, test, limit)

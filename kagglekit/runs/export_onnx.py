@@ -66,11 +66,7 @@ class _Network(nn.Module):
 
 
 def export(folder: Path, path: Path) -> Exported:
-    """Write a fold's model as ONNX, check it, and time it.
-
-    Args:
-        folder: fold_<k> of a run.
-        path: the file to write. It is replaced only by a file that passed the check.
+    """Write the model of a folder fold_<k> as ONNX, check it before it replaces `path`, and time it.
 
     Raises:
         ConfigError: onnx and onnxruntime are not installed, or the model cannot be exported.

@@ -57,10 +57,7 @@ def _out_of_memory(error: Exception) -> bool:
 def move(folder: Path, plan: Plan, error: OutOfMemory) -> None:
     """Note in a run's folder that a run with half the batch size replaces it.
 
-    Args:
-        folder: the folder of the run that ran out of memory.
-        plan: its plan.
-        error: raised if the batches would be smaller than LEAST_BATCH.
+    Raises `error` where that is less than LEAST_BATCH.
     """
     half = plan.train.batch_size // 2
     if half < LEAST_BATCH:

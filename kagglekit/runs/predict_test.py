@@ -89,10 +89,7 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
 
 
 def restore_test(prepared: Prepared, run: Run, cluster: str | None = None) -> None:
-    """Predict the test clips from the weights of a run's folds.
-
-    Args:
-        cluster: address of a Ray cluster that predicts shards.
+    """Predict the test clips from the weights of a run's folds, here or in shards on the Ray cluster named.
 
     Raises:
         MissingError: the run was trained on other clips or folds.

@@ -9,11 +9,11 @@ import polars as pl
 
 from kagglekit.config import Config, Train
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import KagglekitError
 from kagglekit.files.atomic import write_json
 from kagglekit.files.keys import key_of
 from kagglekit.runs.store import (
     Run,
+    finite_logits,
     fold_probs,
     load_run,
     mean_test,
@@ -46,11 +46,9 @@ def assemble(prepared: Prepared, folder: Path) -> None:
     """
     folds = [folder / f"fold_{number}" for number in range(prepared.config.validation.folds)]
     oof = pl.concat([read_predictions(fold / OOF, train_again(folder)) for fold in folds])
-    if not np.isfinite(logits_of(oof)).all():  # as after a too large last step
-        raise KagglekitError(
-            f"OOF predictions of {folder.parent.name}/{folder.name} hold NaN or infinity",
-            hint="train it with a lower learning rate: --set train.lr=...",
-        )
+    what = f"OOF predictions of {folder.parent.name}/{folder.name}"
+    hint = "train it with a lower learning rate: --set train.lr=..."
+    finite_logits(oof, what, hint)  # a too large last step leaves NaN
     meta = read_meta(folds[0])
     if rule := rule_of(meta):
         oof = _decide(prepared, folder, oof, rule, Train(**meta["train"]).thresholds)
@@ -72,9 +70,7 @@ def _decide(
     logits, fold = logits_of(oof), oof["fold"].to_numpy()
     if setting == "fit":
         clips = rows_of(oof, prepared.clips)
-        index = {name: i for i, name in enumerate(prepared.config.labels.all_classes)}
-        label = np.array([index[name] for name in clips["label"]])
-        weight = clip_weights(clips, prepared.config)
+        label, weight = prepared.task.target(clips["label"]), clip_weights(clips, prepared.config)
         chosen, by_fold = rule.fit(logits, label, weight), fit_by_fold(rule, logits, label, weight, fold)
     else:
         chosen = Thresholds(*setting)
@@ -88,11 +84,9 @@ def _decide(
 
 
 def measure(prepared: Prepared, folder: Path, facts: Mapping[str, Any]) -> Run:
-    """Score a run's OOF predictions, and write metrics.json, which marks the run as finished.
+    """Score a run's OOF predictions, and write metrics.json with the facts: it marks the run as finished.
 
-    Args:
-        facts: what else metrics.json holds. With `only`, the test, which has clips of every class, is left
-            out of the score.
+    With the fact `only`, the test, which has clips of every class, is left out of the score.
     """
     config, clips = prepared.config, prepared.clips
     folds = range(config.validation.folds)

@@ -1,4 +1,4 @@
-"""What a plan trains on: the dataset, the head, the folds, and the key of the clips it is scored on."""
+"""What a plan trains on: the dataset, the head and the folds."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,6 @@ import polars as pl
 from kagglekit import models
 from kagglekit.config.names import InputKind
 from kagglekit.data.prepare import Prepared
-from kagglekit.files.keys import key_of
 from kagglekit.runs.zero_shot import zero_shot_head
 from kagglekit.training import soft_targets
 from kagglekit.training.dataset import Dataset, training_view
@@ -45,8 +44,3 @@ def make_folds(prepared: Prepared, plan: Plan, folder: Path, numbers: Iterable[i
     """Return the trainings of some folds, which share a dataset and a head, each in `folder`/fold_<k>."""
     dataset, head = make_dataset(prepared, plan), head_for(prepared, plan)
     return [Fold(prepared.config, plan, dataset, head, k, folder / f"fold_{k}") for k in numbers]
-
-
-def clips_key(prepared: Prepared, plan: Plan) -> str:
-    """Return a key of the clips that a run is scored on. Runs on others are not compared or blended."""
-    return key_of(prepared.key, sorted(plan.train.only)) if plan.train.only else prepared.key

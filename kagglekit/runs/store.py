@@ -13,7 +13,7 @@ from torch import nn
 from kagglekit import models
 from kagglekit.config import Config, Features, Train
 from kagglekit.config.names import LabelKind
-from kagglekit.errors import MissingError
+from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.scoring.cv import Score
 from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.scoring.predictions import logits_of, predictions, read_predictions
@@ -68,6 +68,18 @@ def kind_of(meta: dict[str, Any]) -> LabelKind:
 def rule_of(meta: dict[str, Any]) -> ThresholdRule | None:
     """Return the rule of a fold's label scheme, or None if it has none."""
     return rule_for(meta["train"]["labels"], len(meta["classes"]), meta["class_of"])
+
+
+def finite_logits(table: pl.DataFrame, what: str, hint: str) -> NDArray[np.float32]:
+    """Return the logits (clips, classes) of a prediction table.
+
+    Raises:
+        KagglekitError: one is NaN or infinity.
+    """
+    logits = logits_of(table)
+    if not np.isfinite(logits).all():
+        raise KagglekitError(f"{what} hold NaN or infinity", hint=hint)
+    return logits
 
 
 def plan_of(meta: dict[str, Any]) -> Plan:

@@ -24,7 +24,7 @@ from kagglekit.runs import memory
 from kagglekit.runs.folds import train_folds
 from kagglekit.runs.predict_test import predict_test
 from kagglekit.runs.score import assemble, measure, score_key, scored
-from kagglekit.runs.setup import clips_key, make_folds
+from kagglekit.runs.setup import make_folds
 from kagglekit.runs.store import Run, load_run, read_meta
 from kagglekit.scoring.predictions import write_predictions
 from kagglekit.scoring.task import Task
@@ -46,34 +46,23 @@ def run_id(prepared: Prepared, plan: Plan) -> str:
     ]
     if models.info(plan.model).input is InputKind.LOG_MEL:
         shaping.append(logmel.VERSION)
-    shaping += _pretrained(plan)
-    if plan.train.patience:
-        shaping.append(score_key(prepared.config))  # early stopping keeps the epoch with the best score
-    return key_of(*shaping)
-
-
-def _pretrained(plan: Plan) -> list[Any]:
-    """Return what shapes a run besides a checkpoint's name: the content of a checkpoint that is a folder, and
-    the version of embeddings."""
-    shaping: list[Any] = []
     name = plan.params.get("checkpoint")
-    if name is not None and Path(name).is_dir():
+    if name is not None and Path(name).is_dir():  # its content may change below the same name
         from kagglekit.models.hub import fingerprint  # here, because it imports transformers
 
         shaping.append(fingerprint(Path(name)))
     if models.input_kind(plan.model, plan.params) is InputKind.EMBEDDING:
         shaping.append(embeddings.VERSION)
-    return shaping
+    if plan.train.patience:
+        shaping.append(score_key(prepared.config))  # early stopping keeps the epoch with the best score
+    return key_of(*shaping)
 
 
 def train_run(prepared: Prepared, plan: Plan, *, source: str = "recipe") -> Run:
     """Train every fold, predict the test clips, and score. What is done already is not done again.
 
     A run that runs out of memory is trained again with half the batch size, as another run
-    (kagglekit.runs.memory).
-
-    Args:
-        source: where the settings come from, for the record.
+    (kagglekit.runs.memory). `source` records where the settings come from.
 
     Raises:
         KagglekitError: there is no memory for the smallest batches, or the loss is no longer finite.
@@ -141,6 +130,7 @@ def _facts(
     history = pl.DataFrame([epoch for meta in metas for epoch in meta["history"]])
     parquet.write(history, folder / HISTORY)
     model = models.build(plan.model, metas[0]["params"], len(metas[0]["outputs"]))
+    only = sorted(plan.train.only)
     return {
         "model": plan.model,
         "run": folder.name,
@@ -148,7 +138,8 @@ def _facts(
         "train_seconds": float(history["seconds"].sum()),
         "clips_per_s": float(np.median(history["clips_per_s"].to_numpy())),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "clips_key": clips_key(prepared, plan),
+        # runs that are scored on other clips are not compared or blended
+        "clips_key": key_of(prepared.key, only) if only else prepared.key,
         "classes": list(prepared.config.labels.all_classes),
         "only": list(plan.train.only),
         "shift_limit": shift_limit,

@@ -35,10 +35,7 @@ SPLITS = ("train", "silence")  # a search predicts no test clips
 def search_on_cluster(
     handle: StudyHandle, limits: SearchLimits, address: str, show: Callable[[], None]
 ) -> None:
-    """Search with the folds of trials on a cluster, until the search is over.
-
-    Args:
-        address: `auto`, `ray://host:port`, or `local`.
+    """Train the folds of trials on a cluster (`auto`, `ray://host:port` or `local`) until the search is over.
 
     Raises:
         KagglekitError: there is no cluster, or a node has another version of kagglekit.

@@ -4,6 +4,7 @@ Each is held by one process at a time until it lets go or dies.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kagglekit.files.workspace import Workspace
-
-POSTGRES = "postgresql://"
 
 
 class FileLocks:
@@ -73,4 +72,4 @@ def open_locks(workspace: Workspace) -> Locks:
 
 def with_driver(address: str) -> str:
     """Name the driver of kagglekit[cluster] in a PostgreSQL address that names none."""
-    return address.replace(POSTGRES, "postgresql+psycopg://", 1) if address.startswith(POSTGRES) else address
+    return re.sub("^postgresql://", "postgresql+psycopg://", address)

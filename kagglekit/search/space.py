@@ -99,8 +99,7 @@ class Space:
             if setting_of(name) != name or name == "train.epochs":
                 reason = "pruning chooses the epochs" if name == "train.epochs" else "write it without @"
                 raise ConfigError(f"space.{name} cannot be searched: {reason}", hint="leave it out")
-            values = [self.values.get(name)] if rule is None else rule.values()
-            for value in values:
+            for value in [self.values.get(name)] if rule is None else rule.values():
                 self._check_value(name, value)
 
     def _check_value(self, name: str, value: Any) -> None:

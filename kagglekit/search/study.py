@@ -28,16 +28,12 @@ from kagglekit.training.plan import VERSION, Plan
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 """States of trials that count: a trial whose parameters failed ends as pruned."""
-REASON = "reason"
-"""User attribute of a trial: why its parameters failed."""
-RETRY_OF = "again"
-"""User attribute of a trial: number of the interrupted trial that it repeats."""
-SAME_AS = "same_as"
-"""User attribute of a trial: number of the trial with equal parameters whose result it copies."""
-ORIGIN = "from"
-"""User attribute of a trial: the trial of another study that its parameters come from."""
-ABOUT = "about"
-"""User attribute of a study: everything that shapes its scores."""
+ABOUT = "about"  # user attribute of a study: everything that shapes its scores
+# User attributes of a trial:
+REASON = "reason"  # why its parameters failed
+RETRY_OF = "again"  # number of the interrupted trial that it repeats
+SAME_AS = "same_as"  # number of the trial with equal parameters whose result it copies
+ORIGIN = "from"  # the trial of another study that its parameters come from
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,8 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError
 from kagglekit.runs.export_onnx import median_ms
 from kagglekit.runs.setup import make_folds
-from kagglekit.runs.store import rows_of
+from kagglekit.runs.store import finite_logits, rows_of
 from kagglekit.scoring.cv import Score, score
-from kagglekit.scoring.predictions import logits_of
 from kagglekit.search.space import configure
 from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.plan import Plan, with_epochs
@@ -98,10 +97,8 @@ def score_folds(candidate: Candidate, parts: Sequence[pl.DataFrame]) -> TrialRes
         KagglekitError: a prediction is not finite.
     """
     oof = pl.concat(parts)
-    if not np.isfinite(logits_of(oof)).all():
-        raise KagglekitError("OOF predictions contain NaN or infinity", hint="lower the learning rate")
-    prepared = candidate.prepared
-    cv = score(logits_of(oof), rows_of(oof, prepared.clips), prepared.config)
+    logits, prepared = finite_logits(oof, "OOF predictions", "lower the learning rate"), candidate.prepared
+    cv = score(logits, rows_of(oof, prepared.clips), prepared.config)
     return TrialResult(cv.cv, (cv.high - cv.low) / (2 * 1.96))
 
 

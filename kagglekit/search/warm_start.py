@@ -13,10 +13,9 @@ WARM_TRIALS = 5  # best trials of another study that a warm start tries
 
 
 def enqueue_first(handle: StudyHandle, sources: Sequence[str]) -> None:
-    """Enqueue the recipe in an empty study, and the best trials of `sources` that it has not tried.
+    """Enqueue the recipe in an empty study, and the best trials of other studies that it has not tried.
 
-    Args:
-        sources: names of studies, or of architectures for all their studies.
+    `sources` names studies, or architectures for all their studies.
 
     Raises:
         MissingError: there is no such study.
