@@ -34,11 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from kagglekit.ensemble.build import skipped_methods
-    from kagglekit.scoring.task import Task
 
     project = open_project(args)
     blend = project.ensemble(args.model, method=args.method, decision=args.decision)
-    skipped = skipped_methods(Task.of(project.config))
+    skipped = skipped_methods(project.prepared.task)
     console.result(
         {
             "name": blend.name,

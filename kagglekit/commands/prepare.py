@@ -1,13 +1,19 @@
-"""Decode the audio of both archives, cut silence from noise, and make the folds. Done once."""
+"""Decode the recordings of train and test, cut silence from noise, and make the folds. Done once."""
+
+from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from kagglekit.commands import next_command, open_project
 from kagglekit.terminal import console
 
+if TYPE_CHECKING:
+    from kagglekit.data.prepare import Prepared
+
 EXAMPLE = """example:
   $ kagglekit prepare
-  6,146 train, 615 silence, 3,575 test clips; 4 folds by speaker
+  6,146 train, 615 silence, 3,575 test clips; 4 folds by group
   train: 127 clipped, 576 short
   test: 47 clipped, 228 short
   Recordings: lengths in seconds; sample rates in Hz with their number of files
@@ -19,6 +25,15 @@ EXAMPLE = """example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list every clip with a flag")
+
+
+def _folds(prepared: Prepared) -> str:
+    """Return the number of folds, and what made them."""
+    folds = f"{prepared.config.validation.folds} folds"
+    if prepared.workspace.clips_facts().get("given"):
+        return f"{folds}, as given"
+    grouped = prepared.clips.filter(split="train")["speaker"].count() > 0
+    return f"{folds} by group" if grouped else folds
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,9 +50,7 @@ def run(args: argparse.Namespace) -> None:
         f"{counts[split]:,} {split}" for split in ("train", "silence", "test") if split in counts
     )
     left_out = len(prepared.clips.filter((pl.col("split") == "train") & (pl.col("fold") < 0)))
-    by_speaker = prepared.clips.filter(split="train")["speaker"].count() > 0
-    folds = f"{project.config.validation.folds} folds{' by speaker' if by_speaker else ''}"
-    lines: list[object] = [f"{shown} clips; {folds}"]
+    lines: list[object] = [f"{shown} clips; {_folds(prepared)}"]
     for split, problems in prepared.problems.items():
         if problems:
             lines.append(f"{split}: " + ", ".join(f"{n:,} {name}" for name, n in problems.items()))

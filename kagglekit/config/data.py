@@ -178,6 +178,8 @@ class Data(Section):
     """List of the data set's own validation clips; ignored if absent."""
     testing_list: str | None = None
     """List of the data set's own test clips; ignored if absent."""
+    mounted: FilePath | None = None
+    """Folder in which the host's files lie already; null: the folders of a Kaggle notebook, where there."""
     leave_out: tuple[Literal["empty", "truncated", "unreadable", "silent", "duplicate"], ...] = (
         "empty",
         "unreadable",

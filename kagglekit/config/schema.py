@@ -101,6 +101,13 @@ class Config(Section):
             raise ValueError(
                 f"competition.metric {metric} requires labels.kind {' or '.join(kinds)}, not {kind}"
             )
+        separator = data.separator
+        if (
+            kind is LabelKind.MULTI
+            and labels.known
+            and (odd := [name for name in labels.targets if separator in name])
+        ):
+            raise ValueError(f"the label '{odd[0]}' contains the separator '{separator}'")
         if kind is LabelKind.MULTI and self.validation.prior:
             raise ValueError("validation.prior needs labels.kind single")
         return self

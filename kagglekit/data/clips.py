@@ -4,80 +4,91 @@ clip_id
 split         train, silence or test
 row           first row in the split's store
 windows       rows in the store from `row` on (column with audio.longer: windows alone)
-word          what is spoken
+path          the recording
+start, end    seconds of the part of the recording that the clip is; null: the whole recording
+word          the label of the data; if a clip may have several, all of them, joined by the separator
 label         the class; if a clip may have several, all of them, joined by the separator
 part          keyword, silence, or seen or unseen: a filler word that the fold's training contains or not
-speaker
-fold          the fold that validates the clip; -1: left out
-heldout_fold  the fold whose training leaves the filler word out; -1: none
+speaker       what must not be split between folds: the speaker, author, site ...
+fold          the fold that validates the clip; -1: left out; -2: trained on in every fold, never validated
+heldout_fold  the fold whose training leaves the clip out, too; -1: none
 official      validation, testing or train; null if the data set has no such lists
+weight        weight of the clip in the loss
+masked        classes for which the clip has no loss, joined by the separator
+soft          secondary classes, whose target is soft_target
 samples, rms, peak, sha1, problem, flags, rate, message   from decoding (kagglekit.data.ingest)
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
+from kagglekit.data.classes import given_folds
 from kagglekit.data.folds import grouped_folds, word_folds
 from kagglekit.errors import ConfigError
-from kagglekit.files.tables import read_table_file
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
-VERSION = 3  # part of the cache key: raise it when folds or parts change
+VERSION = 4  # part of the cache key: raise it when folds or parts change
+LEFT_OUT, TRAINED_ONLY = -1, -2
+"""Values of fold for clips that no fold validates."""
 COLUMNS = (
-    *("clip_id", "split", "row", "word", "label", "part", "speaker", "fold", "heldout_fold", "official"),
+    *("clip_id", "split", "row", "path", "start", "end", "word", "label", "part", "speaker", "fold"),
+    *("heldout_fold", "official", "weight", "masked", "soft", "soft_target"),
     *("samples", "rms", "peak", "sha1", "problem", "flags", "rate", "message"),
 )
 WINDOWS = "windows"
+_UNLABELLED = {
+    "start": pl.lit(None, pl.Float64),
+    "end": pl.lit(None, pl.Float64),
+    "weight": pl.lit(1.0),
+    "masked": pl.lit(""),
+    "soft": pl.lit(""),
+    "soft_target": pl.lit(0.5),
+}
+"""Columns of clips that have no annotation."""
 
 
-def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str] | None) -> pl.DataFrame:
-    """Return the table of the spoken training clips.
+def train_table(
+    config: Config, facts: pl.DataFrame, annotations: pl.DataFrame, official: Mapping[str, str] | None
+) -> pl.DataFrame:
+    """Return the table of the training clips.
 
     Args:
-        facts: facts.parquet of the train archive.
+        facts: facts.parquet of the training recordings.
+        annotations: of the same clips (kagglekit.data.annotations), with clip_id and names of classes.
         official: clip_id to "validation" or "testing"; None if the data set has no such lists.
 
     Raises:
-        ConfigError: a target word has no clip, or there are more folds than speakers.
+        ConfigError: a class has no clip, a clip has two classes, or there are more folds than groups.
     """
     task = Task.of(config)
-    labels = [task.label_of(word) for word in facts["word"].to_list()]
-    used = np.array(
-        [
-            label is not None and problem not in config.data.leave_out
-            for label, problem in zip(labels, facts["problem"], strict=True)
-        ]
+    table = facts.join(annotations.drop("path"), on="clip_id", how="left", maintain_order="left")
+    words = [
+        _word(labels, clip_id, task) for clip_id, labels in table.select("clip_id", "present").iter_rows()
+    ]
+    labels = [task.label_of(word) for word in words]
+    table = table.with_columns(
+        split=pl.lit("train"),
+        word=pl.Series(words, dtype=pl.String),
+        label=pl.Series(labels, dtype=pl.String),
+        speaker=pl.col("group"),
+        **_unsure(table, task),
     )
-    table = facts.with_columns(split=pl.lit("train"), label=pl.Series(labels, dtype=pl.String))
-    fold = np.full(len(facts), -1, dtype=np.int32)
-    kept = table.filter(pl.Series(used))
-    words = task.each(kept["word"]).explode()
-    missing = sorted(set(task.targets) - set(words.str.strip_chars()))
-    if missing:
-        present = sorted(set(words.drop_nulls()) - {""})
-        raise ConfigError(
-            f"no training clip for {', '.join(missing)}",
-            hint="check labels.classes and data.train; words found: " + ", ".join(present[:12]),
-        )
-    if task.multi:
-        nameless = len(kept.filter((pl.col("label") == "") & (pl.col("word") != "")))
-        if nameless:
-            console.note(
-                f"training clips whose labels are all outside labels.classes: {nameless:,} of {len(kept):,}; "
-                "each is treated as a negative for every class. "
-                f"If that is too many, check the separator '{task.separator}'."
-            )
-    fold[used] = _folds(kept, config)
+    used = pl.col("label").is_not_null() & ~pl.col("problem").is_in(list(config.data.leave_out))
+    kept = table.with_row_index("_at").filter(used)
+    _check_labels(kept, task)
+    fold = np.full(len(table), LEFT_OUT, dtype=np.int32)
+    fold[kept["_at"].to_numpy()] = TRAINED_ONLY
+    judged = _judged(kept)
+    fold[judged["_at"].to_numpy()] = _given(judged) if given_folds(annotations) else _folds(judged, config)
+    table = table.with_columns(fold=pl.Series(fold))
     fillers = kept.filter(pl.col("label") == task.filler)["word"].to_list() if task.filler else []
     heldout = word_folds(fillers, config.validation.folds)
     table = table.with_columns(
-        fold=pl.Series(fold),
         heldout_fold=pl.col("word").replace_strict(heldout, default=-1, return_dtype=pl.Int32),
         official=pl.Series(
             [official.get(i, "train") if official else None for i in facts["clip_id"]], dtype=pl.String
@@ -86,7 +97,106 @@ def train_table(config: Config, facts: pl.DataFrame, official: Mapping[str, str]
     keyword = pl.when(pl.col("label") != pl.lit(task.filler or "")).then(pl.lit("keyword"))
     unseen = pl.when(pl.col("fold") == pl.col("heldout_fold")).then(pl.lit("unseen"))
     part = keyword.otherwise(unseen.otherwise(pl.lit("seen")))
-    return table.with_columns(part=part).select(_columns(facts))
+    return _without_relatives(table.with_columns(part=part)).select(_columns(facts))
+
+
+def _word(labels: list[str] | None, clip_id: str, task: Task) -> str | None:
+    """Return the labels of a clip as one text; None where there is none and each clip has one.
+
+    Raises:
+        ConfigError: each clip has one class, and this one has several labels.
+    """
+    if labels is None:
+        return None
+    if task.separator is not None:
+        return task.separator.join(labels)
+    if len(labels) > 1:
+        raise ConfigError(
+            f"{clip_id} has two labels, '{labels[0]}' and '{labels[1]}', and labels.kind is single",
+            hint="correct the table, or set labels.kind: multi",
+        )
+    return labels[0] if labels else None
+
+
+def _unsure(table: pl.DataFrame, task: Task) -> dict[str, pl.Series]:
+    """Return the columns masked and soft: names of classes, joined by the separator."""
+    joiner, classes = task.separator or "|", set(task.classes)
+    masked, soft = [], []
+    columns = table.select("present", "absent", "masked", "soft", "unknown").iter_rows()
+    for present, absent, hidden, weaker, unknown in columns:
+        sure = {*(present or ()), *(absent or ())}
+        names = task.classes if unknown else [name for name in hidden or () if name in classes]
+        masked.append(joiner.join(name for name in names if name not in sure))
+        soft.append(joiner.join(name for name in weaker or () if name in classes))
+    return {"masked": pl.Series("masked", masked, pl.String), "soft": pl.Series("soft", soft, pl.String)}
+
+
+def _check_labels(kept: pl.DataFrame, task: Task) -> None:
+    """Check that each class has a clip, and count the clips of no class.
+
+    Raises:
+        ConfigError: classes have no clip.
+    """
+    words = task.each(kept["word"]).explode()
+    missing = sorted(set(task.targets) - set(words.str.strip_chars()))
+    if missing and not task.multi:
+        present = sorted(set(words.drop_nulls()) - {""})
+        raise ConfigError(
+            f"no training clip for {', '.join(missing)}",
+            hint="check labels.classes and data.train; words found: " + ", ".join(present[:12]),
+        )
+    if missing:
+        if len(missing) == len(task.targets):
+            present = sorted(set(words.drop_nulls()) - {""})
+            raise ConfigError(
+                "no training clip has any of the classes",
+                hint="check labels.classes and data.train; labels found: " + ", ".join(present[:12]),
+            )
+        console.note(f"classes without a training clip: {len(missing):,} ({', '.join(missing[:12])})")
+    nameless = len(kept.filter((pl.col("label") == "") & (pl.col("word") != ""))) if task.multi else 0
+    if nameless:
+        console.note(
+            f"training clips whose labels are all outside labels.classes: {nameless:,} of {len(kept):,}; "
+            "each is treated as a negative for every class. "
+            f"If that is too many, check the separator '{task.separator}'."
+        )
+
+
+def _judged(kept: pl.DataFrame) -> pl.DataFrame:
+    """Return the clips that folds validate on: those of the test's own domain, where there are any.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    judged = kept.filter(pl.col("judged"))
+    own = judged.filter(pl.col("domain") == "test")
+    judged = own if len(own) else judged
+    if not len(judged):
+        raise ConfigError(
+            "there is no training clip to validate on",
+            hint="remove `validate: false` from a set of data.train",
+        )
+    return judged
+
+
+def _given(judged: pl.DataFrame) -> NDArray[np.int32]:
+    """Return each clip's fold as a field gives it; clips without one are trained on in every fold."""
+    number = given_folds(judged)
+    return np.array([number.get(name, TRAINED_ONLY) for name in judged["fold"]], np.int32)
+
+
+def _without_relatives(table: pl.DataFrame) -> pl.DataFrame:
+    """Hold clips that are only trained on out of the fold that validates their group, or a copy of them."""
+    judged = table.filter(pl.col("fold") >= 0)
+    if len(judged) == len(table.filter(pl.col("fold") != LEFT_OUT)):
+        return table
+    groups = dict(judged.drop_nulls("speaker").select("speaker", "fold").iter_rows())
+    copies = dict(judged.select("sha1", "fold").iter_rows())
+    heldout = [
+        groups.get(group, copies.get(sha1, held)) if fold == TRAINED_ONLY else held
+        for fold, held, group, sha1 in table.select("fold", "heldout_fold", "speaker", "sha1").iter_rows()
+    ]
+    return table.with_columns(heldout_fold=pl.Series(heldout, dtype=pl.Int32))
 
 
 def _folds(kept: pl.DataFrame, config: Config) -> NDArray[np.int32]:
@@ -104,6 +214,7 @@ def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int
     if config.audio.longer == "windows":
         facts = facts.with_columns(pl.lit(1, dtype=pl.Int64).alias(WINDOWS))
     return facts.with_columns(
+        **_UNLABELLED,
         split=pl.lit("silence"),
         label=pl.lit(config.labels.silence),
         part=pl.lit("silence"),
@@ -119,45 +230,12 @@ def test_table(facts: pl.DataFrame) -> pl.DataFrame:
     """Return the table of the test clips, which have neither label nor fold."""
     unknown = dict.fromkeys(("word", "speaker", "label", "part", "official"), pl.lit(None, dtype=pl.String))
     no_fold = dict.fromkeys(("fold", "heldout_fold"), pl.lit(-1, dtype=pl.Int32))
-    return facts.with_columns(split=pl.lit("test"), **unknown, **no_fold).select(_columns(facts))
+    table = facts.with_columns(split=pl.lit("test"), **_UNLABELLED, **unknown, **no_fold)
+    return table.select(_columns(facts))
 
 
 def _columns(facts: pl.DataFrame) -> list[str]:
     return [*COLUMNS, *([WINDOWS] if WINDOWS in facts.columns else [])]
-
-
-def read_clip_list(path: Path) -> set[str]:
-    """Read the clip ids from a CSV with a column clip_id, such as the report exports.
-
-    Raises:
-        ConfigError: the file does not exist.
-        TableError: it is not a table or has no such column.
-    """
-    if not path.is_file():
-        hint = "export it from the listening page of kagglekit report, or remove the setting"
-        raise ConfigError(f"data.leave_out_clips: {path} does not exist", hint=hint)
-    table = read_table_file(path, hint="data.leave_out_clips names it", columns=["clip_id"])
-    return set(table.frame["clip_id"].drop_nulls())
-
-
-def leave_out(table: pl.DataFrame, path: Path) -> pl.DataFrame:
-    """Take the clips that the CSV lists out of their folds. All other clips stay in theirs.
-
-    Raises:
-        ConfigError: the CSV cannot be read, or lists a clip that is not a training clip.
-    """
-    listed = read_clip_list(path)
-    trainable = pl.col("split") != "test"
-    ids = table.filter(trainable)["clip_id"]
-    unknown = sorted(listed - set(ids))
-    if unknown:
-        raise ConfigError(
-            f"data.leave_out_clips: '{unknown[0]}' is not a training clip "
-            f"(unknown ids in the list: {len(unknown):,} of {len(listed):,})",
-            hint="ids look like " + ", ".join(f"'{clip_id}'" for clip_id in ids[:2]),
-        )
-    chosen = trainable & pl.col("clip_id").is_in(sorted(listed))
-    return table.with_columns(fold=pl.when(chosen).then(pl.lit(-1, dtype=pl.Int32)).otherwise(pl.col("fold")))
 
 
 def training_rows(clips: pl.DataFrame, fold: int, config: Config, seed: int) -> pl.DataFrame:
@@ -165,7 +243,8 @@ def training_rows(clips: pl.DataFrame, fold: int, config: Config, seed: int) -> 
 
     Filler clips are sampled down to labels.keep_fillers; the same seed keeps the same clips.
     """
-    rows = clips.filter((pl.col("fold") >= 0) & (pl.col("fold") != fold) & (pl.col("heldout_fold") != fold))
+    trained = (pl.col("fold") != LEFT_OUT) & (pl.col("split") != "test")
+    rows = clips.filter(trained & (pl.col("fold") != fold) & (pl.col("heldout_fold") != fold))
     keep = config.labels.keep_fillers
     if keep == "all" or config.labels.filler is None:
         return rows

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha1
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,15 +15,21 @@ from numpy.typing import NDArray
 from kagglekit.config import Config
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
+from kagglekit.data.annotations import prefix, read_train
+from kagglekit.data.classes import given_folds, named, resolve
+from kagglekit.data.cuts import test_cutter, train_cutter, with_clip_ids
 from kagglekit.data.lengths import lengths_and_rates
+from kagglekit.data.lists import leave_out, official_lists, read_clip_list
 from kagglekit.data.store import Store, open_recordings, open_store
 from kagglekit.files import parquet
-from kagglekit.files.atomic import building, write_json
+from kagglekit.files.atomic import building, done_key, write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
+from kagglekit.files.lookup import File
 from kagglekit.files.raw import fingerprint, raw_archive
+from kagglekit.files.resolve import fingerprint_of, list_files
 from kagglekit.files.sample import clips_of, read_sample
-from kagglekit.files.tables import read_table_file
+from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
@@ -77,47 +84,123 @@ def prepare(workspace: Workspace) -> Prepared:
     """Make the audio stores and the clips table, or open them if they exist.
 
     Raises:
-        MissingError: the archives have not been fetched.
-        ArchiveError, AudioError, ConfigError: the archives do not fit competition.yaml.
+        MissingError: files have not been fetched.
+        KagglekitError: the files do not fit competition.yaml.
     """
-    config, keys = workspace.config, _keys(workspace)
     workspace.mark()
-    folders = {split: workspace.audio / f"{split}-{key}" for split, key in keys.items() if split != "clips"}
-    archives: dict[Literal["train", "test"], str] = {
-        "train": config.data.train[0].files.partition("/")[0],
-        "test": config.data.test.files.partition("/")[0],
-    }
-    jobs = [
-        ingest.ArchiveJob(raw_archive(workspace, name), folders[split], split, keys[split])
-        for split, name in archives.items()
-    ]
-    train, test = ingest.ingest_all(jobs, config.data, config.audio)
-    noise_fold = _make_silence(config, folders, keys, train.clips) if "silence" in keys else {}
-    clips = _clips(workspace, folders, keys["clips"], noise_fold)
-    _check_sample(workspace, clips, keys["clips"])
-    problems = {"train": train.problems, "test": test.problems}
-    return Prepared(workspace, clips, keys.pop("clips"), folders, keys, noise_fold, problems)
+    inputs, marker = _inputs_key(workspace), workspace.clips_path.with_suffix(".json")
+    saved = workspace.clips_facts()
+    if saved.get("inputs") != inputs or not workspace.clips_path.is_file() or not _complete(saved):
+        with locked(workspace.clips_path, workspace.clips_path.name):
+            saved = workspace.clips_facts()
+            if saved.get("inputs") != inputs or not workspace.clips_path.is_file() or not _complete(saved):
+                saved = _make(workspace, inputs, marker)
+    opened = workspace.resolved()
+    folders = {split: Path(folder) for split, folder in saved["folders"].items()}
+    again = f"remove {workspace.clips_path} and run the same command again"
+    clips = parquet.read(workspace.clips_path, again)
+    _check_sample(opened, clips, inputs)
+    problems = {split: ingest.read_counts(folders[split]).problems for split in ("train", "test")}
+    return Prepared(opened, clips, saved["key"], folders, saved["keys"], saved["noise_fold"], problems)
 
 
-def _keys(workspace: Workspace) -> dict[str, str]:
-    """Return the key of each split's folder and of the clips table."""
+def _inputs_key(workspace: Workspace) -> str:
+    """Return the key of everything that the clips table depends on."""
     config = workspace.config
-    settings = config.data.model_dump(mode="json", exclude={"sample", "leave_out", "leave_out_clips"})
-    keys = {}
-    for split, files in (("train", config.data.train[0].files), ("test", config.data.test.files)):
-        archive = fingerprint(raw_archive(workspace, files.partition("/")[0]))
-        keys[split] = key_of(split, ingest.VERSION, settings, config.audio.model_dump(), archive)
-    folds = (config.validation.folds, config.validation.seed)
+    left_out = config.data.leave_out_clips
+    return key_of(
+        *(ingest.VERSION, silence.VERSION, clip_table.VERSION),
+        config.data.model_dump(mode="json", exclude={"sample", "leave_out_clips"}),
+        config.labels.model_dump(mode="json", exclude={"keep_fillers"}),
+        config.rows.model_dump(mode="json"),
+        config.audio.model_dump(),
+        (config.validation.folds, config.validation.seed),
+        fingerprint_of(workspace, host_files(config)),
+        *(fingerprint_of(workspace, paths, folder) for folder, paths in _external(config)),
+        [] if left_out is None else sorted(read_clip_list(left_out)),
+    )
+
+
+def _external(config: Config) -> list[tuple[Path, list[str]]]:
+    """Return the folders of your own that training sets name, with the paths in them."""
+    return [
+        (train.external, [path for path in (train.files, train.table) if path is not None])
+        for train in config.data.train
+        if train.external is not None
+    ]
+
+
+def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
+    """Read the annotations, decode the recordings, and write the clips table and its marker."""
+    noise_files = list_files(workspace, workspace.config.data.noise) if workspace.config.data.noise else []
+    sets, annotations = read_train(workspace, noise_files)
+    annotations = with_clip_ids(named(workspace, annotations))
+    workspace = resolve(workspace, annotations)
+    config = workspace.config
+    jobs = _jobs(workspace, sets, annotations, noise_files)
+    keys: dict[str, str] = {job.split: job.key for job in jobs}
+    folders: dict[str, Path] = {job.split: job.target for job in jobs}
+    train, _ = ingest.ingest_all(workspace, jobs)
+    noise_fold: dict[str, int] = {}
     if config.labels.silence is not None:
-        keys["silence"] = key_of(
-            "silence", silence.VERSION, keys["train"], folds, config.labels.silence_share
+        share = (config.validation.folds, config.validation.seed, config.labels.silence_share)
+        keys["silence"] = key_of("silence", silence.VERSION, keys["train"], *share)
+        folders["silence"] = workspace.audio / f"silence-{keys['silence']}"
+        noise_fold = _make_silence(config, folders, keys, train.clips)
+    table = _clips_table(workspace, folders, annotations, noise_fold)
+    labels = config.labels.model_dump(mode="json", exclude={"keep_fillers"})
+    folds, data = (config.validation.folds, config.validation.seed), config.data
+    left_out = [] if data.leave_out_clips is None else sorted(read_clip_list(data.leave_out_clips))
+    digest = sha1(annotations.write_ndjson().encode(), usedforsecurity=False).hexdigest()
+    key = key_of("clips", clip_table.VERSION, keys, folds, labels, data.leave_out, left_out, digest)
+    saved = {
+        "inputs": inputs,
+        "key": key,
+        "keys": keys,
+        "folders": {split: str(folder) for split, folder in folders.items()},
+        "noise_fold": noise_fold,
+        "classes": config.labels.targets,
+        "folds": config.validation.folds,
+        "given": bool(given_folds(annotations)),
+    }
+    marker.unlink(missing_ok=True)
+    parquet.write(table, workspace.clips_path)
+    write_json(marker, saved)
+    return saved
+
+
+def _jobs(
+    workspace: Workspace, sets: list[list[File]], annotations: pl.DataFrame, noise_files: list[File]
+) -> list[ingest.Job]:
+    """Return what is to be decoded: the annotated recordings, the noise and the test."""
+    config, jobs = workspace.config, []
+    data, named_paths = config.data, set(annotations["path"])
+    train = [
+        ingest.FileSet(
+            one.files, one.external, [f for f in files if prefix(one.external) + f.path in named_paths]
         )
-    left_out: list[object] = [config.data.leave_out]
-    if config.data.leave_out_clips is not None:
-        left_out.append(sorted(clip_table.read_clip_list(config.data.leave_out_clips)))
-    labels = config.labels.model_dump(exclude={"keep_fillers"})
-    keys["clips"] = key_of("clips", clip_table.VERSION, keys, folds, labels, *left_out)
-    return keys
+        for one, files in zip(data.train, sets, strict=True)
+    ]
+    noise = ingest.FileSet(data.noise, None, noise_files) if data.noise else None
+    test_files, cutter = test_cutter(workspace)
+    test = [ingest.FileSet(data.test.files, None, test_files)]
+    cuts: dict[str, object] = {
+        "train": annotations.select("clip_id", "start", "end").rows(),
+        "test": (config.rows.model_dump(mode="json"), [file.path for file in test_files]),
+    }
+    sources = {"train": (train, train_cutter(annotations), noise), "test": (test, cutter, None)}
+    for split, (patterns, cut, extra) in sources.items():
+        files = [fingerprint_of(workspace, source.pattern, source.root) for source in patterns]
+        key = key_of(split, ingest.VERSION, cuts[split], config.audio.model_dump(), *files, data.noise)
+        target = workspace.audio / f"{split}-{key}"
+        jobs.append(ingest.Job(split, patterns, cut, target, key, extra))  # type: ignore[arg-type]
+    return jobs
+
+
+def _complete(saved: dict[str, Any]) -> bool:
+    """Tell whether the folders of a marker are as they were made."""
+    keys = saved.get("keys", {})
+    return bool(keys) and all(done_key(Path(saved["folders"][split])) == key for split, key in keys.items())
 
 
 def _pieces(train_folder: Path, config: Config) -> silence.Pieces:
@@ -140,35 +223,24 @@ def _make_silence(
     return name2fold
 
 
-def _clips(
-    workspace: Workspace, folders: dict[str, Path], key: str, noise_fold: dict[str, int]
+def _clips_table(
+    workspace: Workspace, folders: dict[str, Path], annotations: pl.DataFrame, noise_fold: dict[str, int]
 ) -> pl.DataFrame:
-    """Read the clips table, after making it anew if the one on disk has another key."""
-    config, path, marker = workspace.config, workspace.clips_path, workspace.clips_path.with_suffix(".json")
-    again = f"remove {path} and run the same command again"
-    if _has_key(marker, key) and path.is_file():
-        table = parquet.read(path, again)
-        if _has_key(marker, key):  # else another process is replacing the table: it removes the marker first
-            return table
-    with locked(path, path.name):
-        if not _has_key(marker, key) or not path.is_file():
-            facts = {
-                split: parquet.read(
-                    folder / ingest.FACTS_FILE, f"remove the folder {folder} and run the same command again"
-                )
-                for split, folder in folders.items()
-            }
-            parts = [clip_table.train_table(config, facts["train"], _official_lists(folders["train"]))]
-            if "silence" in facts:
-                parts.append(clip_table.silence_table(config, facts["silence"], noise_fold))
-            parts.append(clip_table.test_table(facts["test"]))
-            marker.unlink(missing_ok=True)
-            table = pl.concat(parts, how="vertical_relaxed")
-            if config.data.leave_out_clips is not None:
-                table = clip_table.leave_out(table, config.data.leave_out_clips)
-            parquet.write(table, path)
-            write_json(marker, {"key": key, "folders": {k: str(v) for k, v in folders.items()}})
-        return parquet.read(path, again)
+    config = workspace.config
+    facts = {
+        split: parquet.read(
+            folder / ingest.FACTS_FILE, f"remove the folder {folder} and run the same command again"
+        )
+        for split, folder in folders.items()
+    }
+    parts = [clip_table.train_table(config, facts["train"], annotations, official_lists(workspace))]
+    if "silence" in facts:
+        parts.append(clip_table.silence_table(config, facts["silence"], noise_fold))
+    parts.append(clip_table.test_table(facts["test"]))
+    table = pl.concat(parts, how="vertical_relaxed")
+    if config.data.leave_out_clips is not None:
+        table = leave_out(table, config.data.leave_out_clips)
+    return table
 
 
 def _check_sample(workspace: Workspace, clips: pl.DataFrame, clips_key: str) -> None:
@@ -180,39 +252,16 @@ def _check_sample(workspace: Workspace, clips: pl.DataFrame, clips_key: str) -> 
     config, marker = workspace.config, workspace.clips_path.with_name("sample.json")
     path = raw_archive(workspace, config.data.sample)
     key = key_of("sample", clips_key, fingerprint(path), config.submission.model_dump())
-    if _has_key(marker, key):
-        return
+    try:
+        if json.loads(marker.read_text(encoding="utf-8"))["key"] == key:
+            return
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass
     sample = read_sample(path, config.submission.id, Task.of(config).columns)
     if sample.notes:
         console.note(f"{path.name}: {', '.join(sample.notes)}")
     clips_of(sample, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
     write_json(marker, {"key": key})
-
-
-def _has_key(marker: Path, key: str) -> bool:
-    try:
-        return bool(json.loads(marker.read_text(encoding="utf-8"))["key"] == key)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _official_lists(train_folder: Path) -> dict[str, str] | None:
-    """Read the data set's own lists: clip_id to validation or testing; None if it has no lists."""
-    lists: dict[str, str] = {}
-    for field, name in ingest.LIST_FILES.items():
-        path = train_folder / name
-        if path.is_file():
-            kind = field.removesuffix("_list")
-            lists.update(dict.fromkeys(_listed(path, kind), kind))
-    return lists or None
-
-
-def _listed(path: Path, kind: str) -> list[str]:
-    """Return the clips in a list, one a line; none for an empty file."""
-    if not path.read_bytes().strip():
-        return []
-    table = read_table_file(path, hint=f"data.{kind}_list names it", header=False, columns=["clip_id"])
-    return table.frame["clip_id"].to_list()
 
 
 def summary(prepared: Prepared) -> dict[str, object]:

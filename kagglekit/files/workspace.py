@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import write_json
@@ -31,6 +32,26 @@ class Workspace:
         self.ensembles = self.root / "ensembles"
         self.host = self.root / "host"
         self.ledger_path = self.submissions / "leaderboard.jsonl"
+
+    def clips_facts(self) -> dict[str, Any]:
+        """Return what `prepare` has written beside the clips table; {} before."""
+        try:
+            facts = json.loads(self.clips_path.with_suffix(".json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
+
+    def resolved(self) -> Workspace:
+        """Return the workspace with the classes and the number of folds that `prepare` read from the data."""
+        config, facts = self.config, self.clips_facts()
+        if "classes" not in facts or (config.labels.known and facts["folds"] == config.validation.folds):
+            return self
+        labels, validation = config.labels, config.validation
+        if not labels.known:
+            labels = labels.model_copy(update={"classes": tuple(facts["classes"])})
+        if facts["given"]:
+            validation = validation.model_copy(update={"folds": facts["folds"]})
+        return Workspace(config.model_copy(update={"labels": labels, "validation": validation}))
 
     @property
     def is_first_edition(self) -> bool:

@@ -11,6 +11,7 @@ from kagglekit.config import Config
 from kagglekit.errors import HostError, KagglekitError, plural
 from kagglekit.files.sample import read_sample
 from kagglekit.files.tables import read_table, read_table_file
+from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.base import HostFile, pick_file
 from kagglekit.scoring.metrics import Truth
 from kagglekit.scoring.task import Task
@@ -35,7 +36,11 @@ class Grader:
         self._files = files
         self._config = config
         self._local = config.competition.local
-        self._task = Task.of(config)
+
+    @cached_property
+    def _task(self) -> Task:
+        """Read at first use: `prepare` may find the classes in the data."""
+        return Task.of(Workspace(self._config).resolved().config)
 
     def grade(self, data: bytes) -> Grade:
         """Grade the bytes of a submission.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
+from kagglekit.config.names import LabelKind
 from kagglekit.errors import ConfigError
 from kagglekit.files.workspace import Workspace
-from kagglekit.scoring.task import Task
+from kagglekit.scoring.metrics import make_metric
 
 if TYPE_CHECKING:
     from kagglekit.data.prepare import Prepared
@@ -48,12 +49,13 @@ class ProjectBase:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes, in the order of the columns of every logits."""
-        return self.config.labels.all_classes
+        return self.workspace.resolved().config.labels.all_classes
 
     @property
     def metric(self) -> Metric:
         """The competition's metric."""
-        return Task.of(self.config).metric
+        competition = self.config.competition
+        return make_metric(competition.metric, self.config.labels.kind, competition.metric_parameters)
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -95,7 +97,7 @@ class ProjectBase:
 
     def _require_single_label(self, verb: str) -> None:
         """Raise a ConfigError for a verb that needs one label per clip, where clips may have several."""
-        if Task.of(self.config).multi:
+        if self.config.labels.kind is LabelKind.MULTI:
             raise ConfigError(
                 f"{verb} needs clips with one label each, and these may have several",
                 hint=f"cv, ensemble, submit and report support {self.config.competition.metric}",

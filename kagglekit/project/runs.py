@@ -77,10 +77,9 @@ class RunMethods(ProjectBase):
         from kagglekit.files import parquet
         from kagglekit.runs.store import train_again
         from kagglekit.scoring.predictions import logits_of
-        from kagglekit.scoring.task import Task
 
         table = parquet.read(run.folder / file, train_again(run.folder))
-        probs = Task.of(self.config).probs(logits_of(table))
+        probs = self.prepared.task.probs(logits_of(table))
         predicted = pl.Series(np.array(self.classes)[probs.argmax(1)], dtype=pl.String)
         return table.with_columns(predicted=predicted, prob=pl.Series(probs.max(1)))
 

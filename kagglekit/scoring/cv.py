@@ -20,6 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
+from kagglekit.config.names import LabelKind
 from kagglekit.scoring.calibration import calibrate
 from kagglekit.scoring.jackknife import jackknife_error, leave_groups_out
 from kagglekit.scoring.metrics.ranks import average_precisions
@@ -73,7 +74,7 @@ def clip_weights(clips: pl.DataFrame, config: Config) -> NDArray[np.float64]:
         clips: rows of the clips table with label, part and word.
         config: labels and the prior. With several labels per clip, all clips weigh alike.
     """
-    if Task.of(config).multi:
+    if config.labels.kind is LabelKind.MULTI:
         return np.full(len(clips), 1 / max(len(clips), 1))
     label = clips["label"].to_numpy()
     unseen = clips["part"].to_numpy() == "unseen"

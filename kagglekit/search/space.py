@@ -9,11 +9,10 @@ from typing import Any
 
 from kagglekit import models
 from kagglekit.config import Config, Features, ModelSection, Train, overlay
-from kagglekit.config.names import InputKind
+from kagglekit.config.names import InputKind, LabelKind
 from kagglekit.config.search import Range
 from kagglekit.errors import AudioError, ConfigError
 from kagglekit.features.logmel import mel_filters
-from kagglekit.scoring.task import Task
 from kagglekit.search.suggest import Draw, NearestValues, setting_of
 from kagglekit.training.plan import Plan, resolve
 
@@ -162,7 +161,7 @@ def _bands(features: Features, sample_rate: int) -> list[int]:
 
 def _labels(draw: Draw, config: Config, train: Train) -> None:
     """Draw the label scheme and the share of fillers."""
-    if train.labels in SCHEMES and not train.only and not Task.of(config).multi:
+    if train.labels in SCHEMES and not train.only and config.labels.kind is not LabelKind.MULTI:
         others = [scheme for scheme in SCHEMES if scheme != train.labels]
         draw.suggest_categorical("train.labels", [train.labels, *others])
     if config.labels.filler is not None:

@@ -65,6 +65,7 @@ def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, li
     Raises:
         SubmissionError: see `write`.
     """
+    workspace = workspace.resolved()
     sample = _sample(workspace)
     frame = shapes.build(sample, ensemble.predicted(Task.of(workspace.config)))
     return frame, check(frame, sample, workspace.config.labels.all_classes)
@@ -85,6 +86,7 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
         raise MissingError(f"there is no file {path}", hint="name a CSV: kagglekit submit --file FILE")
     table = read_table_file(path, hint="--file takes a CSV in the host's format")
     frame = table.frame
+    workspace = workspace.resolved()
     warnings = check(frame, _sample(workspace), workspace.config.labels.all_classes)
     say(f"{path.name}, written anew as a plain CSV", table)
     data = shapes.to_csv(frame) if table.notes else path.read_bytes()

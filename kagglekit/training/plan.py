@@ -8,9 +8,8 @@ import torch
 
 from kagglekit import models
 from kagglekit.config import Augment, Config, Features, ModelSection, Train, overlay
-from kagglekit.config.names import InputKind
+from kagglekit.config.names import InputKind, LabelKind
 from kagglekit.errors import ConfigError, close_match
-from kagglekit.scoring.task import Task
 
 VERSION = 3  # part of every run id: raise it when training changes its results by more than rounding
 # Fields of Train added since that version; runs that do not use them keep their ids.
@@ -89,8 +88,8 @@ def resolve(config: Config, model: str, params: Mapping[str, Any] | None = None)
 
 def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
     """Check the label scheme, and rename the model where the scheme is a cascade."""
-    labels, classes = config.labels, config.labels.all_classes
-    if Task.of(config).multi:
+    labels = config.labels
+    if labels.kind is LabelKind.MULTI:
         return model, _multi(train)
     if train.loss == "bce":
         raise ConfigError(
@@ -111,6 +110,7 @@ def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
             f"train.labels zero_shot needs a pretrained model, and {model} is not one",
             hint="choose one of: " + ", ".join(n for n, m in models.MODELS.items() if m.checkpoint),
         )
+    classes = labels.all_classes if train.only else ()
     for name in train.only:
         if name not in classes:
             raise ConfigError(

@@ -17,7 +17,7 @@ def test_prepare_lists_problems(bare: Path, run: Run) -> None:
         archive.writestr("train/audio/mid/0000000b_nohash_0.wav", content)
     run("fetch")
     lines = run("prepare", "--list").out.splitlines()
-    assert lines[0] == "42 train, 13 silence, 24 test clips; 2 folds by speaker"
+    assert lines[0] == "42 train, 13 silence, 24 test clips; 2 folds by group"
     assert lines[1] == "train: 1 empty, 1 duplicate"
     assert [line.split() for line in lines[2:] if " 8,000: " in line] == [
         ["train", "41", *["0.50"] * 5, "8,000:", "41"],
@@ -31,4 +31,4 @@ def test_prepare_lists_problems(bare: Path, run: Run) -> None:
 def test_prepare_before_fetch(bare: Path, run: Run) -> None:
     done = run("--quiet", "prepare")
     assert (done.code, done.out) == (1, "")
-    assert done.err.endswith("train.zip does not exist\nhint:  fetch it: kagglekit fetch\n")
+    assert done.err.endswith("raw is empty\nhint:  fetch it: kagglekit fetch\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from support.annotated import made
 from support.tiny import make
 
 from kagglekit.config import Config
@@ -13,7 +14,6 @@ from kagglekit.config.load import load_config
 from kagglekit.data.clips import (
     COLUMNS,
     silence_table,
-    train_table,
     training_rows,
     validation_rows,
 )
@@ -60,7 +60,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def clips(config: Config) -> pl.DataFrame:
-    train = train_table(config, facts(SPOKEN), None)
+    train = made(config, facts(SPOKEN), None)
     noise = [("_silence_", f"noise:n{i % FOLDS}", "") for i in range(30)]
     quiet = silence_table(config, facts(noise), {f"n{k}": k for k in range(FOLDS)})
     hidden = facts([("x", None, "")] * 10).with_columns(clip_id=pl.format("t{}.wav", "row"))
@@ -154,7 +154,7 @@ def test_kept_fillers_are_the_seeds(config: Config, clips: pl.DataFrame) -> None
 
 def test_left_out_clips_are_listed_without_a_fold(config: Config) -> None:
     bad = [("low", "s0", "empty"), ("mid", "s1", "duplicate"), ("mid", "s1", "clipped")]
-    table = train_table(config, facts(SPOKEN + bad), None)
+    table = made(config, facts(SPOKEN + bad), None)
     assert table["fold"].tail(3).to_list()[:2] == [-1, -1] and table["fold"].tail(1).item() >= 0
     assert len(table) == len(SPOKEN) + 3
     learned = pl.concat([training_rows(table, k, config, 0) for k in range(FOLDS)])
@@ -162,45 +162,45 @@ def test_left_out_clips_are_listed_without_a_fold(config: Config) -> None:
 
 
 def test_without_a_filler_class_other_words_have_no_fold(config: Config) -> None:
-    table = train_table(changed(config, filler=None), facts(SPOKEN), None)
+    table = made(changed(config, filler=None), facts(SPOKEN), None)
     assert set(table.filter(pl.col("label").is_null())["fold"]) == {-1}
     assert set(table.filter(pl.col("fold") >= 0)["word"]) == {"low", "mid"}
     assert set(table["heldout_fold"]) == {-1}
 
 
 def test_a_clip_whose_word_nobody_knows_is_left_out(config: Config) -> None:
-    table = train_table(config, facts([*SPOKEN, (None, "s0", "")]), None)
+    table = made(config, facts([*SPOKEN, (None, "s0", "")]), None)
     assert table.select("word", "label", "fold", "heldout_fold").row(-1) == (None, None, -1, -1)
-    assert table["fold"][:-1].to_list() == train_table(config, facts(SPOKEN), None)["fold"].to_list()
+    assert table["fold"][:-1].to_list() == made(config, facts(SPOKEN), None)["fold"].to_list()
 
 
 def test_no_filler_clip_to_keep(config: Config) -> None:
-    table = train_table(config, facts([row for row in SPOKEN if row[0] in ("low", "mid")]), None)
+    table = made(config, facts([row for row in SPOKEN if row[0] in ("low", "mid")]), None)
     learned = training_rows(table, 0, changed(config, keep_fillers=10), seed=0)
     assert set(learned["word"]) == {"low", "mid"}
 
 
 def test_clips_without_a_speaker_are_speakers_of_their_own(config: Config) -> None:
     nameless = [(word, None, "") for word, _, _ in SPOKEN]
-    fold = train_table(config, facts(nameless), None)["fold"]
+    fold = made(config, facts(nameless), None)["fold"]
     assert sorted(fold.value_counts()["count"]) == [36, 36, 36]
 
 
 def test_official_lists(config: Config) -> None:
-    table = train_table(config, facts(SPOKEN), {"low/0.wav": "validation", "mid/2.wav": "testing"})
+    table = made(config, facts(SPOKEN), {"low/0.wav": "validation", "mid/2.wav": "testing"})
     found = dict(table.select("clip_id", "official").rows())
     assert (found["low/0.wav"], found.get("mid/1.wav")) == ("validation", "train")
-    assert train_table(config, facts(SPOKEN), None)["official"].null_count() == len(SPOKEN)
+    assert made(config, facts(SPOKEN), None)["official"].null_count() == len(SPOKEN)
 
 
 def test_a_target_without_a_clip(config: Config) -> None:
     few = [row for row in SPOKEN if row[0] != "mid"]
     with pytest.raises(ConfigError, match="no training clip for mid") as caught:
-        train_table(config, facts(few), None)
+        made(config, facts(few), None)
     assert "extra, high, low, more, other" in str(caught.value.hint)
 
 
 def test_too_few_speakers(config: Config) -> None:
     few = [(word, "s0", "") for word in WORDS]
     with pytest.raises(ConfigError, match="3 folds cannot be made of 1 speaker\n"):
-        train_table(config, facts(few), None)
+        made(config, facts(few), None)

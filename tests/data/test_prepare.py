@@ -13,7 +13,7 @@ from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.data.clips import COLUMNS
 from kagglekit.data.prepare import Prepared, prepare, summary
-from kagglekit.errors import AudioError, ConfigError, MissingError, SubmissionError
+from kagglekit.errors import ConfigError, MissingError, SubmissionError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
@@ -224,10 +224,10 @@ def test_a_lost_table_is_made_again(yaml: Path) -> None:
 
 def test_errors(yaml: Path, tmp_path: Path) -> None:
     config = load_config(yaml)
-    with pytest.raises(MissingError, match=r"train\.zip does not exist") as caught:
+    with pytest.raises(MissingError, match=r"has not been fetched: .*raw is empty") as caught:
         prepare(Workspace(config))
     assert caught.value.hint == "fetch it: kagglekit fetch"
     with pytest.raises(ConfigError, match="no training clip for nothing"):
         run(yaml, "labels.targets=[low, nothing]")
-    with pytest.raises(AudioError, match="there are no noise recordings"):
+    with pytest.raises(ConfigError, match=r"no file matches 'train.zip/train/none"):
         run(yaml, "data.noise_clips=train/none/*.wav", "data.train_clips=train/audio/[!_]*/*.wav")

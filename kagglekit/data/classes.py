@@ -1,0 +1,156 @@
+"""Find the classes and the folds that competition.yaml leaves to the data."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from kagglekit.config import Config, Submission
+from kagglekit.config.labels import FROM_LABELS, FROM_SAMPLE, ClassList, NameTable
+from kagglekit.errors import ConfigError, close_match
+from kagglekit.files import tables
+from kagglekit.files.resolve import read_file
+from kagglekit.files.workspace import Workspace
+from kagglekit.scoring.task import Task
+
+
+def resolve(workspace: Workspace, annotations: pl.DataFrame) -> Workspace:
+    """Return the workspace with classes and number of folds as the data has them.
+
+    Args:
+        annotations: of the training recordings, with the names of classes (`named`).
+
+    Raises:
+        ConfigError: a file has no classes, or the given folds are fewer than two.
+    """
+    config = workspace.config
+    labels, validation = config.labels, config.validation
+    if not labels.known:
+        labels = labels.model_copy(update={"classes": _classes(workspace, annotations)})
+    if given := given_folds(annotations):
+        validation = validation.model_copy(update={"folds": len(given)})
+    if labels is config.labels and validation is config.validation:
+        return workspace
+    resolved = config.model_copy(update={"labels": labels, "validation": validation})
+    _check_classes(resolved)
+    return Workspace(resolved)
+
+
+def _check_classes(config: Config) -> None:
+    """Check what the config could not, as it did not know the classes."""
+    task = Task.of(config)
+    if task.separator is not None and (odd := [name for name in task.classes if task.separator in name]):
+        raise ConfigError(
+            f"the class '{odd[0]}' contains '{task.separator}', which separates labels",
+            hint="set data.train's delimiter to the text that separates labels in the table",
+        )
+    for name in config.validation.prior:
+        if name not in task.classes:
+            hint = close_match(name, task.classes)
+            raise ConfigError(f"validation.prior names '{name}', which is not a class", hint=hint)
+
+
+def given_folds(annotations: pl.DataFrame) -> dict[str, int]:
+    """Return the folds that a field gives, by their names in order; {} where folds are made here.
+
+    Raises:
+        ConfigError: there is only one.
+    """
+    names = annotations.filter(pl.col("judged"))["fold"].drop_nulls().unique().to_list()
+    if len(names) == 1:
+        raise ConfigError(
+            f"all recordings are in fold '{names[0]}'",
+            hint="validation needs two folds; check data.train's fold",
+        )
+    return {name: number for number, name in enumerate(sorted(names, key=_as_number))}
+
+
+def _as_number(name: str) -> tuple[float, str]:
+    try:
+        return float(name), name
+    except ValueError:
+        return float("inf"), name
+
+
+def _classes(workspace: Workspace, annotations: pl.DataFrame) -> tuple[str, ...]:
+    labels = workspace.config.labels
+    if labels.classes == FROM_SAMPLE:
+        classes = _of_sample(read_sample_table(workspace), workspace.config.submission)
+    elif labels.classes == FROM_LABELS:
+        columns = [annotations[name].explode() for name in ("present", "absent")]
+        classes = sorted(set(pl.concat(columns).drop_nulls()) - {labels.none}, key=_as_number)
+    else:
+        assert isinstance(labels.classes, ClassList)
+        classes = _listed(workspace, labels.classes)
+    if not classes:
+        raise ConfigError(f"labels.classes: {labels.classes} gives no class", hint="list the classes")
+    return tuple(str(name) for name in classes if name not in (labels.none, labels.filler, labels.silence))
+
+
+def _of_sample(sample: pl.DataFrame, submission: Submission) -> list[str]:
+    """Return the classes that a sample submission names: its columns, or its labels."""
+    others = [name for name in sample.columns if name != submission.id]
+    if submission.shape == "probabilities":
+        return others
+    column = submission.label or (others[-1] if others else submission.id)
+    return sorted(set(sample[column].drop_nulls()), key=_as_number)
+
+
+def read_sample_table(workspace: Workspace) -> pl.DataFrame:
+    """Read the sample submission as a table."""
+    name = workspace.config.data.sample
+    return tables.read_table(read_file(workspace, name), name, hint="data.sample names the file").frame
+
+
+def _listed(workspace: Workspace, listed: ClassList) -> list[str]:
+    data = read_file(workspace, listed.table)
+    if listed.column is None:
+        try:
+            names = json.loads(data)
+        except ValueError as error:
+            raise ConfigError(
+                f"{listed.table} is no JSON list: {error}", hint="set column, for a CSV"
+            ) from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ConfigError(f"{listed.table} is no JSON list of names", hint="set column, for a CSV")
+        return names
+    table = tables.read_table(data, listed.table, hint="labels.classes names the table").frame
+    if listed.column not in table.columns:
+        hint = close_match(listed.column, table.columns)
+        raise ConfigError(f"{listed.table} has no column {listed.column!r} (labels.classes)", hint=hint)
+    return list(table[listed.column].drop_nulls().unique(maintain_order=True))
+
+
+def named(workspace: Workspace, annotations: pl.DataFrame) -> pl.DataFrame:
+    """Turn the labels of the data into names of classes, as labels.names says; drop labels.none.
+
+    Raises:
+        ConfigError: the table of names lacks a column.
+    """
+    labels = workspace.config.labels
+    names: Mapping[str, str] | None = None
+    if isinstance(labels.names, NameTable):
+        names = _name_table(workspace, labels.names)
+    columns: dict[str, Any] = {}
+    for column in ("present", "absent", "masked", "soft"):
+        lists = annotations[column].to_list()
+        if labels.none is not None:
+            lists = [[name for name in some if name != labels.none] for some in lists]
+        if isinstance(labels.names, str):
+            lists = [[labels.names.replace("{label}", name) for name in some] for some in lists]
+        elif names is not None:
+            lists = [[names.get(name, name) for name in some] for some in lists]
+        columns[column] = pl.Series(column, lists, pl.List(pl.String))
+    return annotations.with_columns(**columns)
+
+
+def _name_table(workspace: Workspace, names: NameTable) -> dict[str, str]:
+    table = tables.read_table(
+        read_file(workspace, names.table), names.table, hint="labels.names names it"
+    ).frame
+    for column in (names.label, names.name):
+        if column not in table.columns:
+            hint = close_match(column, table.columns)
+            raise ConfigError(f"{names.table} has no column {column!r} (labels.names)", hint=hint)
+    return dict(zip(table[names.label], table[names.name], strict=True))

@@ -1,0 +1,153 @@
+"""Cut recordings into clips: annotated parts for training, rows for the test."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from kagglekit.config import Audio, Rows
+from kagglekit.data.annotations import rows_of
+from kagglekit.data.fields import seconds
+from kagglekit.errors import ConfigError
+from kagglekit.files.lookup import File
+from kagglekit.files.resolve import list_files
+from kagglekit.files.workspace import Workspace
+
+SHORTEST_ROW = 0.1  # of rows.every: a shorter rest of a recording is no row
+
+Int16 = npt.NDArray[np.int16]
+
+
+class Cut(NamedTuple):
+    """A clip of a recording."""
+
+    clip_id: str
+    start: float | None = None
+    """Seconds; None: the whole recording."""
+    end: float | None = None
+
+
+Cutter = Callable[[str, float], Sequence[Cut]]
+"""From a file's path and its length in seconds to its clips."""
+
+
+def clip_ids(paths: Sequence[str], depth: int) -> list[str]:
+    """Shorten paths to their last parts, at least `depth`, and so many that all differ."""
+    distinct, parts = len(set(paths)), [path.split("/") for path in paths]
+    longest = max(map(len, parts), default=1)
+    for count in range(depth, longest):
+        short = ["/".join(part[-count:]) for part in parts]
+        if len(set(short)) == distinct:
+            return short
+    return list(paths)
+
+
+def with_clip_ids(annotations: pl.DataFrame) -> pl.DataFrame:
+    """Add clip_id, and make the recording the group of its parts where no other group is known."""
+    recording = pl.Series("recording", clip_ids(annotations["path"].to_list(), 2), pl.String)
+    ids = [
+        name if start is None else f"{name}#{start:g}-{end:g}"
+        for name, start, end in zip(recording, annotations["start"], annotations["end"], strict=True)
+    ]
+    part = pl.col("start").is_not_null() & pl.col("group").is_null()
+    return annotations.with_columns(
+        pl.Series("clip_id", ids, pl.String), group=pl.when(part).then(recording).otherwise("group")
+    )
+
+
+def train_cutter(annotations: pl.DataFrame) -> Cutter:
+    """Return the cutter of annotated recordings, from the table of `with_clip_ids`."""
+    cuts: dict[str, list[Cut]] = {}
+    for path, *cut in annotations.select("path", "clip_id", "start", "end").iter_rows():
+        cuts.setdefault(path, []).append(Cut(*cut))
+    return lambda path, _: cuts.get(path, [])
+
+
+def test_cutter(workspace: Workspace) -> tuple[list[File], Cutter]:
+    """Return the test's files and their cutter: whole recordings, windows, or the rows of a table.
+
+    Raises:
+        ConfigError: a table lacks a column, or its ids mean no file.
+        KagglekitError: as `list_files`.
+    """
+    config = workspace.config
+    files, rows = list_files(workspace, config.data.test.files), config.rows
+    paths = [file.path for file in files]
+    if config.data.test.table is not None:
+        named = set(rows_of(workspace, config.data.test, paths, "data.test").path)
+        files = [file for file in files if file.path in named]
+        paths = [file.path for file in files]
+    if rows.table is not None:
+        return files, _table_cutter(workspace, rows, paths)
+    shorts = dict(zip(paths, clip_ids(paths, 1), strict=True))
+    if rows.every is None:
+        return files, lambda path, _: [Cut(_row_id(rows, shorts[path], path, 0, None, None))]
+    every = rows.every
+
+    def windows(path: str, length: float) -> list[Cut]:
+        count = max(math.ceil(length / every - SHORTEST_ROW), 1)
+        times = [(number * every, (number + 1) * every) for number in range(count)]
+        return [
+            Cut(_row_id(rows, shorts[path], path, number, *time), *time) for number, time in enumerate(times)
+        ]
+
+    return files, windows
+
+
+def _row_id(rows: Rows, short: str, path: str, number: int, start: float | None, end: float | None) -> str:
+    name, place = PurePosixPath(path).name, PurePosixPath(path)
+    if rows.id == "{name}":
+        return short
+    times = {"start": _whole(start), "end": _whole(end)}
+    return rows.id.format(stem=place.stem, name=name, folder=place.parent.name, number=number, **times)
+
+
+def _whole(time: float | None) -> str:
+    return "" if time is None else f"{time:g}"
+
+
+def _table_cutter(workspace: Workspace, rows: Rows, paths: list[str]) -> Cutter:
+    """Return the cutter of the rows that a table of the test names."""
+    test = workspace.config.data.test.model_copy(update={"table": rows.table, "file": rows.file})
+    table, path = rows_of(workspace, test, paths, "rows")
+    ids = _required(table, str(rows.id_column), rows)
+    end = (
+        [None] * len(ids)
+        if rows.end is None
+        else [seconds(cell) for cell in _required(table, rows.end, rows)]
+    )
+    cuts: dict[str, list[Cut]] = {}
+    for one, name, last in zip(path, ids, end, strict=True):
+        start = None if last is None else max(last - (rows.every or 0.0), 0.0)
+        cuts.setdefault(one, []).append(Cut(str(name), start, last))
+    return lambda path, _: cuts.get(path, [])
+
+
+def _required(table: pl.DataFrame, column: str, rows: Rows) -> pl.Series:
+    if column not in table.columns:
+        raise ConfigError(
+            f"rows: {rows.table!r} has no column {column!r}", hint=", ".join(table.columns[:12])
+        )
+    return table[column]
+
+
+def segment(pcm: Int16, cut: Cut, audio: Audio) -> Int16:
+    """Return the samples of a cut: (samples,). A part shorter than a clip comes with its surroundings.
+
+    Args:
+        pcm: (samples,), the whole recording at audio.sample_rate.
+    """
+    if cut.start is None or cut.end is None:
+        return pcm
+    first, last = round(cut.start * audio.sample_rate), round(cut.end * audio.sample_rate)
+    if first >= len(pcm):
+        return pcm[:0]
+    if (lacking := audio.samples - (last - first)) > 0:
+        first, last = first - lacking // 2, last + lacking - lacking // 2
+    if first >= 0:
+        return pcm[first:last]
+    return np.concatenate([np.zeros(-first, np.int16), pcm[:last]])
