@@ -192,7 +192,7 @@ def _score_metric(
         )
     official = (clips["official"] == "validation").fill_null(False).to_numpy()
     parts, constant = (
-        _multi_parts(logits, truth, task) if task.multi else _single_parts(logits, clips, config)
+        _multi_parts(logits, truth, task) if task.multi else _single_parts(logits, clips, config, task)
     )
     return Score(
         cv=value,
@@ -220,10 +220,10 @@ def _multi_parts(
 
 
 def _single_parts(
-    logits: NDArray[np.float32], clips: pl.DataFrame, config: Config
+    logits: NDArray[np.float32], clips: pl.DataFrame, config: Config, task: Task
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Return the weighted accuracy of each part, and the classes that are hardly ever predicted."""
-    classes, label = np.array(config.labels.classes), clips["label"].to_numpy()
+    classes, label = np.array(task.classes), clips["label"].to_numpy()
     predicted = classes[logits.argmax(1)]
     part, weight = clips["part"].to_numpy(), clip_weights(clips, config)
     return accuracy_by_part(predicted == label, part, weight), constant_classes(predicted, label, classes)

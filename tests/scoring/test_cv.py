@@ -219,3 +219,30 @@ def test_cv_contains_the_gain(config: Config) -> None:
     assert found.gain > 0.005 and found.shift < 0
     assert found.cv == pytest.approx(found.oof + found.shift + found.gain) and found.oof == pytest.approx(0.7)
     assert found.low < found.cv < found.high
+
+
+@pytest.mark.parametrize(
+    ("metric", "weighted", "alike"),
+    [
+        # -log of the true class's probability: p where it is predicted, else q; clips weigh .1 .1 .2 .2 .2 .2
+        ("log_loss", (0.7, 0.3), (4 / 6, 2 / 6)),
+        # recalls: low .5, mid 1, silence 1, unknown .5, within a class by weight
+        ("balanced_accuracy", 0.75, 0.75),
+        # F1: low 2/(2 + 1 + 1), mid 2/3, silence 1, unknown 2/3, by counts
+        ("f1_macro", (2 * 0.1 / 0.5 + 0.4 / 0.5 + 1 + 0.4 / 0.6) / 4, (0.5 + 2 / 3 + 1 + 2 / 3) / 4),
+    ],
+)
+def test_six_clips_by_other_metrics(config: Config, metric: str, weighted: object, alike: object) -> None:
+    """The prior weighs every metric that is defined with weights; shift and gain are of accuracy alone."""
+    other = config.competition.model_copy(update={"metric": metric})
+    config = config.model_copy(update={"competition": other})
+    guesses = logits(["low", "mid", "mid", "silence", "unknown", "low"])
+    found = score(guesses, SIX, config, [softmax(guesses)])
+    if metric == "log_loss":
+        probs = softmax(guesses)[0]
+        losses = -np.log(probs[0]), -np.log(probs[1])
+        weighted, alike = (float(np.dot(pair, losses)) for pair in (weighted, alike))
+    assert (found.cv, found.plain) == pytest.approx((weighted, alike))
+    assert (found.shift, found.gain) == (0.0, 0.0) and found.low <= found.cv <= found.high
+    assert metric != "log_loss" or found.high > 1.0  # not cut at 1
+    assert found.parts == pytest.approx({"keyword": 0.75, "silence": 1.0, "seen": 1.0, "unseen": 0.0})

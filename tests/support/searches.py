@@ -80,7 +80,7 @@ class FakeTraining:
 
     def _logits(self, rows: pl.DataFrame, config: Config, cv: float) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Right where cv is above a half, else all of the first class."""
-        index = {name: i for i, name in enumerate(config.labels.classes)}
+        index = {name: i for i, name in enumerate(config.labels.all_classes)}
         chosen = [index[label] if cv > 0.5 else 0 for label in rows["label"]]
         return np.eye(len(index), dtype=np.float32)[chosen]
 
