@@ -50,7 +50,7 @@ PLAN = resolve(CONFIG, MODEL)
 def network() -> torch.nn.Module:
     """The same weights in every process."""
     torch.manual_seed(0)
-    return models.build(MODEL, PLAN.params, len(CONFIG.labels.classes)).eval()
+    return models.build(MODEL, PLAN.params, len(CONFIG.labels.all_classes)).eval()
 
 
 def write_store(folder: Path, count: int) -> list[str]:
@@ -73,7 +73,7 @@ def one_round(folder: Path, count: int) -> dict[str, float]:
         made["x"] = log_mel_cache(folder, store, "key", PLAN.features, CONFIG.audio, "bench")
 
     seconds["features"] = timed(features)
-    classes = CONFIG.labels.classes
+    classes = CONFIG.labels.all_classes
     table = pl.DataFrame({"clip_id": made["ids"], "split": "test", "row": range(count)})
     dataset = Dataset(table, {"test": made["x"]}, {}, {}, CONFIG.audio, PLAN.features)
     head = Head(classes, tuple(range(len(classes))), classes, words=False, double=None)
@@ -138,7 +138,7 @@ def growth_row(small: dict[str, Any], large: dict[str, Any]) -> Row:
     for found, count in ((small, SMALL), (large, LARGE)):
         if found["own_mb"]:
             figures.append(Figure(f"peak memory, {count:,} clips", found["own_mb"] * rounds, "MB"))
-    result = LARGE * len(CONFIG.labels.classes) * 4 / 1e6
+    result = LARGE * len(CONFIG.labels.all_classes) * 4 / 1e6
     remarks = [
         f"memory without pages of mapped files; the result itself is {result:.0f} MB of logits, and the ids",
         f"with mapped files, too: {small['mapped_mb']:.0f} and {large['mapped_mb']:,.0f} MB",
@@ -153,7 +153,7 @@ def main() -> None:
         small = size(Path(name, "small"), SMALL, args.rounds)
         large = size(Path(name, "large"), LARGE, args.rounds)
         folder = Path(name, "large")
-        settings = [MODEL, dict(PLAN.params), len(CONFIG.labels.classes)]
+        settings = [MODEL, dict(PLAN.params), len(CONFIG.labels.all_classes)]
         (folder / "network.json").write_text(json.dumps(settings))
         if PLAN.train.bf16:
             (folder / "bf16").touch()

@@ -94,7 +94,7 @@ def main() -> None:
         print("skipped: needs two trained models")
         return
     clips = rows_of(next(iter(oof.values())), prepared.clips)
-    index = {name: i for i, name in enumerate(config.labels.classes)}
+    index = {name: i for i, name in enumerate(config.labels.all_classes)}
     check_gain(oof, np.array([index[name] for name in clips["label"]]), clip_weights(clips, config))
     check_shift(config, oof, clips)
 

@@ -141,7 +141,7 @@ def per_element(probs: Tensor, y: Tensor) -> str:
 
 def constant_prediction(config: Config, log_mel: Dataset, waveform: Dataset) -> None:
     """A and C: the plain CNN. B: what constant answers score."""
-    classes = config.labels.classes
+    classes = config.labels.all_classes
     head = make_head(log_mel.clips, classes, "targets", config.labels.filler)
     judged = with_unknown(validation_rows(log_mel.clips, 0), 0.6)
     y = one_hot(head.targets(judged), len(classes)).float()
@@ -179,7 +179,7 @@ def mel_of_decibels(waveform: Tensor, config: Config, unit_area: bool) -> Tensor
 
 def recurrent(config: Config, log_mel: Dataset, waveform: Dataset) -> None:
     """D and E, on spoken words alone: the class's index regressed, decibels under mel filters."""
-    classes, spoken = config.labels.classes, log_mel.clips.filter(pl.col("part") != "silence")
+    classes, spoken = config.labels.all_classes, log_mel.clips.filter(pl.col("part") != "silence")
     learned, judged = training_rows(spoken, 0, config, 0), validation_rows(spoken, 0)
     class_of = tuple(classes.index(w) if w in classes else len(classes) - 1 for w in WORDS)
     head = Head(WORDS, class_of, classes, words=True, double=None)
@@ -223,7 +223,7 @@ def thresholds(config: Config, workspace: Workspace, prepared: Prepared) -> None
         jobs = [Fold(config, plan, dataset, head, n, Path(folder, str(n))) for n in folds]
         oof = pl.concat([train_fold(job) for job in jobs])
     clips, raw, fold = rows_of(oof, prepared.clips), logits_of(oof), oof["fold"].to_numpy()
-    label = np.array([config.labels.classes.index(name) for name in clips["label"]])
+    label = np.array([config.labels.all_classes.index(name) for name in clips["label"]])
     fitted = fit_by_fold(rule, raw, label, clip_weights(clips, config), fold)
     pairs = ", ".join(f"{pair.unknown:.2f}/{pair.silence:.2f}" for pair in fitted.values())
     given, none = (torch.from_numpy(rule.apply(raw, Thresholds(*pair))) for pair in ((0.5, 0.3), (0.0, 0.0)))

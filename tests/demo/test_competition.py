@@ -138,7 +138,7 @@ def test_demo_yaml_is_a_competition(tmp_path: Path) -> None:
     config = demo_config(tmp_path, "kaggle files")
     assert config.competition.local is not None
     assert config.competition.local.solution == tmp_path / "kaggle files/solution.csv"
-    assert config.labels.classes == (*competition.TARGETS, "silence", "unknown")
+    assert config.labels.all_classes == (*competition.TARGETS, "silence", "unknown")
 
 
 def test_train_and_test_share_no_speaker_and_no_voice() -> None:

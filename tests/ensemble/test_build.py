@@ -46,7 +46,7 @@ def make_run(competition: Competition, tmp_path: Path) -> MakeRun:
     config, _, prepared = competition
     spoken = prepared.clips.filter(pl.col("fold") >= 0)
     test = prepared.clips.filter(pl.col("split") == "test").select("clip_id")
-    index = {name: i for i, name in enumerate(config.labels.classes)}
+    index = {name: i for i, name in enumerate(config.labels.all_classes)}
     target = np.array([index[label] for label in spoken["label"]])
 
     def make(model: str, *, skill: float = 2.0, seed: int = 0, **metrics: Any) -> Run:
@@ -63,7 +63,7 @@ def make_run(competition: Competition, tmp_path: Path) -> MakeRun:
             predictions(test, guess).write_parquet(folder / f"fold_{number}" / "test.parquet")
         mean = np.log(np.mean([softmax(guess) for guess in folds], axis=0)).astype(np.float32)
         predictions(test, mean).write_parquet(folder / "test.parquet")
-        facts = {"clips_key": prepared.key, "classes": list(config.labels.classes)} | metrics
+        facts = {"clips_key": prepared.key, "classes": list(config.labels.all_classes)} | metrics
         return Run(model, folder.name, folder, Score(0.5, 0.4, 0.6, 0.5, None, {}, ()), facts)
 
     return make
@@ -118,7 +118,7 @@ def test_the_same_ensemble_is_not_judged_again(
 
 def test_predicted_labels_are_the_blends_argmax(competition: Competition, make_run: MakeRun) -> None:
     made = build(competition[2], [make_run("gru", seed=1), make_run("lstm", seed=2)], decision="none")
-    classes = competition[0].labels.classes
+    classes = competition[0].labels.all_classes
     members = [probs(run.folder / "test.parquet") for run in made.runs]
     expected = {
         clip_id: classes[int(np.argmax(made.weights[0] * p + made.weights[1] * members[1][clip_id]))]
@@ -140,7 +140,7 @@ def test_oof_and_test_are_as_sure_as_one_blend(competition: Competition, make_ru
     config, _, prepared = competition
     made = build(competition[2], [make_run("gru", seed=1), make_run("lstm", seed=2)], "caruana", "none")
     kept = pl.read_parquet(made.folder / "oof.parquet").join(prepared.clips, on="clip_id", how="left")
-    label = kept["label"].to_numpy()[:, None] == np.array(config.labels.classes)
+    label = kept["label"].to_numpy()[:, None] == np.array(config.labels.all_classes)
     oof = one_run(kept["logits"].to_numpy(), label.argmax(1), clip_weights(kept, config))
     folds = [
         sum(

@@ -184,7 +184,7 @@ def random_fold(folder: Path, every: bool, count: int = 5000) -> Fold:
         config,
         plan,
         dataset,
-        make_head(clips, config.labels.classes, "words", "unknown"),
+        make_head(clips, config.labels.all_classes, "words", "unknown"),
         0,
         folder / "fold_0",
     )

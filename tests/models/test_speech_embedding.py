@@ -10,6 +10,7 @@ from torch import nn
 
 from kagglekit import models
 from kagglekit.config import Config, Features, ModelSection
+from kagglekit.config.first_edition import upgrade
 from kagglekit.data.store import StoreWriter, open_store
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.features.embeddings import embed, embedding_cache
@@ -19,7 +20,7 @@ from kagglekit.models.speech_embedding import FEATURES, build, weights_path
 from kagglekit.training.inputs import frozen_network
 from kagglekit.training.plan import resolve
 
-CONFIG = {"competition": {"slug": "a"}, "labels": {"targets": ["yes", "no"]}}
+CONFIG = upgrade({"competition": {"slug": "a"}, "labels": {"targets": ["yes", "no"]}})
 
 
 @pytest.fixture

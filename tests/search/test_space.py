@@ -48,8 +48,8 @@ class Draw:
 def config(**sections: Any) -> Config:
     return Config(
         competition=Competition(slug="any"),
-        labels=Labels(classes=("yes", "no")),
-        data=Data(sample="s.csv", train={"files": "a/*"}, test={"files": "b/*"}),
+        labels=Labels(classes=("yes", "no"), filler="unknown", silence="silence"),
+        data=Data(sample="s.csv", train={"files": "a/*"}, test={"files": "b/*"}, noise="n/*"),
         **sections,
     )
 

@@ -61,7 +61,7 @@ def ids_of(config: Config) -> list[str]:
 def test_write(tiny_config: Config, ensemble: MakeEnsemble) -> None:
     workspace, ids = Workspace(tiny_config), ids_of(tiny_config)
     made = write(workspace, ensemble(ids))
-    classes = tiny_config.labels.classes
+    classes = tiny_config.labels.all_classes
     assert made.path.read_text() == "fname,label\n" + "".join(
         f"{name},{classes[i % 4]}\n" for i, name in enumerate(ids)
     )

@@ -118,7 +118,7 @@ def add_run(made: Made, model: str, run: str, *, skill: float, epochs: int = 10,
     config, workspace, prepared = made
     rng = np.random.default_rng(seed)
     rows = prepared.clips.filter(pl.col("fold") >= 0).sort("fold")
-    classes = list(config.labels.classes)
+    classes = list(config.labels.all_classes)
     logits = rng.normal(size=(len(rows), len(classes))).astype(np.float32)
     logits[np.arange(len(rows)), [classes.index(label) for label in rows["label"]]] += skill
     folder = workspace.runs / model / run

@@ -180,7 +180,7 @@ def test_the_folder_alone_rebuilds_the_model(job: Job) -> None:
     oof = train_fold(fold)
     model, head, meta = load_fold(fold.folder)
     assert (meta["model"], meta["fold"], len(meta["history"])) == ("gru", 0, 2)
-    assert head.classes == fold.config.labels.classes and head.outputs == fold.head.outputs
+    assert head.classes == fold.config.labels.all_classes and head.outputs == fold.head.outputs
     judged = validation_rows(fold.dataset.clips, 0)
     logits = predict(model, fold.dataset, judged, head, fold.plan.train)
     np.testing.assert_allclose(logits, oof["logits"].to_numpy(), atol=1e-5)
@@ -193,7 +193,7 @@ def test_it_learns(job: Job) -> None:
     assert [epoch for epoch, _ in heard] == list(range(12))
     keywords = oof.filter(part="keyword")
     right = (
-        np.array(fold.config.labels.classes)[keywords["logits"].to_numpy().argmax(1)]
+        np.array(fold.config.labels.all_classes)[keywords["logits"].to_numpy().argmax(1)]
         == keywords["label"].to_numpy()
     )
     assert right.mean() > 0.7  # by chance: a quarter
@@ -332,7 +332,7 @@ def test_labels_of_the_judged_clips_do_not_reach_training(job: Job) -> None:
         label=pl.when(fold=0).then(pl.lit("low")).otherwise("label"),
     )
     dataset: Dataset = replace(fold.dataset, clips=clips)
-    head = make_head(clips, fold.config.labels.classes, "targets", "unknown")
+    head = make_head(clips, fold.config.labels.all_classes, "targets", "unknown")
     spied = replace(fold, dataset=dataset, head=head, folder=fold.folder.with_name("spied"))
     train_fold(spied)
     ours, theirs = (checkpoint.load(f.folder / WEIGHTS)[0] for f in (fold, spied))

@@ -10,6 +10,7 @@ from support.tiny import make
 
 from kagglekit import models
 from kagglekit.config import Config, Train, overlay
+from kagglekit.config.first_edition import upgrade
 from kagglekit.config.load import load_config
 from kagglekit.config.names import InputKind
 from kagglekit.errors import ConfigError
@@ -148,7 +149,7 @@ def test_impossible_label_schemes(text: str, model: str, message: str, tmp_path:
 @pytest.mark.parametrize("labels", ["words_threshold", "cascade"])
 def test_schemes_that_need_silence_and_filler(labels: str) -> None:
     config = Config.model_validate(
-        {"competition": {"slug": "any"}, "labels": {"targets": ["a", "b"], "filler": None}}
+        upgrade({"competition": {"slug": "any"}, "labels": {"targets": ["a", "b"], "filler": None}})
     )
     with pytest.raises(ConfigError, match=f"train.labels {labels} needs a silence and a filler class"):
         resolve(config, "gru", {"train.labels": labels})
