@@ -89,10 +89,12 @@ class Row:
         return [f for f in self.figures if f.what == figure.instead_of or f.instead_of == figure.what]
 
 
-def arguments(summary: str) -> argparse.Namespace:
-    """Of every benchmark."""
+def arguments(summary: str, **numbers: int) -> argparse.Namespace:
+    """Of every benchmark, and its own `numbers` with their defaults."""
     parser = argparse.ArgumentParser(description=summary)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="fewer than 5: a look, nothing is written")
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help="fewer: a look, nothing is written")
     return parser.parse_args()
 
 
@@ -237,7 +239,7 @@ def _own_megabytes() -> float:
     return sum(float(size.split()[0]) for size in sizes.values()) / 1e3
 
 
-def report(row: Row) -> None:
+def report(row: Row, *, keep: bool = True) -> None:
     """Print a row and, if it has all of its rounds, keep it."""
     print(f"{row.work}: {'met' if row.met else 'MISSED'}")
     for figure in row.figures:
@@ -246,6 +248,9 @@ def report(row: Row) -> None:
         print(f"  ({remark})")
     if min(len(figure.values) for figure in row.figures) < ROUNDS:
         print(f"  fewer than {ROUNDS} rounds: not kept")
+        return
+    if not keep:
+        print("  smaller than asked: not kept")
         return
     MEASURED.mkdir(exist_ok=True)
     found = asdict(row) | {

@@ -19,6 +19,8 @@ from harness import HERE, MEASURED, ROOT, Figure, Row, parse, required, shown, v
 
 ROWS = {
     "prepare": "bench_prepare.py",
+    "decode": "bench_decode.py",
+    "source": "bench_source.py",
     "logmel": "bench_logmel.py",
     "fbank": "bench_fbank.py",
     "epoch": "bench_epoch.py",

@@ -158,10 +158,16 @@ def to_int16(waveform: Int16 | Float32) -> Int16:
     """Scale float32 in [-1, 1) to int16; int16 stays as it is."""
     if waveform.dtype == np.int16:
         return waveform.astype(np.int16, copy=False)
-    scaled: Float32 = _finite(waveform) * np.float32(FULL_SCALE)
-    np.rint(scaled, out=scaled)
-    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1, out=scaled)
+    scaled = _finite(waveform).copy()
+    scale_to_int16(scaled)
     return scaled.astype(np.int16)
+
+
+def scale_to_int16(waveform: Float32) -> None:
+    """Scale (samples,) in [-1, 1) in place to whole numbers in the range of int16."""
+    waveform *= FULL_SCALE
+    np.rint(waveform, out=waveform)
+    np.clip(waveform, -FULL_SCALE, FULL_SCALE - 1, out=waveform)
 
 
 def _finite(waveform: Int16 | Float32) -> Float32:

@@ -3,15 +3,18 @@
 import functools
 import hashlib
 import io
+import math
 import struct
+import threading
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
+import soxr
 
 from kagglekit.config import Audio
 from kagglekit.data import bounds, decoder_messages
-from kagglekit.data.decode import Int16, clip_of, decode_recording, resample, sort_flags, to_int16
+from kagglekit.data.decode import Float32, Int16, clip_of, decode_recording, scale_to_int16, sort_flags
 from kagglekit.data.sound_file import QUIET, parse_riff
 
 _PAD = 4096  # samples on either side of a window, more than soxr's filter reaches
@@ -134,43 +137,71 @@ def _header(data: bytes) -> _Header | None:
     return None if message else header
 
 
-def read_part(content: bytes, rate: int, audio: Audio, start: int, stop: int) -> Int16:
-    """Decode samples `start` to `stop` of a file, counted at audio.sample_rate: (stop - start,).
+class _Scratch(threading.local):
+    """A thread's memory for decoded samples: new memory for each window would cost half of its decoding."""
+
+    block = np.empty(0, np.float32)
+
+    def take(self, frames: int, channels: int) -> Float32:
+        """Return (frames, channels) whose content is arbitrary."""
+        if len(self.block) < frames * channels:
+            self.block = np.empty(frames * channels, np.float32)
+        return self.block[: frames * channels].reshape(frames, channels)
+
+
+_SCRATCH = _Scratch()
+
+
+def read_part(content: bytes, rate: int, audio: Audio, start: int, out: Int16) -> None:
+    """Decode a part of a file into `out`, (samples,) at audio.sample_rate.
 
     What lies before or behind the file is zero. A damaged file is decoded from its beginning.
 
     Args:
         rate: the file's own, in Hz.
+        start: the part's first sample, counted at audio.sample_rate.
     """
-    out = np.zeros(stop - start, np.int16)
-    first = max(start, 0)
-    if not content or stop <= first:
-        return out
-    read = functools.partial(_read_part, content, rate, audio.sample_rate, first, stop)
+    before = min(max(-start, 0), len(out))
+    out[:before] = 0
+    wanted, first = out[before:], max(start, 0)
+    if not content or not len(wanted):
+        wanted[:] = 0
+        return
+    read = functools.partial(_read_part, content, rate, audio.sample_rate, first, wanted)
     try:
-        part = read() if content.startswith(QUIET) else decoder_messages.catch(read)[0]
+        if content.startswith(QUIET):
+            read()
+        else:
+            decoder_messages.catch(read)
     except _ERRORS:
-        part = decode_recording(content, audio)[0][first:stop]
-    out[first - start : first - start + len(part)] = part
-    return out
+        _fill(wanted, decode_recording(content, audio)[0][first : first + len(wanted)])
 
 
-def _read_part(content: bytes, rate: int, target: int, start: int, stop: int) -> Int16:
+def _fill(out: Int16, part: Int16 | Float32) -> None:
+    out[: len(part)] = part[: len(out)]
+    out[len(part) :] = 0
+
+
+def _read_part(content: bytes, rate: int, target: int, start: int, out: Int16) -> None:
     # soxr maps whole periods of the two rates onto each other, so the part begins with one
-    common = np.gcd(rate, target)
-    period, target_period = int(rate // common), int(target // common)
+    stop, common = start + len(out), int(np.gcd(rate, target))
+    period, target_period = rate // common, target // common
     pad = 0 if rate == target else -(-_PAD * target // rate)
     first = max(start - pad, 0) // target_period
     begin = first * period
-    end = -(-(stop + pad) * rate // target)
     with soundfile.SoundFile(io.BytesIO(content)) as file:
-        if begin >= file.frames:
-            return np.zeros(0, np.int16)
+        frames = min(-(-(stop + pad) * rate // target), file.frames) - begin
+        if frames <= 0:
+            out[:] = 0
+            return
         file.seek(begin)
-        block = file.read(end - begin, dtype="float32", always_2d=True)
+        block = file.read(out=_SCRATCH.take(frames, file.channels))
         channels = file.channels
     waveform = block[:, 0] if channels == 1 else functools.reduce(np.add, block.T) / channels
-    if rate == target:
-        return to_int16(waveform)
-    skip = start - first * target_period
-    return to_int16(resample(waveform, rate, target)[skip : skip + stop - start])
+    if not math.isfinite(float(waveform @ waveform)):
+        waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
+    if rate != target:
+        skip = start - first * target_period
+        waveform = soxr.resample(waveform, rate, target)[skip:]
+    scale_to_int16(waveform)
+    _fill(out, waveform)

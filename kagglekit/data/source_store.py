@@ -66,8 +66,10 @@ class SourceWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.audio = folder, audio
         self._part = folder / f".{DATA_FILE}.part"
-        self._files: list[tuple[str, bytes, int, list[str], list[int]]] = []
-        self._bytes = 0
+        self._rows: list[tuple[str, int, list[str], list[int]]] = []
+        # Files are copied into one buffer: it keeps its memory, and the files' own is free at once.
+        self._buffer = np.empty(BATCH_BYTES, np.uint8)
+        self._ends = [0]
         self._digest = hashlib.sha1(usedforsecurity=False)
         self._schema = schema_of(_FEATURES, _COLUMNS, **{_AUDIO: audio.model_dump()})
         self._file = pa.OSFile(str(self._part), "wb")
@@ -92,8 +94,6 @@ class SourceWriter:
 
     def add(self, path: str, file: SourceFile, parts: Sequence[Excerpt]) -> list[int]:
         """Append a recording and its clips; return how many rows, its windows, each clip has in the store."""
-        if self._files and self._bytes + len(file.content) > BATCH_BYTES:
-            self._flush()
         windows = [
             [part.start + start for start in window_starts(self._length(file, part), self.audio)]
             for part in parts
@@ -101,9 +101,15 @@ class SourceWriter:
         counts = list(map(len, windows))
         ids = [part.clip_id for part, count in zip(parts, counts, strict=True) for _ in range(count)]
         starts = [start for each in windows for start in each]
-        self._files.append((path, file.content, file.content_rate, ids, starts))
+        if self._ends[-1] + len(file.content) > len(self._buffer):
+            self._flush()
+        if len(file.content) > len(self._buffer):
+            self._buffer = np.empty(len(file.content), np.uint8)
+        end = self._ends[-1] + len(file.content)
+        self._buffer[self._ends[-1] : end] = np.frombuffer(file.content, np.uint8)
+        self._ends.append(end)
+        self._rows.append((path, file.content_rate, ids, starts))
         self._digest.update(f"{path} {file.sha1} {ids} {starts}".encode())
-        self._bytes += len(file.content)
         return counts
 
     @staticmethod
@@ -112,12 +118,15 @@ class SourceWriter:
         return rest if part.samples is None else min(part.samples, rest)
 
     def _flush(self) -> None:
-        if not self._files:
+        if not self._rows:
             return
-        columns = zip(zip(*self._files, strict=True), _COLUMNS, strict=True)
-        arrays = [pa.array(values, kind) for values, (_, kind) in columns]
+        paths, rates, ids, starts = zip(*self._rows, strict=True)
+        offsets, data = pa.array(self._ends, pa.int64()).buffers()[1], pa.py_buffer(self._buffer)
+        content = pa.Array.from_buffers(pa.large_binary(), len(paths), [None, offsets, data])
+        columns = zip((paths, content, rates, ids, starts), _COLUMNS, strict=True)
+        arrays = [c if isinstance(c, pa.Array) else pa.array(list(c), kind) for c, (_, kind) in columns]
         self._stream.write_batch(pa.record_batch(arrays, schema=self._schema))
-        self._files, self._bytes = [], 0
+        self._rows, self._ends = [], [0]
 
 
 def is_source(table: pa.Table) -> bool:
@@ -174,7 +183,11 @@ class SourceStore(Store):
 
         def fill(span: _Span) -> None:
             first, last = int(span.starts.min()), int(span.starts.max())
-            part = self._read(span.recording, first, last + self.samples)
+            if len(span.rows) == 1:
+                self._read(span.recording, first, out[span.rows[0]])
+                return
+            part = np.empty(last - first + self.samples, np.int16)
+            self._read(span.recording, first, part)
             for row, start in zip(span.rows, span.starts - first, strict=True):
                 out[row] = part[start : start + self.samples]
 
@@ -195,10 +208,10 @@ class SourceStore(Store):
             if len(rows):
                 yield _Span(int(recordings[rows[0]]), rows, starts[rows])
 
-    def _read(self, recording: int, start: int, stop: int) -> Int16:
+    def _read(self, recording: int, start: int, out: Int16) -> None:
         chunk = int(np.searchsorted(self._firsts, recording, side="right")) - 1
         content = self._chunks[chunk][recording - int(self._firsts[chunk])].as_buffer()
-        return read_part(content.to_pybytes(), self._rates[recording], self.audio, start, stop)
+        read_part(content.to_pybytes(), self._rates[recording], self.audio, start, out)
 
     @functools.cached_property
     def _pool(self) -> ThreadPoolExecutor:
