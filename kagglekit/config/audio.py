@@ -32,6 +32,11 @@ class Audio(Section):
     max_windows: Count = Field(default=MAX_WINDOWS, exclude_if=lambda most: most == MAX_WINDOWS)
     """Maximum number of windows in a clip; the rest is cut, and `prepare` reports the clip as `long`."""
 
+    store: Literal["decoded", "source"] = Field(default="decoded", exclude_if=lambda kind: kind == "decoded")
+    """How `prepare` keeps recordings. decoded: int16 samples, for short clips. source: the files themselves,
+    of which a window is decoded whenever it is wanted, for many hours of Ogg, MP3 or FLAC; loudness and
+    damage are not looked for."""
+
     @model_validator(mode="after")
     def _windows_fit(self) -> Audio:
         if self.longer == "cut" and (self.hop_seconds is not None or self.max_windows != MAX_WINDOWS):

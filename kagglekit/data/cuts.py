@@ -135,19 +135,27 @@ def _required(table: pl.DataFrame, column: str, rows: Rows) -> pl.Series:
     return table[column]
 
 
+def span(cut: Cut, audio: Audio) -> tuple[int, int | None]:
+    """Return the first sample of a cut and the one behind its last; (0, None) for a whole recording.
+
+    A part shorter than a clip comes with its surroundings, so the first sample may be negative.
+    """
+    if cut.start is None or cut.end is None:
+        return 0, None
+    first, last = round(cut.start * audio.sample_rate), round(cut.end * audio.sample_rate)
+    lacking = max(audio.samples - (last - first), 0)
+    return first - lacking // 2, last + lacking - lacking // 2
+
+
 def segment(pcm: Int16, cut: Cut, audio: Audio) -> Int16:
-    """Return the samples of a cut: (samples,). A part shorter than a clip comes with its surroundings.
+    """Return the samples of a cut: (samples,), empty where the cut begins behind the recording.
 
     Args:
         pcm: (samples,), the whole recording at audio.sample_rate.
     """
-    if cut.start is None or cut.end is None:
-        return pcm
-    first, last = round(cut.start * audio.sample_rate), round(cut.end * audio.sample_rate)
-    if first >= len(pcm):
+    first, last = span(cut, audio)
+    if cut.start is not None and cut.start * audio.sample_rate >= len(pcm):
         return pcm[:0]
-    if (lacking := audio.samples - (last - first)) > 0:
-        first, last = first - lacking // 2, last + lacking - lacking // 2
     if first >= 0:
         return pcm[first:last]
     return np.concatenate([np.zeros(-first, np.int16), pcm[:last]])

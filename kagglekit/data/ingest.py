@@ -1,6 +1,5 @@
 """Decode the recordings of a split to a store and a table of facts, in one pass and without unpacking."""
 
-import hashlib
 import json
 import threading
 from collections import Counter
@@ -15,8 +14,10 @@ import polars as pl
 
 from kagglekit.config import Audio
 from kagglekit.data.annotations import prefix
-from kagglekit.data.cuts import Cut, Cutter, segment
-from kagglekit.data.decode import FLAGS, Clip, clip_of, decode_recording, problem_of, sort_flags
+from kagglekit.data.clip_writers import DecodedFile, WrittenClip, clip_writer, read_decoded
+from kagglekit.data.cuts import Cutter
+from kagglekit.data.decode import FLAGS, Int16, problem_of, sort_flags
+from kagglekit.data.source_file import SourceFile
 from kagglekit.data.store import StoreWriter
 from kagglekit.data.unread import report_unread
 from kagglekit.errors import ConfigError, MissingError
@@ -25,6 +26,7 @@ from kagglekit.files.atomic import building
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import stream
 from kagglekit.files.workspace import Workspace
+from kagglekit.parallel.in_order import InOrder
 from kagglekit.terminal import console, progress
 
 VERSION = 4  # part of the cache key: raise it when the output changes
@@ -151,6 +153,10 @@ def ingest_all(workspace: Workspace, jobs: Sequence[Job]) -> list[Ingested]:
             raise
 
 
+_Read = tuple[str, DecodedFile | SourceFile]
+"""A file's path, and the file."""
+
+
 class _Stopped(Exception):
     """Another thread has interrupted this one."""
 
@@ -172,49 +178,65 @@ class _Ingest:
         sources = [*self.job.sources, *([self.job.noise] if self.job.noise else [])]
         wanted = {prefix(source.root) + file.path for source in sources for file in source.files}
         with ExitStack() as stack:
-            self.store = stack.enter_context(StoreWriter(self.folder / STORE, self.audio.samples))
+            self.store = stack.enter_context(clip_writer(self.folder / STORE, self.audio))
             if self.job.split == "train":
                 self.noise_store = stack.enter_context(StoreWriter(self.folder / NOISE, None))
             bar = progress.bar(f"prepare {self.job.split}", total=len(wanted), unit="files")
             self.advance = stack.enter_context(bar)
+            files = stack.enter_context(InOrder(self._read, self._add))
             for root in dict.fromkeys(source.root for source in sources):
                 here = [source for source in sources if source.root == root]
-                self._stream(root, list(dict.fromkeys(source.pattern for source in here)), here)
+                self._stream(root, list(dict.fromkeys(source.pattern for source in here)), here, files)
         return self._finish()
 
-    def _stream(self, root: Path | None, patterns: list[str], sources: Sequence[FileSet]) -> None:
+    def _stream(
+        self,
+        root: Path | None,
+        patterns: list[str],
+        sources: Sequence[FileSet],
+        files: InOrder[tuple[str, bytes], _Read],
+    ) -> None:
         chosen: Collection[str] = {file.path for source in sources for file in source.files}
 
-        def add(file: File, content: bytes) -> None:
-            self._add(file._replace(path=prefix(root) + file.path), content)
+        def put(file: File, content: bytes) -> None:
+            if self.stop.is_set():
+                raise _Stopped
+            files.put((prefix(root) + file.path, content), self.store.weight * len(content))
 
-        stream(self.workspace, patterns, add, chosen, root)
+        stream(self.workspace, patterns, put, chosen, root)
 
-    def _add(self, file: File, content: bytes) -> None:
-        if self.stop.is_set():
-            raise _Stopped
-        pcm, sound = decode_recording(content, self.audio)
-        if file.path in self.noise:
-            name = PurePosixPath(file.path).name
-            if len(pcm) and name not in self.noise_names:
-                self.noise_names.add(name)
-                self.noise_store.add(name, pcm)
-            elif len(pcm):
-                raise ConfigError(f"data.noise: two files are called {name!r}", hint="narrow the pattern")
-            else:
-                console.note(f"skipping the noise {file.path}: its audio cannot be read")
+    def _read(self, item: tuple[str, bytes]) -> _Read:
+        """Read a file; several threads do so."""
+        path, content = item
+        is_noise = path in self.noise
+        return path, read_decoded(content, self.audio) if is_noise else self.store.read(content)
+
+    def _add(self, read: _Read) -> None:
+        path, file = read
+        if path in self.noise:
+            assert isinstance(file, DecodedFile)
+            self._add_noise(path, file.pcm)
         else:
-            digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-            for cut in self.job.cutter(file.path, len(pcm) / self.audio.sample_rate):
-                part = "" if cut.start is None else f"#{cut.start:g}-{cut.end:g}"
-                clip = clip_of(segment(pcm, cut, self.audio), sound, digest + part, self.audio)
-                self._add_clip(file, cut, clip)
+            cuts = self.job.cutter(path, file.samples / self.audio.sample_rate)
+            for clip in self.store.add(path, file, cuts):
+                self._add_clip(path, clip)
         self.advance(1)
 
-    def _add_clip(self, file: File, cut: Cut, clip: Clip) -> None:
+    def _add_noise(self, path: str, pcm: Int16) -> None:
+        name = PurePosixPath(path).name
+        if not len(pcm):
+            console.note(f"skipping the noise {path}: its audio cannot be read")
+        elif name in self.noise_names:
+            raise ConfigError(f"data.noise: two files are called {name!r}", hint="narrow the pattern")
+        else:
+            self.noise_names.add(name)
+            self.noise_store.add(name, pcm)
+
+    def _add_clip(self, path: str, written: WrittenClip) -> None:
+        cut, clip, windows = written
         if cut.clip_id in self.ids:
             raise ConfigError(
-                f"two clips of {self.job.split} have the id {cut.clip_id!r}, the second in {file.path}",
+                f"two clips of {self.job.split} have the id {cut.clip_id!r}, the second in {path}",
                 hint="make the ids differ: rows.id for the test; narrower files in data.train",
             )
         self.ids.add(cut.clip_id)
@@ -223,11 +245,10 @@ class _Ingest:
             if clip.sha1 in self.contents and clip.problem not in _UNUSABLE:
                 flags = sort_flags((*flags, "duplicate"))
             self.contents.add(clip.sha1)
-        windows = clip.rows if clip.rows.ndim == 2 else clip.rows[None]
         self.facts.append(
             _Fact(
                 clip_id=cut.clip_id,
-                path=file.path,
+                path=path,
                 row=self.rows,
                 samples=clip.samples,
                 rms=clip.rms,
@@ -237,15 +258,14 @@ class _Ingest:
                 flags=",".join(flags),
                 rate=clip.rate,
                 message=clip.message,
-                windows=len(windows),
+                windows=windows,
             )
         )
-        for window in windows:
-            self.store.add(cut.clip_id, window)
-        self.rows += len(windows)
+        self.rows += windows
 
     def _finish(self) -> Ingested:
         facts = pl.DataFrame(self.facts, schema=_SCHEMA, orient="row")
+        facts = facts.with_columns(pl.col("rms", "peak").fill_nan(None))  # unknown with audio.store: source
         report_unread(self.job.split, facts)
         if self.audio.longer == "cut":
             facts = facts.drop("windows")

@@ -14,7 +14,7 @@ import soxr
 
 from kagglekit.config import Audio
 from kagglekit.data import bounds, decoder_messages
-from kagglekit.data.decode import Float32, Int16, clip_of, decode_recording, scale_to_int16, sort_flags
+from kagglekit.data.decode import Clip, Float32, Int16, clip_of, decode_recording, scale_to_int16, sort_flags
 from kagglekit.data.sound_file import QUIET, parse_riff
 
 _PAD = 4096  # samples on either side of a window, more than soxr's filter reaches
@@ -135,6 +135,27 @@ def _header(data: bytes) -> _Header | None:
     except (*_ERRORS, bounds.OutOfBoundsError):
         return None
     return None if message else header
+
+
+def clip_of_part(file: SourceFile, start: int, stop: int | None, sha1: str, audio: Audio) -> Clip:
+    """Describe a part of a recording as kagglekit.data.decode.clip_of does, without samples and loudness.
+
+    Args:
+        start: first sample at audio.sample_rate, negative if the part begins with silence.
+        stop: the sample behind the last one; None: the end of the recording.
+        sha1: of the file, and of the part.
+    """
+    end = file.samples if stop is None else min(stop, file.samples)
+    samples = max(end - start, 0) if file.samples else 0
+    flags = set(file.flags) - {"long", "short"}
+    if not samples:
+        flags |= set() if flags & {"empty", "unreadable"} else {"empty"}
+    elif samples < audio.samples:
+        flags.add("short")
+    elif samples > audio.max_samples:
+        flags.add("long")
+    nothing = np.empty((0, audio.samples), np.int16)
+    return Clip(nothing, samples, math.nan, math.nan, sha1, sort_flags(flags), file.rate, file.message)
 
 
 class _Scratch(threading.local):

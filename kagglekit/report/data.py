@@ -101,6 +101,7 @@ def lengths_chart(source: Source, clips: pl.DataFrame) -> Picture | None:
 
 def loudness_chart(clips: pl.DataFrame) -> Picture | None:
     """Draw a histogram of the clips' loudness."""
+    clips = clips.filter(pl.col("rms").is_not_null())
     level = 20 * pl.max_horizontal(pl.col("rms"), pl.lit(10 ** (QUIETEST / 20))).log10()
     loud = clips.with_columns(x=level)
     if not len(loud):

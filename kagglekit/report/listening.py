@@ -109,7 +109,7 @@ def _clip(
         "speaker": facts["speaker"] or "",
         "fold": facts["fold"],
         "problem": facts["flags"].replace(",", ", "),
-        "level": round(20 * math.log10(max(facts["rms"], 1e-5)), 1),
+        "level": None if facts["rms"] is None else round(20 * math.log10(max(facts["rms"], 1e-5)), 1),
         "models": [[report_run.run.model, _answers(source, report_run.probs[row])] for report_run in models],
     }
 

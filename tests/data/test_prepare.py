@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from support.tiny import WORDS, make, wav_bytes
@@ -13,6 +14,8 @@ from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.data.clips import COLUMNS
 from kagglekit.data.prepare import Prepared, prepare, summary
+from kagglekit.data.source_store import SourceStore
+from kagglekit.data.store import open_store
 from kagglekit.errors import ConfigError, MissingError, SubmissionError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
@@ -54,6 +57,25 @@ def test_prepare(yaml: Path) -> None:
         assert store.samples == config.audio.samples
     assert prepared.problems == {"train": {}, "test": {}}
     assert len(prepared.noise()) == 2 and set(prepared.noise_fold.values()) == {0, 1}
+
+
+def test_files_instead_of_decoded_clips(yaml: Path) -> None:
+    """audio.store: source gives the same clips, but for what only decoding could tell."""
+    add(yaml, "train.zip", {"train/audio/low/cut.wav": wav_bytes(prepared_tone())[:3000]})
+    windows = ("audio.longer=windows", "audio.seconds=0.2")
+    decoded, _, _ = run(yaml, *windows)
+    source, _, _ = run(yaml, *windows, "audio.store=source")
+    told = ["rms", "peak"]
+    assert source.clips.drop(told).equals(decoded.clips.drop(told))
+    assert source.problems == decoded.problems and source.keys != decoded.keys
+    assert source.clips.filter(split="train")["rms"].null_count() == 31
+    for split in ("train", "silence", "test"):
+        mine, theirs = source.store(split), decoded.store(split)
+        assert isinstance(mine, SourceStore) == (split != "silence")
+        assert mine.clip_ids == theirs.clip_ids
+        assert (mine[:] == theirs[:]).all()
+    mono = open_store(source.folders["test"] / "store")
+    assert (mono.take(np.array([3, 0])) == decoded.store("test").take(np.array([3, 0]))).all()
 
 
 def test_a_second_call_does_nothing(yaml: Path) -> None:
