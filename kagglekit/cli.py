@@ -15,6 +15,7 @@ from kagglekit.errors import KagglekitError
 from kagglekit.terminal import console
 
 VERBS = {
+    "init": "draft a competition.yaml, or copy a shipped one",
     "doctor": "check credentials, rules, limits, disk and versions",
     "fetch": "download the competition's files",
     "prepare": "decode the audio, make folds",

@@ -213,7 +213,7 @@ def test_models_are_split_at_commas() -> None:
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     yaml = tmp_path / "competition.yaml"
     yaml.write_text("competition: {slug: any}\nlabels: {targets: [yes, no]}\n")
-    command = [sys.executable, "-m", "kagglekit", "leaderboard"]
+    command = [sys.executable, "-m", "kagglekit", "leaderboard", "--quiet"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stderr is not None
         child.stdout.close()  # as `| head -0` does

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kagglekit.errors import ConfigError
+from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.project import Project
@@ -90,7 +94,24 @@ def open_project(args: argparse.Namespace) -> Project:
     """Open the competition that the options name."""
     from kagglekit.project import Project
 
-    return Project(args.config, *args.set)
+    project = Project(args.config, *args.set)
+    _note_first_edition(project.path)
+    return project
+
+
+def _note_first_edition(path: Path | None) -> None:
+    """Say how to rewrite a competition.yaml of the first edition, which is read as it is."""
+    from kagglekit.config.first_edition import is_first_edition
+    from kagglekit.config.load import DEFAULT_NAME
+    from kagglekit.config.yaml_file import read_yaml
+
+    path = path or Path(DEFAULT_NAME)
+    try:
+        _, sections = read_yaml(path)
+    except ConfigError:  # shown where the project reads it
+        return
+    if is_first_edition({name: value for name, value in sections.items() if value is not None}):
+        console.note(f"{path.name} is of the first edition; kagglekit init --upgrade {path} rewrites it")
 
 
 def next_command(project: Project, command: str) -> str:
