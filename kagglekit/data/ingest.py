@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, get_type_hints
 import polars as pl
 
 from kagglekit.config import Audio
+from kagglekit.data import with_ffmpeg
 from kagglekit.data.annotations import prefix
 from kagglekit.data.clip_writers import DecodedFile, WrittenClip, clip_writer, read_decoded
 from kagglekit.data.cuts import Cutter
@@ -46,6 +47,8 @@ class Ingested:
     """Number of noise recordings."""
     problems: dict[str, int]
     """Number of clips for each flag that occurs (kagglekit.data.decode), the most serious first."""
+    needs_av: int = 0
+    """Number of unreadable files that kagglekit[av], which was not installed, may read."""
 
 
 class FileSet(NamedTuple):
@@ -135,6 +138,13 @@ def read_counts(folder: Path) -> Ingested:
             f"{counts} cannot be read: {error}",
             hint=f"remove the folder {folder} and run the same command again",
         ) from error
+
+
+def is_outdated(folder: Path) -> bool:
+    """Tell whether files in a folder were unreadable without PyAV, which is installed now."""
+    if not with_ffmpeg.is_installed() or not (folder / _COUNTS_FILE).is_file():
+        return False
+    return read_counts(folder).needs_av > 0
 
 
 def ingest_all(workspace: Workspace, jobs: Sequence[Job]) -> list[Ingested]:
@@ -266,12 +276,12 @@ class _Ingest:
     def _finish(self) -> Ingested:
         facts = pl.DataFrame(self.facts, schema=_SCHEMA, orient="row")
         facts = facts.with_columns(pl.col("rms", "peak").fill_nan(None))  # unknown with audio.store: source
-        report_unread(self.job.split, facts)
+        needs_av = report_unread(self.job.split, facts)
         if self.audio.longer == "cut":
             facts = facts.drop("windows")
         facts.write_parquet(self.folder / FACTS_FILE)
         counts = Counter(flag for fact in self.facts for flag in fact.flags.split(",") if flag)
         flags = {flag: counts[flag] for flag in FLAGS if counts[flag]}
-        ingested = Ingested(len(self.facts), len(self.noise_names), flags)
+        ingested = Ingested(len(self.facts), len(self.noise_names), flags, needs_av)
         (self.folder / _COUNTS_FILE).write_text(json.dumps(asdict(ingested)), encoding="utf-8")
         return ingested

@@ -192,15 +192,19 @@ def _jobs(
     for split, (patterns, cut, extra) in sources.items():
         files = [fingerprint_of(workspace, source.pattern, source.root) for source in patterns]
         key = key_of(split, ingest.VERSION, cuts[split], config.audio.model_dump(), *files, data.noise)
+        if ingest.is_outdated(workspace.audio / f"{split}-{key}"):
+            key = key_of(key, "av")
         target = workspace.audio / f"{split}-{key}"
         jobs.append(ingest.Job(split, patterns, cut, target, key, extra))  # type: ignore[arg-type]
     return jobs
 
 
 def _complete(saved: dict[str, Any]) -> bool:
-    """Tell whether the folders of a marker are as they were made."""
+    """Tell whether the folders of a marker are as they were made, and as they would be made today."""
     keys = saved.get("keys", {})
-    return bool(keys) and all(done_key(Path(saved["folders"][split])) == key for split, key in keys.items())
+    folders = {split: Path(saved["folders"][split]) for split in keys}
+    is_done = bool(keys) and all(done_key(folders[split]) == key for split, key in keys.items())
+    return is_done and not any(map(ingest.is_outdated, folders.values()))
 
 
 def _pieces(train_folder: Path, config: Config) -> silence.Pieces:

@@ -22,12 +22,15 @@ _NEEDS_AV = (
 )
 
 
-def report_unread(where: str, facts: pl.DataFrame) -> None:
+def report_unread(where: str, facts: pl.DataFrame) -> int:
     """Note the formats of files that cannot be read; raise an error if there are no others.
 
     Args:
         where: the archive or the folder.
         facts: facts.parquet, with the columns problem and message.
+
+    Returns:
+        How many files an installed PyAV could read.
 
     Raises:
         AudioError: not one file can be read.
@@ -35,7 +38,8 @@ def report_unread(where: str, facts: pl.DataFrame) -> None:
     unread = facts.filter(pl.col("problem") == "unreadable")
     kinds = unread.filter(pl.col("message") != "")["message"].value_counts(sort=True).rows()
     shown = ", ".join(f"{count:,} {'is' if count == 1 else 'are'} {kind}" for kind, count in kinds[:6])
-    av = not with_ffmpeg.is_installed() and any(kind.startswith(_NEEDS_AV) for kind, _ in kinds)
+    wants_av = sum(count for kind, count in kinds if kind.startswith(_NEEDS_AV))
+    av = 0 if with_ffmpeg.is_installed() else wants_av
     if len(facts) and len(unread) == len(facts):
         count = "its only file cannot" if len(facts) == 1 else f"none of its {len(facts):,} files can"
         raise AudioError(
@@ -45,3 +49,4 @@ def report_unread(where: str, facts: pl.DataFrame) -> None:
     if kinds:
         remedy = f"; to read them: {INSTALL}, then prepare again" if av else ""
         console.note(f"{where}: {len(unread):,} of {len(facts):,} files cannot be read: {shown}{remedy}")
+    return av

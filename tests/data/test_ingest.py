@@ -227,7 +227,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from kagglekit.config.load import load_config
-from kagglekit.data import ingest
+from kagglekit.data import clip_writers, ingest
 from kagglekit.data.cuts import Cut
 from kagglekit.files.resolve import list_files
 from kagglekit.files.workspace import Workspace
@@ -236,13 +236,13 @@ assert "torch" not in sys.modules
 class Third:
     calls = 0
 
-def decode(data, audio, real=ingest.decode_recording):
+def decode(data, audio, real=clip_writers.decode_recording):
     Third.calls += 1
     if Third.calls == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(data, audio)
 
-ingest.decode_recording = decode
+clip_writers.decode_recording = decode
 workspace = Workspace(load_config(Path(sys.argv[1])))
 pattern = workspace.config.data.train[0].files
 sources = [ingest.FileSet(pattern, None, list_files(workspace, pattern))]

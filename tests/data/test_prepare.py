@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from support.sounds import by_ffmpeg
 from support.tiny import WORDS, make, wav_bytes
 
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
+from kagglekit.data import with_ffmpeg
 from kagglekit.data.clips import COLUMNS
 from kagglekit.data.prepare import Prepared, prepare, summary
 from kagglekit.data.source_store import SourceStore
@@ -76,6 +78,28 @@ def test_files_instead_of_decoded_clips(yaml: Path) -> None:
         assert (mine[:] == theirs[:]).all()
     mono = open_store(source.folders["test"] / "store")
     assert (mono.take(np.array([3, 0])) == decoded.store("test").take(np.array([3, 0]))).all()
+
+
+def test_files_that_need_av_are_read_once_it_is_installed(
+    yaml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(console, "note", said.append)
+    add(yaml, "train.zip", {"train/audio/low/phone.wav": by_ffmpeg("AAC in .m4a", 0.5)})
+    with monkeypatch.context() as patched:
+        patched.setattr(with_ffmpeg, "is_installed", lambda: False)
+        first, _, _ = run(yaml)
+    assert first.problems["train"] == {"unreadable": 1}
+    assert (
+        "train: 1 of 31 files cannot be read: 1 is AAC in .m4a; to read them: pip install 'kagglekit[av]', then prepare again"
+        in said
+    )
+    second, _, workspace = run(yaml)
+    assert second.problems["train"] == {"resampled": 1, "converted": 1, "long": 1}
+    assert second.keys["train"] != first.keys["train"] and second.keys["test"] == first.keys["test"]
+    before = times(workspace)
+    run(yaml)
+    assert times(workspace) == before
 
 
 def test_a_second_call_does_nothing(yaml: Path) -> None:
