@@ -40,6 +40,11 @@ def resolve(workspace: Workspace, annotations: pl.DataFrame) -> Workspace:
 def _check_classes(config: Config) -> None:
     """Check what the config could not, as it did not know the classes."""
     task = Task.of(config)
+    if not task.multi and len(task.classes) < 2:
+        raise ConfigError(
+            f"labels.classes: there is only the class '{task.classes[0]}', and labels.kind is single",
+            hint="a sample submission may repeat one label: set classes to from_labels, or list them",
+        )
     if task.separator is not None and (odd := [name for name in task.classes if task.separator in name]):
         raise ConfigError(
             f"the class '{odd[0]}' contains '{task.separator}', which separates labels",
@@ -141,7 +146,7 @@ def named(workspace: Workspace, annotations: pl.DataFrame) -> pl.DataFrame:
             lists = [[labels.names.replace("{label}", name) for name in some] for some in lists]
         elif names is not None:
             lists = [[names.get(name, name) for name in some] for some in lists]
-        columns[column] = pl.Series(column, lists, pl.List(pl.String))
+        columns[column] = pl.Series(column, [list(dict.fromkeys(s)) for s in lists], pl.List(pl.String))
     return annotations.with_columns(**columns)
 
 
@@ -153,4 +158,9 @@ def _name_table(workspace: Workspace, names: NameTable) -> dict[str, str]:
         if column not in table.columns:
             hint = close_match(column, table.columns)
             raise ConfigError(f"{names.table} has no column {column!r} (labels.names)", hint=hint)
-    return dict(zip(table[names.label], table[names.name], strict=True))
+    pairs = table.select(names.label, names.name).drop_nulls().unique(maintain_order=True)
+    twice = pairs.filter(pl.col(names.label).is_duplicated())[names.label]
+    if len(twice):
+        hint = f"leave one row of it in {names.table}"
+        raise ConfigError(f"{names.table} gives the label '{twice[0]}' two names", hint=hint)
+    return dict(pairs.rows())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 from kagglekit.config import Audio
-from kagglekit.data.cuts import Cut, segment, span
+from kagglekit.data.cuts import Cut, part_of, segment, span
 from kagglekit.data.decode import Clip, Int16, clip_of, decode_recording
 from kagglekit.data.sound_file import Sound
 from kagglekit.data.source_file import SourceFile, clip_of_part, look
@@ -87,7 +87,7 @@ class _DecodedClips:
         assert isinstance(file, DecodedFile)
         written = []
         for cut in cuts:
-            pcm, sha1 = segment(file.pcm, cut, self.audio), file.sha1 + _suffix(cut)
+            pcm, sha1 = segment(file.pcm, cut, self.audio), file.sha1 + part_of(cut.start, cut.end)
             clip = clip_of(pcm, file.sound, sha1, self.audio)
             windows = clip.rows if clip.rows.ndim == 2 else clip.rows[None]
             for window in windows:
@@ -116,7 +116,7 @@ class _SourceClips:
         assert isinstance(file, SourceFile)
         spans = [self._span(cut, file) for cut in cuts]
         clips = [
-            clip_of_part(file, *place, file.sha1 + _suffix(cut), self.audio)
+            clip_of_part(file, *place, file.sha1 + part_of(cut.start, cut.end), self.audio)
             for cut, place in zip(cuts, spans, strict=True)
         ]
         parts = [
@@ -132,7 +132,3 @@ class _SourceClips:
         if cut.start is not None and cut.start * self.audio.sample_rate >= file.samples:
             return file.samples, file.samples
         return span(cut, self.audio)
-
-
-def _suffix(cut: Cut) -> str:
-    return "" if cut.start is None else f"#{cut.start:g}-{cut.end:g}"

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from kagglekit.config import Config
 from kagglekit.data.classes import given_folds
 from kagglekit.data.folds import grouped_folds, word_folds
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, plural
+from kagglekit.files.ids import describe
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
@@ -78,13 +79,18 @@ def train_table(
         speaker=pl.col("group"),
         **_unsure(table, task),
     )
-    used = pl.col("label").is_not_null() & ~pl.col("problem").is_in(list(config.data.leave_out))
+    outside = pl.col("start").is_not_null() & (pl.col("problem") == "empty")  # after the recording's end
+    left_out = pl.col("problem").is_in(list(config.data.leave_out)) | outside
+    used = pl.col("label").is_not_null() & ~left_out
+    _say_no_class(table.filter(~left_out), task)
     kept = table.with_row_index("_at").filter(used)
     _check_labels(kept, task)
     fold = np.full(len(table), LEFT_OUT, dtype=np.int32)
     fold[kept["_at"].to_numpy()] = TRAINED_ONLY
     judged = _judged(kept)
-    fold[judged["_at"].to_numpy()] = _given(judged) if given_folds(annotations) else _folds(judged, config)
+    fold[judged["_at"].to_numpy()] = (
+        _given(judged, given) if (given := given_folds(annotations)) else _folds(judged, config)
+    )
     table = table.with_columns(fold=pl.Series(fold))
     fillers = kept.filter(pl.col("label") == task.filler)["word"].to_list() if task.filler else []
     heldout = word_folds(fillers, config.validation.folds)
@@ -127,7 +133,7 @@ def _unsure(table: pl.DataFrame, task: Task) -> dict[str, pl.Series]:
         sure = {*(present or ()), *(absent or ())}
         names = task.classes if unknown else [name for name in hidden or () if name in classes]
         masked.append(joiner.join(name for name in names if name not in sure))
-        soft.append(joiner.join(name for name in weaker or () if name in classes))
+        soft.append(joiner.join(name for name in weaker or () if name in classes and name not in sure))
     return {"masked": pl.Series("masked", masked, pl.String), "soft": pl.Series("soft", soft, pl.String)}
 
 
@@ -162,6 +168,22 @@ def _check_labels(kept: pl.DataFrame, task: Task) -> None:
         )
 
 
+def _say_no_class(table: pl.DataFrame, task: Task) -> None:
+    """Count and name labels that are no class, where there is no filler class for them."""
+    if task.filler is not None:
+        return
+    named = task.each(table["word"]).explode().drop_nulls().str.strip_chars()
+    others = named.filter(~named.is_in(list(task.classes)) & (named != ""))
+    if not len(others):
+        return
+    names = others.value_counts(sort=True, name="count").sort("count", others.name, descending=[True, False])
+    what = "these labels are not trained on" if task.multi else "clips with them are not trained on"
+    console.note(
+        f"{plural(len(names), 'label')} of training clips outside labels.classes, {len(others):,} times: "
+        f"{describe(names.to_series(0).to_list())}; {what}"
+    )
+
+
 def _judged(kept: pl.DataFrame) -> pl.DataFrame:
     """Return the clips that folds validate on: those of the test's own domain, where there are any.
 
@@ -179,9 +201,23 @@ def _judged(kept: pl.DataFrame) -> pl.DataFrame:
     return judged
 
 
-def _given(judged: pl.DataFrame) -> NDArray[np.int32]:
-    """Return each clip's fold as a field gives it; clips without one are trained on in every fold."""
-    number = given_folds(judged)
+def _given(judged: pl.DataFrame, number: Mapping[str, int]) -> NDArray[np.int32]:
+    """Return each clip's fold as a field gives it; clips without one are trained on in every fold.
+
+    Raises:
+        ConfigError: a fold has no clip to validate on.
+    """
+    if empty := sorted(set(number) - set(judged["fold"].drop_nulls())):
+        raise ConfigError(
+            f"the given fold '{empty[0]}' has no clip to validate on",
+            hint="data.train's fold gives the folds; only clips with a class, and where there are sets of "
+            "domain: test those alone, are validated on",
+        )
+    if without := judged["fold"].null_count():
+        console.note(f"{plural(without, 'clip')} without a given fold: trained on in every fold")
+    several = judged.group_by("group").agg(pl.col("fold").n_unique()).drop_nulls("group")
+    if split := several.filter(pl.col("fold") > 1)["group"].sort().to_list():
+        console.note(f"{plural(len(split), 'group')} in several of the given folds: {describe(split)}")
     return np.array([number.get(name, TRAINED_ONLY) for name in judged["fold"]], np.int32)
 
 

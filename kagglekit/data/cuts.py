@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from kagglekit.config import Audio, Rows
-from kagglekit.data.annotations import rows_of
 from kagglekit.data.fields import seconds
+from kagglekit.data.matching import rows_of
 from kagglekit.errors import ConfigError
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import list_files
@@ -35,6 +35,11 @@ Cutter = Callable[[str, float], Sequence[Cut]]
 """From a file's path and its length in seconds to its clips."""
 
 
+def part_of(start: float | None, end: float | None) -> str:
+    """Return what an annotated part adds to its recording's name: "#1.5-3", and "" for the whole."""
+    return "" if start is None or end is None else f"#{start:.9g}-{end:.9g}"
+
+
 def clip_ids(paths: Sequence[str], depth: int) -> list[str]:
     """Shorten paths to their last parts, at least `depth`, and so many that all differ."""
     distinct, parts = len(set(paths)), [path.split("/") for path in paths]
@@ -50,7 +55,7 @@ def with_clip_ids(annotations: pl.DataFrame) -> pl.DataFrame:
     """Add clip_id, and make the recording the group of its parts where no other group is known."""
     recording = pl.Series("recording", clip_ids(annotations["path"].to_list(), 2), pl.String)
     ids = [
-        name if start is None else f"{name}#{start:g}-{end:g}"
+        name + part_of(start, end)
         for name, start, end in zip(recording, annotations["start"], annotations["end"], strict=True)
     ]
     part = pl.col("start").is_not_null() & pl.col("group").is_null()
@@ -115,16 +120,24 @@ def _table_cutter(workspace: Workspace, rows: Rows, paths: list[str]) -> Cutter:
     test = workspace.config.data.test.model_copy(update={"table": rows.table, "file": rows.file})
     table, path = rows_of(workspace, test, paths, "rows")
     ids = _required(table, str(rows.id_column), rows)
-    end = (
-        [None] * len(ids)
-        if rows.end is None
-        else [seconds(cell) for cell in _required(table, rows.end, rows)]
-    )
+    if ids.null_count():
+        raise ConfigError(f"rows: {rows.table!r} has a row without an id", hint="fill rows.id_column")
+    end = [None] * len(ids) if rows.end is None else _ends(_required(table, rows.end, rows), rows)
     cuts: dict[str, list[Cut]] = {}
     for one, name, last in zip(path, ids, end, strict=True):
         start = None if last is None else max(last - (rows.every or 0.0), 0.0)
         cuts.setdefault(one, []).append(Cut(str(name), start, last))
     return lambda path, _: cuts.get(path, [])
+
+
+def _ends(column: pl.Series, rows: Rows) -> list[float | None]:
+    try:
+        return [seconds(cell) for cell in column]
+    except ValueError as error:
+        raise ConfigError(
+            f"rows: {rows.table!r}, column {rows.end!r}: {error}",
+            hint="rows.end names the column with the row's end in seconds",
+        ) from error
 
 
 def _required(table: pl.DataFrame, column: str, rows: Rows) -> pl.Series:

@@ -1,5 +1,6 @@
 """Read the fields of a training set: from a column of its table, the folder or the file's name."""
 
+import math
 import re
 from pathlib import PurePosixPath
 
@@ -8,7 +9,9 @@ import polars as pl
 from kagglekit.config import FieldOf, FromName, TrainSet
 from kagglekit.config.data import FOLDER
 from kagglekit.data.labels import each, require
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, plural
+from kagglekit.files.ids import describe
+from kagglekit.terminal import console
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 
@@ -24,14 +27,53 @@ def field_values(
     spec: FieldOf | None, table: pl.DataFrame, paths: list[str], train: TrainSet, key: str
 ) -> list[str | None]:
     if isinstance(spec, FromName) or spec in (None, FOLDER):
-        return [field(spec, path) for path in paths]
+        values = [field(spec, path) for path in paths]
+        if isinstance(spec, FromName):
+            _report_unnamed(spec, values, paths, key)
+        return values
     return list(require(table, str(spec), train, key).to_list())
 
 
-def numbers(table: pl.DataFrame, spec: float | str | None, train: TrainSet, rows: int) -> list[float | None]:
+def _report_unnamed(spec: FromName, values: list[str | None], paths: list[str], key: str) -> None:
+    """Count and name the files in whose names an expression finds nothing.
+
+    Raises:
+        ConfigError: it finds nothing in any, and is no group, without which each recording is one.
+    """
+    without = [path for path, value in zip(paths, values, strict=True) if not value]
+    if not without:
+        return
+    if len(without) == len(paths) and key != "group":
+        raise ConfigError(
+            f"data.train: the {key} {spec.name!r} matches no file name; files look like {describe(without)}",
+            hint="correct the regular expression; it is searched in the name without folders",
+        )
+    console.note(f"{plural(len(without), 'file name')} without a {key} ({spec.name}): {describe(without)}")
+
+
+def numbers(
+    table: pl.DataFrame, spec: float | str | None, train: TrainSet, rows: int, least: float | None = None
+) -> list[float | None]:
+    """Return the numbers of a column, or the same number for each row.
+
+    Args:
+        least: the smallest number allowed; with it, a cell may not be empty.
+
+    Raises:
+        ConfigError: a cell is no such number.
+    """
     if not isinstance(spec, str):
         return [spec] * rows
-    return each(require(table, spec, train, "number"), lambda cell: float(cell) if cell else None, train)
+
+    def number(cell: str | None) -> float | None:
+        if cell is None and least is None:
+            return None
+        value = float(cell or "nan")
+        if not math.isfinite(value) or (least is not None and value < least):
+            raise ValueError(f"{cell} is no number" + ("" if least is None else f" from {least:g} on"))
+        return value
+
+    return each(require(table, spec, train, "number"), number, train)
 
 
 def seconds(cell: str | None) -> float | None:
@@ -63,10 +105,9 @@ def times(table: pl.DataFrame, train: TrainSet, rows: int) -> tuple[list[float |
     length = train.length or 0.0
     start = read.get("start") or [None if end is None else max(end - length, 0.0) for end in read["end"]]
     end = read.get("end") or [None if begin is None else begin + length for begin in read["start"]]
-    for row, (first, last) in enumerate(zip(start, end, strict=True), 1):
-        if first is not None and last is not None and first >= last:
-            raise ConfigError(
-                f"{train.table}: row {row:,} starts at {first:g} s and ends at {last:g} s",
-                hint="correct the table, or data.train's start and end",
-            )
+    if lacking := sum((first is None) != (last is None) for first, last in zip(start, end, strict=True)):
+        raise ConfigError(
+            f"{train.table}: {plural(lacking, 'row')} with only one of start and end",
+            hint="fill both cells, or neither for a label of the whole recording",
+        )
     return start, end

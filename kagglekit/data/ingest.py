@@ -15,6 +15,7 @@ import polars as pl
 from kagglekit.config import Audio
 from kagglekit.data import with_ffmpeg
 from kagglekit.data.annotations import prefix
+from kagglekit.data.audit import Outside, outside, say_outside
 from kagglekit.data.clip_writers import DecodedFile, WrittenClip, clip_writer, read_decoded
 from kagglekit.data.cuts import Cutter
 from kagglekit.data.decode import FLAGS, Int16, problem_of, sort_flags
@@ -183,6 +184,7 @@ class _Ingest:
         self.noise_names: set[str] = set()
         self.ids: set[str] = set()
         self.contents: set[str] = set()
+        self.outside: list[Outside] = []
 
     def run(self) -> Ingested:
         sources = [*self.job.sources, *([self.job.noise] if self.job.noise else [])]
@@ -227,7 +229,9 @@ class _Ingest:
             assert isinstance(file, DecodedFile)
             self._add_noise(path, file.pcm)
         else:
-            cuts = self.job.cutter(path, file.samples / self.audio.sample_rate)
+            seconds = file.samples / self.audio.sample_rate
+            cuts = self.job.cutter(path, seconds)
+            self.outside += outside(path, cuts, seconds)
             for clip in self.store.add(path, file, cuts):
                 self._add_clip(path, clip)
         self.advance(1)
@@ -277,6 +281,7 @@ class _Ingest:
         facts = pl.DataFrame(self.facts, schema=_SCHEMA, orient="row")
         facts = facts.with_columns(pl.col("rms", "peak").fill_nan(None))  # unknown with audio.store: source
         needs_av = report_unread(self.job.split, facts)
+        say_outside(self.job.split, self.outside)
         if self.audio.longer == "cut":
             facts = facts.drop("windows")
         facts.write_parquet(self.folder / FACTS_FILE)

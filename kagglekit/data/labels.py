@@ -1,7 +1,7 @@
 """Read a table's cells and columns as lists of labels."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 import polars as pl
@@ -41,7 +41,7 @@ def _literal(text: str) -> list[str]:
     return [str(one) for one in value]
 
 
-def label_lists(table: pl.DataFrame, train: TrainSet, others: Sequence[str]) -> list[list[str]]:
+def label_lists(table: pl.DataFrame, train: TrainSet, others: Collection[object]) -> list[list[str]]:
     """Return the labels that each row of a table names: of a cell, of a ragged row, or of class columns.
 
     Args:
@@ -67,14 +67,14 @@ def _true(classes: Sequence[str], row: tuple[str | None, ...]) -> list[str]:
 
 
 def each(column: pl.Series, parse: Callable[[str | None], T], train: TrainSet) -> list[T]:
-    """Parse the cells of a column; an error names the row."""
+    """Parse the cells of a column; an error names the column and the cell."""
     values = []
-    for number, cell in enumerate(column, 1):
+    for cell in column:
         try:
             values.append(parse(cell))
         except ValueError as error:
             raise ConfigError(
-                f"{train.table}: row {number:,}, column '{column.name}': {error}",
+                f"{train.table}: column '{column.name}' has the cell {(cell or '')[:40]!r}: {error}",
                 hint="correct the table, or the column's name in data.train",
             ) from error
     return values

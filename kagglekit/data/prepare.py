@@ -16,6 +16,7 @@ from kagglekit.config import Config
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
 from kagglekit.data.annotations import prefix, read_train
+from kagglekit.data.audit import say_overlaps, without_test_copies
 from kagglekit.data.classes import given_folds, named, resolve
 from kagglekit.data.cuts import test_cutter, train_cutter, with_clip_ids
 from kagglekit.data.lengths import lengths_and_rates
@@ -136,6 +137,7 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     sets, annotations = read_train(workspace, noise_files)
     annotations = with_clip_ids(named(workspace, annotations))
     workspace = resolve(workspace, annotations)
+    say_overlaps(annotations)
     config = workspace.config
     jobs = _jobs(workspace, sets, annotations, noise_files)
     keys: dict[str, str] = {job.split: job.key for job in jobs}
@@ -241,7 +243,7 @@ def _clips_table(
     if "silence" in facts:
         parts.append(clip_table.silence_table(config, facts["silence"], noise_fold))
     parts.append(clip_table.test_table(facts["test"]))
-    table = pl.concat(parts, how="vertical_relaxed")
+    table = without_test_copies(pl.concat(parts, how="vertical_relaxed"), annotations)
     if config.data.leave_out_clips is not None:
         table = leave_out(table, config.data.leave_out_clips)
     return table
