@@ -63,12 +63,13 @@ def dataset(
     """
     write(root / "host", {"sample.csv": SAMPLE, "test/t0.wav": wav(99), **files})
     data = {"sample": "sample.csv", "mounted": "host", "test": {"files": "test/*.wav"}}
+    multi = sections.get("labels", {}).get("kind") == "multi"
     settings: dict[str, Any] = {
-        "competition": {"slug": "tiny"},
+        "competition": {"slug": "tiny", "metric": "lwlrap" if multi else "accuracy"},
         "audio": {"sample_rate": RATE, "seconds": 0.1},
         "features": {"fmax": 500},
         "labels": {"classes": "from_labels"},
-        "submission": {"shape": "label", "id": "id"},
+        "submission": {"shape": "probabilities" if multi else "label", "id": "id"},
         "validation": {"folds": 2},
         **sections,
     }
