@@ -1,0 +1,78 @@
+"""Fields of a training set, and times in its cells."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from kagglekit.config import FromName, TrainSet
+from kagglekit.data.fields import field, field_values, numbers, seconds, times
+from kagglekit.errors import ConfigError
+
+TRAIN = TrainSet(files="*.wav", table="t.csv", file="id")
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        *((None, None), ("0", 0.0), ("12.5", 12.5), ("1e2", 100.0), ("1:02", 62.0), ("0:01:02.5", 62.5)),
+        *(("10:00:00", 36_000.0), ("100:05", 6005.0), ("00:00:05.123", 5.123)),
+    ],
+)
+def test_seconds(cell: str | None, expected: float | None) -> None:
+    assert seconds(cell) == expected
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "a", "1:2:3:4", "-1", "nan", "inf", "1e6", "1:", ":5", "1:-5", "2020-01-01"]
+)
+def test_no_time(cell: str) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        seconds(cell)
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "value"),
+    [
+        ("folder", "train.7z/audio/dog/a.wav", "dog"),
+        ("folder", "a.wav", ""),
+        (FromName(name=r"^(.+?)_nohash_"), "folder_nohash_/ann_nohash_0.wav", "ann"),
+        (FromName(name=r"^(.+?)_nohash_"), "dog/a.wav", None),
+        (FromName(name=r"_(\d+)\.wav$"), "b/x_07.wav", "07"),
+        (FromName(name=r"(a)(b)?"), "ab.wav", "a"),
+        ("column", "dog/a.wav", None),
+        (None, "dog/a.wav", None),
+    ],
+)
+def test_a_field_of_the_path(spec: str | FromName | None, path: str, value: str | None) -> None:
+    assert field(spec, path) == value
+
+
+def test_field_values() -> None:
+    table = pl.DataFrame({"id": ["a", "b"], "who": ["ann", None]})
+    paths = ["x/a.wav", "y/b.wav"]
+    assert field_values("who", table, paths, TRAIN, "group") == ["ann", None]
+    assert field_values("folder", table, paths, TRAIN, "group") == ["x", "y"]
+    assert field_values(FromName(name="(.)"), table, paths, TRAIN, "group") == ["a", "b"]
+    assert field_values(None, table, paths, TRAIN, "group") == [None, None]
+    with pytest.raises(ConfigError, match=r"no column 'whom' \(group\)") as caught:
+        field_values("whom", table, paths, TRAIN, "group")
+    assert "who" in str(caught.value.hint)
+
+
+def test_numbers() -> None:
+    table = pl.DataFrame({"n": ["1", "2.5", None]})
+    assert numbers(table, "n", TRAIN, 3) == [1.0, 2.5, None]
+    assert numbers(table, 0.3, TRAIN, 3) == [0.3, 0.3, 0.3]
+    assert numbers(table, None, TRAIN, 3) == [None, None, None]
+    with pytest.raises(ConfigError, match="column 'n' has the cell '1': 1 is no number from 2 on"):
+        numbers(table, "n", TRAIN, 3, least=2)
+
+
+def test_times_of_whole_recordings() -> None:
+    assert times(pl.DataFrame(), TRAIN, 2) == ([None, None], [None, None])
+    both = TRAIN.model_copy(update={"start": "s", "end": "e"})
+    table = pl.DataFrame({"s": ["1", None], "e": ["0:02", None]})
+    assert times(table, both, 2) == ([1.0, None], [2.0, None])  # a label of the whole recording
+    half = TRAIN.model_copy(update={"end": "e", "length": 5.0})
+    assert times(table, half, 2) == ([0.0, None], [2.0, None])
