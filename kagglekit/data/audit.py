@@ -36,14 +36,15 @@ def outside(path: str, cuts: Sequence[Cut], seconds: float) -> list[Outside]:
 
 def say_outside(split: str, parts: list[Outside]) -> None:
     """Name the parts that start after the end of their recording, and those of which most lies after it."""
-    for verb, some in (
-        ("start", [one for one in parts if (one.cut.start or 0.0) >= one.seconds]),
-        ("lie mostly", [one for one in parts if (one.cut.start or 0.0) < one.seconds]),
+    for verb, verbs, some in (
+        ("starts", "start", [one for one in parts if (one.cut.start or 0.0) >= one.seconds]),
+        ("lies mostly", "lie mostly", [one for one in parts if (one.cut.start or 0.0) < one.seconds]),
     ):
         if some:
             path, cut, seconds = some[0]
+            words = f"{verbs} after the end of their" if len(some) > 1 else f"{verb} after the end of its"
             console.note(
-                f"{split}: {len(some):,} annotated parts {verb} after the end of their recording: {path} "
+                f"{split}: {plural(len(some), 'annotated part')} {words} recording: {path} "
                 f"from {cut.start:g} s to {cut.end:g} s, of {seconds:g} s"
             )
 
