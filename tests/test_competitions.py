@@ -21,19 +21,7 @@ from kagglekit.files import archive
 from kagglekit.files.patterns import AUDIO_SUFFIXES
 from kagglekit.submission.ledger import Ledger
 
-SHAPES = "submission.shape is not used yet"
-CLASSES = "labels.classes is not read from the data yet"
 MISSING: dict[str, str] = {
-    **{name: CLASSES for name in MAKERS if name.startswith("bird")},
-    "whale-2013": SHAPES,
-    "whale-redux-2013": "a label in the file's name is not read yet",
-    "mlsp-2013-birds": "no key says that the host offers no sample submission",
-    "icml-2013-birds": "no key makes the id of a long submission of two columns",
-    "nips-2013-birds": CLASSES,
-    "freesound-2018": CLASSES,
-    "freesound-2019": CLASSES,
-    "rfcx-2021": CLASSES,
-    "music-genres-2022": CLASSES,
     "indic-tts-2025": "no key names the column of a Parquet table that holds the recordings",
 }
 """Name -> what kagglekit still lacks for it."""

@@ -166,8 +166,9 @@ def _as_list(value: Any) -> Any:
 class Data(Section):
     """The recordings of train and test, and the sample submission."""
 
-    sample: str
-    """Sample submission: a CSV, or an archive that contains one CSV."""
+    sample: str | None = None
+    """Sample submission: a CSV, or an archive that contains one CSV; null: the host offers none, and rows are
+    in the order of the test."""
     train: Annotated[tuple[TrainSet, ...], BeforeValidator(_as_list), Field(min_length=1)]
     """One training set or a list of several."""
     test: TestSet

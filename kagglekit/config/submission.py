@@ -25,8 +25,10 @@ class Submission(Section):
     """Answer of a label_list row without any class, such as nocall; null: an empty cell."""
     positive: str | None = None
     """Class whose probability the shape `probability` submits."""
-    ids: str = "{id}"
-    """Id of a row of the shape long, from {id} (the row's), {stem}, {class} and {number} (the class's, from
-    0), with sums and products of numbers such as {id*100+number}."""
+    ids: str = "{id}_{class}"
+    """Id of a row of the shape long, from {id} (the row's), the parts of rows.id, {class} and {number} (the
+    class's, from 0); {id*100+number} computes with numbers."""
+    class_column: str | None = None
+    """Column with the class, where the shape long has the row's id and the class in two columns."""
     answers: bool = False
     """Whether the shape long holds True and False instead of probabilities."""

@@ -70,7 +70,7 @@ def _annotations(workspace: Workspace, train: TrainSet, paths: list[str]) -> pl.
     if train.table is None:
         return _frame(train, pl.DataFrame(), paths, _labels_of_paths(train, paths))
     table, path = rows_of(workspace, train, paths, "data.train")
-    if isinstance(train.label, FromName) or train.label == FOLDER:
+    if not train.ragged and (isinstance(train.label, FromName) or train.label == FOLDER):
         present = _labels_of_paths(train, path)
     else:
         others = [

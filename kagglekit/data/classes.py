@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from kagglekit.config import Config, Submission
+from kagglekit.config import Config
 from kagglekit.config.labels import FROM_LABELS, FROM_SAMPLE, ClassList, NameTable
+from kagglekit.data.sample import sample_table
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.files import tables
 from kagglekit.files.resolve import read_file
@@ -81,7 +82,7 @@ def _as_number(name: str) -> tuple[float, str]:
 def _classes(workspace: Workspace, annotations: pl.DataFrame) -> tuple[str, ...]:
     labels = workspace.config.labels
     if labels.classes == FROM_SAMPLE:
-        classes = _of_sample(read_sample_table(workspace), workspace.config.submission)
+        classes = _of_sample(workspace)
     elif labels.classes == FROM_LABELS:
         columns = [annotations[name].explode() for name in ("present", "absent")]
         classes = sorted(set(pl.concat(columns).drop_nulls()) - {labels.none}, key=_as_number)
@@ -93,19 +94,25 @@ def _classes(workspace: Workspace, annotations: pl.DataFrame) -> tuple[str, ...]
     return tuple(str(name) for name in classes if name not in (labels.none, labels.filler, labels.silence))
 
 
-def _of_sample(sample: pl.DataFrame, submission: Submission) -> list[str]:
-    """Return the classes that a sample submission names: its columns, or its labels."""
-    others = [name for name in sample.columns if name != submission.id]
-    if submission.shape == "probabilities":
+def _of_sample(workspace: Workspace) -> list[str]:
+    """Return the classes that the sample submission names: its columns, its labels, or the ends of its ids.
+
+    Raises:
+        ConfigError: there is no sample, or it does not tell.
+    """
+    table, settings = sample_table(workspace), workspace.config.submission
+    if table is None:
+        raise ConfigError("labels.classes is from_sample, and data.sample is null", hint="list the classes")
+    frame, name = table.frame, workspace.config.data.sample
+    others = [column for column in frame.columns if column != settings.id]
+    if settings.shape == "probabilities":
         return others
-    column = submission.label or (others[-1] if others else submission.id)
-    return sorted(set(sample[column].drop_nulls()), key=_as_number)
-
-
-def read_sample_table(workspace: Workspace) -> pl.DataFrame:
-    """Read the sample submission as a table."""
-    name = workspace.config.data.sample
-    return tables.read_table(read_file(workspace, name), name, hint="data.sample names the file").frame
+    column = settings.class_column or settings.label or (others[0] if len(others) == 1 else "label")
+    if column not in frame.columns or (settings.shape == "long" and settings.class_column is None):
+        raise ConfigError(
+            f"labels.classes is from_sample, and {name} names no classes", hint="list them, or from_labels"
+        )
+    return sorted(set(frame[column].drop_nulls()), key=_as_number)
 
 
 def _listed(workspace: Workspace, listed: ClassList) -> list[str]:

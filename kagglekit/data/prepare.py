@@ -21,15 +21,14 @@ from kagglekit.data.classes import given_folds, named, resolve
 from kagglekit.data.cuts import test_cutter, train_cutter, with_clip_ids
 from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
+from kagglekit.data.sample import expected
 from kagglekit.data.store import Store, open_recordings, open_store
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building, done_key, write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
 from kagglekit.files.lookup import File
-from kagglekit.files.raw import fingerprint, raw_archive
 from kagglekit.files.resolve import fingerprint_of, list_files
-from kagglekit.files.sample import clips_of, read_sample
 from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
@@ -256,17 +255,16 @@ def _check_sample(workspace: Workspace, clips: pl.DataFrame, clips_key: str) -> 
         TableError, SubmissionError: what `submit` would find after the training.
     """
     config, marker = workspace.config, workspace.clips_path.with_name("sample.json")
-    path = raw_archive(workspace, config.data.sample)
-    key = key_of("sample", clips_key, fingerprint(path), config.submission.model_dump())
+    digest = fingerprint_of(workspace, config.data.sample) if config.data.sample else ""
+    key = key_of("sample", clips_key, digest, config.submission.model_dump(), config.competition.delivery)
     try:
         if json.loads(marker.read_text(encoding="utf-8"))["key"] == key:
             return
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass
-    sample = read_sample(path, config.submission.id, Task.of(config).columns)
+    sample = expected(workspace, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
     if sample.notes:
-        console.note(f"{path.name}: {', '.join(sample.notes)}")
-    clips_of(sample, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
+        console.note(f"{config.data.sample}: {', '.join(sample.notes)}")
     write_json(marker, {"key": key})
 
 

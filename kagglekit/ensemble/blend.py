@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.nested_cv import Comparison, NestedResult
@@ -50,9 +51,9 @@ class BlendedRuns:
         """The members' models: `gru+2xtcresnet`."""
         return self.folder.name
 
-    def predicted(self, task: Task) -> pl.DataFrame:
-        """Return clip_id and what is submitted of every test clip: its label, or each class's probability."""
-        return self.test.select("clip_id").hstack(task.answers(logits_of(self.test)))
+    def probs(self, task: Task) -> NDArray[np.float64]:
+        """Return the probabilities of every test clip, (clips, classes)."""
+        return task.probs(logits_of(self.test))
 
     def record(self, key: str) -> dict[str, Any]:
         """Return what weights.json holds: identity, members, comparisons, choices and score."""

@@ -23,8 +23,8 @@ _SAVING = threading.Lock()
 def wanted_files(config: Config) -> list[str]:
     """Return the names of the host's files that kagglekit reads."""
     data = config.data
-    paths = [*(train.files for train in data.train), data.test.files, data.sample]
-    return list(dict.fromkeys(path.partition("/")[0] for path in paths))
+    paths = [*(train.files for train in data.train), data.test.files, data.sample or ""]
+    return list(dict.fromkeys(path.partition("/")[0] for path in paths if path))
 
 
 def raw_archive(workspace: Workspace, name: str) -> Path:

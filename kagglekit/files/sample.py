@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
-from kagglekit.errors import MissingError, SubmissionError
+from kagglekit.config import Submission
+from kagglekit.errors import SubmissionError, close_match
 from kagglekit.files.ids import match, number
-from kagglekit.files.tables import read_table_file
+from kagglekit.files.tables import Table
 
-FILE_HINT = "data.sample in competition.yaml names the file"
+PROBABILITIES = "probabilities"
+PAIR = "\x1f"  # between the two parts of an id of two columns
 COLUMNS_HINT = "competition.yaml names the columns: submission.id, and submission.label or the classes"
 
 
@@ -24,6 +25,8 @@ class Sample:
     """The other columns: the label, or a probability for each class."""
     notes: tuple[str, ...] = ()
     """What was not plain about its file (kagglekit.files.tables.Table)."""
+    class_column: str | None = None
+    """Column of the class, where an id is a pair of a row's id and a class, joined by PAIR."""
 
     @property
     def label_column(self) -> str | None:
@@ -31,35 +34,80 @@ class Sample:
         return self.columns[0] if len(self.columns) == 1 else None
 
 
-def read_sample(path: Path, id_column: str, columns: Sequence[str]) -> Sample:
-    """Read a sample submission: a CSV or Parquet table, or an archive that contains exactly one.
+def read_sample(table: Table, name: str, settings: Submission, classes: Sequence[str]) -> Sample:
+    """Check a sample submission, and return the ids and the columns.
 
     Args:
-        path: the table or the archive.
-        id_column, columns: the expected columns, in any order; the order of the file is kept.
+        table: the file's content; `name` is its path, for messages.
+        settings: the shape and the columns.
+        classes: the classes, which name the columns of the shape `probabilities`.
 
     Raises:
-        MissingError: `path` does not exist.
-        ArchiveError: the archive is damaged or unsafe.
-        TableError: it is not one table.
-        SubmissionError: it has not these columns, or ids are empty or repeated.
+        SubmissionError: it has other columns, or ids are empty or repeated.
     """
-    if not path.is_file():
-        raise MissingError(f"the sample submission {path} does not exist", hint="fetch it: kagglekit fetch")
-    frame, notes = read_table_file(path, hint=FILE_HINT)
-    if sorted(frame.columns) != sorted((id_column, *columns)):
-        raise SubmissionError(
-            f"{path.name} has the columns {quoted(frame.columns)}, not {quoted((id_column, *columns))}",
-            hint=COLUMNS_HINT,
-        )
-    ids = frame[id_column]
-    if ids.is_empty():
-        raise SubmissionError(f"{path.name} has no rows", hint="fetch it again: kagglekit fetch --force")
+    frame, notes = table
+    columns = answer_columns(frame.columns, name, settings, classes)
+    if frame.is_empty():
+        raise SubmissionError(f"{name} has no rows", hint="fetch it again: kagglekit fetch --force")
+    parts = [settings.id, *([settings.class_column] if settings.class_column else [])]
+    ids = frame.select(pl.concat_str(parts, separator=PAIR)).to_series()
     if ids.null_count() or ids.n_unique() != len(ids):
         raise SubmissionError(
-            f"{path.name}: {repeats(ids)} in the column '{id_column}'; ids must be unique", hint=COLUMNS_HINT
+            f"{name}: {repeats(ids)} in the column '{settings.id}'; ids must be unique", hint=COLUMNS_HINT
         )
-    return Sample(ids.to_list(), id_column, tuple(c for c in frame.columns if c != id_column), notes)
+    return Sample(ids.to_list(), settings.id, columns, notes, settings.class_column)
+
+
+def answer_columns(
+    columns: Sequence[str], name: str, settings: Submission, classes: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the columns of the answers in the order of a table.
+
+    Raises:
+        SubmissionError: it has no such columns, or others.
+    """
+    fixed = [settings.id, *([settings.class_column] if settings.class_column else [])]
+    others = tuple(column for column in columns if column not in fixed)
+    wanted = [*fixed, *(classes if settings.shape == PROBABILITIES else [settings.label or "label"])]
+    error = SubmissionError(
+        f"{name} has the columns {quoted(columns)}, not {quoted(wanted)}", hint=COLUMNS_HINT
+    )
+    if len(others) + len(fixed) != len(columns):
+        raise error
+    if settings.shape != PROBABILITIES:
+        if len(others) != 1 or settings.label not in (None, others[0]):
+            raise error
+        return others
+    try:
+        column_classes(others, classes)
+    except ValueError as reason:
+        raise SubmissionError(f"{error}: {reason}", hint=error.hint) from reason
+    return others
+
+
+def column_classes(columns: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """Return the place of the class that each column means: equal, or equal without case, spaces and _.
+
+    Raises:
+        ValueError: a column means no class, or a class has no column.
+    """
+    exact = {name: place for place, name in enumerate(classes)}
+    loose: dict[str, list[int]] = {}
+    for place, name in enumerate(classes):
+        loose.setdefault(_plain(name), []).append(place)
+    places = []
+    for column in columns:
+        fitting = [exact[column]] if column in exact else loose.get(_plain(column), [])
+        if len(fitting) != 1:
+            raise ValueError(f"'{column}' is no class; {close_match(column, classes)}")
+        places += fitting
+    if lacking := sorted(set(range(len(classes))) - set(places)):
+        raise ValueError(f"there is no column for the class '{classes[lacking[0]]}'")
+    return places
+
+
+def _plain(name: str) -> str:
+    return "".join(char for char in name.casefold() if char.isalnum())
 
 
 def clips_of(sample: Sample, clip_ids: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ from kagglekit.files.atomic import move_into_place, write_bytes
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
 from kagglekit.hosts.local_grading import Grader
-from kagglekit.scoring.task import Task
+from kagglekit.scoring.metrics import make_metric
 
 CHUNK_BYTES = 1024**2
 
@@ -59,7 +59,7 @@ class LocalHost:
         self._local = config.competition.local
         self._state_dir = state_dir
         self._log_path = state_dir / "submissions.jsonl"
-        self._grader = Grader(config, self.files)
+        self._grader = Grader(config)
 
     def details(self) -> base.Details:
         """Return the competition as competition.yaml describes it."""
@@ -169,7 +169,9 @@ class LocalHost:
     def leaderboard(self) -> list[base.LeaderboardRow]:
         """Return one team, "you", with its best public score."""
         scores = [state.public for state in self.submissions() if state.public is not None]
-        best = Task.of(self._config).metric.best(scores, float)
+        competition, kind = self._config.competition, self._config.labels.kind
+        metric = make_metric(competition.metric, kind, competition.metric_parameters)
+        best = metric.best(scores, float)
         return [] if best is None else [base.LeaderboardRow(1, "you", best)]
 
     def _records(self) -> list[Record]:

@@ -1,4 +1,4 @@
-"""What a competition asks for: label kind, classes, metric, and the columns of a submission."""
+"""What a competition asks for: label kind, classes and metric."""
 
 from __future__ import annotations
 
@@ -32,8 +32,6 @@ class Task:
     """Class of all other words."""
     metric: Metric
     """The host's metric."""
-    label_column: str
-    """Column of the label in a submission."""
     separator: str | None = None
     """Stands between the labels of a row that may have several; None where each row has one."""
 
@@ -47,7 +45,6 @@ class Task:
             config.labels.targets,
             config.labels.filler,
             make_metric(competition.metric, kind, competition.metric_parameters),
-            config.submission.label or "label",
             separator,
         )
 
@@ -60,16 +57,6 @@ class Task:
     def multi(self) -> bool:
         """Whether a row may have several classes, or none."""
         return self.kind is LabelKind.MULTI
-
-    @property
-    def submits_probs(self) -> bool:
-        """Whether a submission holds a probability for each class; else it holds the label."""
-        return self.multi or self.metric.takes != Takes.DECISIONS
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of a submission besides the id: the label, or a probability for each class."""
-        return self.classes if self.submits_probs else (self.label_column,)
 
     @property
     def filler_index(self) -> int:
@@ -130,10 +117,3 @@ class Task:
         """Turn probabilities (rows, classes) into their logarithms, or into log-odds where multi."""
         logits: NDArray[Any] = np.log(probs + SMALLEST)
         return logits - np.log1p(SMALLEST - probs) if self.multi else logits
-
-    def answers(self, logits: Floats) -> pl.DataFrame:
-        """Return what a submission holds of each row: the likeliest class, or each class's probability."""
-        if self.submits_probs:
-            return pl.DataFrame(self.probs(logits), schema=list(self.classes))
-        labels = np.asarray(self.classes)[logits.argmax(1)]
-        return pl.DataFrame({self.label_column: pl.Series(labels, dtype=pl.String)})

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from kagglekit.config import Submission
 from kagglekit.errors import SubmissionError, close_match
-from kagglekit.files.sample import COLUMNS_HINT, Sample, quoted, repeats
+from kagglekit.files.sample import COLUMNS_HINT, PAIR, Sample, quoted, repeats
 from kagglekit.submission.shapes import class_balance
 
 TOO_COMMON = 0.8  # share of one class above which a model has probably collapsed
 
 
-def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[str]:
+def check(
+    frame: pl.DataFrame, sample: Sample, classes: Sequence[str], settings: Submission | None = None
+) -> list[str]:
     """Reject a submission that the host would reject or that cannot score; return warnings of unusual values.
 
     Raises:
@@ -19,9 +22,14 @@ def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[s
             the same label.
     """
     _check_ids(frame, sample)
-    if sample.label_column is None:
-        return _check_probabilities(frame.drop(sample.id_column))
-    labels = frame[sample.label_column]
+    shape = (
+        settings.shape if settings is not None else "probabilities" if len(sample.columns) > 1 else "label"
+    )
+    if shape in ("probability", "probabilities") or (shape == "long" and settings and not settings.answers):
+        return _check_probabilities(frame.select(sample.columns))
+    if shape != "label" and settings is not None:
+        return _check_lists(frame[sample.columns[0]], classes, settings)
+    labels = frame[sample.columns[0]]
     if empty := labels.null_count() + (labels == "").sum():
         raise SubmissionError(f"rows without a label: {empty:,} of {len(labels):,}", hint="kagglekit predict")
     unknown = labels.filter(~labels.is_in(list(classes))).unique(maintain_order=True)
@@ -43,6 +51,31 @@ def check(frame: pl.DataFrame, sample: Sample, classes: Sequence[str]) -> list[s
     return warnings
 
 
+def _check_lists(cells: pl.Series, classes: Sequence[str], settings: Submission) -> list[str]:
+    """Reject unknown labels, too many of them, and what is neither True nor False; return warnings."""
+    if settings.shape == "long":
+        odd = cells.filter(~cells.cast(pl.String).str.to_lowercase().is_in(["true", "false"]))
+        if len(odd):
+            raise SubmissionError(
+                f"neither True nor False: {quoted(odd)}", hint="kagglekit submit writes them"
+            )
+        return []
+    lists = cells.fill_null("").str.split(settings.joiner)
+    allowed = {*classes, "", settings.none}
+    if unknown := [name for name in lists.explode().unique(maintain_order=True) if name not in allowed]:
+        raise SubmissionError(
+            f"unknown labels: {quoted(unknown)}",
+            hint=f"labels.classes in competition.yaml; {close_match(unknown[0], classes)}",
+        )
+    if settings.shape == "top_k" and (longest := max(lists.list.len().to_list(), default=0)) > settings.k:
+        raise SubmissionError(
+            f"a row has {longest} labels, submission.k is {settings.k}", hint="keep the first"
+        )
+    if len(cells) > 1 and cells.n_unique() == 1:
+        return [f"all {len(cells):,} rows are '{cells[0]}'"]
+    return []
+
+
 def _check_probabilities(frame: pl.DataFrame) -> list[str]:
     """Reject values outside 0 to 1, and return warnings about constant columns."""
     numbers = frame.cast(pl.Float64, strict=False)
@@ -60,13 +93,14 @@ def _check_probabilities(frame: pl.DataFrame) -> list[str]:
 
 
 def _check_ids(frame: pl.DataFrame, sample: Sample) -> None:
-    columns = [sample.id_column, *sample.columns]
+    pair = [] if sample.class_column is None else [sample.class_column]
+    columns = [sample.id_column, *pair, *sample.columns]
     if frame.columns != columns:
         raise SubmissionError(
             f"the submission has the columns {quoted(frame.columns)}, not {quoted(columns)}",
             hint=COLUMNS_HINT,
         )
-    ids = frame[sample.id_column]
+    ids = frame.select(pl.concat_str([sample.id_column, *pair], separator=PAIR)).to_series()
     if ids.to_list() == sample.ids:
         return
     expected = pl.Series(sample.ids, dtype=pl.String)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kagglekit.errors import SubmissionError
-from kagglekit.files.sample import Sample, clips_of, repeats
+from kagglekit.files.sample import PAIR, Sample, clips_of, repeats
 
 MAX_NAMES = 60  # longest list of models in a file name, in characters
 
@@ -29,19 +29,25 @@ def build(sample: Sample, predictions: pl.DataFrame) -> pl.DataFrame:
             hint="run kagglekit predict again",
         )
     clips = pl.Series("clip_id", clips_of(sample, predicted.to_list()), pl.String)
-    ids = pl.Series(sample.id_column, sample.ids, pl.String)
+    if sample.class_column is None:
+        ids = pl.DataFrame({sample.id_column: pl.Series(sample.ids, dtype=pl.String)})
+    else:
+        pairs = [one.split(PAIR) for one in sample.ids]
+        ids = pl.DataFrame(pairs, schema=[sample.id_column, sample.class_column], orient="row")
     values = clips.to_frame().join(
         predictions.select("clip_id", *sample.columns), on="clip_id", how="left", maintain_order="left"
     )
-    return pl.concat([ids.to_frame(), values.drop("clip_id")], how="horizontal")
+    return pl.concat([ids, values.drop("clip_id")], how="horizontal")
 
 
 def class_balance(frame: pl.DataFrame, classes: Sequence[str]) -> list[tuple[str, int, float]]:
     """Return (label, rows, share of rows) of every class; from probabilities, the expected rows."""
-    if frame.width > 2:
+    if frame.width > 2 and set(classes) <= set(frame.columns):
         shares = frame.select(pl.col(list(classes)).cast(pl.Float64).mean()).row(0)
         return [(c, round(s * len(frame)), s) for c, s in zip(classes, shares, strict=True)]
-    labels = frame.to_series(1)
+    labels = frame.to_series(frame.width - 1)
+    if not set(labels.head(20).drop_nulls().to_list()) <= set(classes):  # lists, or numbers
+        return []
     counts = dict(labels.value_counts().iter_rows())
     return [(label, counts.get(label, 0), counts.get(label, 0) / max(1, len(labels))) for label in classes]
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import polars as pl
 
+from kagglekit.data.sample import expected, sample_table
 from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.errors import MissingError
+from kagglekit.files import parquet
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.keys import key_of
-from kagglekit.files.raw import raw_archive
-from kagglekit.files.sample import Sample, read_sample
 from kagglekit.files.tables import read_table_file, say
 from kagglekit.files.workspace import Workspace
+from kagglekit.scoring.shapes import Shape
 from kagglekit.scoring.task import Task
 from kagglekit.submission import shapes
 from kagglekit.submission.check import check
@@ -66,9 +67,11 @@ def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, li
         SubmissionError: see `write`.
     """
     workspace = workspace.resolved()
-    sample = _sample(workspace)
-    frame = shapes.build(sample, ensemble.predicted(Task.of(workspace.config)))
-    return frame, check(frame, sample, workspace.config.labels.all_classes)
+    config, clip_ids = workspace.config, ensemble.test["clip_id"].to_list()
+    sample, shape = expected(workspace, clip_ids), Shape.of(config)
+    predicted = shape.predicted(clip_ids, ensemble.probs(Task.of(config)), sample.columns)
+    frame = shapes.build(sample, predicted)
+    return frame, check(frame, sample, shape.classes, config.submission)
 
 
 def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
@@ -87,7 +90,9 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
     table = read_table_file(path, hint="--file takes a CSV in the host's format")
     frame = table.frame
     workspace = workspace.resolved()
-    warnings = check(frame, _sample(workspace), workspace.config.labels.all_classes)
+    config = workspace.config
+    sample = expected(workspace, _test_ids(workspace))
+    warnings = check(frame, sample, config.labels.all_classes, config.submission)
     say(f"{path.name}, written anew as a plain CSV", table)
     data = shapes.to_csv(frame) if table.notes else path.read_bytes()
     facts: dict[str, Any] = {"models": [], "runs": [], "weights": []}
@@ -95,9 +100,14 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
     return SubmissionFile(copy, frame, warnings, entry)
 
 
-def _sample(workspace: Workspace) -> Sample:
-    archive = raw_archive(workspace, workspace.config.data.sample)
-    return read_sample(archive, workspace.config.submission.id, Task.of(workspace.config).columns)
+def _test_ids(workspace: Workspace) -> list[str]:
+    """Return the ids of the test's clips, once they are prepared; else those of the sample."""
+    if workspace.clips_path.is_file():
+        again = f"remove {workspace.clips_path} and run kagglekit prepare"
+        clips = parquet.read(workspace.clips_path, again).filter(pl.col("split") == "test")
+        return clips["clip_id"].to_list()
+    table = sample_table(workspace)
+    return [] if table is None else table.frame[workspace.config.submission.id].to_list()
 
 
 def _save(workspace: Workspace, data: bytes, names: list[str], facts: dict[str, Any]) -> tuple[Path, Entry]:

@@ -4,23 +4,30 @@ import zipfile
 
 import pytest
 
-from kagglekit.errors import ArchiveError, KagglekitError, MissingError, SubmissionError, TableError
-from kagglekit.files.sample import Sample, clips_of, read_sample
+from kagglekit.config import Submission
+from kagglekit.errors import ArchiveError, KagglekitError, SubmissionError, TableError
+from kagglekit.files.sample import Sample, clips_of, column_classes, read_sample
+from kagglekit.files.tables import read_table_file
 
 SAMPLE = Sample(["b.wav", "a.wav", "d.wav", "c.wav"], "fname", ("label",))
 CSV = "fname,label\nb.wav,silence\na.wav,silence\nd.wav,silence\nc.wav,silence\n"
 
 
+def read(path, id_column="fname", **settings):
+    table = read_table_file(path, hint="data.sample names it")
+    return read_sample(table, path.name, Submission(id=id_column, **settings), ("low", "High_pitch"))
+
+
 def test_read_sample_of_a_csv(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_text(CSV)
-    assert read_sample(path, "fname", ("label",)) == SAMPLE
+    assert read(path, "fname") == SAMPLE
 
 
 def test_read_sample_keeps_ids_as_text_and_takes_windows_files(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_bytes(b"\xef\xbb\xbflabel,id\r\n0,007\r\n0,1e3\r\n")
-    assert read_sample(path, "id", ("label",)).ids == ["007", "1e3"]
+    assert read(path, "id").ids == ["007", "1e3"]
 
 
 def test_read_sample_of_an_archive_by_its_content(tmp_path):
@@ -28,7 +35,7 @@ def test_read_sample_of_an_archive_by_its_content(tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("sample_submission.csv", CSV)
         file.writestr("README.txt", "hello")
-    sample = read_sample(path, "fname", ("label",))
+    sample = read(path, "fname")
     assert (sample.ids, sample.columns, sample.notes) == (SAMPLE.ids, SAMPLE.columns, ("unpacked",))
 
 
@@ -39,7 +46,7 @@ def test_read_sample_wants_one_csv_in_an_archive(tmp_path, names, count):
         for name in names:
             file.writestr(name, CSV)
     with pytest.raises(TableError, match=f"sample.zip contains {count} tables, not one"):
-        read_sample(path, "fname", ("label",))
+        read(path, "fname")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,7 @@ def test_read_sample_refuses(tmp_path, text, message):
     path = tmp_path / "sample.csv"
     path.write_text(text)
     with pytest.raises(KagglekitError, match=message) as caught:
-        read_sample(path, "fname", ("label",))
+        read(path, "fname")
     assert caught.value.hint and "\n" not in str(caught.value) + caught.value.hint
 
 
@@ -66,24 +73,48 @@ def test_read_sample_names_the_settings_of_its_columns(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_text(CSV)
     with pytest.raises(SubmissionError) as caught:
-        read_sample(path, "id", ("label",))
+        read(path, "id")
     assert "submission.id" in caught.value.hint and "submission.label" in caught.value.hint
 
 
-def test_read_sample_that_is_missing_or_cut_off(tmp_path):
-    with pytest.raises(MissingError, match=r"sample submission .*none\.csv does not exist"):
-        read_sample(tmp_path / "none.csv", "fname", ("label",))
+def test_read_sample_that_is_cut_off(tmp_path):
     (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(ArchiveError):
-        read_sample(tmp_path / "cut.zip", "fname", ("label",))
+        read(tmp_path / "cut.zip")
+
+
+def test_columns_of_classes_may_be_spelled_otherwise(tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_text("fname,high pitch,low\na,0,0\n")
+    assert read(path, shape="probabilities").columns == ("high pitch", "low")
+    assert column_classes(("high pitch", "low"), ("low", "High_pitch")) == [1, 0]
+    path.write_text("fname,low\na,0\n")
+    with pytest.raises(SubmissionError, match="there is no column for the class 'High_pitch'"):
+        read(path, shape="probabilities")
+    path.write_text("fname,low,hihg\na,0,0\n")
+    with pytest.raises(SubmissionError, match="'hihg' is no class"):
+        read(path, shape="probabilities")
+
+
+def test_the_answers_may_have_any_name(tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_text("id,target\na,0\n")
+    assert read(path, "id").columns == ("target",)
+    with pytest.raises(SubmissionError, match="not 'id', 'label'"):
+        read(path, "id", label="label")
+
+
+def test_an_id_of_two_columns(tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_text("clip,species,probability\na,x,0\na,y,0\n")
+    sample = read(path, "clip", shape="long", class_column="species")
+    assert (sample.ids, sample.columns) == (["a\x1fx", "a\x1fy"], ("probability",))
 
 
 def test_read_sample_passes_over_blank_lines_and_other_separators(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_bytes(b"\xef\xbb\xbffname;label\r\na;x\r\n\r\nb;y\r\n\r\n")
-    assert read_sample(path, "fname", ("label",)) == Sample(
-        ["a", "b"], "fname", ("label",), ("separator ';'", "2 blank lines")
-    )
+    assert read(path, "fname") == Sample(["a", "b"], "fname", ("label",), ("separator ';'", "2 blank lines"))
 
 
 def test_clips_of_bridges_endings_and_numbers():

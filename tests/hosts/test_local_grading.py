@@ -13,7 +13,6 @@ import pytest
 from kagglekit.config import Config
 from kagglekit.config.names import METRICS
 from kagglekit.errors import HostError
-from kagglekit.hosts.base import HostFile
 from kagglekit.hosts.local_grading import Grade, Grader
 from kagglekit.scoring.metrics import make_metric
 
@@ -40,10 +39,10 @@ def grader(folder: Path, metric: str, labels: list[str], columns: dict[str, Any]
                 "train": {"files": "train/*/*.wav", "label": "folder"},
                 "test": {"files": "test/*.wav"},
             },
-            "submission": {"id": "fname"},
+            "submission": {"id": "fname", "shape": "label" if "label" in columns else "probabilities"},
         }
     )
-    return Grader(config, lambda: [HostFile("sample.csv", None, None)])
+    return Grader(config)
 
 
 def csv(columns: dict[str, Any]) -> bytes:
@@ -74,7 +73,7 @@ def test_what_is_no_class_or_no_number_is_not_right(tmp_path: Path) -> None:
     assert grader(tmp_path, "f1_macro", labels, columns).grade(csv(columns)) == Grade("", 0.0, 0.0)
     columns = {name: ["nan"] * ROWS for name in CLASSES}
     host = grader(tmp_path, "log_loss", labels, dict.fromkeys(CLASSES, 0.5))
-    assert host.grade(csv(columns)).error == "Submission contains values that are not finite"
+    assert host.grade(csv(columns)).error == "Submission cannot be graded: column 'a' has 'nan', no number"
 
 
 def test_a_solution_on_which_the_metric_is_undefined(tmp_path: Path) -> None:
@@ -82,3 +81,84 @@ def test_a_solution_on_which_the_metric_is_undefined(tmp_path: Path) -> None:
     host = grader(tmp_path, "roc_auc_macro", ["x"] * ROWS, columns)
     with pytest.raises(HostError, match="roc_auc_macro is undefined on the solution's 6 Public rows"):
         host.grade(csv(columns))
+
+
+SHAPES: list[tuple[str, dict[str, Any], str, str, float]] = [
+    # shape, settings of the submission, solution, a submission, its score
+    ("map_at_k", {"shape": "top_k", "k": 2}, "a;b;c;a", "a b;c b;a b;b c", (1 + 0.5 + 0 + 0) / 4),
+    (
+        "f1_rows",
+        {"shape": "label_list", "none": "nocall"},
+        "a b;nocall;c;a",
+        "a b;nocall;a;a c",
+        (2 + 2 + 0 + 4 / 3) / 8,
+    ),
+    ("roc_auc", {"shape": "probability", "positive": "b"}, "1;0;1;0", "0.9;0.1;0.4;0.6", 0.75),
+]
+
+
+@pytest.mark.parametrize(("metric", "settings", "solution", "answers", "score"), SHAPES)
+def test_shapes_of_one_column(
+    metric: str, settings: dict[str, Any], solution: str, answers: str, score: float, tmp_path: Path
+) -> None:
+    kind = "multi" if metric == "f1_rows" else "single"
+    classes = ("a", "b") if metric == "roc_auc" else CLASSES
+    host = shaped(tmp_path, metric, kind, classes, settings, ("id", "x"), rows(solution), rows(answers))
+    assert host.grade(text(("id", "x"), rows(answers))) == Grade("", pytest.approx(score, abs=1e-5), None)
+
+
+def test_long_submissions(tmp_path: Path) -> None:
+    """Ids that are computed, ids of two columns, and True and False."""
+    truth = {("7", "a"): 1, ("7", "b"): 0, ("12", "a"): 0, ("12", "b"): 1}
+    guess = {("7", "a"): 0.9, ("7", "b"): 0.2, ("12", "a"): 0.4, ("12", "b"): 0.3}
+    settings = {"shape": "long", "ids": "{id*100+number}"}
+    numbers = [int(row) * 100 + "ab".index(name) for row, name in truth]
+    table = [list(zip(map(str, numbers), map(str, one.values()), strict=True)) for one in (truth, guess)]
+    host = shaped(tmp_path, "roc_auc_micro", "multi", ("a", "b"), settings, ("id", "p"), *table)
+    assert host.grade(text(("id", "p"), table[1])) == Grade("", 0.75, None)
+    settings = {"shape": "long", "class_column": "species"}
+    pairs = [[(*pair, str(value)) for pair, value in one.items()] for one in (truth, guess)]
+    host = shaped(tmp_path, "roc_auc_micro", "multi", ("a", "b"), settings, ("id", "species", "p"), *pairs)
+    assert host.grade(text(("id", "species", "p"), pairs[1])) == Grade("", 0.75, None)
+    settings = {"shape": "long", "ids": "{id}_{class}", "answers": True}
+    said = [[(f"{a}_{b}", str(v > 0.35)) for (a, b), v in one.items()] for one in (truth, guess)]
+    host = shaped(tmp_path, "f1_micro", "multi", ("a", "b"), settings, ("id", "p"), *said)
+    assert host.grade(text(("id", "p"), said[1])) == Grade("", 0.5, None)
+
+
+Rows = list[tuple[str, ...]]
+
+
+def rows(cells: str) -> Rows:
+    return [(str(row), cell) for row, cell in enumerate(cells.split(";"))]
+
+
+def text(header: tuple[str, ...], table: Rows) -> bytes:
+    return "\n".join(",".join(row) for row in (header, *table)).encode()
+
+
+def shaped(
+    folder: Path,
+    metric: str,
+    kind: str,
+    classes: tuple[str, ...],
+    settings: dict[str, Any],
+    header: tuple[str, ...],
+    solution: Rows,
+    sample: Rows,
+) -> Grader:
+    """Return the grader of a competition with these files."""
+    (folder / "sample.csv").write_bytes(text(header, sample))
+    (folder / "solution.csv").write_bytes(text(header, solution))
+    local = {"files": folder, "solution": folder / "solution.csv"}
+    parameters = {"name": metric, "k": 2} if metric == "map_at_k" else metric
+    return Grader(
+        Config.model_validate(
+            {
+                "competition": {"slug": "tiny", "host": "local", "local": local, "metric": parameters},
+                "labels": {"classes": classes, "kind": kind},
+                "data": {"sample": "sample.csv", "train": {"files": "x/*"}, "test": {"files": "y/*"}},
+                "submission": {"id": "id", **settings},
+            }
+        )
+    )

@@ -1,0 +1,63 @@
+"""The rows that a submission must have: the sample's, or the test's where there is no whole sample."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kagglekit.files.ids import number
+from kagglekit.files.resolve import read_file
+from kagglekit.files.sample import Sample, clips_of, read_sample
+from kagglekit.files.tables import Table, read_table
+from kagglekit.files.workspace import Workspace
+from kagglekit.scoring.shapes import LABEL, Shape
+
+
+def sample_table(workspace: Workspace) -> Table | None:
+    """Read the sample submission as a table; None where the host offers none.
+
+    Raises:
+        KagglekitError: it has not been fetched, or is no table.
+    """
+    name = workspace.config.data.sample
+    if name is None:
+        return None
+    return read_table(read_file(workspace, name), name, hint="data.sample in competition.yaml names the file")
+
+
+def expected(workspace: Workspace, clip_ids: Sequence[str]) -> Sample:
+    """Return the ids and columns that a submission must have.
+
+    They are those of the sample submission. The sample of a notebook competition has a few rows only, so it
+    gives the columns alone, and the rows are the test's; so they are where the host offers no sample.
+
+    Args:
+        workspace: whose config knows the classes.
+        clip_ids: of the test, in their order.
+
+    Raises:
+        SubmissionError: the sample has other columns, or its ids do not match the test's.
+    """
+    config, table = workspace.config, sample_table(workspace)
+    shape = Shape.of(config)
+    settings, classes = shape.settings, shape.classes
+    if table is None:
+        columns = classes if settings.shape == "probabilities" else (settings.label or LABEL,)
+        sample = Sample([], settings.id, tuple(columns), class_column=settings.class_column)
+    else:
+        sample = read_sample(table, str(config.data.sample), settings, classes)
+    ids = shape.ids(clip_ids)
+    if table is None or config.competition.delivery == "notebook":
+        return replace(sample, ids=ids)
+    if shape.is_long:
+        _check_long(sample, ids)
+    else:
+        clips_of(sample, ids)
+    return sample
+
+
+def _check_long(sample: Sample, ids: Sequence[str]) -> None:
+    """Match long ids: exactly, where a rule for files' names would take parts of ids for folders."""
+    if set(sample.ids) == set(ids):
+        return
+    if all(map(number, sample.ids[:100])) and set(map(number, sample.ids)) == set(map(number, ids)):
+        return
+    clips_of(sample, ids)
