@@ -221,7 +221,7 @@ class Shape:
         return [key for key, _ in read], np.array([place for _, place in read], np.int64)
 
     def truth(self, table: pl.DataFrame) -> tuple[list[str], Truth]:
-        """Return the row keys and the true classes (rows, classes) of a solution in the submission's shape."""
+        """Return the row keys and true classes (rows, classes) of a solution in the shape of a submission."""
         keys, read = self.read(table)
         if self.name == "top_k":
             column = self.answer_column(table.columns)
