@@ -27,7 +27,7 @@ class Submission(Section):
     """Class whose probability the shape `probability` submits."""
     ids: str = "{id}_{class}"
     """Id of a row of the shape long, from {id} (the row's), the parts of rows.id, {class} and {number} (the
-    class's, from 0); {id*100+number} computes with numbers."""
+    class's, from 0); {number+1} counts from 1, and {id*100+number} computes with numbers."""
     class_column: str | None = None
     """Column with the class, where the shape long has the row's id and the class in two columns."""
     answers: bool = False

@@ -34,10 +34,12 @@ def expected(workspace: Workspace, clip_ids: Sequence[str]) -> Sample:
         clip_ids: of the test, in their order.
 
     Raises:
+        ConfigError: the metric does not fit the shape.
         SubmissionError: the sample has other columns, or its ids do not match the test's.
     """
     config, table = workspace.config, sample_table(workspace)
     shape = Shape.of(config)
+    shape.check_fit()
     settings, classes = shape.settings, shape.classes
     if table is None:
         columns = classes if settings.shape == "probabilities" else (settings.label or LABEL,)

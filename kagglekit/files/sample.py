@@ -95,11 +95,16 @@ def column_classes(columns: Sequence[str], classes: Sequence[str]) -> list[int]:
     loose: dict[str, list[int]] = {}
     for place, name in enumerate(classes):
         loose.setdefault(_plain(name), []).append(place)
-    places = []
+    places: list[int] = []
     for column in columns:
         fitting = [exact[column]] if column in exact else loose.get(_plain(column), [])
         if len(fitting) != 1:
-            raise ValueError(f"'{column}' is no class; {close_match(column, classes)}")
+            several = " and ".join(f"'{classes[place]}'" for place in fitting)
+            said = f"means {several}" if fitting else f"is no class; {close_match(column, classes)}"
+            raise ValueError(f"'{column}' {said}")
+        if fitting[0] in places:
+            other = columns[places.index(fitting[0])]
+            raise ValueError(f"'{other}' and '{column}' both mean the class '{classes[fitting[0]]}'")
         places += fitting
     if lacking := sorted(set(range(len(classes))) - set(places)):
         raise ValueError(f"there is no column for the class '{classes[lacking[0]]}'")

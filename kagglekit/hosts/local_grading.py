@@ -16,8 +16,9 @@ from kagglekit.files.resolve import read_file
 from kagglekit.files.sample import PAIR, Sample, answer_columns, read_sample
 from kagglekit.files.tables import read_table, read_table_file
 from kagglekit.files.workspace import Workspace
+from kagglekit.hosts.solution import truth_of_cells
 from kagglekit.scoring.metrics import Answers, Truth
-from kagglekit.scoring.shapes import LABEL, Shape
+from kagglekit.scoring.shapes import Shape
 from kagglekit.scoring.task import Task
 
 USAGE = "Usage"
@@ -47,7 +48,9 @@ class Grader:
         config = Workspace(self._config).resolved().config
         if not config.labels.known:
             raise HostError("the classes are not known yet", hint="find them in the data: kagglekit prepare")
-        return Shape.of(config)
+        shape = Shape.of(config)
+        shape.check_fit()
+        return shape
 
     def grade(self, data: bytes) -> Grade:
         """Grade the bytes of a submission.
@@ -142,11 +145,10 @@ class Grader:
         self._check_solution(table)
         usage = table[USAGE].to_list() if USAGE in table.columns else ["Public"] * len(table)
         try:
-            if self._has_labels(table):
-                task = Task.of(Workspace(self._config).resolved().config)
-                labels = [task.label_of(cell or "") for cell in table[self._config.submission.label or LABEL]]
-                keys = table[self._config.submission.id].to_list()
-                return keys, task.truth(pl.Series(labels, dtype=pl.String)), np.array(usage)
+            if (column := self._label_column(table)) is not None:
+                config = Workspace(self._config).resolved().config
+                truth = truth_of_cells(table[column].to_list(), config, Task.of(config))
+                return table[config.submission.id].to_list(), truth, np.array(usage)
             keys, truth = shape.truth(table)
             lines = shape.read_long_ids(table)[0] if shape.is_long else keys
         except ValueError as error:
@@ -154,18 +156,22 @@ class Grader:
         by_key = dict(zip(lines, usage, strict=True))
         return keys, truth, np.array([by_key[key] for key in keys])
 
-    def _has_labels(self, table: pl.DataFrame) -> bool:
-        """Tell whether the solution has a label, or several in one cell, where a submission has numbers."""
-        settings = self._config.submission
+    def _label_column(self, table: pl.DataFrame) -> str | None:
+        """Return the column of the labels; None where the solution has the numbers of a submission."""
+        shape = self._shape
         others = [name for name in table.columns if name not in (*self._id_columns, USAGE)]
-        if settings.shape == "probabilities":
-            return others == [settings.label or LABEL] and len(self._shape.classes) != 1
-        if missing := {self._shape.answer_column(table.columns)} - set(table.columns):
+        if shape.name == "probabilities":
+            return others[0] if len(others) == 1 and len(shape.classes) != 1 else None
+        column = shape.answer_column(table.columns)
+        if column not in table.columns:
             raise HostError(
-                f"{self._local.solution} has no column {', '.join(missing)}",
-                hint="it needs an id and a label",
+                f"{self._local.solution} has no column {column}", hint="it needs an id and a label"
             )
-        return settings.shape == "label"
+        if shape.name == "probability":
+            words = table[column].str.to_lowercase()
+            is_number = words.cast(pl.Float64, strict=False).is_not_null() | words.is_in(["true", "false"])
+            return None if is_number.all() else column
+        return None if shape.is_long else column
 
     def _check_solution(self, table: pl.DataFrame) -> None:
         path, ids = self._local.solution, pl.Series(self._solution_ids, dtype=pl.String)

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config, Submission
-from kagglekit.errors import SubmissionError, close_match
+from kagglekit.errors import ConfigError, SubmissionError, close_match
 from kagglekit.files.sample import PAIR, column_classes
 from kagglekit.scoring.long_ids import LongIds
 from kagglekit.scoring.metrics import Metric
@@ -64,6 +64,29 @@ class Shape:
                 f"submission.positive '{positive}' is no class", hint=close_match(positive, self.classes)
             )
         return self.classes.index(positive)
+
+    def check_fit(self) -> None:
+        """Check that the metric can be computed of the shape.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        settings, metric = self.settings, self.metric
+        if self.name == "probability" and len(self.classes) > 2:
+            raise ConfigError(
+                f"submission.shape probability is for two classes, and there are {len(self.classes)}",
+                hint="use probabilities, or merge classes with labels.names",
+            )
+        if self.name == "label_list" and metric.answer in ("class", "top_k"):
+            raise ConfigError(
+                f"the metric {metric.name} does not fit submission.shape label_list",
+                hint="it needs label" if metric.answer == "class" else "it needs top_k",
+            )
+        if self.name == "top_k" and metric.answer == "top_k" and settings.k != metric.k:
+            raise ConfigError(
+                f"submission.k is {settings.k}, and the metric {metric.name} judges {metric.k} labels",
+                hint="make competition.metric.k and submission.k equal",
+            )
 
     # --- writing ---
 
@@ -156,10 +179,7 @@ class Shape:
             return ids, scores
         column = self.answer_column(table.columns)
         if self.name == "probability":
-            scores = np.zeros((len(table), len(self.classes)))
-            scores[:, self.positive] = numbers(table, [column])[:, 0]
-            scores[:, 1 - self.positive] = 1 - scores[:, self.positive]
-            return ids, scores
+            return ids, self._spread(numbers(table, [column])[:, 0])
         cells = [(cell or "").strip() for cell in table[column]]
         lists = [[cell] if self.name == "label" else cell.split(self.settings.joiner) for cell in cells]
         return ids, self._answers([[name for name in some if name] for some in lists])
@@ -171,10 +191,18 @@ class Shape:
         ]
         return self.settings.label or (others[0] if len(others) == 1 else LABEL)
 
+    def _spread(self, positive: NDArray[np.float64]) -> Scores:
+        """Return (rows, classes): the probability of the positive class, and of the other one if any."""
+        scores = np.repeat((1 - positive)[:, None], len(self.classes), axis=1)
+        scores[:, self.positive] = positive
+        return scores
+
     def _answers(self, lists: list[list[str]]) -> Answers:
         """Turn lists of labels into answers as the metric takes them; unknown labels are wrong ones."""
         index = {name: place for place, name in enumerate(self.classes)}
-        if self.name == "top_k":
+        if self.name == "top_k" and self.metric.answer == "class":
+            return np.array([index.get(names[0], -1) if names else -1 for names in lists], np.int64)
+        if self.name == "top_k" and self.metric.answer == "top_k":
             longest = max(map(len, lists), default=1) or 1
             places = np.full((len(lists), longest), -1)
             for row, names in enumerate(lists):
@@ -221,17 +249,15 @@ class Shape:
         return [key for key, _ in read], np.array([place for _, place in read], np.int64)
 
     def truth(self, table: pl.DataFrame) -> tuple[list[str], Truth]:
-        """Return the row keys and true classes (rows, classes) of a solution in the shape of a submission."""
+        """Return the row keys and the true classes (rows, classes) of a solution with numbers.
+
+        Raises:
+            ValueError: as `read` does, or a number is neither 0 nor 1.
+        """
         keys, read = self.read(table)
-        if self.name == "top_k":
-            column = self.answer_column(table.columns)
-            cells = table[column].fill_null("")
-            return keys, self.truth_of([cell.split(self.settings.joiner) for cell in cells])
-        if read.ndim == 1:
-            return keys, read[:, None] == np.arange(len(self.classes))
-        if self.name == "label" and read.shape[1] == 1:
-            return keys, read == np.arange(len(self.classes))
-        return keys, np.asarray(read >= THRESHOLD)
+        if len(odd := read[(read != 0) & (read != 1)]):
+            raise ValueError(f"{odd[0]:g} is neither 0 nor 1")
+        return keys, read == 1
 
 
 def numbers(table: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:

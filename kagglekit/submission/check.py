@@ -54,7 +54,8 @@ def check(
 def _check_lists(cells: pl.Series, classes: Sequence[str], settings: Submission) -> list[str]:
     """Reject unknown labels, too many of them, and what is neither True nor False; return warnings."""
     if settings.shape == "long":
-        odd = cells.filter(~cells.cast(pl.String).str.to_lowercase().is_in(["true", "false"]))
+        words = cells.cast(pl.String).fill_null("").str.to_lowercase()
+        odd = cells.filter(~words.is_in(["true", "false"])).fill_null("")
         if len(odd):
             raise SubmissionError(
                 f"neither True nor False: {quoted(odd)}", hint="kagglekit submit writes them"
@@ -70,6 +71,14 @@ def _check_lists(cells: pl.Series, classes: Sequence[str], settings: Submission)
     if settings.shape == "top_k" and (longest := max(lists.list.len().to_list(), default=0)) > settings.k:
         raise SubmissionError(
             f"a row has {longest} labels, submission.k is {settings.k}", hint="keep the first"
+        )
+    if len(doubled := cells.filter(lists.list.n_unique() < lists.list.len())):
+        raise SubmissionError(f"rows with a label twice: {quoted(doubled)}", hint="name each label once")
+    with_none = lists.list.contains(settings.none or "") & (lists.list.len() > 1)
+    if settings.none and len(mixed := cells.filter(with_none)):
+        raise SubmissionError(
+            f"rows with '{settings.none}' and a label: {quoted(mixed)}",
+            hint=f"submission.none, '{settings.none}', stands alone",
         )
     if len(cells) > 1 and cells.n_unique() == 1:
         return [f"all {len(cells):,} rows are '{cells[0]}'"]

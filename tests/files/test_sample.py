@@ -96,6 +96,23 @@ def test_columns_of_classes_may_be_spelled_otherwise(tmp_path):
         read(path, shape="probabilities")
 
 
+@pytest.mark.parametrize(
+    ("columns", "classes", "message"),
+    [
+        (["Hi Hat"], ["hi_hat", "hi-hat"], "'Hi Hat' means 'hi_hat' and 'hi-hat'"),
+        (["a", "A"], ["a"], "'a' and 'A' both mean the class 'a'"),
+        (["s1", "s2"], ["s1", "s3"], "'s2' is no class"),
+    ],
+)
+def test_columns_that_do_not_mean_one_class_each(columns, classes, message):
+    with pytest.raises(ValueError, match=message):
+        column_classes(columns, classes)
+
+
+def test_columns_of_signs_are_told_apart():
+    assert column_classes(["-", "+"], ["+", "-"]) == [1, 0]
+
+
 def test_the_answers_may_have_any_name(tmp_path):
     path = tmp_path / "sample.csv"
     path.write_text("id,target\na,0\n")

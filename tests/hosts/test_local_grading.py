@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,7 @@ def test_what_is_no_class_or_no_number_is_not_right(tmp_path: Path) -> None:
 
 def test_a_solution_on_which_the_metric_is_undefined(tmp_path: Path) -> None:
     columns = dict(zip(CLASSES, PROBS.T, strict=True))
-    host = grader(tmp_path, "roc_auc_macro", ["x"] * ROWS, columns)
+    host = grader(tmp_path, "roc_auc_macro", ["a"] * ROWS, columns)
     with pytest.raises(HostError, match="roc_auc_macro is undefined on the solution's 6 Public rows"):
         host.grade(csv(columns))
 
@@ -126,7 +128,69 @@ def test_long_submissions(tmp_path: Path) -> None:
     assert host.grade(text(("id", "p"), said[1])) == Grade("", 0.5, None)
 
 
+@pytest.mark.parametrize("cell", ["b,c", "b c", "['b', 'c']"])
+@pytest.mark.parametrize("name", ["label", "names"])
+def test_a_solution_with_several_labels_in_a_cell(name: str, cell: str, tmp_path: Path) -> None:
+    """Of 3 positives and 3 negatives, one pair of nine is in the wrong order."""
+    sample = [("0", "0.4", "0.5", "0.2"), ("1", "0.1", "0.8", "0.7")]
+    host = shaped(
+        tmp_path, "roc_auc_micro", "multi", CLASSES, {"shape": "probabilities"}, ("id", *CLASSES), [], sample
+    )
+    solution(tmp_path, name, ["a", cell])
+    assert host.grade(text(("id", *CLASSES), sample)) == Grade("", round(8 / 9, 5), None)
+
+
+def test_a_solution_with_the_classes_of_a_probability(tmp_path: Path) -> None:
+    settings = {"shape": "probability", "positive": "no"}
+    sample = [("0", "0.2"), ("1", "0.7"), ("2", "0.3")]
+    host = shaped(tmp_path, "roc_auc", "single", ("no", "yes"), settings, ("id", "p"), [], sample)
+    solution(tmp_path, "label", ["yes", "no", "yes"])
+    assert host.grade(text(("id", "p"), sample)) == Grade("", 1.0, None)
+
+
+def test_a_row_of_silence_is_silence_and_other_words_are_the_filler(tmp_path: Path) -> None:
+    """Three of five labels are right."""
+    sample = rows("yes;silence;unknown;no;silence")
+    host = shaped(tmp_path, "accuracy", "single", ("yes", "no"), {}, ("id", "label"), [], sample, speech=True)
+    solution(tmp_path, "label", ["yes", "silence", "dog", "yes", "unknown"])
+    assert host.grade(text(("id", "label"), sample)) == Grade("", 0.6, None)
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "settings", "cells", "message"),
+    [
+        ("f1_rows", "multi", {"shape": "label_list"}, ["a", "bb"], "the label 'bb' is no class"),
+        ("f1_rows", "multi", {"shape": "label_list"}, ["a", "a,bb"], "the label 'bb' is no class"),
+        ("f1_rows", "multi", {"shape": "label_list"}, ["a", "[a b"], "the label '[a' is no class"),
+        ("f1_rows", "multi", {"shape": "label_list"}, ["a", "[a, b]"], "is no list of labels"),
+        ("log_loss", "single", {"shape": "probabilities"}, ["a", "bb"], "the label 'bb' is no class"),
+        ("roc_auc_micro", "multi", {"shape": "long"}, ["0.3", "1"], "0.3 is neither 0 nor 1"),
+    ],
+)
+def test_a_solution_that_is_wrong(
+    metric: str, kind: str, settings: dict[str, Any], cells: list[str], message: str, tmp_path: Path
+) -> None:
+    ids, columns = ("0", "1"), {"probabilities": CLASSES}.get(settings["shape"], ("label",))
+    classes = CLASSES if settings["shape"] != "long" else ("a",)
+    if settings["shape"] == "long":
+        ids = ("0_a", "1_a")
+    cell = {"label_list": "a"}.get(settings["shape"], "0.5")
+    sample = [(one, *[cell] * len(columns)) for one in ids]
+    host = shaped(tmp_path, metric, kind, classes, settings, ("id", *columns), [], sample)
+    solution(tmp_path, "label", cells, ids)
+    with pytest.raises(HostError, match=re.escape(message)):
+        host.grade(text(("id", *columns), sample))
+
+
+def solution(
+    folder: Path, column: str, cells: list[str], ids: Sequence[str] = ("0", "1", "2", "3", "4")
+) -> None:
+    """Write a solution of another shape than the submissions."""
+    pl.DataFrame({"id": ids[: len(cells)], column: cells}).write_csv(folder / "solution.csv")
+
+
 Rows = list[tuple[str, ...]]
+SPEECH = {"filler": "unknown", "silence": "silence"}
 
 
 def rows(cells: str) -> Rows:
@@ -146,6 +210,7 @@ def shaped(
     header: tuple[str, ...],
     solution: Rows,
     sample: Rows,
+    speech: bool = False,
 ) -> Grader:
     """Return the grader of a competition with these files."""
     (folder / "sample.csv").write_bytes(text(header, sample))
@@ -156,8 +221,13 @@ def shaped(
         Config.model_validate(
             {
                 "competition": {"slug": "tiny", "host": "local", "local": local, "metric": parameters},
-                "labels": {"classes": classes, "kind": kind},
-                "data": {"sample": "sample.csv", "train": {"files": "x/*"}, "test": {"files": "y/*"}},
+                "labels": {"classes": classes, "kind": kind, **(SPEECH if speech else {})},
+                "data": {
+                    "sample": "sample.csv",
+                    "train": {"files": "x/*"},
+                    "test": {"files": "y/*"},
+                    "noise": "n/*",
+                },
                 "submission": {"id": "id", **settings},
             }
         )

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from support.submissions import CLASSES, SAMPLE, submission
 
+from kagglekit.config import Submission
 from kagglekit.errors import SubmissionError
 from kagglekit.files.sample import Sample
 from kagglekit.submission.check import check
@@ -49,3 +50,49 @@ def test_check_warns_of_odd_balances():
     sample = Sample([str(i) for i in range(10)], "fname", ("label",))
     frame = pl.DataFrame({"fname": sample.ids, "label": ["yes"] * 9 + ["no"]})
     assert check(frame, sample, CLASSES) == ["'silence' is never predicted", "'yes' is 90% of the rows"]
+
+
+PAIR_OF_ROWS = Sample(["r1", "r2"], "id", ("x",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "cells", "message"),
+    [
+        ({"shape": "top_k"}, ["yes no", "yes no silence no"], "a row has 4 labels, submission.k is 3"),
+        ({"shape": "top_k"}, ["yes yes", "no yes"], "rows with a label twice: 'yes yes'"),
+        ({"shape": "top_k"}, ["yes maybe", "no"], "unknown labels: 'maybe'"),
+        ({"shape": "label_list", "joiner": ","}, ["yes,no", "yes no"], "unknown labels: 'yes no'"),
+        (
+            {"shape": "label_list", "none": "nocall"},
+            ["nocall yes", "no"],
+            "'nocall' and a label: 'nocall yes'",
+        ),
+        ({"shape": "label_list"}, ["nocall", "no"], "unknown labels: 'nocall'"),
+        ({"shape": "probability"}, ["1.2", "0.1"], "column 'x' does not hold probabilities: 1 of 2 rows"),
+        ({"shape": "probability"}, ["0.3", None], "column 'x' does not hold probabilities: 1 of 2 rows"),
+        ({"shape": "long"}, ["-0.1", "nan"], "column 'x' does not hold probabilities: 2 of 2 rows"),
+        ({"shape": "long", "answers": True}, ["maybe", "True"], "neither True nor False: 'maybe'"),
+        ({"shape": "long", "answers": True}, ["True", None], "neither True nor False: ''"),
+    ],
+)
+def test_check_refuses_cells_that_the_shape_cannot_have(settings, cells, message):
+    frame = pl.DataFrame({"id": ["r1", "r2"], "x": cells})
+    with pytest.raises(SubmissionError, match=message) as caught:
+        check(frame, PAIR_OF_ROWS, CLASSES, Submission(id="id", **settings))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("settings", "cells"),
+    [
+        ({"shape": "top_k"}, ["yes no silence", "no"]),
+        ({"shape": "label_list"}, ["yes no", ""]),
+        ({"shape": "label_list"}, ["yes no", None]),
+        ({"shape": "label_list", "none": "nocall"}, ["nocall", "yes no"]),
+        ({"shape": "probability"}, ["0", "1"]),
+        ({"shape": "long", "answers": True}, ["True", "false"]),
+    ],
+)
+def test_check_accepts_each_shape(settings, cells):
+    frame = pl.DataFrame({"id": ["r1", "r2"], "x": cells})
+    assert check(frame, PAIR_OF_ROWS, CLASSES, Submission(id="id", **settings)) == []

@@ -1,0 +1,52 @@
+"""Read a solution that has labels in a cell, one or several, whatever the shape of the submissions."""
+
+import ast
+from collections.abc import Sequence
+
+import numpy as np
+
+from kagglekit.config import Config
+from kagglekit.errors import close_match
+from kagglekit.scoring.metrics import Truth
+from kagglekit.scoring.task import Task
+
+
+def truth_of_cells(cells: Sequence[str | None], config: Config, task: Task) -> Truth:
+    """Return the true classes, (rows, classes).
+
+    A cell holds one class; or several, between data.separator, submission.joiner, commas, semicolons or
+    spaces, or as a list literal. Other words are of the filler class where there is one. Without one a row of
+    one class is never right, if the metric judges answers.
+
+    Raises:
+        ValueError: a label is no class.
+    """
+    given = (task.separator, config.submission.joiner, ",", ";", " ")
+    joiners = list(dict.fromkeys(one for one in given if one))
+    none = config.labels.none if config.submission.none is None else config.submission.none
+    index = {name: place for place, name in enumerate(task.classes)}
+    truth = np.zeros((len(cells), len(index)), dtype=bool)
+    for row, cell in enumerate(cells):
+        text = (cell or "").strip()
+        for name in _names(text, {*index, none}, joiners) if task.multi else [text]:
+            if name in index:
+                truth[row, index[name]] = True
+            elif task.filler is not None and name:
+                truth[row, task.filler_index] = True
+            elif name != none and (task.multi or task.metric.answer is None):
+                raise ValueError(f"the label '{name}' is no class; {close_match(name, index)}")
+    return truth
+
+
+def _names(text: str, known: set[str | None], joiners: Sequence[str]) -> list[str]:
+    """Split a cell by the first joiner that leaves known names, or else by the first that it contains."""
+    if not text or text in known:
+        return [text] if text else []
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            return [str(name) for name in ast.literal_eval(text)]
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+            raise ValueError(f"{text[:60]!r} is no list of labels") from error
+    splits = [[part.strip() for part in text.split(joiner) if part.strip()] for joiner in joiners]
+    fitting = [parts for parts in splits if known.issuperset(parts)]
+    return (fitting or [parts for parts in splits if len(parts) > 1] or [[text]])[0]
