@@ -1,4 +1,4 @@
-"""Write a competition.yaml: a shipped one, or one of the first edition as the second edition writes it."""
+"""Write a competition.yaml: a draft from what the host shows, whose guesses say why, or a shipped one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from kagglekit.competitions.start import Written
 
 EXAMPLE = """example:
-  $ kagglekit init --like freesound-2019
-  wrote competition.yaml; no line is a guess
+  $ kagglekit init birdclef-2026
+  wrote competition.yaml; 7 lines are guesses
+    competition.yaml:10 metric: roc_auc_macro  # check: the host calls it 'BirdCLEF ROC-AUC'; which average?
+    ...
   next: kagglekit fetch"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument("slug", nargs="?", metavar="SLUG", help="draft one for this competition on Kaggle")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--local", metavar="FOLDER", help="draft one for a folder that stands in for Kaggle")
     what.add_argument("--like", metavar="NAME", help="copy a shipped one; --list shows them")
     what.add_argument("--list", action="store_true", help="list the shipped ones")
     what.add_argument(
@@ -34,6 +38,12 @@ def run(args: argparse.Namespace) -> None:
     if args.set:
         raise ConfigError(
             f"--set {args.set[0]}: init takes no settings", hint="edit competition.yaml when it is there"
+        )
+    others = (args.local, args.like, args.list, args.schema, args.upgrade)
+    if sum(map(bool, (args.slug, *others))) != 1:
+        raise ConfigError(
+            "init needs one of SLUG, --local, --like, --list, --schema and --upgrade",
+            hint="such as kagglekit init birdclef-2026",
         )
     path = None if args.config is None else Path(args.config)
     if args.list:
@@ -55,9 +65,17 @@ def run(args: argparse.Namespace) -> None:
             {"config": args.upgrade, "old": kept}, [f"rewrote {args.upgrade}; the old file is {kept}"]
         )
     else:
-        from kagglekit.competitions.start import like
+        from kagglekit.competitions import start
 
-        _show(like(args.like, path, force=args.force), args.config)
+        if args.slug and (name := start.named_for(args.slug)):
+            console.note(f"kagglekit ships a competition.yaml for it: kagglekit init --like {name}")
+        if args.like:
+            written = start.like(args.like, path, force=args.force)
+        elif args.local:
+            written = start.from_folder(Path(args.local), path, force=args.force)
+        else:
+            written = start.from_host(args.slug, path, force=args.force)
+        _show(written, args.config)
 
 
 def _list() -> None:

@@ -1,8 +1,13 @@
 """Write a competition.yaml where none is, list the shipped ones, and write the JSON schema."""
 
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from kagglekit import competitions
 from kagglekit.config import Config
@@ -11,7 +16,8 @@ from kagglekit.config.yaml_file import parse
 from kagglekit.errors import ConfigError
 from kagglekit.files.atomic import write_text
 
-CHECK = "# check"
+CHECK = "  # check: "
+SOLUTION = re.compile(r"solution.*\.(csv|tsv|parquet)|.*[_-]solution\.csv")
 
 
 class Written(NamedTuple):
@@ -82,3 +88,99 @@ def write_schema(path: Path) -> None:
     """Write the JSON schema of competition.yaml, by which editors complete and check it."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
     write_text(path, json.dumps(schema, indent=1, ensure_ascii=False) + "\n")
+
+
+def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Written:
+    """Draft a competition.yaml from what Kaggle shows of a competition.
+
+    Raises:
+        HostError: Kaggle cannot be reached, or shows nothing of it.
+        ConfigError: the file exists, or the slug is none.
+    """
+    from kagglekit.competitions import look as look_at
+    from kagglekit.competitions.draft import draft
+    from kagglekit.competitions.look import MOST_FILES, Facts, look
+    from kagglekit.files.workspace import Workspace
+    from kagglekit.hosts import open_host
+    from kagglekit.hosts.base import HostFile
+    from kagglekit.hosts.fetch import fetch
+
+    out = target(path, force)
+    config = _bare(slug, out)
+    workspace = Workspace(config)
+    host = open_host(config, workspace.root)
+    details = host.details()
+    facts = Facts(slug, details.title, details.metric, details.notebooks_only)
+    with TemporaryDirectory() as folder:
+
+        def get(files: list[HostFile]) -> list[Path]:
+            """Download recordings to a temporary folder, and all else to where `fetch` wants it."""
+            if not files:
+                return []
+            if look_at.is_audio(files[0].name):  # a few loose files in raw/ would stand for all of them
+                return [host.download(file.name, Path(folder), lambda _: None).path for file in files]
+            fetch(workspace, host, [file.name for file in files])
+            return [workspace.raw / file.name for file in files]
+
+        look(facts, host.files(MOST_FILES), get, own=False)
+    return write_new(out, draft(facts, f"kagglekit init {slug}"))
+
+
+def from_folder(folder: Path, path: Path | None = None, *, force: bool = False) -> Written:
+    """Draft a competition.yaml for a folder that stands in for Kaggle.
+
+    Raises:
+        ConfigError: the file exists, or the folder has no recordings or no solution.
+    """
+    from kagglekit.competitions.draft import draft
+    from kagglekit.competitions.look import Facts, look
+    from kagglekit.files.tables import read_table_file
+    from kagglekit.hosts.local import LocalHost
+
+    out = target(path, force)
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}", hint="name the folder with the competition's files")
+    solution = _solution(folder)
+    near = out.resolve().parent
+    slug = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "local"
+    local = {"files": _relative(folder, near), "solution": _relative(solution, near)}
+    config = _bare(slug, out, {"host": "local", "local": local})
+    facts = Facts(slug)
+    facts.local = local
+    facts.solution = read_table_file(solution, hint="the solution of a local host").frame
+    host = LocalHost(config, config.workspace / "host" / slug)
+    look(facts, host.files(), lambda files: [folder / file.name for file in files], own=True)
+    return write_new(out, draft(facts, f"kagglekit init --local {folder}"))
+
+
+def _bare(slug: str, path: Path, more: Mapping[str, Any] | None = None) -> Config:
+    """Return a config that is enough to open the host."""
+    sections = {
+        "competition": {"slug": slug, **(more or {})},
+        "labels": {"classes": ["any"]},
+        "data": {"sample": "any.csv", "train": {"files": "*"}, "test": {"files": "*"}},
+    }
+    try:
+        return Config.model_validate(sections, context={"root": path.resolve().parent})
+    except ValidationError as error:
+        raise ConfigError(
+            f"'{slug}' is no competition's slug", hint="the last part of its address, such as birdclef-2026"
+        ) from error
+
+
+def _solution(folder: Path) -> Path:
+    """Return the solution in a folder or beside it, by its name."""
+    for place in (folder, folder.resolve().parent):
+        found = sorted(one for one in place.glob("*") if SOLUTION.fullmatch(one.name.lower()))
+        if found:
+            return found[0]
+    raise ConfigError(
+        f"{folder} has no solution, by which a local host grades",
+        hint="put solution.csv (the sample's columns, and Usage) into it or beside it",
+    )
+
+
+def _relative(path: Path, start: Path) -> str:
+    """Return a path as competition.yaml names it: below its folder if it is there, else absolute."""
+    whole = path.resolve()
+    return whole.relative_to(start).as_posix() if whole.is_relative_to(start) else whole.as_posix()

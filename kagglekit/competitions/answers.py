@@ -1,0 +1,197 @@
+"""Read the sample submission: its shape, its columns, and what its rows are."""
+
+import re
+from collections.abc import Collection, Sequence
+from math import gcd
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import polars as pl
+
+from kagglekit.competitions.describing import describe, named_column
+from kagglekit.competitions.look import Facts, is_number
+from kagglekit.competitions.metric_names import family
+from kagglekit.competitions.recordings import Group
+from kagglekit.files import ids
+
+ID_NAMES = ("row_id", "id", "fname", "filename", "file_name", "recording_id", "clip", "song_id", "clip_name")
+CHANCES = re.compile(r"prob|score|pred|is_|chance|likelihood")
+ENDS = ("seconds", "end_time", "end", "end_seconds")
+TAIL = re.compile(r"^(.+)_(\d+)$")
+HINTED = ("sample", "example", "submission")
+
+
+class ShownSample(NamedTuple):
+    """The sample submission."""
+
+    path: str
+    frame: pl.DataFrame
+    id: str
+    others: list[str]
+    """The columns of answers."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The cells of the id column."""
+        return [one for one in self.frame[self.id].to_list() if one]
+
+    @property
+    def cells(self) -> list[str]:
+        """The answers of a sample with one column of them."""
+        return [one for one in self.frame[self.others[0]].to_list() if one]
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes, where each has a column."""
+        single = len(self.others) == 1
+        return self.others if not single and not self.frame[self.id].is_duplicated().any() else []
+
+
+def find_sample(facts: Facts) -> ShownSample | None:
+    """Return the sample submission: the table whose name says so."""
+    best, score = None, 0
+    for name in facts.tables:
+        lower = PurePosixPath(name).name.lower()
+        now = sum(word in lower for word in HINTED) + ("submi" in lower)
+        if now > score:
+            best, score = name, now
+    if best is None:
+        return None
+    frame = facts.tables[best]
+    column = named_column(frame, ID_NAMES) if frame.width == 2 else None
+    first = column or frame.columns[0]
+    return ShownSample(best, frame, first, [name for name in frame.columns if name != first])
+
+
+class ShownShape(NamedTuple):
+    """The shape of a submission."""
+
+    name: str
+    check: str = ""
+    k: int = 1
+    """Labels in a cell of top_k."""
+    answers: bool = False
+    """True and False in the shape long."""
+    ids: str = "{id}"
+    none: str | None = None
+
+
+def shape_of(facts: Facts, sample: ShownSample, tests: Sequence[Group], known: Collection[str]) -> ShownShape:
+    """Return the shape that a sample shows.
+
+    Args:
+        known: labels of the training data, by which classes in ids are found.
+    """
+    if len(sample.others) == 2 and sample.frame[sample.id].is_duplicated().any():
+        return ShownShape("long", "an id of two columns", ids="{id},{class}")
+    if len(sample.others) > 1:
+        return ShownShape("probabilities")
+    cells, metric, answer = sample.cells, family(facts.metric), sample.others[0]
+    template = _class_in_ids(sample.ids, tests, known)
+    if template is not None:
+        answers = all(cell.lower() in ("true", "false") for cell in cells)
+        return ShownShape("long", answers=answers, ids=template)
+    nocall = next((cell for cell in set(cells) if cell.lower() == "nocall"), None)
+    if nocall is not None or metric == "f1":
+        usual = nocall or ("nocall" if "bird" in f"{facts.slug} {facts.title}".lower() else None)
+        return ShownShape("label_list", "" if nocall else "by the metric's name", none=usual)
+    counts = {len(cell.split(" ")) for cell in cells}
+    if metric == "map_at_k" or (len(counts) == 1 and max(counts) > 1):
+        return ShownShape("top_k", "" if metric else "cells hold several words", k=max(counts, default=3))
+    if all(map(is_number, cells)) and (CHANCES.search(answer.lower()) or metric == "auc"):
+        return ShownShape("probability")
+    return ShownShape("label")
+
+
+def _class_in_ids(rows: Sequence[str], tests: Sequence[Group], known: Collection[str]) -> str | None:
+    """Return the template of ids that name a class: {stem}_{class}_{end} or {id}_classnumber_{class}."""
+    classes = set(known)
+    hits = [TAIL.match(one) for one in rows]
+    inner = [_ends_with_class(hit[1], classes) for hit in hits if hit]
+    if rows and len(inner) == len(rows) and all(inner):
+        return "{stem}_{class}_{end}"
+    names = {PurePosixPath(path).name for group in tests for path in group.paths}
+    stems = {ids.stem(name) for name in names}
+    literals = set()
+    for one in rows:
+        at = next((i for i in range(len(one) - 1, 0, -1) if one[:i] in names or one[:i] in stems), None)
+        part = re.fullmatch(r"(\D+)(\d+)", one[at:]) if at else None
+        if part is None:
+            return None
+        literals.add(part[1])
+    return f"{{id}}{literals.pop()}{{class}}" if len(literals) == 1 and literals != {"_"} else None
+
+
+def _ends_with_class(text: str, classes: Collection[str]) -> bool:
+    """Tell whether a text ends with _CLASS."""
+    parts = text.split("_")
+    return any("_".join(parts[i:]) in classes for i in range(1, len(parts)))
+
+
+class TestRows(NamedTuple):
+    """What the rows of a submission are."""
+
+    keys: dict[str, object]
+    """Keys of `rows`."""
+    every: int | None = None
+    file_pattern: str | None = None
+    check: str = ""
+
+
+def rows_of_test(facts: Facts, sample: ShownSample, shape: ShownShape, tests: Sequence[Group]) -> TestRows:
+    """Return what the rows are: recordings, windows of them, or what a table of the test names."""
+    if shape.name == "long" and "{end}" not in shape.ids:
+        return TestRows({})
+    paths = [path for group in tests for path in group.paths]
+    table = None if shape.name == "long" else _table_of_rows(facts, sample, tests)
+    if table is not None:
+        return table
+    if paths and sample_matches(sample.ids, paths):
+        stems = {PurePosixPath(path).stem for path in paths}
+        return TestRows({"id": "{stem}"} if set(sample.ids) <= stems else {})
+    tails = [TAIL.match(one) for one in sample.ids]
+    if not all(tails) or not tails:
+        return TestRows({}, check="no id of the sample is a file of the test")
+    every = gcd(*(int(tail[2]) for tail in tails if tail)) or 5
+    return TestRows({"every": every, "id": "{stem}_{end}"}, every)
+
+
+def sample_matches(rows: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Return the ids of a sample that mean a file."""
+    from kagglekit.errors import TableError
+
+    try:
+        return list(ids.match(rows, paths, "", numbers=all(map(ids.number, rows))).path_of)
+    except TableError:
+        return []
+
+
+def _table_of_rows(facts: Facts, sample: ShownSample, tests: Sequence[Group]) -> TestRows | None:
+    wanted = set(sample.ids)
+    for name, frame in facts.tables.items():
+        if name == sample.path or "train" in PurePosixPath(name).name.lower():
+            continue
+        column = next((c for c in frame.columns if wanted <= set(frame[c].drop_nulls())), None)
+        if column is None:
+            continue
+        end = named_column(frame, ENDS, column)
+        keys: dict[str, object] = {"table": name, "id_column": column}
+        every = None
+        if end is not None:
+            numbers = [float(cell) for cell in frame[end].drop_nulls() if is_number(cell)]
+            every = gcd(*(round(number) for number in numbers)) or None
+        for group in tests:
+            described = describe(group, name, frame)
+            if described is None:
+                continue
+            if described.file == column and end is None:
+                return None  # the ids are the files
+            keys["file"] = described.file
+            keys |= {} if every is None else {"end": end, "every": every}
+            return TestRows(keys, every, described.file_pattern)
+        file = named_column(frame, ("audio_id", "filename", "file_id", "file", "fname"), column)
+        if file is not None:
+            keys["file"] = file
+            keys |= {} if every is None else {"end": end, "every": every}
+            return TestRows(keys, every, None, "no recording of the test is there to compare its ids with")
+    return None

@@ -1,0 +1,187 @@
+"""Look at a competition's files, for a draft: names, small tables, and the headers of a few recordings."""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from kagglekit.data.sound_file import read_sound
+from kagglekit.errors import ArchiveError, ConfigError, KagglekitError
+from kagglekit.files import archive, tables
+from kagglekit.files.patterns import AUDIO_SUFFIXES, is_archive, is_junk, without_ending
+from kagglekit.hosts.base import HostFile
+from kagglekit.terminal import console
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet")
+MAX_TABLE = 50 * 10**6
+MAX_ARCHIVE = 300 * 10**6
+"""Bytes up to which an archive is downloaded to look into it; on this machine, any is looked into."""
+MAX_RECORDING = 30 * 10**6
+LISTENED = 12
+"""Recordings of a folder or an archive whose headers are read."""
+DOWNLOADED = 4
+"""The same of loose recordings that have to be downloaded one by one."""
+MOST_FILES = 60_000
+"""Files of the host's list that are looked at; a page has 200."""
+
+
+class Heard(NamedTuple):
+    """Sample rate in Hz and length in seconds of a recording."""
+
+    rate: int
+    seconds: float
+
+
+class Facts:
+    """What a competition shows."""
+
+    def __init__(self, slug: str, title: str = "", metric: str = "", notebook: bool = False) -> None:
+        self.slug, self.title, self.metric, self.notebook = slug, title, metric, notebook
+        self.local: dict[str, str] | None = None
+        """Folder and solution of a local host, as competition.yaml names them."""
+        self.audio: list[str] = []
+        """Paths of the recordings, as competition.yaml writes them."""
+        self.others: list[str] = []
+        """Paths of all other files."""
+        self.tables: dict[str, pl.DataFrame] = {}
+        self.headless: set[str] = set()
+        """Tables without a header."""
+        self.lists: dict[str, list[str]] = {}
+        """JSON lists of words."""
+        self.heard: dict[str, Heard] = {}
+        self.unread: dict[str, int | None] = {}
+        """Archives that were too large to look into, and their bytes."""
+        self.solution: pl.DataFrame | None = None
+
+    def table(self, path: str, data: bytes) -> None:
+        """Read a table, where it is one."""
+        if path.endswith(".json"):
+            try:
+                value = json.loads(data)
+            except ValueError:
+                return
+            if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+                self.lists[path] = value
+            return
+        try:
+            frame = tables.read_table(data, path, hint="").frame
+            if all(is_number(name) for name in frame.columns):
+                frame = tables.read_table(data, path, hint="", header=False).frame
+                self.headless.add(path)
+        except KagglekitError:
+            try:
+                frame = tables.read_table(data, path, hint="", header=False).frame
+            except KagglekitError:  # notes, lists of clips and the like
+                return
+            self.headless.add(path)
+        if frame.width > 1:
+            self.tables[path] = frame
+
+    def listen(self, path: str, data: bytes) -> None:
+        """Read rate and length of a recording."""
+        sound = read_sound(data)
+        if sound.rate and len(sound.waveform):
+            self.heard[path] = Heard(sound.rate, len(sound.waveform) / sound.rate)
+
+    def look_into(self, name: str, path: Path, depth: int = 1) -> None:
+        """Read what an archive holds.
+
+        Args:
+            name: the archive's own path in competition.yaml.
+            path: where it lies.
+            depth: how deep archives inside it are looked into.
+        """
+        try:
+            members = [member for member in archive.listing(path) if not is_junk(member.name)]
+            small = {m.name for m in members if is_table(m.name) and m.size <= MAX_TABLE}
+            audio = [m.name for m in members if is_audio(m.name)]
+            inner = [m.name for m in members if is_archive(m.name)]
+            plain = without_ending(name)
+            alone = (plain if is_table(plain) else name) if len(members) == len(small) == 1 else None
+            chosen = small | set(spread(audio) if name.lower().endswith(".zip") else audio[:LISTENED])
+
+            def add(member: archive.Member, data: bytes) -> None:
+                if member.name in small:
+                    self.table(alone or f"{name}/{member.name}", data)
+                else:
+                    self.listen(f"{name}/{member.name}", data)
+
+            archive.stream(path, add, lambda _: chosen)
+            self.audio += [f"{name}/{one}" for one in audio]
+            self.others += [f"{name}/{m.name}" for m in members if not is_audio(m.name)]
+            for one in inner if depth else ():
+                with tempfile.TemporaryDirectory() as folder:
+                    archive.copy_member(path, one, Path(folder, "inner"))
+                    self.look_into(f"{name}/{one}", Path(folder, "inner"), depth - 1)
+        except ArchiveError as error:
+            console.note(f"{name} was not looked into: {error}")
+            self.unread[name] = path.stat().st_size
+
+
+def is_table(name: str) -> bool:
+    """Tell whether a file's name is that of a table or a JSON list."""
+    return name.lower().endswith((*TABLES, ".json")) and "readme" not in name.lower()
+
+
+def is_audio(name: str) -> bool:
+    """Tell whether a file's name ends as a recording's."""
+    return Path(name).suffix.lower() in AUDIO_SUFFIXES
+
+
+def is_number(text: str | None) -> bool:
+    """Tell whether a cell is a number."""
+    try:
+        float(text or "")
+    except ValueError:
+        return False
+    return True
+
+
+def spread(names: Sequence[str], most: int = LISTENED) -> list[str]:
+    """Return at most so many names, evenly spread."""
+    return [names[i * len(names) // most] for i in range(most)] if len(names) > most else list(names)
+
+
+def look(
+    facts: Facts, files: Sequence[HostFile], get: Callable[[list[HostFile]], list[Path]], own: bool
+) -> None:
+    """Fill in what the files show.
+
+    Args:
+        files: the host's list.
+        get: returns where files lie, downloaded if need be.
+        own: the files lie on this machine already, so that none is too large.
+    """
+    files = [file for file in files if not is_junk(file.name)]
+    facts.audio += [file.name for file in files if is_audio(file.name)]
+    rest = [file for file in files if not is_audio(file.name)]
+    facts.others += [file.name for file in rest]
+
+    def fits(file: HostFile, most: int) -> bool:
+        return own or (file.size is not None and file.size <= most)
+
+    small = [f for f in rest if is_table(f.name) and (f.size or 0) <= MAX_TABLE]
+    for file, path in zip(small, get(small), strict=True):
+        facts.table(file.name, path.read_bytes())
+    packed = [f for f in rest if is_archive(f.name)]
+    inside = [f for f in packed if fits(f, MAX_ARCHIVE)]
+    facts.unread.update((f.name, f.size) for f in packed if not fits(f, MAX_ARCHIVE))
+    for file, path in zip(inside, get(inside), strict=True):
+        facts.look_into(file.name, path)
+    by_top: dict[str, list[HostFile]] = {}
+    for file in files:
+        if is_audio(file.name) and fits(file, MAX_RECORDING):
+            by_top.setdefault(file.name.partition("/")[0], []).append(file)
+    most = LISTENED if own else DOWNLOADED
+    chosen = {name for some in by_top.values() for name in spread([one.name for one in some], most)}
+    picked = [one for some in by_top.values() for one in some if one.name in chosen]
+    for file, path in zip(picked, get(picked), strict=True):
+        facts.listen(file.name, path.read_bytes())
+    if not facts.audio and not facts.unread:
+        raise ConfigError(
+            f"{facts.slug} shows no recordings among its {len(files):,} files",
+            hint="audio in tables or in other formats: start from one that is like it, kagglekit init --list",
+        )

@@ -1,0 +1,185 @@
+"""Draft `data.train`: a set for each tree or archive of labelled recordings, with its table's columns."""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from kagglekit.competitions import describing
+from kagglekit.competitions.answers import ShownSample
+from kagglekit.competitions.describing import Described, named_column
+from kagglekit.competitions.look import Facts, is_number
+from kagglekit.competitions.recordings import Group
+from kagglekit.competitions.render import Guess
+from kagglekit.data.labels import split_cell
+
+ABSENT = re.compile(r"(^|[_-])(fp|false|negatives?)([_.-]|$)", re.IGNORECASE)
+PRESENT = re.compile(r"(^|[_-])(tp|true|positives?)([_.-]|$)", re.IGNORECASE)
+NOISY = re.compile(r"nois|weak|unverified", re.IGNORECASE)
+NONE = "nocall"
+
+
+class Drafted(NamedTuple):
+    """A drafted training set."""
+
+    keys: dict[str, Any]
+    labels: set[str]
+    multi: bool
+    """Whether a recording may have several labels."""
+    groups: int
+    """How many groups its folds have to choose from; 0: a recording is its own."""
+
+
+def draft_sets(
+    facts: Facts, trains: Sequence[Group], sample: ShownSample | None, tests: Sequence[Group]
+) -> list[Drafted]:
+    """Return the training sets; where tables describe some recordings, others are no training set."""
+    sample_path = sample.path if sample else None
+    test_tables = [name for name in facts.tables if PurePosixPath(name).name.lower().startswith("test")]
+    drafted, plain = [], []
+    for group in trains:
+        tables = describing.tables_of(facts, group, [sample_path, *test_tables])
+        absent = [one for one in tables if ABSENT.search(one.table)]
+        present = [one for one in tables if PRESENT.search(one.table)]
+        chosen = [present[0], absent[0]] if absent and present else tables[:1]
+        drafted += [_described(facts, group, one, sample, one in absent, tests) for one in chosen]
+        if not chosen:
+            plain.append(group)
+    labelled = [group for group in plain if group.in_folders or not drafted]
+    return drafted + [_plain(facts, group) for group in labelled[: None if drafted else 3]]
+
+
+def _plain(facts: Facts, group: Group) -> Drafted:
+    """Draft a set whose folders or file names are the labels."""
+    keys: dict[str, Any] = {"files": Guess(group.pattern, group.check) if group.check else group.pattern}
+    labels: set[str] = set()
+    if group.in_folders:
+        keys["label"] = "folder"
+        labels = {PurePosixPath(path).parent.name for path in group.paths}
+    elif pattern := describing.name_labels(group.paths):
+        keys["label"] = Guess({"name": pattern}, "this part of the names repeats, as labels do")
+        labels = {hit[1] for p in group.paths if (hit := re.search(pattern, PurePosixPath(p).name))}
+    else:
+        keys["label"] = Guess("folder", "no table, folder or part of the names says what the labels are")
+    groups = _name_group(keys, group)
+    return Drafted(keys, labels, multi=False, groups=groups)
+
+
+def _name_group(keys: dict[str, Any], group: Group) -> int:
+    pattern = describing.name_groups(group.paths)
+    if pattern is None:
+        return 0
+    keys["group"] = Guess({"name": pattern}, "what must not be split between folds")
+    return len({hit[1] for p in group.paths if (hit := re.search(pattern, PurePosixPath(p).name))})
+
+
+def _described(
+    facts: Facts,
+    group: Group,
+    one: Described,
+    sample: ShownSample | None,
+    absent: bool,
+    tests: Sequence[Group],
+) -> Drafted:
+    keys: dict[str, Any] = {"files": group.pattern, "table": one.table, "file": one.file}
+    if one.table in facts.headless:
+        one = _with_names(one)
+        keys |= {"columns": one.frame.columns, "file": one.file}
+    if one.file_pattern is not None:
+        keys["file_pattern"] = Guess(
+            {"name": one.file_pattern}, "the part of the names that the column holds"
+        )
+    labels, multi = _label(keys, group, one, sample)
+    secondary = named_column(one.frame, ("secondary_labels",))
+    if secondary is not None and any(cell not in (None, "[]") for cell in one.frame[secondary]):
+        keys["secondary"] = Guess({"column": secondary, "as": "masked"}, "or soft, or positive")
+    _parts(keys, one)
+    if absent:
+        keys["positive"] = Guess(False, "by the table's name")
+    if "low" in keys or absent:
+        keys["unnamed"] = Guess("unknown", "nothing is known of classes that a row does not name")
+    folds = describing.fold_column(one)
+    column = describing.group_column(one, folds)
+    if column is not None and keys["label"] != column:
+        keys["group"] = Guess(column, "what must not be split between folds")
+        groups = one.frame[column].drop_nulls().n_unique()
+    else:
+        groups = _name_group(keys, group)
+    if folds is not None:
+        keys["fold"] = folds
+        groups = 0
+    if NOISY.search(group.pattern):
+        keys["weight"] = Guess(0.3, "the name says that these labels are less sure")
+        keys["validate"] = Guess(False, "the same")
+    if "end" in keys and any(_alike(group, test) for test in tests) and not _whole(one, keys):
+        keys["domain"] = Guess("test", "recordings of the test's own kind: they alone are validated on")
+    return Drafted(keys, labels, multi or "secondary" in keys, groups)
+
+
+def _with_names(one: Described) -> Described:
+    """Name the columns of a table without a header: number, the classes from 1, and the seconds."""
+    classes = describing.class_columns(one)
+    names = {one.file: "number", **{column: str(place) for place, column in enumerate(classes, 1)}}
+    rest = [column for column in one.frame.columns if column not in names]
+    if len(rest) == 1 and classes and all(map(is_number, one.frame[rest[0]].drop_nulls())):
+        names[rest[0]] = "seconds"
+    return one._replace(frame=one.frame.rename(names), file="number")
+
+
+def _label(
+    keys: dict[str, Any], group: Group, one: Described, sample: ShownSample | None
+) -> tuple[set[str], bool]:
+    """Add `label` and `delimiter`; return the labels, and whether a cell may have several."""
+    answer = sample.others[0] if sample and len(sample.others) == 1 else None
+    classes = sample.classes if sample else []
+    columns = describing.class_columns(one)
+    folders = [""] * len(one.frame)
+    if group.in_folders and len(one.path_of) > len(one.frame) / 2:
+        places = [one.path_of.get(cell or "") for cell in one.frame[one.file]]
+        folders = ["" if at is None else PurePosixPath(group.paths[at]).parent.name for at in places]
+    column = describing.label_column(one, answer, classes, folders)
+    if len(columns) > 2 and (column is None or column in columns or set(columns) <= set(classes)):
+        keys["label"] = None
+        return set(columns), True
+    if column is None:
+        why = "no column of the table looks like labels"
+        keys["label"] = Guess("folder" if group.in_folders else one.frame.columns[-1], why)
+        return set(), False
+    cells = [cell for cell in one.frame[column] if cell]
+    delimiter = describing.delimiter_of(cells, classes)
+    labels = {label for cell in cells for label in split_cell(cell, delimiter)}
+    sure = (
+        column == answer
+        or (classes and labels <= {*classes, NONE})
+        or column.lower() in describing.LABEL_NAMES
+    )
+    keys["label"] = column if sure else Guess(column, "its values repeat, as labels do")
+    if delimiter is not None:
+        keys["delimiter"] = delimiter
+    return labels, delimiter is not None or any(cell.startswith("[") for cell in cells)
+
+
+def _parts(keys: dict[str, Any], one: Described) -> None:
+    """Add start and end of annotated parts, and their boxes."""
+    frame, label = one.frame, keys["label"]
+    start = named_column(frame, describing.STARTS, one.file, label)
+    end = named_column(frame, describing.ENDS, one.file, label)
+    if start is not None and end is not None:
+        keys |= {"start": start, "end": end}
+    elif end is not None and end.lower() != "offset" and frame[one.file].n_unique() < len(frame):
+        keys["end"] = end
+        keys["length"] = describing.window_length(frame, end) or Guess(5, "the seconds of a row of the table")
+    low, high = named_column(frame, describing.LOWS), named_column(frame, describing.HIGHS)
+    if start is not None and low is not None and high is not None:
+        keys |= {"low": low, "high": high}
+
+
+def _whole(one: Described, keys: dict[str, Any]) -> bool:
+    """Tell whether boxes, not windows, are annotated."""
+    return "low" in keys
+
+
+def _alike(group: Group, test: Group) -> bool:
+    """Tell whether two sets have the same name but for train and test."""
+    names = [re.sub("train|test", "", one.pattern.lower()) for one in (group, test)]
+    return names[0] == names[1]
