@@ -10,7 +10,8 @@ import pytest
 from support.dataset import dataset, wav
 
 from kagglekit.data.annotations import read_train
-from kagglekit.data.classes import given_folds, named, read_sample_table, resolve
+from kagglekit.data.classes import given_folds, named, resolve
+from kagglekit.data.sample import sample_table
 from kagglekit.errors import ConfigError, KagglekitError
 
 FILES = {"a/x1.wav": wav(0), "a/x2.wav": wav(1), "a/x3.wav": wav(2)}
@@ -151,4 +152,5 @@ def test_the_number_of_folds_is_the_given_ones(tmp_path: Path) -> None:
 
 def test_the_sample_as_a_table(tmp_path: Path) -> None:
     workspace = dataset(tmp_path, FILES, {"files": "a/*.wav"})
-    assert read_sample_table(workspace).to_dicts() == [{"id": "t0.wav", "label": "cat"}]
+    table = sample_table(workspace)
+    assert table is not None and table.frame.to_dicts() == [{"id": "t0.wav", "label": "cat"}]
