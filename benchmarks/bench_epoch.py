@@ -20,7 +20,7 @@ MODEL, CLIPS, TOLERANCE = "tcresnet", 4096, 1e-6
 
 def epoch(job: Job) -> float:
     """Sum of all that the batches hold."""
-    return sum(float(x.sum(dtype=torch.float64)) for x, _ in job.batches.epoch(0))
+    return sum(float(x.sum(dtype=torch.float64)) for x, _, _ in job.batches.epoch(0))
 
 
 def main() -> None:

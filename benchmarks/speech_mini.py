@@ -20,7 +20,7 @@ from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
 from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.scoring.task import Task
-from kagglekit.training.batches import Batches
+from kagglekit.training.batches import Batches, TrainingBatch
 from kagglekit.training.dataset import Dataset
 from kagglekit.training.head import Head
 from kagglekit.training.plan import Plan, resolve
@@ -75,7 +75,7 @@ def hand_over(job: Job, folder: Path) -> None:
     np.save(folder / "noise.npy", job.dataset.noise_for(0)[0].numpy())
 
 
-def epochs(job: Job) -> Iterator[tuple[Tensor, Tensor]]:
+def epochs(job: Job) -> Iterator[TrainingBatch]:
     """Batches of the loop, without end."""
     number = 0
     while True:

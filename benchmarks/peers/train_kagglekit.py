@@ -32,7 +32,7 @@ def main() -> None:
     def work() -> dict[str, float]:
         model.train()
         loss = torch.zeros(())
-        for x, y in itertools.islice(batches, len(job.batches)):
+        for x, y, _ in itertools.islice(batches, len(job.batches)):
             loss = loss_of(model(x), y, train)  # the steps of kagglekit.training.loop
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)

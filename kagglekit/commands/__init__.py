@@ -141,6 +141,7 @@ def show_score(score: Score) -> list[str]:
     if score.gain or score.shift:
         shift, gain = f"test shift {score.shift:+.3f}", f"fold-ensemble gain {score.gain:+.3f}"
         lines.append(f"  OOF {score.oof:.3f}, {shift}, {gain}")
+    lines += [f"  {note}" for note in score.notes]
     lines.append(f"  by {'part' if by_part else 'class'}: {parts}")
     if score.constant:
         classes = ", ".join(score.constant)

@@ -39,6 +39,7 @@ def _folds(prepared: Prepared) -> str:
 def run(args: argparse.Namespace) -> None:
     import polars as pl
 
+    from kagglekit.data.clips import LEFT_OUT, TRAINED_ONLY
     from kagglekit.data.lengths import QUANTILES, lengths_and_rates, rows
     from kagglekit.data.prepare import summary
     from kagglekit.terminal.table import ResultTable
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> None:
     shown = ", ".join(
         f"{counts[split]:,} {split}" for split in ("train", "silence", "test") if split in counts
     )
-    left_out = len(prepared.clips.filter((pl.col("split") == "train") & (pl.col("fold") < 0)))
+    fold = prepared.clips.filter(pl.col("split") == "train")["fold"]
+    left_out, trained_only = int((fold == LEFT_OUT).sum()), int((fold == TRAINED_ONLY).sum())
     lines: list[object] = [f"{shown} clips; {_folds(prepared)}"]
     for split, problems in prepared.problems.items():
         if problems:
@@ -62,8 +64,12 @@ def run(args: argparse.Namespace) -> None:
     if left_out:
         are = "clip is" if left_out == 1 else "clips are"
         lines.append(f"{left_out:,} train {are} left out of training (data.leave_out)")
+    if trained_only:
+        lines.append(f"{trained_only:,} train clips are trained on in every fold, and never validated on")
     if args.list:
         odd = prepared.clips.filter(pl.col("flags") != "").select("clip_id", "flags", "message")
         lines += ["  ".join(filter(None, row)) for row in odd.iter_rows()]
     lines += [f"in {path}", next_command(project, "train --model tcresnet")]
-    console.result({**summary(prepared), "left_out": left_out, "table": path}, lines)
+    console.result(
+        {**summary(prepared), "left_out": left_out, "trained_only": trained_only, "table": path}, lines
+    )

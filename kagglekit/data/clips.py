@@ -141,8 +141,11 @@ def _check_labels(kept: pl.DataFrame, task: Task) -> None:
     """Check that each class has a clip, and count the clips of no class.
 
     Raises:
-        ConfigError: classes have no clip.
+        ConfigError: classes have no clip, or a clip of one class has secondary or unknown ones.
     """
+    if not task.multi and len(unsure := kept.filter((pl.col("masked") != "") | (pl.col("soft") != ""))):
+        hint = "remove secondary and unnamed: unknown from data.train, or set labels.kind: multi"
+        raise ConfigError(f"{unsure['clip_id'][0]} has one class, and secondary or unknown ones", hint=hint)
     words = task.each(kept["word"]).explode()
     missing = sorted(set(task.targets) - set(words.str.strip_chars()))
     if missing and not task.multi:

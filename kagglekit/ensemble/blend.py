@@ -109,7 +109,7 @@ def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRu
             test = read_predictions(folder / TEST, "")
         except (OSError, ValueError, LookupError, TypeError, MissingError):
             return None
-    score = Score(**fields | {"constant": tuple(fields["constant"])})
+    score = Score(**fields | {name: tuple(fields[name]) for name in ("constant", "notes")})
     return BlendedRuns(tuple(runs), weights, *choices, comparisons, score, folder, test)
 
 

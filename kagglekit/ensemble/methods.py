@@ -131,7 +131,9 @@ def _greedy_by_metric(task: Task) -> Method:
     def fit(oof: Oof, settings: Ensemble) -> Blend:
         weight = oof.weight if task.metric.weighted else None
         truth = task.one_hot(oof.target)
-        return Mean(greedy_by_metric(oof.probs, truth, task.metric, weight, rounds=settings.rounds))
+        return Mean(
+            greedy_by_metric(oof.probs, truth, task.metric, weight, known=oof.known, rounds=settings.rounds)
+        )
 
     return fit
 

@@ -148,8 +148,10 @@ def _jackknife(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]
     """Compute a metric other than accuracy, with errors by a jackknife over speakers."""
     metric, truth = task.metric, task.one_hot(oof.target)
     weight = oof.weight if metric.weighted else None
-    values = np.array([metric(truth, probs, weight) for probs in predicted.values()])
-    without = [leave_groups_out(metric, truth, probs, oof.group, weight) for probs in predicted.values()]
+    values = np.array([metric(truth, probs, weight, oof.known) for probs in predicted.values()])
+    without = [
+        leave_groups_out(metric, truth, probs, oof.group, weight, oof.known) for probs in predicted.values()
+    ]
     base = list(predicted).index(baseline)
     margin = np.array([1.96 * jackknife_error(one) for one in without])
     error = np.array([jackknife_error(one - without[base]) for one in without])

@@ -88,7 +88,13 @@ def greedy(probs: Floats, target: Ints, weight: Floats, *, rounds: int) -> Float
 
 
 def greedy_by_metric(
-    probs: Floats, truth: Truth, metric: Metric, weight: Floats | None = None, *, rounds: int
+    probs: Floats,
+    truth: Truth,
+    metric: Metric,
+    weight: Floats | None = None,
+    known: Truth | None = None,
+    *,
+    rounds: int,
 ) -> Floats:
     """Make one selection with replacement by a metric, and keep the shortest of its best prefixes.
 
@@ -98,6 +104,7 @@ def greedy_by_metric(
         metric: of `truth` and the mean of probabilities.
         weight: (clips,), on any scale; None: all clips alike.
         rounds: picks.
+        known: (clips, classes), whether it is known if the clip has the class; None: of all.
 
     Returns:
         (models,), >= 0, summing to 1.
@@ -107,7 +114,7 @@ def greedy_by_metric(
     total = np.zeros(probs.shape[1:])
     for _ in range(rounds):
         means = ((total + model) / (len(picks) + 1) for model in probs)
-        candidates = [metric.order(metric(truth, mean, weight)) for mean in means]
+        candidates = [metric.order(metric(truth, mean, weight, known)) for mean in means]
         picks.append(int(np.argmax(candidates)))
         scores.append(max(candidates))
         total += probs[picks[-1]]

@@ -87,6 +87,7 @@ def export(folder: Path, path: Path) -> Exported:
     facts = {
         "classes": list(head.classes),
         "activation": "sigmoid" if head.kind is LabelKind.MULTI else "softmax",
+        "pool": head.pool,
         "audio": meta["audio"],
         "features": meta["features"],
     }

@@ -1,12 +1,14 @@
 """What a plan trains on: the dataset, the head and the folds."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from kagglekit import models
 from kagglekit.config.names import InputKind
+from kagglekit.data.clips import LEFT_OUT
 from kagglekit.data.prepare import Prepared
 from kagglekit.runs.zero_shot import zero_shot_head
 from kagglekit.training import soft_targets
@@ -35,9 +37,10 @@ def head_for(prepared: Prepared, plan: Plan) -> Head:
     """Return the outputs of a plan's models, the same for all folds."""
     labels, train, task = prepared.config.labels, plan.train, prepared.task
     if train.labels == "zero_shot":
-        return zero_shot_head(labels, plan)
-    used = training_view(prepared.clips, train, labels.silence).filter(pl.col("fold") >= 0)
-    return make_head(used, task.classes, train.labels, task.filler, labels.silence, train.only, task.kind)
+        return replace(zero_shot_head(labels, plan), pool=prepared.config.rows.pool)
+    used = training_view(prepared.clips, train, labels.silence).filter(pl.col("fold") != LEFT_OUT)
+    head = make_head(used, task.classes, train.labels, task.filler, labels.silence, train.only, task.kind)
+    return replace(head, pool=prepared.config.rows.pool)
 
 
 def make_folds(prepared: Prepared, plan: Plan, folder: Path, numbers: Iterable[int]) -> list[Fold]:

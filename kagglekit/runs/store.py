@@ -101,6 +101,7 @@ def load_fold(folder: Path) -> tuple[nn.Module, Head, dict[str, Any]]:
         rule=rule_of(meta),
         thresholds=read_thresholds(folder.parent),
         kind=kind_of(meta),
+        pool=meta.get("pool", "mean"),
     )
     return model, head, meta
 
@@ -151,7 +152,7 @@ def load_run(folder: Path) -> Run:
     try:
         metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         fields = {name: metrics[name] for name in Score._fields if name in metrics}
-        fields["constant"] = tuple(fields["constant"])
+        fields |= {name: tuple(fields.get(name, ())) for name in ("constant", "notes")}
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise MissingError(f"{folder / METRICS} cannot be read: {error}", hint=train_again(folder)) from error
     return Run(metrics["model"], folder.name, folder, Score(**fields), metrics)

@@ -14,6 +14,7 @@ import torch
 from kagglekit import __version__, models
 from kagglekit.config.names import InputKind
 from kagglekit.config.yaml_file import dump
+from kagglekit.data.clips import LEFT_OUT, TRAINED_ONLY
 from kagglekit.data.prepare import Prepared
 from kagglekit.features import embeddings, logmel
 from kagglekit.files import parquet
@@ -105,21 +106,30 @@ def _train(prepared: Prepared, plan: Plan, folder: Path, source: str) -> Run:
 
 
 def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str], task: Task) -> None:
-    """Note the classes that have no training clip, or clips in a single fold."""
-    used = clips.filter(pl.col("fold") >= 0)
+    """Note the classes that have no training clip, or clips in a single fold, or none to validate on."""
+    used = clips.filter(pl.col("fold") != LEFT_OUT)
     if task.multi:
         used = used.with_columns(task.each(used["label"])).explode("label")
     used = used.group_by("label").agg(pl.len(), pl.col("fold").unique())
     counts = {label: (count, folds) for label, count, folds in used.rows()}
+    unjudged = []
     for name in classes:
         count, folds = counts.get(name, (0, []))
         if count == 0:
             console.note(f"class '{name}' has no training clip: it is never predicted")
+        elif folds == [TRAINED_ONLY]:
+            unjudged.append(name)
         elif len(folds) == 1:
             console.note(
                 f"class '{name}' has training clips in one fold only ({count} of one speaker, or too few): "
                 "that fold's model is trained without it, so its OOF predictions are wrong"
             )
+    if unjudged:
+        console.note(
+            "trained on, and in no clip that folds validate on: "
+            f"{len(unjudged):,} of {len(classes):,} classes ({', '.join(unjudged[:12])}); "
+            "the CV score says nothing of them"
+        )
 
 
 def _facts(

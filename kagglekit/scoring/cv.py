@@ -24,6 +24,7 @@ from kagglekit.config.names import LabelKind
 from kagglekit.scoring.calibration import calibrate
 from kagglekit.scoring.jackknife import jackknife_error, leave_groups_out
 from kagglekit.scoring.metrics.ranks import average_precisions
+from kagglekit.scoring.notes import score_notes
 from kagglekit.scoring.numerics import Floats, softmax
 from kagglekit.scoring.oof import Oof, group_of
 from kagglekit.scoring.task import PARTS, Task
@@ -56,6 +57,8 @@ class Score(NamedTuple):
     shift: float = 0.0
     """Test shift: the expected change in accuracy from OOF clips to test clips, negative where the test is
     harder; 0 without test predictions."""
+    notes: tuple[str, ...] = ()
+    """What to know of the score (kagglekit.scoring.notes)."""
 
     @property
     def oof(self) -> float:
@@ -124,8 +127,8 @@ def score(
     """Score OOF predictions.
 
     A metric other than accuracy has neither shift nor gain: both are estimated for accuracy. It is weighted
-    to the test prior where it is defined with weights (`Metric.weighted`); clips with several labels weigh
-    alike.
+    to the test prior where it is defined with weights; clips with several labels weigh alike. Pairs of a row
+    and a class that labels leave open (masked and soft classes) are left out of the metric.
 
     Args:
         logits: (clips, classes) in the order of config.labels.all_classes.
@@ -166,6 +169,7 @@ def score(
         constant=constant_classes(predicted, label, classes),
         gain=cv - oof - shift,
         shift=shift,
+        notes=score_notes(config, None),
     )
 
 
@@ -184,34 +188,34 @@ def _score_metric(
 ) -> Score:
     """Score by a metric other than accuracy, its interval by a jackknife over speakers."""
     metric, truth, scores = task.metric, task.truth(clips["label"]), task.scores(logits)
-    weight = clip_weights(clips, config) if metric.weighted else None
-    value, margin = metric.compute(truth, scores, weight), 0.0
+    known, weight = task.known(clips), clip_weights(clips, config) if metric.weighted else None
+    value, margin = metric.compute(truth, scores, weight, known), 0.0
     if interval:
-        margin = 1.96 * jackknife_error(
-            leave_groups_out(metric.compute, truth, scores, group_of(clips), weight)
-        )
+        without = leave_groups_out(metric.compute, truth, scores, group_of(clips), weight, known)
+        margin = 1.96 * jackknife_error(without)
     official = (clips["official"] == "validation").fill_null(False).to_numpy()
+    judged = official.any() and not task.multi
     parts, constant = (
-        _multi_parts(logits, truth, task) if task.multi else _single_parts(logits, clips, config, task)
+        _multi_parts(logits, truth, task, known) if task.multi else _single_parts(logits, clips, config, task)
     )
     return Score(
         cv=value,
         low=metric.clip(value - margin),
         high=metric.clip(value + margin),
-        plain=metric.compute(truth, scores),
-        official=metric.compute(truth[official], scores[official])
-        if official.any() and not task.multi
-        else None,
+        plain=metric.compute(truth, scores, known=known),
+        official=metric.compute(truth[official], scores[official]) if judged else None,
         parts=parts,
         constant=constant,
+        notes=score_notes(config, known),
     )
 
 
 def _multi_parts(
-    logits: NDArray[np.float32], truth: NDArray[np.bool_], task: Task
+    logits: NDArray[np.float32], truth: NDArray[np.bool_], task: Task, known: NDArray[np.bool_] | None
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Return the average precision of each class, and the classes whose logits are all equal."""
-    by_class = zip(task.classes, average_precisions(truth, logits), strict=True)
+    weight = None if known is None else known.astype(np.float64)
+    by_class = zip(task.classes, average_precisions(truth, logits, weight), strict=True)
     constant = [bool(len(logits)) and np.ptp(column) == 0 for column in logits.T]
     return (
         {name: float(precision) for name, precision in by_class if not np.isnan(precision)},
@@ -292,6 +296,5 @@ def constant_classes(predicted: NDArray[Any], label: NDArray[Any], classes: NDAr
     only = [c for c, s in share.items() if s > 0.98]
     if only and float((label == only[0]).mean()) < 0.9:
         return (str(only[0]),)
-    return tuple(
-        str(c) for c in classes if (label == c).any() and share[c] < 0.1 * float((label == c).mean())
-    )
+    true = {c: float((label == c).mean()) for c in classes}
+    return tuple(str(c) for c in classes if share[c] < 0.1 * true[c])

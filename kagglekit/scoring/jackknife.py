@@ -17,18 +17,23 @@ def leave_groups_out(
     scores: NDArray[np.floating[Any]],
     group: NDArray[np.integer[Any]],
     weight: NDArray[np.floating[Any]] | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """Compute a metric without each group of rows in turn, (groups,), for a delete-a-group jackknife.
 
     Args:
-        metric: of `truth`, `scores` and, if given, `weight`.
+        metric: of `truth`, `scores` and, if given, `weight` (or None) and `known`.
         truth, scores: (rows, classes).
         group: (rows,), number of each row's speaker; numbers that are equal modulo GROUPS go together.
         weight: (rows,).
+        known: (rows, classes), whether it is known if the row has the class.
     """
     number = group % GROUPS
-    columns = (truth, scores) if weight is None else (truth, scores, weight)
-    return np.array([metric(*(column[number != out] for column in columns)) for out in np.unique(number)])
+    columns = [truth, scores, weight, known]
+    while columns[-1] is None:
+        del columns[-1]
+    kept = ([None if c is None else c[number != out] for c in columns] for out in np.unique(number))
+    return np.array([metric(*each) for each in kept])
 
 
 def jackknife_error(without: Floats) -> float:

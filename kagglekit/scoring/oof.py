@@ -29,6 +29,8 @@ class Oof(NamedTuple):
     """(rows,), number of the row's speaker: the bootstrap and the jackknife draw groups."""
     ood: Floats
     """(rows, scores), out-of-distribution scores of the logits (kagglekit.ensemble.decisions), if any."""
+    known: NDArray[np.bool_] | None = None
+    """(rows, classes), whether it is known if the row has the class; None: of all."""
 
     @classmethod
     def from_clips(
@@ -44,7 +46,8 @@ class Oof(NamedTuple):
         """
         no_scores = np.empty((len(clips), 0))
         target, fold = task.target(clips["label"]), clips["fold"].to_numpy()
-        return cls(probs, target, weight, fold, group_of(clips), no_scores if ood is None else ood)
+        scores = no_scores if ood is None else ood
+        return cls(probs, target, weight, fold, group_of(clips), scores, task.known(clips))
 
     @property
     def share(self) -> Floats:
@@ -54,7 +57,9 @@ class Oof(NamedTuple):
 
     def select(self, rows: NDArray[np.bool_] | Ints) -> Oof:
         """Return some of the rows, by mask or by index."""
-        columns = {name: column[rows] for name, column in self._asdict().items() if name != "probs"}
+        columns: dict[str, Any] = {name: column for name, column in self._asdict().items() if name != "probs"}
+        for name, column in columns.items():
+            columns[name] = None if column is None else column[rows]
         return self._replace(probs=self.probs[:, rows], **columns)
 
     def sample(self, count: int) -> Oof:

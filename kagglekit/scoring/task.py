@@ -93,6 +93,22 @@ class Task:
         split = self.each(labels)
         return np.stack([split.list.contains(name).to_numpy() for name in self.classes], axis=1)
 
+    def named(self, clips: pl.DataFrame, column: str) -> NDArray[np.bool_]:
+        """Return whether a column of the clips table, if it is there, names each class, (rows, classes)."""
+        if column not in clips.columns:
+            return np.zeros((len(clips), len(self.classes)), bool)
+        return self.truth(clips[column].fill_null(""))
+
+    def known(self, clips: pl.DataFrame) -> NDArray[np.bool_] | None:
+        """Return whether it is known of each class if a row has it, (rows, classes); None where all is known.
+
+        It is not known of classes without a loss, nor of secondary ones whose target is soft.
+        """
+        if not self.multi:
+            return None
+        unsure = self.named(clips, "masked") | self.named(clips, "soft")
+        return ~unsure if unsure.any() else None
+
     def target(self, labels: pl.Series) -> NDArray[Any]:
         """Return the index of each row's class, (rows,); where rows may have several classes, `truth`."""
         truth = self.truth(labels)

@@ -1,6 +1,7 @@
 """Shuffled, augmented training batches."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,17 @@ from kagglekit.training.head import Head
 from kagglekit.training.soft_targets import TrainingSet
 
 
+class TrainingBatch(NamedTuple):
+    """What a step learns from."""
+
+    x: Tensor
+    """(batch, ...)."""
+    y: Tensor
+    """(batch, outputs)."""
+    weight: Tensor | None
+    """(batch, outputs) or (batch, 1), weight of the loss; None: all alike."""
+
+
 class Batches:
     """Shuffled, augmented training batches with soft targets.
 
@@ -28,7 +40,7 @@ class Batches:
     def __init__(
         self, model: str, train: Train, dataset: Dataset, head: Head, training_set: TrainingSet, fold: int
     ) -> None:
-        clips, self.soft = training_set
+        clips, self.soft, self.weights = training_set
         self.train, self.dataset, self.head, self.fold = train, dataset, head, fold
         self.domain = DOMAINS[models.info(model).input]
         self.splits = clips["split"].to_numpy()
@@ -49,8 +61,8 @@ class Batches:
         """Number of clips in an epoch."""
         return min(len(self) * self.train.batch_size, len(self.rows))
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield x (batch, ...) and y (batch, outputs); with one label per clip, rows of y sum to 1."""
+    def epoch(self, number: int) -> Iterator[TrainingBatch]:
+        """Yield the batches of an epoch; with one label per clip, rows of y sum to 1."""
         train = self.train
         generator = torch.Generator().manual_seed((train.seed * 1000 + self.fold) * 10_000 + number)
         if self.chance is None:
@@ -67,7 +79,7 @@ class Batches:
             x, index = self._double_words(x, index, speech, generator)
             x = self.augmenter(x, generator)
             y = self._soft(chosen, index)
-            yield self._mixup(x, y, generator)
+            yield self._mixup(x, y, torch.from_numpy(chosen), generator)
 
     def _rows(self, chosen: NDArray[np.int64], generator: torch.Generator) -> NDArray[np.int64]:
         """Choose a row of each clip: one of its windows at random."""
@@ -124,16 +136,17 @@ class Batches:
         joined = join(x[first], x[second], self.domain)
         return x.index_copy_(0, first, joined), index.index_fill(0, first, self.head.double)
 
-    def _mixup(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        alpha = self.train.augment.mixup
+    def _mixup(self, x: Tensor, y: Tensor, chosen: Tensor, generator: torch.Generator) -> TrainingBatch:
+        alpha, weights = self.train.augment.mixup, self.weights
         if not alpha:
-            return x, y
+            return TrainingBatch(x, y, None if weights is None else weights.of_batch(chosen))
         concentration = torch.full((len(x), 2), alpha)
         gamma = torch._standard_gamma(concentration, generator=generator)
         lam = (gamma[:, 0] / gamma.sum(1)).clamp(0, 1)
         other = torch.randperm(len(x), generator=generator)
         lam_x = lam.view(-1, *[1] * (x.ndim - 1))
-        return lam_x * x + (1 - lam_x) * x[other], lam[:, None] * y + (1 - lam[:, None]) * y[other]
+        x, y = lam_x * x + (1 - lam_x) * x[other], lam[:, None] * y + (1 - lam[:, None]) * y[other]
+        return TrainingBatch(x, y, None if weights is None else weights.of_batch(chosen, chosen[other], lam))
 
 
 def class_chance(clips: pl.DataFrame, balance: float) -> Tensor:

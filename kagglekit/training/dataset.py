@@ -95,11 +95,11 @@ def places(windows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def pool(logits: NDArray[np.float32], windows: NDArray[np.int64], head: Head) -> NDArray[np.float32]:
-    """Average the windows of each clip: (windows, classes) -> (clips, classes)."""
+    """Join the windows of each clip as `head` does: (windows, classes) -> (clips, classes)."""
     if (windows == 1).all():
         return logits
     clips = torch.split(torch.from_numpy(logits), windows.tolist())
-    return torch.stack([head.mean(views[:, None])[0] for views in clips]).numpy()
+    return torch.stack([head.joined(views) for views in clips]).numpy()
 
 
 def training_view(clips: pl.DataFrame, train: Train, silence: str | None) -> pl.DataFrame:

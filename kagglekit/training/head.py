@@ -34,6 +34,8 @@ class Head:
     """Thresholds of the rule; None to return the logits before the rule."""
     kind: LabelKind = LabelKind.SINGLE
     """Multi: each output is the log-odds of its class."""
+    pool: str = "mean"
+    """How the windows of a clip are joined: mean of their probabilities, or max of each class's logit."""
 
     def collapse(self, logits: Tensor) -> Tensor:
         """Map outputs to classes, (batch, outputs) -> (batch, classes).
@@ -69,6 +71,13 @@ class Head:
         # Under a rule, logits are logarithms of scores that need not sum to 1, and keep their scale.
         probs = views.softmax(2) if self.rule is None else views.exp()
         return probs.mean(0).clamp(min=FLOOR).log()
+
+    def joined(self, windows: Tensor) -> Tensor:
+        """Join the windows of a clip: logits (windows, classes) to logits (classes,)."""
+        if self.pool == "mean":
+            return self.mean(windows[:, None])[0]
+        single = self.kind is LabelKind.SINGLE and self.rule is None
+        return (windows.log_softmax(1) if single else windows).amax(0)
 
     def targets(self, clips: pl.DataFrame) -> Tensor:
         """Return the output index of each training clip, int64 (clips,)."""

@@ -76,13 +76,14 @@ def train_epochs(
         seed_all(fold.seed * 10_000 + epoch)
         model.train()
         started, total = time.perf_counter(), torch.zeros((), device=on)
-        for step, (x, y) in enumerate(state.batches.epoch(epoch), start=1):
+        for step, (x, y, weight) in enumerate(state.batches.epoch(epoch), start=1):
             # --- forward ---
             inputs, targets = world.shard(x).to(on), world.shard(y).to(on)
             with torch.autocast(on.type, dtype=torch.bfloat16, enabled=train.bf16 is True):
                 logits = model(inputs)
             # --- loss: weighted, so that its sum over the processes is the batch's ---
-            loss = loss_of(logits.float(), targets, train) * (len(targets) / len(y))
+            weights = None if weight is None else world.shard(weight).to(on)
+            loss = loss_of(logits.float(), targets, train, weights) * (len(targets) / len(y))
             # --- backward ---
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -207,7 +208,10 @@ def describe(fold: Fold, model: nn.Module, history: Sequence[Mapping[str, Any]])
     return {
         "model": fold.plan.model,
         "params": cast(Section, model.config).model_dump(mode="json"),
-        **{name: getattr(fold.head, name) for name in ("outputs", "class_of", "classes", "words", "kind")},
+        **{
+            name: getattr(fold.head, name)
+            for name in ("outputs", "class_of", "classes", "words", "kind", "pool")
+        },
         "audio": fold.config.audio.model_dump(),
         "features": fold.plan.features.model_dump(),
         "train": fold.plan.train.model_dump(),

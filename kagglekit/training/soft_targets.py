@@ -21,6 +21,7 @@ from kagglekit.files.atomic import done_key, write_json
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.training.head import Head
+from kagglekit.training.loss_weights import LossWeights, loss_weights
 
 FACTS = "facts.json"
 FIELDS = ("clip_id", "split", "row", "part", "label", "targets")
@@ -31,8 +32,10 @@ class TrainingSet(NamedTuple):
 
     clips: pl.DataFrame
     targets: Tensor | None
-    """(clips, outputs): rows that sum to 1, or 0 and 1 where a clip may have several labels; None to use the
-    labels alone."""
+    """(clips, outputs): rows that sum to 1, or each 0 to 1 where a clip may have several labels; None to use
+    the labels alone."""
+    weights: LossWeights | None = None
+    """Weights of the loss; None: all clips weigh alike, and every class is known."""
 
 
 def folder_of(workspace: Workspace, key: str) -> Path:
@@ -96,18 +99,35 @@ def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head
         MissingError: the fold's table is damaged.
     """
     if folder is None:
-        hot = torch.from_numpy(task.truth(clips["label"])).float() if task.multi else None
-        return TrainingSet(clips, hot)
+        return TrainingSet(clips, _hot(clips, task) if task.multi else None, loss_weights(clips, task))
     soft = parquet.read(table_path(folder, fold), f"remove {folder} and make it again")
-    targets = functional.one_hot(head.targets(clips), len(head.outputs)).float()
+    targets = _hot(clips, task) if task.multi else _one_hot(clips, head)
     labelled = clips.select("clip_id").with_row_index("at").join(soft, on="clip_id", maintain_order="left")
     if len(labelled):
         targets[torch.from_numpy(labelled["at"].to_numpy().astype("int64"))] = spread(labelled, head)
+    if task.multi:  # the teachers know every class
+        taught = pl.col("clip_id").is_in(soft["clip_id"].implode())
+        clips = clips.with_columns(masked=pl.when(~taught).then("masked"))
     extra = soft.filter(~pl.col("clip_id").is_in(clips["clip_id"].implode()))
-    if extra.is_empty():
-        return TrainingSet(clips, targets)
-    both = pl.concat([clips, extra.drop("targets")], how="diagonal_relaxed")
-    return TrainingSet(both, torch.cat([targets, spread(extra, head)]))
+    if not extra.is_empty():
+        clips = pl.concat([clips, extra.drop("targets")], how="diagonal_relaxed")
+        targets = torch.cat([targets, spread(extra, head)])
+    return TrainingSet(clips, targets, loss_weights(clips, task))
+
+
+def _one_hot(clips: pl.DataFrame, head: Head) -> Tensor:
+    """Return the targets of clips with one label each, (clips, outputs)."""
+    return functional.one_hot(head.targets(clips), len(head.outputs)).float()
+
+
+def _hot(clips: pl.DataFrame, task: Task) -> Tensor:
+    """Return the targets of clips that may have several labels, (clips, classes): secondary ones are soft."""
+    hot = torch.from_numpy(task.truth(clips["label"])).float()
+    soft = task.named(clips, "soft")
+    if not soft.any():
+        return hot
+    target = torch.from_numpy(clips["soft_target"].to_numpy().astype("float32"))[:, None]
+    return torch.maximum(hot, torch.from_numpy(soft) * target)
 
 
 def spread(soft: pl.DataFrame, head: Head) -> Tensor:

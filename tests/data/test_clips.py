@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from support.annotated import made
+from support.annotated import annotated, made
 from support.tiny import make
 
 from kagglekit.config import Config
@@ -14,6 +14,7 @@ from kagglekit.config.load import load_config
 from kagglekit.data.clips import (
     COLUMNS,
     silence_table,
+    train_table,
     training_rows,
     validation_rows,
 )
@@ -204,3 +205,12 @@ def test_too_few_speakers(config: Config) -> None:
     few = [(word, "s0", "") for word in WORDS]
     with pytest.raises(ConfigError, match="3 folds cannot be made of 1 speaker\n"):
         made(config, facts(few), None)
+
+
+def test_an_unsure_class_needs_several_labels_a_clip(config: Config) -> None:
+    table = facts(SPOKEN)
+    hidden = annotated(table).with_columns(masked=pl.lit(["mid"], pl.List(pl.String)))
+    with pytest.raises(ConfigError, match=r"^low/0.wav has one class, and secondary or unknown ones\n"):
+        train_table(
+            config, table.drop("word", "speaker"), hidden.filter(pl.col("clip_id") == "low/0.wav"), None
+        )

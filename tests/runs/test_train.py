@@ -14,7 +14,16 @@ def test_rare_classes_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
     console.configure()
     clips = pl.DataFrame({"label": ["a", "a", "b", "b", "c"], "fold": [0, 1, 1, 1, -1]})
     classes = ("a", "b", "c")
-    warn_of_rare(clips, classes, Task(classes, classes, None, "accuracy", "label"))
+    warn_of_rare(clips, classes, Task(classes, classes, None, "accuracy"))
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("class 'b' has training clips in one fold only (2 of one speaker, or too few)")
     assert second == "class 'c' has no training clip: it is never predicted"
+
+
+def test_classes_that_no_fold_validates_are_noted_together(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure()
+    clips = pl.DataFrame({"label": ["a", "a", "b", "c", "a", "d", "d"], "fold": [0, 1, -2, -2, -2, 0, -2]})
+    classes = ("a", "b", "c", "d")
+    warn_of_rare(clips, classes, Task(classes, classes, None, "accuracy"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("trained on, and in no clip that folds validate on: 2 of 4 classes (b, c)")

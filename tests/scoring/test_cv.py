@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from support import scenes
 from support.oof import one_run
 from support.tiny import make
 
@@ -246,3 +247,44 @@ def test_six_clips_by_other_metrics(config: Config, metric: str, weighted: objec
     assert (found.shift, found.gain) == (0.0, 0.0) and found.low <= found.cv <= found.high
     assert metric != "log_loss" or found.high > 1.0  # not cut at 1
     assert found.parts == pytest.approx({"keyword": 0.75, "silence": 1.0, "seen": 1.0, "unseen": 0.0})
+
+
+# --- several labels a clip ---
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Config:
+    return load_config(scenes.make(tmp_path))
+
+
+def several(labels: list[str], **columns: list[str]) -> pl.DataFrame:
+    clips = table([(label, "keyword", label) for label in labels])
+    return clips.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+
+
+def test_unknown_classes_of_a_row_are_left_out_and_the_score_says_so(street: Config) -> None:
+    """bell, chirp, hum, knock: lwlrap of the second row would be 1/2 if its hum were absent."""
+    found = np.array([[3.0, 2, 1, 0], [0, 1, 3, 2]], np.float32)
+    clips = several(["bell", "knock"], masked=["", "hum"], soft=["", ""])
+    masked = score(found, clips, street)
+    assert masked.cv == 1.0 and masked.parts == {"bell": 1.0, "knock": 1.0}
+    assert masked.notes == (
+        "left out of the score: 1 of 8 pairs of a row and a class, which the labels leave open",
+    )
+    plain = score(found, several(["bell", "knock"]), street)
+    assert plain.cv == 0.75 and plain.notes == ()
+    soft = score(found, several(["bell", "knock"], masked=["", ""], soft=["", "hum"]), street)
+    assert soft.cv == 1.0
+    assert masked.as_dict()["notes"] == list(masked.notes)
+
+
+def test_rows_of_windows_validated_on_whole_recordings_are_named(street: Config) -> None:
+    found, clips = np.eye(4, dtype=np.float32), several(["bell", "chirp", "hum", "knock"])
+    rows = street.rows.model_copy(update={"every": 5.0, "id": "{stem}_{end}"})
+    windows = street.model_copy(update={"rows": rows})
+    assert score(found, clips, windows).notes == ("rows are windows of 5 s, validated on whole recordings",)
+    (train,) = street.data.train
+    parts = street.data.model_copy(
+        update={"train": (train.model_copy(update={"start": "start", "end": "end"}),)}
+    )
+    assert score(found, clips, windows.model_copy(update={"data": parts})).notes == ()

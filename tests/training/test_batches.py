@@ -138,7 +138,7 @@ def test_without_a_filler_class() -> None:
 def test_every_clip_once_an_epoch_and_its_label(log_mels: Dataset) -> None:
     made = batches(log_mels, head(words=True), size=10)
     assert (len(made), made.clips) == (5, 50)
-    x, y = (torch.cat(z) for z in zip(*made.epoch(0), strict=True))
+    x, y = (torch.cat(z) for z in zip(*((x, y) for x, y, _ in made.epoch(0)), strict=True))
     assert sorted(x[:, 0, 0].tolist()) == sorted([*range(1, 41), *range(-10, 0)])
     names = [head(words=True).outputs[i] for i in y.argmax(1)]
     for number, name in zip(x[:, 0, 0].long().tolist(), names, strict=True):
@@ -150,12 +150,12 @@ def test_every_clip_once_an_epoch_and_its_label(log_mels: Dataset) -> None:
 def test_a_last_smaller_batch_is_left_out(size: int, count: int, clips: int, log_mels: Dataset) -> None:
     made = batches(log_mels, head(), size=size)
     assert (len(made), made.clips) == (count, clips)
-    assert sum(len(x) for x, _ in made.epoch(0)) == clips
+    assert sum(len(x) for x, _, _ in made.epoch(0)) == clips
 
 
 def test_epochs_and_folds_differ_and_repeat(log_mels: Dataset) -> None:
     def epoch(number: int, fold: int = 0) -> torch.Tensor:
-        return torch.cat([x for x, _ in batches(log_mels, head(), Augment(), fold=fold).epoch(number)])
+        return torch.cat([x for x, _, _ in batches(log_mels, head(), Augment(), fold=fold).epoch(number)])
 
     assert torch.equal(epoch(3), epoch(3))
     assert not torch.equal(epoch(3), epoch(4)) and not torch.equal(epoch(3), epoch(3, fold=1))
@@ -174,7 +174,7 @@ def test_double_words_are_fillers_of_two_different_words(
     made = head(words=True)
     settings = OFF.model_copy(update={"double_words": 0.25})
     pairs = list(batches(log_mels, made, settings, 25).epoch(0))
-    x, y = torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
+    x, y = torch.cat([x for x, _, _ in pairs]), torch.cat([y for _, y, _ in pairs])
     double = y.argmax(1) == made.double
     assert torch.equal(double, x[:, 0, 0] == 99)
     assert 4 <= int(double.sum()) == len(joined) <= 12  # a quarter of 50, less pairs of one word
@@ -196,7 +196,7 @@ def test_mixup_mixes_inputs_and_targets_alike(log_mels: Dataset) -> None:
     value = {"train": targets[:40].numpy(), "silence": targets[40:].numpy()}
     inputs = {k: np.broadcast_to(v[:, None, None], (len(v), 20, 16)) for k, v in value.items()}
     dataset = Dataset(clips, inputs, {}, {}, AUDIO, SPEC)
-    x, y = next(iter(batches(dataset, head(), OFF.model_copy(update={"mixup": 0.5}), 50).epoch(0)))
+    x, y, _ = next(iter(batches(dataset, head(), OFF.model_copy(update={"mixup": 0.5}), 50).epoch(0)))
     torch.testing.assert_close(x[:, 0, 0], y @ torch.arange(4.0), rtol=0, atol=1e-5)
     torch.testing.assert_close(y.sum(1), torch.ones(50))
     assert (y.max(1).values < 0.95).sum() > 10
@@ -216,7 +216,7 @@ def test_reversed_words_are_fillers(log_mels: Dataset) -> None:
         SPEC,
     )
     made = batches(rising, head(words=True), OFF.model_copy(update={"reversed_words": 0.25}))
-    x, y = next(made.epoch(0))
+    x, y, _ = next(made.epoch(0))
     backwards = x[:, 0, 0] > x[:, 0, -1]
     assert int(backwards.sum()) == 4
     assert torch.equal(y.argmax(1) == made.head.double, backwards)
@@ -224,7 +224,7 @@ def test_reversed_words_are_fillers(log_mels: Dataset) -> None:
 
 def test_clutter_falls_on_silence_alone(log_mels: Dataset) -> None:
     made = batches(log_mels, head(), OFF.model_copy(update={"clutter": 1.0}))
-    for x, y in made.epoch(0):
+    for x, y, _ in made.epoch(0):
         changed = (x != x[:, :1, :1]).flatten(1).any(1)
         assert torch.equal(changed, y.argmax(1) == CLASSES.index("silence"))
 
@@ -233,7 +233,7 @@ def test_balance_draws_classes_evenly(log_mels: Dataset) -> None:
     clips = log_mels.clips  # low 10, mid 10, unknown 20, silence 10
     train = Train(batch_size=50, augment=OFF, balance=1.0)
     made = Batches("gru", train, log_mels, head(), TrainingSet(clips, None), 0)
-    counts = sum(y.sum(0) for number in range(60) for _, y in made.epoch(number))
+    counts = sum(y.sum(0) for number in range(60) for _, y, _ in made.epoch(number))
     assert isinstance(counts, torch.Tensor)
     assert (counts / counts.sum()).tolist() == pytest.approx([0.25] * 4, abs=0.03)
 
@@ -242,11 +242,11 @@ def test_soft_targets_stay_with_their_clip_unless_it_becomes_another_word(log_me
     clips = log_mels.clips
     soft = torch.rand(len(clips), 4, generator=torch.Generator().manual_seed(0)).softmax(1)
     made = Batches("gru", Train(batch_size=10, augment=OFF), log_mels, head(), TrainingSet(clips, soft), 0)
-    seen = torch.cat([y for _, y in made.epoch(0)])
+    seen = torch.cat([y for _, y, _ in made.epoch(0)])
     assert sorted(map(tuple, seen.tolist())) == sorted(map(tuple, soft.tolist()))
     doubles = OFF.model_copy(update={"double_words": 0.5})
     made = Batches(
         "gru", Train(batch_size=50, augment=doubles), log_mels, head(), TrainingSet(clips, soft), 0
     )
-    ((_, y),) = made.epoch(0)
+    ((_, y, _),) = made.epoch(0)
     assert 0 < (y[:, CLASSES.index("unknown")] == 1).sum() < 50

@@ -348,3 +348,24 @@ def test_shifted_views_of_raw_forms_keep_their_scale() -> None:
     once, thrice = (classify(model, x, head, Train(tta_ms=ms, bf16=False), 1.0) for ms in ((), (0.0, 0.0)))
     np.testing.assert_allclose(thrice, once, atol=1e-5)
     assert (np.exp(once).sum(1) < 0.999).all()
+
+
+def test_trained_only_clips_are_trained_on_in_every_other_fold_and_never_validated(job: Job) -> None:
+    fold = job("trained_only", epochs=1)
+    clips = fold.dataset.clips
+    some = clips.filter(pl.col("fold") == 0)["clip_id"].head(5)
+    only = pl.col("clip_id").is_in(some.implode())
+    marked = clips.with_columns(
+        fold=pl.when(only).then(-2).otherwise("fold").cast(pl.Int32),
+        heldout_fold=pl.when(pl.col("clip_id") == some[0]).then(0).otherwise("heldout_fold").cast(pl.Int32),
+        weight=pl.when(only).then(0.3).otherwise(1.0),
+    )
+    fold = replace(fold, dataset=replace(fold.dataset, clips=marked))
+    batches = loop.start(fold, loop.SINGLE).batches
+    learned = [batches.rows[batches.splits == "train"]]
+    rows = marked.filter(only & (pl.col("heldout_fold") != 0) & (pl.col("split") == "train"))["row"]
+    assert set(rows) <= set(learned[0].tolist())
+    assert batches.weights is not None and len(batches.weights.clip.unique()) == 2
+    oof = train_fold(fold)
+    assert oof["clip_id"].sort().to_list() == sorted(validation_rows(marked, 0)["clip_id"])
+    assert not set(oof["clip_id"]) & set(some)

@@ -55,6 +55,15 @@ ANSWERS: dict[str, Literal["class", "set", "top_k"]] = {
 }
 """Metric -> its answers."""
 
+BY_ROW = ("lwlrap", "map_at_k", "f1_rows")
+"""Metrics that judge each row for itself."""
+
+BY_PAIR = (
+    *("f1_macro", "f1_micro", "average_precision", "average_precision_micro", "average_precision_padded"),
+    *("roc_auc", "roc_auc_macro", "roc_auc_micro", "class_balanced_accuracy", "log_loss"),
+)
+"""Metrics that take weights of (row, class) pairs, too."""
+
 
 def make_metric(name: str, kind: str = "single", parameters: Mapping[str, Any] | None = None) -> Metric:
     """Build a metric.
@@ -92,6 +101,7 @@ def make_metric(name: str, kind: str = "single", parameters: Mapping[str, Any] |
         weighted=info.weighted,
         kinds=info.kinds,
         parameters=chosen,
+        unknown="rows" if name in BY_ROW else "pairs" if name in BY_PAIR else None,
     )
 
 

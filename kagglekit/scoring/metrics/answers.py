@@ -1,7 +1,8 @@
 """Metrics of answers: of a class, of the k likeliest classes, or of a set of classes a row.
 
 Each takes truth (rows, classes) bool, the answers and the weights of the rows (rows,). A class answered is
-its index, -1 for none; a set is (rows, classes) bool.
+its index, -1 for none; a set is (rows, classes) bool. Those that sum over pairs of a row and a class take the
+weights of pairs (rows, classes), too: 0 where it is unknown if the row has the class.
 """
 
 from typing import Any
@@ -84,7 +85,13 @@ def map_at_k(truth: Truth, answers: Ints, weight: Floats) -> float:
 
 def _counts(truth: Truth, answers: Sets, weight: Floats) -> tuple[Floats, Floats]:
     """Return the weights of the true positives, and of all errors, by class, (classes,) each."""
-    return weight @ (truth & answers), weight @ (truth ^ answers)
+    return _by_class(weight, truth & answers), _by_class(weight, truth ^ answers)
+
+
+def _by_class(weight: Floats, pairs: Sets) -> Floats:
+    """Sum weights (rows,) or (rows, classes) of the pairs that are True (rows, classes), by class."""
+    sums: Floats = weight @ pairs if weight.ndim == 1 else (weight * pairs).sum(0)
+    return sums
 
 
 def _f1(right: Floats, wrong: Floats, empty: float) -> Floats:
@@ -96,9 +103,11 @@ def _f1(right: Floats, wrong: Floats, empty: float) -> Floats:
 def f1_macro(truth: Truth, answers: Sets, weight: Floats) -> float:
     """Return the mean F1 of all classes; of one that is neither true nor answered it is 0.
 
-    scikit-learn's f1_score of several labels a row, average="macro".
+    scikit-learn's f1_score of several labels a row, average="macro". Classes that are unknown of all rows are
+    left out.
     """
-    return float(_f1(*_counts(truth, answers, weight), empty=0.0).mean())
+    each = _f1(*_counts(truth, answers, weight), empty=0.0)
+    return float(each.mean() if weight.ndim == 1 else each[weight.any(0)].mean())
 
 
 def f1_macro_single(truth: Truth, answers: Sets, weight: Floats) -> float:
@@ -132,10 +141,10 @@ def class_balanced_accuracy(truth: Truth, answers: Sets, weight: Floats) -> floa
     without a positive are left out, as its participants' code does; of one without a negative the positives
     alone count. NaN where no class has a positive.
     """
-    positive, negative = weight @ truth, weight @ ~truth
+    positive, negative = _by_class(weight, truth), _by_class(weight, ~truth)
     scored = positive > 0
-    recall = (weight @ (truth & answers))[scored] / positive[scored]
+    recall = _by_class(weight, truth & answers)[scored] / positive[scored]
     negative = negative[scored]
-    specificity = (weight @ ~(truth | answers))[scored] / np.where(negative > 0, negative, 1)
+    specificity = _by_class(weight, ~(truth | answers))[scored] / np.where(negative > 0, negative, 1)
     each = np.where(negative > 0, (recall + specificity) / 2, recall)
     return float(each.mean()) if len(each) else np.nan

@@ -45,22 +45,47 @@ class Metric:
     """Label kinds that it fits."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """All of them, defaults included."""
+    unknown: Literal["pairs", "rows"] | None = None
+    """What is left out where it is unknown if a row has a class. pairs: `measure` takes weights of each pair
+    (rows, classes), 0 for unknown ones. rows: the class, from the row's ranking or set, by a score of -inf.
+    None: all of the row, which `measure` cannot take apart."""
 
-    def __call__(self, truth: Truth, scores: Scores, weight: Scores | None = None) -> float:
-        return self.compute(truth, scores, weight)
+    def __call__(
+        self, truth: Truth, scores: Scores, weight: Scores | None = None, known: Truth | None = None
+    ) -> float:
+        return self.compute(truth, scores, weight, known)
 
-    def compute(self, truth: Truth, scores: Scores, weight: Scores | None = None) -> float:
+    def compute(
+        self, truth: Truth, scores: Scores, weight: Scores | None = None, known: Truth | None = None
+    ) -> float:
         """Compute the metric of scores; where it takes decisions, of those that `decide` makes.
 
         Args:
             truth: (rows, classes), whether each class is true of each row.
             scores: (rows, classes), probabilities; of any monotone scale where `takes` is ranks.
             weight: (rows,), >= 0, on any scale; None: all rows alike.
+            known: (rows, classes), whether it is known if the row has the class; None: of all. Pairs that are
+                unknown are left out: they count neither as present nor as absent.
 
         Returns:
             The value; NaN where the metric is undefined, such as an AUC without a positive.
         """
+        if known is not None and not known.all():
+            return self._of_known(truth, scores, weight, known)
         return self._measure(truth, scores if self.answer is None else self.decide(scores), weight)
+
+    def _of_known(self, truth: Truth, scores: Scores, weight: Scores | None, known: Truth) -> float:
+        """Compute the metric without the (row, class) pairs that are unknown; NaN where nothing is left."""
+        whole = known.any(1) if self.unknown else known.all(1)
+        truth, scores, known = truth[whole], scores[whole], known[whole]
+        weight = np.ones(len(truth)) if weight is None else weight[whole]
+        if not len(truth):
+            return math.nan
+        scores, truth = np.where(known, scores, -np.inf), truth & known
+        given = scores if self.answer is None else self.decide(scores)
+        if self.unknown != "pairs":
+            return self._measure(truth, given, weight)
+        return float(self.measure(truth, given, weight[:, None] * known))
 
     def of_answers(self, truth: Truth, answers: Answers, weight: Scores | None = None) -> float:
         """Compute the metric of answers, in the shapes that `decide` returns.

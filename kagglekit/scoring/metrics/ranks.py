@@ -1,7 +1,8 @@
 """Metrics of how scores rank, and log-loss.
 
 Each takes truth (rows, classes) bool, scores (rows, classes) and the weights of the rows (rows,). Rows with
-equal scores share a rank.
+equal scores share a rank. All but lwlrap take the weights of (row, class) pairs (rows, classes), too: 0 where
+it is unknown if the row has the class.
 """
 
 from collections.abc import Callable
@@ -72,13 +73,15 @@ def _by_class(
     """Compute a value of each class's curve, (classes,); NaN where no row has the class."""
     values = np.full(truth.shape[1], np.nan)
     for number in np.flatnonzero(truth.any(0)):  # each column copied: a strided one is twice as slow
-        values[number] = value(*_curve(truth[:, number].copy(), scores[:, number].copy(), weight))
+        share = weight if weight.ndim == 1 else weight[:, number].copy()
+        values[number] = value(*_curve(truth[:, number].copy(), scores[:, number].copy(), share))
     return values
 
 
 def _pooled(value: Callable[[Floats, Floats], float], truth: Truth, scores: Scores, weight: Floats) -> float:
     """Compute a value of the curve of all (row, class) pairs together."""
-    return value(*_curve(truth.ravel(), scores.ravel(), np.repeat(weight, truth.shape[1])))
+    share = np.repeat(weight, truth.shape[1]) if weight.ndim == 1 else weight.ravel()
+    return value(*_curve(truth.ravel(), scores.ravel(), share))
 
 
 def average_precisions(truth: Truth, scores: Scores, weight: Floats | None = None) -> Floats:
@@ -103,14 +106,18 @@ def average_precision_micro(truth: Truth, scores: Scores, weight: Floats) -> flo
     return float(np.nan_to_num(_pooled(_average_precision, truth, scores, weight)))
 
 
-def average_precision_padded(truth: Truth, scores: Scores) -> float:
+def average_precision_padded(truth: Truth, scores: Scores, weight: Floats | None = None) -> float:
     """Return the padded cmAP of BirdCLEF 2023: five rows of ones in truth and scores, then the macro mean.
 
     So a class without a row has a score, too, and a rare one weighs less on the mean.
+
+    Args:
+        weight: (rows, classes), 0 where it is unknown if the row has the class, else 1; None: all known.
     """
     ones = np.ones((PADDING, truth.shape[1]))
     padded = np.vstack([truth, ones > 0]), np.vstack([scores, ones])
-    return _mean(average_precisions(*padded), nothing=0.0)
+    share = None if weight is None else np.vstack([weight, ones])
+    return _mean(average_precisions(*padded, share), nothing=0.0)
 
 
 def roc_auc_macro(truth: Truth, scores: Scores, weight: Floats) -> float:
@@ -139,7 +146,10 @@ def roc_auc_single(truth: Truth, scores: Scores, weight: Floats) -> float:
 def log_loss(truth: Truth, scores: Scores, weight: Floats) -> float:
     """Return the mean over rows and classes of the negative log-likelihood of each class's True or False."""
     probs = np.clip(scores.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    loss = -np.log(np.where(truth, probs, 1 - probs)).mean(1)
+    each = -np.log(np.where(truth, probs, 1 - probs))
+    if weight.ndim == 2:
+        return float((weight * each).sum() / weight.sum())
+    loss = each.mean(1)
     return float(weight @ loss / weight.sum())
 
 

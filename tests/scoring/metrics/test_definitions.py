@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from kagglekit.config.names import METRICS
-from kagglekit.scoring.metrics import make_metric
+from kagglekit.config.names import METRICS, Takes
+from kagglekit.scoring.metrics import BY_ROW, Metric, make_metric
 
 CASES = 1000
 SINGLE_CASES = [name for name, info in METRICS.items() if "single" in info.kinds]
@@ -401,3 +402,59 @@ def test_two_classes_are_one_question() -> None:
     scores = np.stack([1 - p, p], axis=1)
     assert make_metric("roc_auc").compute(truth, scores) == 3 / 4
     assert make_metric("roc_auc").compute(truth[:, ::-1], scores[:, ::-1]) == 3 / 4
+
+
+def known_alone(name: str, truth: np.ndarray, scores: np.ndarray, known: np.ndarray) -> float:
+    """The definition, on lists from which unknown pairs are gone."""
+    define = DEFINITIONS[name]
+    if name in BY_ROW:
+        some = [
+            ([bool(t) for t in true[k]], row[k].tolist())
+            for true, row, k in zip(truth, scores, known, strict=True)
+            if k.any()
+        ]
+        return define([t for t, _ in some], [s for _, s in some], "multi") if some else math.nan
+    if (
+        name in ("f1_macro", "average_precision", "average_precision_padded", "roc_auc_macro")
+        or "class" in name
+    ):
+        each = []
+        for c in range(truth.shape[1]):
+            t, s = truth[known[:, c], c][:, None].tolist(), scores[known[:, c], c][:, None].tolist()
+            if name == "average_precision_padded" and not t:
+                each.append(1.0)  # the rows of ones alone
+            elif t and (any(row[0] for row in t) or name != "average_precision"):
+                each.append(define(t, s, "multi"))
+        each = [value for value in each if not math.isnan(value)]
+        return sum(each) / len(each) if each else 0.0 if name == "average_precision" else math.nan
+    return define(truth[known][:, None].tolist(), scores[known][:, None].tolist(), "multi")
+
+
+@pytest.mark.parametrize("name", MULTI_CASES)
+def test_unknown_pairs_count_neither_as_present_nor_as_absent(name: str) -> None:
+    metric, compared = make_metric(name, "multi"), 0
+    for number in range(300):
+        truth, scores = random_case(number, "multi")
+        known = np.random.default_rng(number).random(truth.shape) < 0.7
+        if not known.any():
+            continue
+        value = metric.compute(truth, scores, known=known)
+        expected = known_alone(name, truth, scores, known)
+        assert value == pytest.approx(expected, abs=1e-9, nan_ok=True), number
+        assert metric.compute(truth ^ ~known, scores, known=known) == pytest.approx(value, nan_ok=True)
+        compared += metric.compute(truth, scores) != value
+    assert compared > 100
+    truth, scores = random_case(1, "multi")
+    assert metric.compute(truth, scores, known=np.ones(truth.shape, bool)) == metric.compute(truth, scores)
+
+
+def test_a_metric_that_cannot_take_rows_apart_leaves_them_out() -> None:
+    metric = Metric(
+        "distance", lambda truth, scores: float(np.abs(truth - scores).mean()), Takes.RANKS, "multi"
+    )
+    metric = replace(metric, weighted=False)
+    truth, scores = random_case(1, "multi")
+    known = np.ones(truth.shape, bool)
+    known[0, 1] = False
+    assert metric.compute(truth, scores, known=known) == metric.compute(truth[1:], scores[1:])
+    assert math.isnan(metric.compute(truth, scores, known=np.zeros(truth.shape, bool)))
