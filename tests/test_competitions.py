@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import soundfile as sf
+import torch
 from support.replicas import MAKERS, make_replica
 
 from kagglekit import competitions
@@ -47,6 +48,15 @@ Replica = Callable[[str], Path]
 def replica(tmp_path_factory: pytest.TempPathFactory) -> Replica:
     """The competition.yaml of a replica, made once."""
     return functools.cache(lambda name: make_replica(name, tmp_path_factory.mktemp(name)))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small take twice as long on two cores, which wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def missing(name: str) -> list[pytest.MarkDecorator]:
