@@ -75,8 +75,17 @@ competition:
     files: {files}
     solution: {files}/solution.csv
 
+data:
+  sample: sample_submission.7z
+  train:
+    files: train.7z/train/audio/*/*.wav
+    label: folder
+    group: {{name: '^(.+?)_nohash_'}} # the speaker
+  test: {{files: test.7z/test/audio/*.wav}}
+  noise: train.7z/train/audio/_background_noise_/*.wav
+
 labels:
-  targets: [{", ".join(TARGETS)}]
+  classes: [{", ".join(TARGETS)}]
   filler: unknown # the class of all other words
   silence: silence # the class of clips cut from the background recordings
 
