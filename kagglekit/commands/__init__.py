@@ -142,7 +142,8 @@ def show_score(score: Score) -> list[str]:
         shift, gain = f"test shift {score.shift:+.3f}", f"fold-ensemble gain {score.gain:+.3f}"
         lines.append(f"  OOF {score.oof:.3f}, {shift}, {gain}")
     lines += [f"  {note}" for note in score.notes]
-    lines.append(f"  by {'part' if by_part else 'class'}: {parts}")
+    if [*score.parts] != ["keyword"]:  # the only part, where no class is filler or silence
+        lines.append(f"  by {'part' if by_part else 'class'}: {parts}")
     if score.constant:
         classes = ", ".join(score.constant)
         lines.append(

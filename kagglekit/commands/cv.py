@@ -109,6 +109,8 @@ def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
     ]
     columns = ["run", "source", "unweighted", "OOF", "shift", "gain", "CV", "95 %", "folds", "bias"]
     heads = [{"keyword": "keywords"}.get(part, part.replace("_", " ")) for part in first]
+    by_word = ["95 % over words", "lowest to highest word"] if "unseen" in first else ["", ""]
+    by_part = ResultTable("accuracy by part", ["", *heads, *by_word], rows)
     alarms = [
         f"ALARM: {one.name} hardly ever predicts, or always predicts: {', '.join(why.score.constant)}"
         for one, why in pairs
@@ -121,7 +123,7 @@ def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
         "folds: lowest and highest OOF; bias: points that a decision bias would gain, ± standard error",
         *(["scored under the prior estimated from each run's test predictions"] if estimated else []),
         *alarms,
-        ResultTable("accuracy by part", ["", *heads, "95 % over words", "lowest to highest word"], rows),
+        *([by_part] if len(first) > 1 else []),
     ]
 
 

@@ -50,6 +50,8 @@ def _words(source: Source, train: pl.DataFrame) -> pl.DataFrame:
 def words_chart(source: Source, known: pl.DataFrame) -> Picture | None:
     """Draw the clips per word, targets and fillers apart, with the fold that each filler is held out of."""
     known = known.filter(pl.col("word") != "")
+    filler = source.prepared.task.filler
+    noun = "word" if filler else "class"
     if not len(known):
         return None
     counts = known.group_by("word", "heldout_fold").len().sort("len", "word", descending=[True, False])
@@ -60,8 +62,8 @@ def words_chart(source: Source, known: pl.DataFrame) -> Picture | None:
         rows.append(Bar(word, [clips, 0] if word in targets else [0, clips], note))
     if (rest := len(counts) - MOST_WORDS) > 0:
         total = int(counts["len"][MOST_WORDS:].sum())
-        rows.append(Bar(f"{rest} more words", [0, total], f"{total:,}"))
-    return bars(rows, title="Train clips by word", names=("target", "filler"))
+        rows.append(Bar(f"{rest} more {noun}{'s' if filler else 'es'}", [0, total], f"{total:,}"))
+    return bars(rows, title=f"Train clips by {noun}", names=("target", "filler" if filler else "other"))
 
 
 def speakers_chart(train: pl.DataFrame) -> Picture | None:

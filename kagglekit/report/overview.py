@@ -114,9 +114,9 @@ def _most_costly(source: Source, top: ReportRun) -> Advice:
     pairs = [f"{pair.true} as {pair.predicted}" for pair in confused_pairs(source, top)[:2]]
     clips = {"unseen": "unseen words", "keyword": "the target words", "seen": "filler words seen in training"}
     costly = f" Most costly confusions: {', '.join(pairs)}." if pairs else ""
-    points = (
-        f"{100 * sum(lost.values()):.1f} points of OOF, {100 * lost[name]:.1f} on {clips.get(name, name)}"
-    )
+    points = f"{100 * sum(lost.values()):.1f} points of OOF"
+    if len(lost) > 1:  # more than one part: there is a filler or a silence class
+        points += f", {100 * lost[name]:.1f} on {clips.get(name, name)}"
     return Advice(f"{top.name} loses {points}.{costly}", page="listening")
 
 

@@ -112,7 +112,7 @@ def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str], task: Task) -> Non
         used = used.with_columns(task.each(used["label"])).explode("label")
     used = used.group_by("label").agg(pl.len(), pl.col("fold").unique())
     counts = {label: (count, folds) for label, count, folds in used.rows()}
-    unjudged = []
+    unjudged, group = [], "speaker" if task.filler else "group"
     for name in classes:
         count, folds = counts.get(name, (0, []))
         if count == 0:
@@ -121,7 +121,7 @@ def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str], task: Task) -> Non
             unjudged.append(name)
         elif len(folds) == 1:
             console.note(
-                f"class '{name}' has training clips in one fold only ({count} of one speaker, or too few): "
+                f"class '{name}' has training clips in one fold only ({count} of one {group}, or too few): "
                 "that fold's model is trained without it, so its OOF predictions are wrong"
             )
     if unjudged:

@@ -10,6 +10,9 @@ import polars as pl
 import pytest
 from support.verbs import CLASSES, Run
 
+from kagglekit.commands import show_score
+from kagglekit.scoring.cv import Score
+
 
 def test_train_again_does_nothing(here: Path, run: Run) -> None:
     weights = sorted(here.glob(".kagglekit/runs/*/*/fold_*/model.safetensors"))
@@ -47,3 +50,11 @@ def test_train_checks_names_before_work_begins(bare: Path, run: Run) -> None:
     done = run("train", "--model", "tcresnet,grru")
     assert done.code == 1
     assert done.err == "error: there is no model 'grru'\nhint:  did you mean 'gru'?\n"
+
+
+def test_a_score_of_a_task_without_filler_names_no_keywords() -> None:
+    plain = Score(0.9, 0.8, 1.0, 0.9, None, {"keyword": 0.9}, ())
+    assert [line for line in show_score(plain) if "keyword" in line] == []
+    filler = plain._replace(parts={"keyword": 0.9, "unseen": 0.5})
+    assert show_score(filler)[-1] == "  by part: keyword 0.900, unseen 0.500"
+    assert "  rows are windows of 5 s" in show_score(plain._replace(notes=("rows are windows of 5 s",)))

@@ -16,7 +16,7 @@ def test_rare_classes_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
     classes = ("a", "b", "c")
     warn_of_rare(clips, classes, Task(classes, classes, None, "accuracy"))
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("class 'b' has training clips in one fold only (2 of one speaker, or too few)")
+    assert first.startswith("class 'b' has training clips in one fold only (2 of one group, or too few)")
     assert second == "class 'c' has no training clip: it is never predicted"
 
 
