@@ -10,7 +10,7 @@ from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import Task
 
 CLASSES = ("low", "mid", "silence", "unknown")
-TASK = Task(CLASSES, CLASSES[:2], "unknown", make_metric("accuracy"), "label")
+TASK = Task(CLASSES, CLASSES[:2], "unknown", make_metric("accuracy"))
 
 
 def oof_of(probs, target, weight=None, **fields):
