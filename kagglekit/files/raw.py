@@ -1,4 +1,4 @@
-"""The fetched files in raw/, and their fingerprints, which tell whether they have changed since."""
+"""Fingerprints of files, which tell whether they have changed since."""
 
 import hashlib
 import json
@@ -7,42 +7,13 @@ import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kagglekit.config import Config
-from kagglekit.errors import MissingError
-from kagglekit.files import archive
 from kagglekit.files.atomic import write_json
 from kagglekit.files.locks import locked
-from kagglekit.files.workspace import Workspace
-from kagglekit.terminal import console, progress
+from kagglekit.terminal import progress
 
 FINGERPRINTS = "fingerprints.json"
 CHUNK_BYTES = 2**20
 _SAVING = threading.Lock()
-
-
-def wanted_files(config: Config) -> list[str]:
-    """Return the names of the host's files that kagglekit reads."""
-    data = config.data
-    paths = [*(train.files for train in data.train), data.test.files, data.sample or ""]
-    return list(dict.fromkeys(path.partition("/")[0] for path in paths if path))
-
-
-def raw_archive(workspace: Workspace, name: str) -> Path:
-    """Return the path of a fetched file, after extracting it from `<slug>.zip` where only that was fetched.
-
-    Raises:
-        MissingError: neither of them exists.
-    """
-    path = workspace.raw / name
-    bundle = workspace.raw / f"{workspace.config.competition.slug}.zip"
-    if not path.is_file() and bundle.is_file():
-        with locked(bundle, bundle.name):
-            if not path.is_file():
-                console.note(f"unpacking {bundle.name}")
-                archive.unpack_nested(bundle, workspace.raw, wanted_files(workspace.config))
-    if not path.is_file():
-        raise MissingError(f"{path} does not exist", hint="fetch it: kagglekit fetch")
-    return path
 
 
 def fingerprint(path: Path, folder: Path | None = None) -> str:

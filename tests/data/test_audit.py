@@ -36,7 +36,6 @@ def clips(
     sample = "id,cat,dog\nt0,0,0\n" if labels.get("kind") == "multi" else "id,label\nt0,cat\n"
     contents = {**FILES, "t.csv": table, "sample.csv": sample, **(files or {})}
     workspace = dataset(root, contents, train, labels=labels, **sections)
-    write(workspace.raw, {"sample.csv": contents["sample.csv"]})
     return prepare(workspace).clips.filter(split="train")
 
 
@@ -152,7 +151,6 @@ def test_training_recordings_that_are_also_in_the_test(tmp_path: Path, said: lis
     own = {**SET, "files": "b/*.wav", "external": "own"}
     files = {"test/t0.wav": wav(50), "test/t1.wav": wav(1, 400), "sample.csv": "id,label\nt0,cat\nt1,cat\n"}
     workspace = dataset(tmp_path, {**FILES, "t.csv": TABLE, **files}, [SET, own], labels=PLAIN)
-    write(workspace.raw, {"sample.csv": files["sample.csv"]})  # type: ignore[dict-item]
     table = prepare(workspace).clips.filter(split="train")
     fold = {path.rpartition("/")[2]: number for path, number in table.select("path", "fold").rows()}
     assert fold["x1.wav"] >= 0  # the host's own: counted, and kept

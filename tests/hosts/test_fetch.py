@@ -22,8 +22,9 @@ import kagglekit.files.raw
 import kagglekit.hosts.fetch
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
-from kagglekit.errors import ArchiveError, HostError, MissingError
-from kagglekit.files.raw import FINGERPRINTS, fingerprint, raw_archive
+from kagglekit.errors import ArchiveError, ConfigError, HostError
+from kagglekit.files.raw import FINGERPRINTS, fingerprint
+from kagglekit.files.resolve import read_file, stream
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import SPARE_BYTES, Arrived, Host
@@ -257,7 +258,7 @@ def seven_zip(files: dict[str, bytes]) -> bytes:
 
 
 def test_the_bundle(config: Config, workspace: Workspace, host: Counting, tmp_path: Path) -> None:
-    """Kaggle's "download all": <slug>.zip of 7z archives, unpacked when first wanted."""
+    """Kaggle's "download all": <slug>.zip of 7z archives, unpacked when first wanted; the rest is not."""
     folder = tmp_path / "host"
     for name in NAMES:
         (folder / name).unlink()
@@ -269,13 +270,15 @@ def test_the_bundle(config: Config, workspace: Workspace, host: Counting, tmp_pa
         bundle.writestr("notes.txt", b"not wanted")
     assert [f.name for f in fetch(workspace, host)] == ["tiny.zip"]  # type: ignore[arg-type]
     assert not (workspace.raw / "train.7z").exists()
-    for name, data in inner.items():
-        assert raw_archive(workspace, name).read_bytes() == data
-    assert raw_archive(workspace, "sample_submission.csv").read_bytes() == b"fname,label\n"
+    for name in inner:
+        content: list[tuple[str, bytes]] = []
+        stream(workspace, f"{name}/*/*.wav", lambda file, data: content.append((file.path, data)))  # noqa: B023
+        assert content == [(f"{name}/a/b.wav", name.encode() * 9)]
+    assert read_file(workspace, "sample_submission.csv") == b"fname,label\n"
     assert not (workspace.raw / "notes.txt").exists()
-    with pytest.raises(MissingError, match=r"absent\.7z does not exist") as caught:
-        raw_archive(workspace, "absent.7z")
-    assert caught.value.hint == "fetch it: kagglekit fetch"
+    with pytest.raises(ConfigError, match=r"no file matches 'absent\.csv'") as caught:
+        read_file(workspace, "absent.csv")
+    assert caught.value.hint
 
 
 def test_fingerprint_is_remembered_until_the_file_changes(tmp_path: Path) -> None:
