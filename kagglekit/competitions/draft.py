@@ -17,7 +17,7 @@ from kagglekit.competitions.answers import (
 from kagglekit.competitions.look import Facts, Heard
 from kagglekit.competitions.metric_names import family, metric_of
 from kagglekit.competitions.recordings import Group, groups, role_of
-from kagglekit.competitions.render import Guess, yaml_text
+from kagglekit.competitions.render import Guess, one_line, yaml_text
 from kagglekit.competitions.training_sets import NONE, Drafted, draft_sets
 
 FOLDS = 5
@@ -62,8 +62,8 @@ def draft(facts: Facts, command: str) -> str:
         "submission": _submission(sample, shape, labels),
     }
     head = (
-        f"# {facts.title or facts.slug}",
-        f"# Drafted by: {command}",
+        f"# {one_line(facts.title) or facts.slug}",
+        f"# Drafted by: {one_line(command)}",
         "# A line with `# check` is a guess: correct it, or remove the mark. docs/settings.md has every key.",
         "#",
         "#   kagglekit fetch",

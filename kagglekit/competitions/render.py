@@ -19,6 +19,11 @@ def yaml_text(sections: Mapping[str, Any]) -> str:
     return "\n".join(_lines(sections, 0)) + "\n"
 
 
+def one_line(text: str) -> str:
+    """Return a host's text without what would end a comment, or is no plain character."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:150]
+
+
 def plain(value: Any) -> Any:
     """Return sections without the marks of guesses."""
     if isinstance(value, Guess):
@@ -32,7 +37,7 @@ def _lines(section: Mapping[str, Any], indent: int) -> list[str]:
     lines = []
     for key, given in section.items():
         value, why = given if isinstance(given, Guess) else (given, "")
-        mark = f"  # check: {why}" if why else ""
+        mark = f"  # check: {one_line(why)}" if why else ""
         start = " " * indent + f"{_flow(key)}:"
         if isinstance(value, Mapping) and indent == 0:
             lines += [start + mark, *_lines(value, 2)]

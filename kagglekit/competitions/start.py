@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from kagglekit import competitions
 from kagglekit.config import Config
-from kagglekit.config.load import DEFAULT_NAME
+from kagglekit.config.load import DEFAULT_NAME, load_config
 from kagglekit.config.yaml_file import parse
 from kagglekit.errors import ConfigError
 from kagglekit.files.atomic import write_text
@@ -41,8 +41,13 @@ def target(path: Path | None, force: bool) -> Path:
 
 
 def write_new(path: Path, text: str) -> Written:
-    """Write the text of a competition.yaml."""
+    """Write the text of a competition.yaml, and read it.
+
+    Raises:
+        ConfigError: the draft has problems, which are named by their lines.
+    """
     write_text(path, text)
+    load_config(path)
     lines = enumerate(text.splitlines(), 1)
     return Written(path, [f"{path.name}:{number} {line.strip()}" for number, line in lines if CHECK in line])
 

@@ -68,7 +68,7 @@ def test_every_command_parses(path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_readme_shows_the_way_to_a_submission() -> None:
     verbs = [arguments(command)[0] for command in commands((ROOT / "README.md").read_text(encoding="utf-8"))]
-    assert verbs[:4] == ["doctor", "fetch", "tune", "submit"]
+    assert verbs[:5] == ["init", "doctor", "fetch", "tune", "submit"]
 
 
 @pytest.mark.parametrize("target", LINKS)
