@@ -16,6 +16,7 @@ from support.replicas import MAKERS, make_replica
 
 from kagglekit import competitions
 from kagglekit.cli import main
+from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.config.names import METRICS
 from kagglekit.files import archive
@@ -107,12 +108,29 @@ def test_from_fetch_to_a_graded_submission(
     name: str, replica: Replica, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yaml = replica(name)
-    for command in ("fetch", "prepare", "train --model tcresnet", "submit --upload --yes"):
+    log = Ledger(yaml.parent / "submissions" / "leaderboard.jsonl")
+
+    def run(command: str) -> None:
         code = main(["--quiet", "-C", str(yaml), *command.split()])
         shown = capsys.readouterr()
         assert code == 0, f"kagglekit {command}: {shown.err}"
-    (entry,) = Ledger(yaml.parent / "submissions" / "leaderboard.jsonl").entries()
-    config = load_config(yaml)
-    low, high = METRICS[config.competition.metric].low, METRICS[config.competition.metric].high
-    assert entry.status == "COMPLETE" and entry.public is not None and math.isfinite(entry.public)
-    assert (low is None or entry.public >= low) and (high is None or entry.public <= high)
+
+    for command in ("fetch", "prepare", "train --model tcresnet", "submit --upload --yes"):
+        run(command)
+    config, (entry,) = load_config(yaml), log.entries()
+    run(f"submit --file {answers(config, yaml.parent, entry.csv)} --upload --yes")
+    *_, best = log.entries()
+    metric = METRICS[config.competition.metric]
+    assert entry.status == best.status == "COMPLETE"
+    assert best.public == metric.high and entry.public is not None and math.isfinite(entry.public)
+    assert metric.low is None or metric.low <= entry.public <= best.public
+
+
+def answers(config: Config, folder: Path, like: str) -> Path:
+    """Write the solution as a submission, in the order of one that kagglekit wrote."""
+    solution = pl.read_csv(folder / "solution.csv", infer_schema=False).drop("Usage")
+    written = pl.read_csv(folder / "submissions" / like, infer_schema=False)
+    ids = [name for name in (config.submission.id, config.submission.class_column) if name]
+    path = folder / "answers.csv"
+    written.select(ids).join(solution, on=ids, maintain_order="left").write_csv(path)
+    return path

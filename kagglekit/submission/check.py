@@ -1,6 +1,7 @@
 """Check a submission against the sample: columns, ids, order and labels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -101,15 +102,29 @@ def _check_probabilities(frame: pl.DataFrame) -> list[str]:
     ]
 
 
+def in_order_of(frame: pl.DataFrame, sample: Sample) -> Sample:
+    """Return the sample with its ids in a submission's order, if both have the same ids."""
+    key = _key(sample)
+    if not set(key) <= set(frame.columns):
+        return sample
+    ids = frame.select(pl.concat_str(key, separator=PAIR)).to_series().to_list()
+    same = None not in ids and sorted(ids) == sorted(sample.ids)
+    return replace(sample, ids=ids) if same else sample
+
+
+def _key(sample: Sample) -> list[str]:
+    """Return the columns that make a row's id: one, or two where the class has its own."""
+    return [sample.id_column] + ([] if sample.class_column is None else [sample.class_column])
+
+
 def _check_ids(frame: pl.DataFrame, sample: Sample) -> None:
-    pair = [] if sample.class_column is None else [sample.class_column]
-    columns = [sample.id_column, *pair, *sample.columns]
+    columns = [*_key(sample), *sample.columns]
     if frame.columns != columns:
         raise SubmissionError(
             f"the submission has the columns {quoted(frame.columns)}, not {quoted(columns)}",
             hint=COLUMNS_HINT,
         )
-    ids = frame.select(pl.concat_str([sample.id_column, *pair], separator=PAIR)).to_series()
+    ids = frame.select(pl.concat_str(_key(sample), separator=PAIR)).to_series()
     if ids.to_list() == sample.ids:
         return
     expected = pl.Series(sample.ids, dtype=pl.String)

@@ -19,7 +19,7 @@ from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.shapes import Shape
 from kagglekit.scoring.task import Task
 from kagglekit.submission import shapes
-from kagglekit.submission.check import check
+from kagglekit.submission.check import check, in_order_of
 from kagglekit.submission.ledger import Entry, Ledger, git_commit, host_name, stamp
 
 NOT_SCORE = {"workspace", "submissions", "network"}  # sections that no prediction depends on
@@ -92,6 +92,8 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
     workspace = workspace.resolved()
     config = workspace.config
     sample = expected(workspace, _test_ids(workspace))
+    if config.data.sample is None or config.competition.delivery == "notebook":  # any order will do
+        sample = in_order_of(frame, sample)
     warnings = check(frame, sample, config.labels.all_classes, config.submission)
     say(f"{path.name}, written anew as a plain CSV", table)
     data = shapes.to_csv(frame) if table.notes else path.read_bytes()
