@@ -12,12 +12,15 @@ from kagglekit.competitions.describing import describe, named_column
 from kagglekit.competitions.look import Facts, is_number
 from kagglekit.competitions.metric_names import family
 from kagglekit.competitions.recordings import Group
+from kagglekit.competitions.render import Guess
+from kagglekit.errors import TableError
 from kagglekit.files import ids
 
 ID_NAMES = ("row_id", "id", "fname", "filename", "file_name", "recording_id", "clip", "song_id", "clip_name")
 CHANCES = re.compile(r"prob|score|pred|is_|chance|likelihood")
 ENDS = ("seconds", "end_time", "end", "end_seconds")
 TAIL = re.compile(r"^(.+)_(\d+)$")
+LONGEST_ROW = 60
 HINTED = ("sample", "example", "submission")
 
 
@@ -74,6 +77,7 @@ class ShownShape(NamedTuple):
     """True and False in the shape long."""
     ids: str = "{id}"
     none: str | None = None
+    class_column: str | None = None
 
 
 def shape_of(facts: Facts, sample: ShownSample, tests: Sequence[Group], known: Collection[str]) -> ShownShape:
@@ -83,7 +87,7 @@ def shape_of(facts: Facts, sample: ShownSample, tests: Sequence[Group], known: C
         known: labels of the training data, by which classes in ids are found.
     """
     if len(sample.others) == 2 and sample.frame[sample.id].is_duplicated().any():
-        return ShownShape("long", "an id of two columns", ids="{id},{class}")
+        return ShownShape("long", class_column=sample.others[0])
     if len(sample.others) > 1:
         return ShownShape("probabilities")
     cells, metric, answer = sample.cells, family(facts.metric), sample.others[0]
@@ -152,14 +156,15 @@ def rows_of_test(facts: Facts, sample: ShownSample, shape: ShownShape, tests: Se
     tails = [TAIL.match(one) for one in sample.ids]
     if not all(tails) or not tails:
         return TestRows({}, check="no id of the sample is a file of the test")
-    every = gcd(*(int(tail[2]) for tail in tails if tail)) or 5
-    return TestRows({"every": every, "id": "{stem}_{end}"}, every)
+    every = gcd(*(int(tail[2]) for tail in tails if tail))
+    if not 2 <= every <= LONGEST_ROW:  # a number in the name, and no time
+        return TestRows({}, check="no id of the sample is a file of the test")
+    shown = every if paths else Guess(every, "the ids end so; no recording of the test was seen")
+    return TestRows({"every": shown, "id": "{stem}_{end}"}, every)
 
 
 def sample_matches(rows: Sequence[str], paths: Sequence[str]) -> list[str]:
     """Return the ids of a sample that mean a file."""
-    from kagglekit.errors import TableError
-
     try:
         return list(ids.match(rows, paths, "", numbers=all(map(ids.number, rows))).path_of)
     except TableError:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from kagglekit.competitions.look import Facts, is_number
+from kagglekit.competitions.look import Facts, is_audio, is_number
 from kagglekit.competitions.recordings import Group
 from kagglekit.data.labels import split_cell
 from kagglekit.errors import TableError
@@ -99,6 +99,15 @@ def describe(group: Group, name: str, frame: pl.DataFrame) -> Described | None:
                 best, score = Described(name, frame, column, pattern, path_of), now
             break
     return best
+
+
+def _unseen(group: Group, name: str, frame: pl.DataFrame) -> Described | None:
+    """Return a table that names recordings which were not looked at, by its column's name and cells."""
+    column = named_column(frame, FILE_NAMES)
+    cells = [] if column is None else [cell for cell in frame[column][:TRIED] if cell]
+    if column is None or not cells or not all(map(is_audio, cells)):
+        return None
+    return Described(name, frame, column, None, {})
 
 
 def _matched(
@@ -243,9 +252,10 @@ def name_labels(paths: Sequence[str]) -> str | None:
 def tables_of(facts: Facts, group: Group, without: Iterable[str | None]) -> list[Described]:
     """Return the tables that describe a group, the best first."""
     skipped = set(without)
+    find = describe if group.paths else _unseen
     described = [
         one
         for name, frame in facts.tables.items()
-        if name not in skipped and (one := describe(group, name, frame)) is not None
+        if name not in skipped and (one := find(group, name, frame)) is not None
     ]
     return sorted(described, key=lambda one: (-one.files, one.file_pattern is not None, one.table))

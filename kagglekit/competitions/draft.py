@@ -94,6 +94,8 @@ def _data(
 ) -> dict[str, Any]:
     no_sample = Guess("sample_submission.csv", "no file is named like a sample submission")
     keys: dict[str, Any] = {"sample": sample.path if sample else no_sample}
+    if sample and rows.check and (tests or "table" in rows.keys):
+        keys["sample"] = Guess(sample.path, rows.check)
     sets = [one.keys for one in drafted]
     keys["train"] = sets[0] if len(sets) == 1 else sets
     if not sets:
@@ -235,7 +237,7 @@ def _submission(sample: ShownSample | None, shape: ShownShape, labels: set[str])
         positive = next((name for name in sorted(labels) if name.lower() in TRUE), None)
         keys["positive"] = positive or Guess(sorted(labels)[-1] if labels else "1", "the class submitted")
     if shape.name == "long":
-        keys["ids"] = shape.ids
+        keys |= {"class_column": shape.class_column} if shape.class_column else {"ids": shape.ids}
         if shape.answers:
             keys["answers"] = True
     return keys

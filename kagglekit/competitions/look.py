@@ -169,8 +169,14 @@ def look(
     packed = [f for f in rest if is_archive(f.name)]
     inside = [f for f in packed if fits(f, MAX_ARCHIVE)]
     facts.unread.update((f.name, f.size) for f in packed if not fits(f, MAX_ARCHIVE))
-    for file, path in zip(inside, get(inside), strict=True):
-        facts.look_into(file.name, path)
+    for file in inside:
+        try:
+            (path,) = get([file])
+        except ArchiveError as error:
+            console.note(f"{file.name} was not looked into: {error}")
+            facts.unread[file.name] = file.size
+        else:
+            facts.look_into(file.name, path)
     by_top: dict[str, list[HostFile]] = {}
     for file in files:
         if is_audio(file.name) and fits(file, MAX_RECORDING):

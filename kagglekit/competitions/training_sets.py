@@ -51,7 +51,7 @@ def draft_sets(
 
 def _plain(facts: Facts, group: Group) -> Drafted:
     """Draft a set whose folders or file names are the labels."""
-    keys: dict[str, Any] = {"files": Guess(group.pattern, group.check) if group.check else group.pattern}
+    keys = _files(group)
     labels: set[str] = set()
     if group.in_folders:
         keys["label"] = "folder"
@@ -63,6 +63,10 @@ def _plain(facts: Facts, group: Group) -> Drafted:
         keys["label"] = Guess("folder", "no table, folder or part of the names says what the labels are")
     groups = _name_group(keys, group)
     return Drafted(keys, labels, multi=False, groups=groups)
+
+
+def _files(group: Group) -> dict[str, Any]:
+    return {"files": Guess(group.pattern, group.check) if group.check else group.pattern}
 
 
 def _name_group(keys: dict[str, Any], group: Group) -> int:
@@ -81,7 +85,7 @@ def _described(
     absent: bool,
     tests: Sequence[Group],
 ) -> Drafted:
-    keys: dict[str, Any] = {"files": group.pattern, "table": one.table, "file": one.file}
+    keys: dict[str, Any] = {**_files(group), "table": one.table, "file": one.file}
     if one.table in facts.headless:
         one = _with_names(one)
         keys |= {"columns": one.frame.columns, "file": one.file}
