@@ -15,6 +15,7 @@ from kagglekit.config.load import DEFAULT_NAME, load_config
 from kagglekit.config.yaml_file import parse
 from kagglekit.errors import ConfigError
 from kagglekit.files.atomic import write_text
+from kagglekit.terminal import console
 
 CHECK = "  # check: "
 SOLUTION = re.compile(r"solution.*\.(csv|tsv|parquet)|.*[_-]solution\.csv")
@@ -127,7 +128,10 @@ def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Wr
             fetch(workspace, host, [file.name for file in files])
             return [workspace.raw / file.name for file in files]
 
-        look(facts, host.files(MOST_FILES), get, own=False)
+        files = host.files(MOST_FILES + 1)
+        if len(files) > MOST_FILES:
+            console.note(f"the host lists more than {MOST_FILES:,} files; the rest was not looked at")
+        look(facts, files[:MOST_FILES], get, own=False)
     return write_new(out, draft(facts, f"kagglekit init {slug}"))
 
 

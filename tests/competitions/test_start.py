@@ -92,3 +92,20 @@ def test_an_archive_too_large_to_look_into_is_said(tmp_path: Path, monkeypatch: 
 
 def test_a_shipped_competition_is_known_by_its_slug() -> None:
     assert named_for("birdclef-2026") == "birdclef-2026" and named_for("tiny-speech") is None
+
+
+def test_a_list_that_is_too_long_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kagglekit.competitions import look
+    from kagglekit.terminal import console
+
+    monkeypatch.setattr(look, "MOST_FILES", 2)
+    host = HostFolder(tmp_path / "replica")
+    MAKERS["whale-redux-2013"](host)
+    notes: list[str] = []
+    monkeypatch.setattr(console, "note", notes.append)
+    files = {path.name: path for path in host.root.iterdir()}
+    with KaggleServer(files=files, page_size=200) as server:
+        assert Site(tmp_path / "site", server).run("init tiny-speech --force").code == 0
+    assert "the host lists more than 2 files; the rest was not looked at" in notes
+    text = (tmp_path / "site" / "competition.yaml").read_text()
+    assert "files: train/**/*.wav  # check: no recordings of train were seen" in text
