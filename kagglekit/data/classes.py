@@ -34,12 +34,16 @@ def resolve(workspace: Workspace, annotations: pl.DataFrame) -> Workspace:
     if labels is config.labels and validation is config.validation:
         return workspace
     resolved = config.model_copy(update={"labels": labels, "validation": validation})
-    _check_classes(resolved)
+    check_classes(resolved)
     return Workspace(resolved)
 
 
-def _check_classes(config: Config) -> None:
-    """Check what the config could not, as it did not know the classes."""
+def check_classes(config: Config) -> None:
+    """Check what the config could not, as it did not know the classes.
+
+    Raises:
+        ConfigError: there are too few classes, one contains the separator, or the prior names another.
+    """
     task = Task.of(config)
     if not task.multi and len(task.classes) < 2:
         raise ConfigError(

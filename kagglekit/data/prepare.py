@@ -13,11 +13,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
+from kagglekit.config.labels import FROM_SAMPLE
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
 from kagglekit.data.annotations import prefix, read_train
 from kagglekit.data.audit import say_overlaps, without_test_copies
-from kagglekit.data.classes import given_folds, named, resolve
+from kagglekit.data.classes import check_classes, given_folds, named, resolve
 from kagglekit.data.cuts import test_cutter, train_cutter, with_clip_ids
 from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
@@ -96,6 +97,7 @@ def prepare(workspace: Workspace) -> Prepared:
             if saved.get("inputs") != inputs or not workspace.clips_path.is_file() or not _complete(saved):
                 saved = _make(workspace, inputs, marker)
     opened = workspace.resolved()
+    check_classes(opened.config)
     folders = {split: Path(folder) for split, folder in saved["folders"].items()}
     again = f"remove {workspace.clips_path} and run the same command again"
     clips = parquet.read(workspace.clips_path, again)
@@ -113,12 +115,21 @@ def _inputs_key(workspace: Workspace) -> str:
         config.data.model_dump(mode="json", exclude={"sample", "leave_out_clips"}),
         config.labels.model_dump(mode="json", exclude={"keep_fillers"}),
         config.rows.model_dump(mode="json"),
+        _columns_of_classes(config),
         config.audio.model_dump(),
         (config.validation.folds, config.validation.seed),
         fingerprint_of(workspace, host_files(config)),
         *(fingerprint_of(workspace, paths, folder) for folder, paths in _external(config)),
         [] if left_out is None else sorted(read_clip_list(left_out)),
     )
+
+
+def _columns_of_classes(config: Config) -> list[object]:
+    """Return the settings by which `classes.resolve` reads the classes from the sample submission."""
+    submission = config.submission
+    if config.labels.classes != FROM_SAMPLE:
+        return []
+    return [submission.shape, submission.id, submission.label, submission.class_column]
 
 
 def _external(config: Config) -> list[tuple[Path, list[str]]]:
@@ -175,7 +186,7 @@ def _jobs(
 ) -> list[ingest.Job]:
     """Return what is to be decoded: the annotated recordings, the noise and the test."""
     config, jobs = workspace.config, []
-    data, named_paths = config.data, set(annotations["path"])
+    data, rows, named_paths = config.data, config.rows, set(annotations["path"])
     train = [
         ingest.FileSet(
             one.files, one.external, [f for f in files if prefix(one.external) + f.path in named_paths]
@@ -187,12 +198,14 @@ def _jobs(
     test = [ingest.FileSet(data.test.files, None, test_files)]
     cuts: dict[str, object] = {
         "train": annotations.select("clip_id", "start", "end").rows(),
-        "test": (config.rows.model_dump(mode="json"), [file.path for file in test_files]),
+        "test": (rows.every, rows.id, [(file.path, cutter(file.path, 0.0)) for file in test_files]),
     }
     sources = {"train": (train, train_cutter(annotations), noise), "test": (test, cutter, None)}
     for split, (patterns, cut, extra) in sources.items():
-        files = [fingerprint_of(workspace, source.pattern, source.root) for source in patterns]
-        key = key_of(split, ingest.VERSION, cuts[split], config.audio.model_dump(), *files, data.noise)
+        sounds = [*patterns, *([extra] if extra else [])]
+        files = [fingerprint_of(workspace, source.pattern, source.root) for source in sounds]
+        noise_names = [file.path for file in extra.files] if extra else []
+        key = key_of(split, ingest.VERSION, cuts[split], config.audio.model_dump(), *files, noise_names)
         if ingest.is_outdated(workspace.audio / f"{split}-{key}"):
             key = key_of(key, "av")
         target = workspace.audio / f"{split}-{key}"
@@ -256,7 +269,9 @@ def _check_sample(workspace: Workspace, clips: pl.DataFrame, clips_key: str) -> 
     """
     config, marker = workspace.config, workspace.clips_path.with_name("sample.json")
     digest = fingerprint_of(workspace, config.data.sample) if config.data.sample else ""
-    key = key_of("sample", clips_key, digest, config.submission.model_dump(), config.competition.delivery)
+    competition = config.competition
+    judged = (competition.metric, competition.metric_parameters, competition.delivery)
+    key = key_of("sample", clips_key, digest, config.submission.model_dump(), judged)
     try:
         if json.loads(marker.read_text(encoding="utf-8"))["key"] == key:
             return

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from support.replicas import make_replica
 from support.sounds import by_ffmpeg
 from support.tiny import WORDS, make, wav_bytes
 
@@ -277,3 +278,47 @@ def test_errors(yaml: Path, tmp_path: Path) -> None:
         run(yaml, "labels.targets=[low, nothing]")
     with pytest.raises(ConfigError, match=r"no file matches 'train.zip/train/none"):
         run(yaml, "data.noise_clips=train/none/*.wav", "data.train_clips=train/audio/[!_]*/*.wav")
+
+
+def test_another_table_of_rows_cuts_the_test_again(tmp_path: Path) -> None:
+    yaml = make_replica("birdsong-2020", tmp_path)
+    first, _, _ = run(yaml, "data.sample=null")
+    table = tmp_path / "host/test.csv"
+    table.write_text(table.read_text().replace("site_1_", "elsewhere_"))
+    second, _, _ = run(yaml, "data.sample=null")
+    names = second.clips.filter(split="test")["clip_id"]
+    assert names.str.starts_with("elsewhere_").any() and not names.str.starts_with("site_1_").any()
+    third, _, _ = run(yaml, "data.sample=null", "data.test.where={site: site_2}")
+    assert len(third.clips.filter(split="test")) < len(names)
+    assert third.keys["train"] == first.keys["train"]
+
+
+def test_other_noise_is_read_again(tmp_path: Path) -> None:
+    yaml = make_replica("speech-commands-2017", tmp_path)
+
+    def noise(seed: int) -> Prepared:
+        samples = np.random.default_rng(seed).normal(0, 300, 64_000 + seed)
+        with zipfile.ZipFile(tmp_path / "host/noise.zip", "w") as archive:
+            for name in ("a", "b"):
+                archive.writestr(f"{name}.wav", wav_bytes(samples, 16_000))
+        return run(yaml, "data.noise=noise.zip/*.wav")[0]
+
+    first, second = noise(0), noise(1)
+    assert len(second.noise()["a.wav"]) == len(first.noise()["a.wav"]) + 1
+    assert first.keys["test"] == second.keys["test"]
+
+
+def test_classes_follow_the_columns_of_the_sample_that_are_named(tmp_path: Path) -> None:
+    yaml = make_replica("freesound-2019", tmp_path)
+    with pytest.raises(SubmissionError, match=r"sample_submission\.csv has the columns"):
+        run(yaml, "submission.id=Fname")
+    assert "fname" not in run(yaml)[0].task.classes
+    with pytest.raises(ConfigError, match=r"validation\.prior names 'a'"):  # nothing is made for it
+        run(yaml, "validation.prior={a: 1}")
+
+
+def test_another_metric_is_checked_against_the_shape(tmp_path: Path) -> None:
+    yaml = make_replica("freesound-2018", tmp_path)
+    run(yaml)
+    with pytest.raises(ConfigError, match="judges 2 labels"):
+        run(yaml, "competition.metric={name: map_at_k, k: 2}")
