@@ -20,11 +20,13 @@ MANY = 50
 EXAMPLE = """example:
   $ kagglekit fetch
   fetched train.7z (113.5 MB), test.7z (63.0 MB), sample_submission.7z (15.1 kB)
-  next: kagglekit tune --model convs2s"""
+  next: kagglekit prepare"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="*", metavar="FILE", help="only these (those competition.yaml names)")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="only these; by default all that competition.yaml names"
+    )
     parser.add_argument("--force", action="store_true", help="download again what is there")
     parser.add_argument("--list", action="store_true", help="list the host's files and download none")
     parser.add_argument(
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     lines += [f"there already: {old}"] if old else []
     lines += [f"checkpoint of {model}: {path}" for model, path in checkpoints.items()]
     folder = project.workspace.raw
-    lines += [f"in {folder}", next_command(project, "tune --model convs2s")]
+    lines += [f"in {folder}", next_command(project, "prepare")]
     rows = [{"name": f.name, "size": f.size, "new": f.new} for f in fetched]
     console.result({"files": rows, "folder": folder, "checkpoints": checkpoints}, lines)
 

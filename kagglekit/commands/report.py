@@ -8,7 +8,7 @@ from kagglekit.terminal import console
 
 EXAMPLE = """example:
   $ kagglekit report
-  report.html: 9.8 MB, 4 runs, 204 of 612 misses to listen to
+  report.html: 9.8 MB, 4 runs, 204 misclassified clips with sound
   next: open report.html in a browser"""
 
 PORT = 8600
@@ -36,11 +36,11 @@ def run(args: argparse.Namespace) -> None:
             console.result({"address": address}, [f"{address}  (Ctrl-C ends it)"])
             return server.serve_forever()
     path, runs, clips = project.report(args.out or "report.html")
-    size = path.stat().st_size
+    size, sounds = path.stat().st_size, f"{plural(clips, 'misclassified clip')} with sound"
     console.result(
         {"file": path, "bytes": size, "runs": runs, "clips": clips},
         [
-            f"{path}: {size / 1e6:.1f} MB, {plural(runs, 'run')}, {clips} misses to listen to",
+            f"{path}: {size / 1e6:.1f} MB, {plural(runs, 'run')}, {sounds}",
             f"next: open {path} in a browser",
         ],
     )

@@ -101,7 +101,7 @@ def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Wr
 
     Raises:
         HostError: Kaggle cannot be reached, or shows nothing of it.
-        ConfigError: the file exists, or the slug is none.
+        ConfigError: the file exists, or the slug is not one.
     """
     from kagglekit.competitions import look as look_at
     from kagglekit.competitions.draft import draft
@@ -173,7 +173,8 @@ def _bare(slug: str, path: Path, more: Mapping[str, Any] | None = None) -> Confi
         return Config.model_validate(sections, context={"root": path.resolve().parent})
     except ValidationError as error:
         raise ConfigError(
-            f"'{slug}' is no competition's slug", hint="the last part of its address, such as birdclef-2026"
+            f"'{slug}' is not a competition's slug",
+            hint="the last part of its address, such as birdclef-2026",
         ) from error
 
 

@@ -89,7 +89,7 @@ METRIC_KINDS = {name: info.kinds for name, info in METRICS.items()}
 METRIC_PLUGINS = "kagglekit.metrics"
 """Group of entry points of installed packages: metrics by name."""
 SHAPES = ("label", "top_k", "label_list", "probability", "probabilities", "long")
-"""Shapes of a submission, implemented in kagglekit.submission.shapes."""
+"""Shapes of a submission, implemented in kagglekit.scoring.shapes."""
 
 
 class LabelKind(StrEnum):

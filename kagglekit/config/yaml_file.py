@@ -81,7 +81,8 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
             raise ConfigError(f"{path} is {size:,} bytes, too large for a competition.yaml", hint=hint)
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"there is no {path}", hint="go to its folder, or name the file: -C FILE") from None
+        hint = "draft it with kagglekit init, go to its folder, or name the file: -C FILE"
+        raise ConfigError(f"there is no {path}", hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint=hint) from error
     try:

@@ -20,8 +20,8 @@ class Gains(NamedTuple):
 
     @property
     def by_seed(self) -> list[float]:
-        """Gain in OOF of each student. Not in CV, whose estimates for test clips suppose that the model has
-        not learnt from them."""
+        """Gain in OOF of each student. CV would mislead: its test shift and fold-ensemble gain assume that
+        the model was not trained on test clips."""
         return [a.score.oof - b.score.oof for a, b in zip(self.students, self.baselines, strict=True)]
 
     def summary(self) -> str:

@@ -38,7 +38,7 @@ from kagglekit.training.soft_targets import FIELDS, folder_of, table_path, write
 
 VERSION = 1
 MIN_CLIPS = 20  # of a class above a threshold: the precision of fewer is noise
-MAX_ERRORS = 2.0  # times the errors that the rule allows: a class with more is excluded
+MAX_ERRORS = 2.0  # a class with more than this many times the errors that the rule allows is excluded
 NEVER = 2.0  # a threshold that no probability reaches
 
 Mask = NDArray[np.bool_]

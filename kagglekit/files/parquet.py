@@ -1,4 +1,4 @@
-"""Parquet: the workspace's own tables, and the text in one from elsewhere."""
+"""Read and write Parquet: the workspace's tables, and the text in tables from elsewhere."""
 
 from pathlib import Path
 
@@ -7,7 +7,10 @@ import polars as pl
 from kagglekit.errors import MissingError, TableError, plural
 from kagglekit.files.atomic import replacing
 
-POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # names that are no UTF-8
+POLARS_ERRORS = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)  # polars panics at names that are not UTF-8
 MAX_CELLS = 10**8
 """Most cells of a table from elsewhere."""
 

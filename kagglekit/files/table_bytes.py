@@ -1,4 +1,4 @@
-"""From the bytes of a table to its text: the kind of file, what it is packed in, its coding."""
+"""Turn the bytes of a table into text: unpack them, refuse other kinds of files, and decode the text."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from kagglekit.files import archive
 from kagglekit.files.archive.checks import MAX_MEMBER_BYTES, MAX_RATIO, MIN_BOMB_BYTES
 
 MAX_BYTES = 256 * 2**20
-"""Longest table read, unpacked, in bytes; one in a zip or 7z may have archive.checks.MAX_MEMBER_BYTES."""
+"""Largest table, unpacked, in bytes; a table in a zip or 7z may have archive.checks.MAX_MEMBER_BYTES."""
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -54,7 +54,7 @@ class Unpacked(NamedTuple):
 
     data: bytes
     name: str
-    """For messages: names the member of an archive, too."""
+    """The name in messages, with the member's name if it was in an archive."""
     notes: tuple[str, ...] = ()
 
 
@@ -67,13 +67,13 @@ def unpack(data: bytes, name: str, hint: str) -> Unpacked:
     """
     check_size(len(data), name, hint)
     if data.startswith(GZIP_MAGIC):
-        found = Unpacked(_gunzip(data, name, hint), name, ("packed with gzip",))
+        table = Unpacked(_gunzip(data, name, hint), name, ("packed with gzip",))
     elif data.startswith(ARCHIVE_MAGICS):
-        found = _only_member(data, name, hint)
+        table = _only_member(data, name, hint)
     else:
-        found = Unpacked(data, name)
-    _check_kind(found, packed=bool(found.notes), hint=hint)
-    return found
+        table = Unpacked(data, name)
+    _check_kind(table, packed=bool(table.notes), hint=hint)
+    return table
 
 
 def check_size(size: int, name: str, hint: str) -> None:
@@ -207,14 +207,14 @@ def _coding_by_nuls(data: bytes) -> str | None:
 
 
 def _cp1252(data: bytes, place: int, name: str, hint: str) -> str:
-    """Decode bytes that are not UTF-8, unless most of what is not ASCII in them is."""
+    """Decode text as cp1252, unless most of its bytes above 127 are valid UTF-8: then it is damaged UTF-8."""
     where = f"byte 0x{data[place]:02x} in line {data.count(10, 0, place) + 1}"
     remedy = f"save it as UTF-8; {hint}"
     if MULTIBYTE.search(data):
         good = sum(len(match) for match in MULTIBYTE.findall(data))
         rest = sum(byte > 127 for byte in data) - good
         if good >= rest:
-            raise TableError(f"{name} is UTF-8 but for {where}", hint=remedy)
+            raise TableError(f"{name} is UTF-8 except for {where}", hint=remedy)
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError as error:

@@ -15,11 +15,12 @@ def truth_of_cells(cells: Sequence[str | None], config: Config, task: Task) -> T
     """Return the true classes, (rows, classes).
 
     A cell holds one class; or several, between data.separator, submission.joiner, commas, semicolons or
-    spaces, or as a list literal. Other words are of the filler class where there is one. Without one a row of
-    one class is never right, if the metric judges answers.
+    spaces, or as a list literal. Other words count as the filler class. Without a filler class, a row with
+    such a word is never right, where rows have one class and the metric judges answers; elsewhere it is an
+    error.
 
     Raises:
-        ValueError: a label is no class.
+        ValueError: a label is not a class, and not allowed above.
     """
     given = (task.separator, config.submission.joiner, ",", ";", " ")
     joiners = list(dict.fromkeys(one for one in given if one))

@@ -48,7 +48,7 @@ class ProjectBase:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes, in the order of the columns of every logits."""
+        """The classes, in the order of the columns of logits and probabilities."""
         return self.workspace.resolved().config.labels.all_classes
 
     @property

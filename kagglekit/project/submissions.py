@@ -210,7 +210,9 @@ class SubmissionMethods(ProjectBase):
         from kagglekit.terminal import console
 
         name = host_name(self.config)
-        with locked(self.workspace.submissions / "upload", "an upload"):  # one that runs is not judged yet
+        with locked(
+            self.workspace.submissions / "upload", "an upload"
+        ):  # an upload that still runs is not judged
             changed = sync(self.host, ledger, name, settle_seconds(self.config))
         try:
             record_ranks(self.host, ledger, name, self.metric)

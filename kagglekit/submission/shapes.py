@@ -1,4 +1,7 @@
-"""Build the table of a submission, in the order and columns of the sample, and its CSV."""
+"""Build the table of a submission, in the order and columns of the sample, and its CSV.
+
+What the columns hold, the shape, is in kagglekit.scoring.shapes.
+"""
 
 import re
 from collections.abc import Sequence

@@ -11,13 +11,13 @@ from support.verbs import Run
 def test_the_next_command_keeps_the_config(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(bare.parent)
     done = run("-C", "bare/competition.yaml", "fetch")
-    assert done.out.endswith("next: kagglekit -C bare/competition.yaml tune --model convs2s\n")
+    assert done.out.endswith("next: kagglekit -C bare/competition.yaml prepare\n")
 
 
 def test_the_next_command_keeps_the_settings(bare: Path, run: Run) -> None:
     done = run("--set", "labels.targets=[low, mid]", "fetch", "--set", "train.epochs=3")
     settings = "--set 'labels.targets=[low, mid]' --set train.epochs=3"
-    assert done.out.endswith(f"next: kagglekit {settings} tune --model convs2s\n")
+    assert done.out.endswith(f"next: kagglekit {settings} prepare\n")
 
 
 def test_json_is_one_line_and_quiet_is_quiet(here: Path, run: Run) -> None:
@@ -44,5 +44,5 @@ def test_json_is_one_line_and_quiet_is_quiet(here: Path, run: Run) -> None:
 def test_notes_and_bars_are_on_stderr(bare: Path, run: Run) -> None:
     run("fetch")
     done = run("prepare")
-    assert "prepare train.zip: 42 clips in " in done.err
-    assert "42 clips in" not in done.out
+    assert "prepare train: 42 files in " in done.err
+    assert "42 files in" not in done.out

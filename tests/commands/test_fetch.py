@@ -12,7 +12,7 @@ def test_fetch(bare: Path, run: Run) -> None:
     done = run("fetch")
     assert done.code == 0
     assert done.out.startswith("fetched train.zip (")
-    assert done.out.endswith("next: kagglekit tune --model convs2s\n")
+    assert done.out.endswith("next: kagglekit prepare\n")
     for name in ("train.zip", "test.zip", "sample_submission.csv"):
         assert (bare / ".kagglekit/raw" / name).read_bytes() == (bare / "host" / name).read_bytes()
     assert not (bare / ".kagglekit/raw/solution.csv").exists()

@@ -74,7 +74,7 @@ def test_codings(data, notes):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"a,b\n1,\xc3\xa4\n2,\xe4\n", "t.csv is UTF-8 but for byte 0xe4 in line 3"),
+        (b"a,b\n1,\xc3\xa4\n2,\xe4\n", "t.csv is UTF-8 except for byte 0xe4 in line 3"),
         (b"a,b\n1,\x81\n", "t.csv is neither UTF-8, UTF-16 nor cp1252: byte 0x81 in line 2"),
         (b"a,b\n1,\x00\n", "t.csv is not a text: line 2 has the control character U+0000"),
         (b"\xff\xfea", "t.csv is damaged UTF-16: truncated data"),

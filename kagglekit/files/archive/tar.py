@@ -26,7 +26,7 @@ _MAX_PADDING = 64 * 2**20
 
 
 class _Bounded(io.BufferedIOBase):
-    """The bytes of a tar. One read is bounded: a header may claim a name or a comment of gigabytes."""
+    """Limit each read of a tar: a header may claim a name or a comment of gigabytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
@@ -63,7 +63,7 @@ def open_tar(path: Path) -> Iterator[Archive]:
 
 
 @contextmanager
-def _reader(path: Path) -> Iterator[Any]:  # of a TarFile, whose `members` its stub lacks
+def _reader(path: Path) -> Iterator[Any]:  # of a TarFile; its stub lacks `members`
     with path.open("rb") as raw:
         start = raw.read(6)
         raw.seek(0)
@@ -84,7 +84,7 @@ def _listed(path: Path, size: int, mtime_ns: int) -> tuple[Member, ...]:
                 if info.size < 0:
                     raise ValueError(f"{info.name!r} has {info.size} bytes")
                 last, unpacked = info.name, unpacked + info.size
-                checks.check_total(path, unpacked)  # before its bytes are passed over
+                checks.check_total(path, unpacked)  # before its bytes are skipped
                 entries.append(HeaderEntry(info.name, info.size, _kind(info)))
                 archive.members = []  # tarfile keeps all that it has seen
             _check_end(path, archive, last)
