@@ -23,9 +23,7 @@ from kagglekit.files import archive
 from kagglekit.files.patterns import AUDIO_SUFFIXES
 from kagglekit.submission.ledger import Ledger
 
-MISSING: dict[str, str] = {
-    "indic-tts-2025": "no key names the column of a Parquet table that holds the recordings",
-}
+MISSING: dict[str, str] = {}
 """Name -> what kagglekit still lacks for it."""
 AUDIO = {
     **dict.fromkeys(("whale-2013", "whale-redux-2013"), ("AIFF", 2_000)),

@@ -11,7 +11,8 @@ from kagglekit.config.data import Join
 from kagglekit.data.labels import require
 from kagglekit.errors import ConfigError, plural
 from kagglekit.files import ids, tables
-from kagglekit.files.resolve import read_file
+from kagglekit.files.lookup import File
+from kagglekit.files.resolve import read_file, read_tables
 from kagglekit.files.workspace import Workspace
 from kagglekit.terminal import console
 
@@ -59,15 +60,35 @@ def rows_of(workspace: Workspace, recordings: Recordings, paths: Sequence[str], 
 
 
 def _read(workspace: Workspace, recordings: Recordings, root: Path | None) -> pl.DataFrame:
+    """Read the tables that `table` matches, joined in their order."""
     name = str(recordings.table)
-    data = read_file(workspace, name, root)
+    hint = "data.train and data.test name the tables"
     ragged = isinstance(recordings, TrainSet) and recordings.ragged
-    table = tables.read_table(
-        data, name, hint="data.train and data.test name the tables", header=recordings.columns is None,
-        columns=recordings.columns, ragged=ragged,
-    )  # fmt: skip
-    tables.say(name, table)
-    return table.frame
+    parts: dict[str, tables.Table] = {}
+
+    def add(file: File, data: bytes) -> None:
+        parts[file.path] = tables.read_table(
+            data, file.path, hint=hint, header=recordings.columns is None, columns=recordings.columns,
+            ragged=ragged,
+        )  # fmt: skip
+
+    read_tables(workspace, name, add, root)
+    first, *others = parts
+    columns = parts[first].frame.columns
+    for other in others:
+        if (differing := parts[other].frame.columns) != columns:
+            raise ConfigError(
+                f"{other} has the columns {_shown(differing)}, and {first} has {_shown(columns)}",
+                hint=f"tables that one pattern matches must have the same: narrow '{name}'",
+            )
+    notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
+    frame = pl.concat([part.frame for part in parts.values()])
+    tables.say(name, tables.Table(frame, notes))
+    return frame
+
+
+def _shown(columns: Sequence[str]) -> str:
+    return ", ".join(columns[:8]) + ", ..." * (len(columns) > 8)
 
 
 def _column(table: pl.DataFrame, column: str, recordings: Recordings, key: str) -> pl.Series:

@@ -1,4 +1,7 @@
-"""The paths of competition.yaml: archives are folders, `*` and `?` match in one name, `**` any folders."""
+"""The paths of competition.yaml: `*` and `?` match in one name, `**` any folders.
+
+Archives are folders. So is a Parquet table of recordings, where a path goes on behind it.
+"""
 
 import re
 import unicodedata
@@ -75,7 +78,7 @@ def parse(text: str) -> Pattern:
     levels: list[list[str]] = [[]]
     for segment in segments[:-1]:
         levels[-1].append(segment)
-        if is_archive(segment):
+        if is_archive(segment) or segment.lower().endswith(".parquet"):  # at a path's end, it is a table
             levels.append([])
     levels[-1].append(segments[-1])
     return Pattern(text, dataset, tuple("/".join(level) for level in levels))

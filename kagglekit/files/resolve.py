@@ -102,6 +102,25 @@ def read_file(workspace: Workspace, path: str, root: Path | None = None) -> byte
     return contents[0]
 
 
+def read_tables(workspace: Workspace, path: str, add: Add, root: Path | None = None) -> None:
+    """Read the tables that a path matches, one after the other, in the order of `list_files`.
+
+    Args:
+        path: one table, as `read_file` takes it, or a pattern that matches several.
+        add: called with each table and its bytes.
+
+    Raises:
+        KagglekitError: as `read_file`.
+    """
+    batches = [] if is_archive(path) or parse(path).literal else _find(workspace, path, root, empty_ok=True)
+    if sum(len(batch.files) for batch in batches) > 1:
+        for source in _by_source(batches):
+            _read(source, add, limit=MAX_TABLE_BYTES)
+        return
+    data = read_file(workspace, path, root)
+    add(File(path, len(data)), data)
+
+
 def is_there(workspace: Workspace, path: str) -> bool:
     """Tell whether a path of competition.yaml matches anything, or its table under the name <path>.zip."""
     patterns = [parse(path), parse(f"{path}.zip")]

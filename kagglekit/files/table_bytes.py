@@ -14,6 +14,8 @@ from kagglekit.files.archive.checks import MAX_MEMBER_BYTES, MAX_RATIO, MIN_BOMB
 
 MAX_BYTES = 256 * 2**20
 """Largest table, unpacked, in bytes; a table in a zip or 7z may have archive.checks.MAX_MEMBER_BYTES."""
+MAX_PARQUET_BYTES = 2**30
+"""Largest Parquet table, with its recordings, which are not read with it."""
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt")
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -65,7 +67,7 @@ def unpack(data: bytes, name: str, hint: str) -> Unpacked:
         TableError: the bytes are too many, or those of another kind of file, which is named.
         ArchiveError: the archive is damaged, unsafe or a decompression bomb.
     """
-    check_size(len(data), name, hint)
+    check_size(len(data), name, hint, MAX_PARQUET_BYTES if data.startswith(PARQUET_MAGIC) else None)
     if data.startswith(GZIP_MAGIC):
         table = Unpacked(_gunzip(data, name, hint), name, ("packed with gzip",))
     elif data.startswith(ARCHIVE_MAGICS):
@@ -76,12 +78,11 @@ def unpack(data: bytes, name: str, hint: str) -> Unpacked:
     return table
 
 
-def check_size(size: int, name: str, hint: str) -> None:
-    """Raise TableError for a table of more than MAX_BYTES."""
-    if size > MAX_BYTES:
-        raise TableError(
-            f"{name} has {size:,} bytes; a table may have {MAX_BYTES:,}", hint=f"split it; {hint}"
-        )
+def check_size(size: int, name: str, hint: str, limit: int | None = None) -> None:
+    """Raise TableError for a table of more than `limit` bytes, by default MAX_BYTES."""
+    limit = MAX_BYTES if limit is None else limit
+    if size > limit:
+        raise TableError(f"{name} has {size:,} bytes; a table may have {limit:,}", hint=f"split it; {hint}")
 
 
 def decode(data: bytes, name: str, hint: str) -> tuple[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Zip, 7z and tar archives: checked for safety, and streamed without unpacking them to disk."""
+"""Zip, 7z and tar archives, and recordings in Parquet tables: checked, and streamed without unpacking."""
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -18,6 +18,8 @@ from kagglekit.files.archive.checks import (
     damaged,
     unsafe,
 )
+from kagglekit.files.archive.parquet import MAGIC as MAGIC_PARQUET
+from kagglekit.files.archive.parquet import open_parquet
 from kagglekit.files.archive.sevenzip import open_7z
 from kagglekit.files.archive.tar import is_tar, open_tar
 from kagglekit.files.archive.zip import open_zip
@@ -52,6 +54,8 @@ def _open(path: Path) -> Iterator[Archive]:
         opener = open_7z
     elif magic[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         opener = open_zip
+    elif magic[:4] == MAGIC_PARQUET:
+        opener = open_parquet
     elif is_tar(start):
         opener = open_tar
     else:
