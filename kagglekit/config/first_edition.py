@@ -30,6 +30,7 @@ WAS = {
     "data.train.0.label": "data.label_table.label",
     "data.train.0.delimiter": "data.label_table.separator",
     "data.train.0.group": "data.speaker_pattern",
+    "data.train.0.group.name": "data.speaker_pattern",
     "data.test.files": "data.test_clips",
     "data.noise": "data.noise_clips",
     "labels.classes": "labels.targets",

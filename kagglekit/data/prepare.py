@@ -91,17 +91,17 @@ def prepare(workspace: Workspace) -> Prepared:
     workspace.mark()
     inputs, marker = _inputs_key(workspace), workspace.clips_path.with_suffix(".json")
     saved = workspace.clips_facts()
-    if saved.get("inputs") != inputs or not workspace.clips_path.is_file() or not _complete(saved):
+    if not _is_made(workspace, saved, inputs):
         with locked(workspace.clips_path, workspace.clips_path.name):
             saved = workspace.clips_facts()
-            if saved.get("inputs") != inputs or not workspace.clips_path.is_file() or not _complete(saved):
+            if not _is_made(workspace, saved, inputs):
                 saved = _make(workspace, inputs, marker)
     opened = workspace.resolved()
     check_classes(opened.config)
-    folders = {split: Path(folder) for split, folder in saved["folders"].items()}
+    folders = {split: _folder(workspace, split, key) for split, key in saved["keys"].items()}
     again = f"remove {workspace.clips_path} and run the same command again"
     clips = parquet.read(workspace.clips_path, again)
-    _check_sample(opened, clips, inputs)
+    _check_sample(opened, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
     problems = {split: ingest.read_counts(folders[split]).problems for split in ("train", "test")}
     return Prepared(opened, clips, saved["key"], folders, saved["keys"], saved["noise_fold"], problems)
 
@@ -157,7 +157,7 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     if config.labels.silence is not None:
         share = (config.validation.folds, config.validation.seed, config.labels.silence_share)
         keys["silence"] = key_of("silence", silence.VERSION, keys["train"], *share)
-        folders["silence"] = workspace.audio / f"silence-{keys['silence']}"
+        folders["silence"] = _folder(workspace, "silence", keys["silence"])
         noise_fold = _make_silence(config, folders, keys, train.clips)
     table = _clips_table(workspace, folders, annotations, noise_fold)
     labels = config.labels.model_dump(mode="json", exclude={"keep_fillers"})
@@ -169,7 +169,6 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
         "inputs": inputs,
         "key": key,
         "keys": keys,
-        "folders": {split: str(folder) for split, folder in folders.items()},
         "noise_fold": noise_fold,
         "classes": config.labels.targets,
         "folds": config.validation.folds,
@@ -208,16 +207,21 @@ def _jobs(
         key = key_of(split, ingest.VERSION, cuts[split], config.audio.model_dump(), *files, noise_names)
         if ingest.is_outdated(workspace.audio / f"{split}-{key}"):
             key = key_of(key, "av")
-        target = workspace.audio / f"{split}-{key}"
+        target = _folder(workspace, split, key)
         jobs.append(ingest.Job(split, patterns, cut, target, key, extra))  # type: ignore[arg-type]
     return jobs
 
 
-def _complete(saved: dict[str, Any]) -> bool:
-    """Tell whether the folders of a marker are as they were made, and as they would be made today."""
-    keys = saved.get("keys", {})
-    folders = {split: Path(saved["folders"][split]) for split in keys}
-    is_done = bool(keys) and all(done_key(folders[split]) == key for split, key in keys.items())
+def _folder(workspace: Workspace, split: str, key: str) -> Path:
+    return workspace.audio / f"{split}-{key}"
+
+
+def _is_made(workspace: Workspace, saved: dict[str, Any], inputs: str) -> bool:
+    """Tell whether the clips table is of these inputs, and its folders as they would be made today."""
+    if saved.get("inputs") != inputs or not workspace.clips_path.is_file():
+        return False
+    folders = {key: _folder(workspace, split, key) for split, key in saved.get("keys", {}).items()}
+    is_done = bool(folders) and all(done_key(folder) == key for key, folder in folders.items())
     return is_done and not any(map(ingest.is_outdated, folders.values()))
 
 
@@ -261,7 +265,7 @@ def _clips_table(
     return table
 
 
-def _check_sample(workspace: Workspace, clips: pl.DataFrame, clips_key: str) -> None:
+def _check_sample(workspace: Workspace, clip_ids: list[str]) -> None:
     """Read the sample submission and match its ids with the test clips, once for each of its contents.
 
     Raises:
@@ -271,13 +275,13 @@ def _check_sample(workspace: Workspace, clips: pl.DataFrame, clips_key: str) -> 
     digest = fingerprint_of(workspace, config.data.sample) if config.data.sample else ""
     competition = config.competition
     judged = (competition.metric, competition.metric_parameters, competition.delivery)
-    key = key_of("sample", clips_key, digest, config.submission.model_dump(), judged)
+    key = key_of("sample", clip_ids, digest, config.submission.model_dump(), judged)
     try:
         if json.loads(marker.read_text(encoding="utf-8"))["key"] == key:
             return
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass
-    sample = expected(workspace, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
+    sample = expected(workspace, clip_ids)
     if sample.notes:
         console.note(f"{config.data.sample}: {', '.join(sample.notes)}")
     write_json(marker, {"key": key})

@@ -27,6 +27,7 @@ from kagglekit.scoring.numerics import softmax
 from kagglekit.scoring.predictions import logits_of, predictions
 from kagglekit.submission.ledger import Entry, Ledger, host_name
 from kagglekit.training.files import HISTORY, METRICS, OOF
+from support.annotated import made
 
 YAML = """\
 competition:
@@ -73,7 +74,7 @@ def make(folder: Path, *, clips: int = 400, test: int = 60, rate: int = 8000, se
     )
     table = pl.concat(
         [
-            clip_table.train_table(config, train, None),
+            made(config, train),
             clip_table.silence_table(config, silence, {str(k): k for k in range(4)}),
             clip_table.test_table(facts(hidden, config, rng)),
         ],
@@ -103,12 +104,16 @@ def facts(ids: Sequence[str], config: Config, rng: np.random.Generator) -> pl.Da
     return pl.DataFrame(
         {
             "clip_id": list(ids),
+            "path": list(ids),
             "row": np.arange(count),
             "samples": np.where(rng.random(count) < 0.1, config.audio.samples // 2, config.audio.samples),
             "rms": 10 ** (rng.normal(-25, 8, count).clip(-90, 0) / 20),
             "peak": rng.random(count),
             "sha1": [f"{k:040x}" for k in range(count)],
-            "problem": np.where(rng.random(count) < 0.02, "clipped", ""),
+            "problem": "",
+            "flags": np.where(rng.random(count) < 0.02, "clipped", ""),
+            "rate": config.audio.sample_rate,
+            "message": "",
         }
     )
 

@@ -87,7 +87,7 @@ def _no_noise(box: Box) -> None:
 
     box.repack(change)
     box.good("fetch")
-    box.bad("prepare", "there are no noise recordings", "data.noise_clips, or set labels.silence: null")
+    box.bad("prepare", "no file matches 'train.zip/train/audio/_background_noise_/*.wav'", "correct the path")
 
 
 @case("noise shorter than a clip")
@@ -97,22 +97,20 @@ def _short_noise(box: Box) -> None:
 
     box.repack(change)
     box.good("fetch")
-    box.bad(
-        "prepare", "noise 'noise_0.wav' is 900 samples, not longer than a clip (4000)", "data.noise_clips"
-    )
+    box.bad("prepare", "noise 'noise_0.wav' is 900 samples, not longer than a clip (4000)", "data.noise")
 
 
 @case("a class without a clip", "fetched")
 def _no_clips(box: Box) -> None:
     box.edit("targets: [low, mid]", "targets: [low, mid, stop]")
-    box.bad("prepare", "no training clip for stop", "labels.targets")
+    box.bad("prepare", "no training clip for stop", "labels.classes")
 
 
 @case("a class whose clips are all unreadable")
 def _no_good_clips(box: Box) -> None:
     box.repack(lambda m: m.update({n: b"text" for n in m if "/low/" in n}))
     box.good("fetch")
-    box.bad("prepare", "no training clip for low", "labels.targets")
+    box.bad("prepare", "no training clip for low", "labels.classes")
 
 
 @case("more folds than speakers", "fetched")

@@ -40,6 +40,6 @@ def _no_workspace(box: Box) -> None:
 
 @case("prepare before fetch")
 def _not_fetched(box: Box) -> None:
-    box.bad("prepare", "train.zip does not exist", "kagglekit fetch")
+    box.bad("prepare", "has not been fetched", "kagglekit fetch")
     box.good("fetch")
     box.good("prepare")

@@ -47,7 +47,7 @@ sample_case(
     "submission.id",
 )
 sample_case("a sample without rows", lambda s: s[:1], "sample_submission.csv has no rows", "fetch --force")
-sample_case("an empty sample", lambda s: [], "sample_submission.csv is empty", "data.sample_submission")
+sample_case("an empty sample", lambda s: [], "sample_submission.csv is empty", "data.sample")
 
 
 @case("a solution with ids that the sample lacks", "trained")
