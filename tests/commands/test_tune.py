@@ -58,4 +58,5 @@ def test_tune_without_a_finished_trial_says_so(here: Path, run: Run) -> None:
 
 def test_tune_wants_a_trial(here: Path, run: Run) -> None:
     done = run("tune", "--model", "gru", "--trials", "0")
-    assert done == (1, "", "error: --trials 0: must be at least 1\nhint:  for example --trials 20\n")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.endswith("\nerror: --trials 0: must be at least 1\nhint:  for example --trials 20\n")
