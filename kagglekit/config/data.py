@@ -125,7 +125,7 @@ class TrainSet(Recordings):
     """false: the table says which labels are absent."""
     unnamed: Literal["absent", "unknown"] = "absent"
     """What the table says of classes that a row does not name; unknown: no loss for them."""
-    weight: Annotated[float, Field(gt=0)] | str = 1.0
+    weight: Annotated[float, Field(gt=0, le=1e9)] | str = 1.0
     """Weight of the loss, or the column with it."""
     validated: bool = Field(default=True, alias="validate")
     """false: train on these recordings in every fold, and validate on none of them."""
@@ -138,6 +138,8 @@ class TrainSet(Recordings):
     def _fields_fit(self) -> "TrainSet":
         if (self.start or self.end) and not (self.start and self.end) and self.length is None:
             raise ValueError("with only one of start and end, length is required")
+        if self.length is not None and bool(self.start) == bool(self.end):
+            raise ValueError("length is for a table with only one of start and end")
         if (self.start or self.end) and self.table is None:
             raise ValueError("start and end are columns, so table is required")
         if self.label is None and self.table is None:

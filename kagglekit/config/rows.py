@@ -34,6 +34,8 @@ class Rows(Section):
     def _ids_differ(self) -> "Rows":
         try:
             named = {name for _, name, _, _ in string.Formatter().parse(self.id) if name is not None}
+            if named <= set(PARTS):
+                self.id.format(**dict.fromkeys(PARTS, "") | {"number": 0})
         except ValueError as error:
             raise ValueError(f"id: {error}") from error
         if odd := sorted(named - set(PARTS)):

@@ -19,7 +19,7 @@ class Submission(Section):
     """Column with the answer; null: the sample's only other column. Unused by probabilities."""
     k: Count = 3
     """Number of labels in a top_k cell."""
-    joiner: str = " "
+    joiner: str = Field(default=" ", min_length=1)
     """Text between the labels of a top_k or label_list cell."""
     none: str | None = None
     """Answer of a label_list row without any class, such as nocall; null: an empty cell."""

@@ -7,7 +7,7 @@ import polars as pl
 
 from kagglekit.config import FromName, TrainSet
 from kagglekit.config.data import FOLDER
-from kagglekit.data.fields import field_values, numbers, times
+from kagglekit.data.fields import field_values, fold_name, numbers, times
 from kagglekit.data.labels import each, label_lists, require, split_cell
 from kagglekit.data.matching import rows_of
 from kagglekit.errors import ConfigError, plural
@@ -140,7 +140,7 @@ def _frame(train: TrainSet, table: pl.DataFrame, path: list[str], present: list[
         "soft_target": [second.target if second is not None else 0.5] * len(path),
         "unknown": [train.unnamed == "unknown"] * len(path),
         "group": field_values(train.group, table, path, train, "group"),
-        "fold": field_values(train.fold, table, path, train, "fold"),
+        "fold": list(map(fold_name, field_values(train.fold, table, path, train, "fold"))),
         "weight": numbers(table, train.weight, train, len(path), least=0.0),
         "judged": [train.judged] * len(path),
         "domain": [train.domain] * len(path),

@@ -50,6 +50,11 @@ def check_classes(config: Config) -> None:
             f"labels.classes: there is only the class '{task.classes[0]}', and labels.kind is single",
             hint="a sample submission may repeat one label: set classes to from_labels, or list them",
         )
+    if odd := [name for name in task.classes if name != name.strip() or not name]:
+        raise ConfigError(
+            f"labels.classes: the class '{odd[0]}' is empty, or begins or ends with a space",
+            hint="labels are read without spaces around them; write the class so",
+        )
     if task.separator is not None and (odd := [name for name in task.classes if task.separator in name]):
         raise ConfigError(
             f"the class '{odd[0]}' contains '{task.separator}', which separates labels",
@@ -94,7 +99,8 @@ def _classes(workspace: Workspace, annotations: pl.DataFrame) -> tuple[str, ...]
         assert isinstance(labels.classes, ClassList)
         classes = _listed(workspace, labels.classes)
     if not classes:
-        raise ConfigError(f"labels.classes: {labels.classes} gives no class", hint="list the classes")
+        source = getattr(labels.classes, "table", labels.classes)
+        raise ConfigError(f"labels.classes: {source} gives no class", hint="list the classes")
     return tuple(str(name) for name in classes if name not in (labels.none, labels.filler, labels.silence))
 
 
@@ -124,7 +130,7 @@ def _listed(workspace: Workspace, listed: ClassList) -> list[str]:
     if listed.column is None:
         try:
             names = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(
                 f"{listed.table} is no JSON list: {error}", hint="set column, for a CSV"
             ) from error

@@ -1,6 +1,5 @@
 """Read the fields of a training set: from a column of its table, the folder or the file's name."""
 
-import math
 import re
 from pathlib import PurePosixPath
 
@@ -10,9 +9,10 @@ from kagglekit.config import FieldOf, FromName, TrainSet
 from kagglekit.config.data import FOLDER
 from kagglekit.data.labels import each, require
 from kagglekit.errors import ConfigError, plural
-from kagglekit.files.ids import describe
+from kagglekit.files.ids import NUMBER, describe
 from kagglekit.terminal import console
 
+LARGEST = 1e9  # of a number in a table; sums of larger weights overflow in float32
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 
 
@@ -51,6 +51,13 @@ def _report_unnamed(spec: FromName, values: list[str | None], paths: list[str], 
     console.note(f"{plural(len(without), 'file name')} without a {key} ({spec.name}): {describe(without)}")
 
 
+def fold_name(cell: str | None) -> str | None:
+    """Return one name for a given fold, 0 for 0.0, as pandas writes it beside empty cells; None for NaN."""
+    if cell is None or cell.lower() == "nan":
+        return None
+    return str(int(cell.partition(".")[0])) if NUMBER.fullmatch(cell) else cell
+
+
 def numbers(
     table: pl.DataFrame, spec: float | str | None, train: TrainSet, rows: int, least: float | None = None
 ) -> list[float | None]:
@@ -69,11 +76,18 @@ def numbers(
         if cell is None and least is None:
             return None
         value = float(cell or "nan")
-        if not math.isfinite(value) or (least is not None and value < least):
-            raise ValueError(f"{cell} is no number" + ("" if least is None else f" from {least:g} on"))
+        if not abs(value) <= LARGEST or (least is not None and value < least):
+            start = -LARGEST if least is None else least
+            raise ValueError(f"{cell} is no number from {start:g} to {LARGEST:g}")
         return value
 
-    return each(require(table, spec, train, "number"), number, train)
+    values = each(require(table, spec, train, "number"), number, train)
+    if least == 0 and values and not any(values):
+        raise ConfigError(
+            f"{train.table}: each cell of the column '{spec}' is 0, and nothing is trained on",
+            hint="check weight in data.train",
+        )
+    return values
 
 
 def seconds(cell: str | None) -> float | None:

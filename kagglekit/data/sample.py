@@ -1,8 +1,10 @@
 """The rows that a submission must have: the sample's, or the test's where there is no whole sample."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from kagglekit.errors import SubmissionError
 from kagglekit.files.ids import number
 from kagglekit.files.resolve import read_file
 from kagglekit.files.sample import Sample, clips_of, read_sample
@@ -47,6 +49,10 @@ def expected(workspace: Workspace, clip_ids: Sequence[str]) -> Sample:
     else:
         sample = read_sample(table, str(config.data.sample), settings, classes)
     ids = shape.ids(clip_ids)
+    if len(set(ids)) < len(ids):
+        twice = next(one for one, count in Counter(ids).items() if count > 1)
+        hint = f"submission.ids is '{settings.ids}': add the parts of rows.id, '{config.rows.id}', or {{id}}"
+        raise SubmissionError(f"several rows of the submission have the id '{twice}'", hint=hint)
     if table is None or config.competition.delivery == "notebook":
         return replace(sample, ids=ids)
     if shape.is_long:

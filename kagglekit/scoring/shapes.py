@@ -82,10 +82,26 @@ class Shape:
                 f"the metric {metric.name} does not fit submission.shape label_list",
                 hint="it needs label" if metric.answer == "class" else "it needs top_k",
             )
+        if self.name in ("top_k", "label_list"):
+            self._check_joiner()
         if self.name == "top_k" and metric.answer == "top_k" and settings.k != metric.k:
             raise ConfigError(
                 f"submission.k is {settings.k}, and the metric {metric.name} judges {metric.k} labels",
                 hint="make competition.metric.k and submission.k equal",
+            )
+
+    def _check_joiner(self) -> None:
+        """Check that labels that are joined can be told apart.
+
+        Raises:
+            ConfigError: a label contains the joiner.
+        """
+        joiner, names = self.settings.joiner, [*self.classes, self.settings.none or ""]
+        if odd := [name for name in names if joiner in name]:
+            raise ConfigError(
+                f"submission.joiner is '{joiner}', and the label '{odd[0]}' contains it",
+                hint="set the text that stands between the labels in the host's cells, or change the labels "
+                "with labels.names",
             )
 
     # --- writing ---

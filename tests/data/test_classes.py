@@ -154,3 +154,16 @@ def test_the_sample_as_a_table(tmp_path: Path) -> None:
     workspace = dataset(tmp_path, FILES, {"files": "a/*.wav"})
     table = sample_table(workspace)
     assert table is not None and table.frame.to_dicts() == [{"id": "t0.wav", "label": "cat"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("c.json", "[" * 100_000, "is no JSON list"),
+        ("c.json", "[]", r"labels\.classes: c\.json gives no class"),
+        ("c.json", '["b", " 10"]', "the class ' 10' is empty, or begins or ends with a space"),
+    ],
+)
+def test_lists_that_are_none(name: str, content: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        classes(tmp_path, {"classes": {"table": name}}, {name: content})

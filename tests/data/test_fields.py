@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from kagglekit.config import FromName, TrainSet
-from kagglekit.data.fields import field, field_values, numbers, seconds, times
+from kagglekit.data.fields import field, field_values, fold_name, numbers, seconds, times
 from kagglekit.errors import ConfigError
 
 TRAIN = TrainSet(files="*.wav", table="t.csv", file="id")
@@ -65,7 +65,7 @@ def test_numbers() -> None:
     assert numbers(table, "n", TRAIN, 3) == [1.0, 2.5, None]
     assert numbers(table, 0.3, TRAIN, 3) == [0.3, 0.3, 0.3]
     assert numbers(table, None, TRAIN, 3) == [None, None, None]
-    with pytest.raises(ConfigError, match="column 'n' has the cell '1': 1 is no number from 2 on"):
+    with pytest.raises(ConfigError, match="column 'n' has the cell '1': 1 is no number from 2 to"):
         numbers(table, "n", TRAIN, 3, least=2)
 
 
@@ -76,3 +76,8 @@ def test_times_of_whole_recordings() -> None:
     assert times(table, both, 2) == ([1.0, None], [2.0, None])  # a label of the whole recording
     half = TRAIN.model_copy(update={"end": "e", "length": 5.0})
     assert times(table, half, 2) == ([0.0, None], [2.0, None])
+
+
+def test_a_fold_has_one_name() -> None:
+    cells = ["1", "1.0", "01", "a", "-1", "1.5", "NaN", None]
+    assert list(map(fold_name, cells)) == ["1", "1", "1", "a", "-1", "1.5", None, None]

@@ -322,3 +322,15 @@ def test_another_metric_is_checked_against_the_shape(tmp_path: Path) -> None:
         run(yaml, "competition.metric={name: map_at_k, k: 2}")
     with pytest.raises(ConfigError, match=r"validation\.prior names 'a'"):
         run(yaml, "validation.prior={a: 1}")
+
+
+def test_rows_of_a_submission_that_share_an_id(tmp_path: Path) -> None:
+    yaml = make_replica("birdclef-2022", tmp_path)
+    with pytest.raises(SubmissionError, match=r"several rows of the submission have the id 'soundscape_\d+_"):
+        run(yaml, "submission.ids='{stem}_{class}'")
+
+
+def test_a_format_code_of_an_id_that_does_not_fit(tmp_path: Path) -> None:
+    yaml = make_replica("birdclef-2022", tmp_path)
+    with pytest.raises(ConfigError, match="rows: id: Unknown format code 'd'"):
+        run(yaml, "rows.id='{stem}_{end:d}'")

@@ -196,3 +196,10 @@ def test_a_positive_class_that_is_none():
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     """A table as it comes out of a CSV."""
     return frame.rename({"clip_id": "id"}).with_columns(pl.all().cast(pl.String))
+
+
+@pytest.mark.parametrize("kind", ["top_k", "label_list"])
+def test_labels_that_a_joiner_does_not_part(kind: str) -> None:
+    with pytest.raises(ConfigError, match="joiner is 'i', and the label 'mid' contains it"):
+        shape(shape=kind, joiner="i").check_fit()
+    shape(shape=kind).check_fit()
