@@ -12,6 +12,7 @@ from kagglekit.errors import (
     KagglekitError,
     MissingError,
     SubmissionError,
+    TableError,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "MissingError",
     "Project",
     "SubmissionError",
+    "TableError",
     "__version__",
     "open",
 ]

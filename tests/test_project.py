@@ -144,7 +144,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none\\.yaml") as caught:
         kagglekit.open(tmp_path / "none.yaml")
     assert f"hint: {caught.value.hint}" in "".join(traceback.format_exception(caught.value))
-    with pytest.raises(MissingError, match="does not exist"):
+    with pytest.raises(MissingError, match="has not been fetched"):
         kagglekit.open(tiny.make(tmp_path)).clips  # noqa: B018
 
 
