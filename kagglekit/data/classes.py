@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import normalize
 
 import polars as pl
 
 from kagglekit.config import Config
-from kagglekit.config.labels import FROM_LABELS, FROM_SAMPLE, ClassList, NameTable
+from kagglekit.config.labels import FROM_LABELS, FROM_SAMPLE, ClassList, Labels, NameTable
 from kagglekit.data.sample import sample_table
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.files import tables
@@ -163,8 +164,21 @@ def named(workspace: Workspace, annotations: pl.DataFrame) -> pl.DataFrame:
             lists = [[labels.names.replace("{label}", name) for name in some] for some in lists]
         elif names is not None:
             lists = [[names.get(name, name) for name in some] for some in lists]
+        lists = [[normalize("NFC", name) for name in some] for some in lists]
         columns[column] = pl.Series(column, [list(dict.fromkeys(s)) for s in lists], pl.List(pl.String))
     return annotations.with_columns(**columns)
+
+
+def spelled(annotations: pl.DataFrame, labels: Labels) -> pl.DataFrame:
+    """Write labels as the classes are written, whose letters may have another Unicode form, as macOS does."""
+    names = {normalize("NFC", name): name for name in labels.all_classes if not name.isascii()}
+    if not names:
+        return annotations
+    columns = [
+        pl.Series(column, [[names.get(name, name) for name in some] for some in annotations[column]])
+        for column in ("present", "absent", "masked", "soft")
+    ]
+    return annotations.with_columns(one.cast(pl.List(pl.String)) for one in columns)
 
 
 def _name_table(workspace: Workspace, names: NameTable) -> dict[str, str]:

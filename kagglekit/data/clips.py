@@ -84,7 +84,7 @@ def train_table(
     used = pl.col("label").is_not_null() & ~left_out
     _say_no_class(table.filter(~left_out), task)
     kept = table.with_row_index("_at").filter(used)
-    _check_labels(kept, task)
+    _check_labels(kept, task.each(table.filter(~left_out)["word"]).explode(), task)
     fold = np.full(len(table), LEFT_OUT, dtype=np.int32)
     fold[kept["_at"].to_numpy()] = TRAINED_ONLY
     judged = _judged(kept)
@@ -137,8 +137,11 @@ def _unsure(table: pl.DataFrame, task: Task) -> dict[str, pl.Series]:
     return {"masked": pl.Series("masked", masked, pl.String), "soft": pl.Series("soft", soft, pl.String)}
 
 
-def _check_labels(kept: pl.DataFrame, task: Task) -> None:
+def _check_labels(kept: pl.DataFrame, named: pl.Series, task: Task) -> None:
     """Check that each class has a clip, and count the clips of no class.
+
+    Args:
+        named: all labels of the data, for the message.
 
     Raises:
         ConfigError: classes have no clip, or a clip of one class has secondary or unknown ones.
@@ -148,19 +151,16 @@ def _check_labels(kept: pl.DataFrame, task: Task) -> None:
         raise ConfigError(f"{unsure['clip_id'][0]} has one class, and secondary or unknown ones", hint=hint)
     words = task.each(kept["word"]).explode()
     missing = sorted(set(task.targets) - set(words.str.strip_chars()))
-    if missing and not task.multi:
-        present = sorted(set(words.drop_nulls()) - {""})
+    if missing and (not task.multi or len(missing) == len(task.targets)):
+        present = sorted(set(named.drop_nulls()) - {""})
+        what = "labels" if task.multi else "words"
         raise ConfigError(
-            f"no training clip for {', '.join(missing)}",
-            hint="check labels.classes and data.train; words found: " + ", ".join(present[:12]),
+            "no training clip has any of the classes"
+            if task.multi
+            else f"no training clip for {', '.join(missing)}",
+            hint=f"check labels.classes and data.train; {what} found: {', '.join(present[:12]) or 'none'}",
         )
     if missing:
-        if len(missing) == len(task.targets):
-            present = sorted(set(words.drop_nulls()) - {""})
-            raise ConfigError(
-                "no training clip has any of the classes",
-                hint="check labels.classes and data.train; labels found: " + ", ".join(present[:12]),
-            )
         console.note(f"classes without a training clip: {len(missing):,} ({', '.join(missing[:12])})")
     nameless = len(kept.filter((pl.col("label") == "") & (pl.col("word") != ""))) if task.multi else 0
     if nameless:

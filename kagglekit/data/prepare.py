@@ -18,7 +18,7 @@ from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
 from kagglekit.data.annotations import prefix, read_train
 from kagglekit.data.audit import say_overlaps, without_test_copies
-from kagglekit.data.classes import check_classes, given_folds, named, resolve
+from kagglekit.data.classes import check_classes, given_folds, named, resolve, spelled
 from kagglekit.data.cuts import test_cutter, train_cutter, with_clip_ids
 from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
@@ -147,6 +147,7 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     sets, annotations = read_train(workspace, noise_files)
     annotations = with_clip_ids(named(workspace, annotations))
     workspace = resolve(workspace, annotations)
+    annotations = spelled(annotations, workspace.config.labels)
     say_overlaps(annotations)
     config = workspace.config
     jobs = _jobs(workspace, sets, annotations, noise_files)

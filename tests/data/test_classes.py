@@ -10,7 +10,7 @@ import pytest
 from support.dataset import dataset, wav
 
 from kagglekit.data.annotations import read_train
-from kagglekit.data.classes import given_folds, named, resolve
+from kagglekit.data.classes import given_folds, named, resolve, spelled
 from kagglekit.data.sample import sample_table
 from kagglekit.errors import ConfigError, KagglekitError
 
@@ -167,3 +167,13 @@ def test_the_sample_as_a_table(tmp_path: Path) -> None:
 def test_lists_that_are_none(name: str, content: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         classes(tmp_path, {"classes": {"table": name}}, {name: content})
+
+
+def test_labels_of_another_unicode_form(tmp_path: Path) -> None:
+    table = "id,label\nx1,tu\u0308r\nx2,t\u00fcr;b\n"  # NFD, as macOS names folders, and NFC
+    for name in ("t\u00fcr", "tu\u0308r"):
+        workspace = dataset(
+            tmp_path, {**FILES, "t.csv": table}, SET, labels={"kind": "multi", "classes": ["b", name]}
+        )
+        annotations = named(workspace, read_train(workspace)[1])
+        assert spelled(annotations, workspace.config.labels)["present"].to_list() == [[name], [name, "b"]]
