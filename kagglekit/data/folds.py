@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, plural
 
 
 def grouped_folds(groups: Sequence[str], strata: Sequence[str], folds: int, seed: int) -> NDArray[np.int32]:
@@ -32,8 +32,8 @@ def grouped_folds(groups: Sequence[str], strata: Sequence[str], folds: int, seed
     stratum_names, stratum_of = np.unique(np.asarray(strata), return_inverse=True)
     if len(group_names) < folds:
         raise ConfigError(
-            f"{folds} folds cannot be made of {len(group_names)} speaker{'s' * (len(group_names) != 1)}",
-            hint="set validation.folds lower, or check the group of data.train",
+            f"{folds} folds cannot be made of {plural(len(group_names), 'group')}",
+            hint="set validation.folds lower, or check data.train.group",
         )
     counts = np.zeros((len(group_names), len(stratum_names)))
     np.add.at(counts, (group_of, stratum_of), 1)

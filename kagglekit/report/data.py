@@ -1,4 +1,4 @@
-"""The data page: clips by word, speaker, length and loudness, problems, and folds."""
+"""The data page: clips by word, group, length and loudness, problems, and folds."""
 
 import math
 from itertools import pairwise
@@ -35,8 +35,9 @@ def page(source: Source) -> dict[str, Any]:
         "lengths": lengths_chart(source, clips),
         "loudness": loudness_chart(clips),
         "problems": _problems(source, clips),
-        "folds": _folds(source),
-        "parts": PARTS,
+        "folds": (folds := _folds(source, parts := _parts(source))),
+        "parts": parts,
+        "heldout": any(fold["heldout"] for fold in folds),
     }
 
 
@@ -67,7 +68,7 @@ def words_chart(source: Source, known: pl.DataFrame) -> Picture | None:
 
 
 def speakers_chart(train: pl.DataFrame) -> Picture | None:
-    """Draw a histogram of speakers by their number of clips."""
+    """Draw a histogram of groups (speakers, authors, sites ...) by their number of clips."""
     known = train.filter(pl.col("speaker").is_not_null())
     if not len(known):
         return None
@@ -79,11 +80,11 @@ def speakers_chart(train: pl.DataFrame) -> Picture | None:
         name = f"{low}" if after == low + 1 else f"{low}{end}"
         if count:
             rows.append(Bar(name, [count], f"{count:,}"))
-    return bars(rows, title="Speakers by their number of clips")
+    return bars(rows, title="Groups by their number of clips")
 
 
 def _busiest(train: pl.DataFrame, words: pl.DataFrame) -> list[tuple[str, int, int]]:
-    """Return (speaker, clips, words) of the speakers with the most clips."""
+    """Return (group, clips, number of labels) of the groups with the most clips."""
     known = train.filter(pl.col("speaker").is_not_null())
     word_counts = words.group_by("speaker").agg(pl.col("word").n_unique().alias("words"))
     counts = known.group_by("speaker").len().join(word_counts, on="speaker", how="left").fill_null(0)
@@ -138,8 +139,14 @@ def _problems(source: Source, clips: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _folds(source: Source) -> list[dict[str, Any]]:
-    """Return the clips by part, the speakers and the held-out filler words of each fold."""
+def _parts(source: Source) -> list[str]:
+    """Return the parts that clips have; none if all are keywords, as where no class is filler or silence."""
+    parts = [part for part in PARTS if part in set(source.clips["part"])]
+    return [] if parts == ["keyword"] else parts
+
+
+def _folds(source: Source, parts: list[str]) -> list[dict[str, Any]]:
+    """Return the clips by part, the groups and the held-out filler words of each fold."""
     clips, folds = source.clips, []
     for number in range(source.config.validation.folds):
         validated = clips.filter(pl.col("fold") == number)
@@ -149,7 +156,7 @@ def _folds(source: Source) -> list[dict[str, Any]]:
             {
                 "number": number,
                 "clips": len(validated),
-                "parts": [counts.get(part, 0) for part in PARTS],
+                "parts": [counts.get(part, 0) for part in parts],
                 "speakers": validated.filter(pl.col("split") == "train")["speaker"].n_unique(),
                 "heldout": heldout,
             }

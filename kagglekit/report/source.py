@@ -16,7 +16,7 @@ from kagglekit.data.windows import join_windows
 from kagglekit.errors import MissingError
 from kagglekit.files import parquet
 from kagglekit.files.workspace import Workspace
-from kagglekit.runs.choose import present_runs
+from kagglekit.runs.choose import note_others, present_runs
 from kagglekit.runs.score import scored
 from kagglekit.runs.store import Run, train_again
 from kagglekit.scoring.cv import clip_weights
@@ -122,6 +122,7 @@ def read(prepared: Prepared, kagglekit: str) -> Source:
     """
     clips = prepared.clips.filter(pl.col("fold") >= 0).sort("clip_id")
     runs, others = present_runs(prepared)
+    note_others(others)
     present = [scored(prepared, run) for run in runs]
     best = prepared.task.metric.ranked(present, lambda run: run.score.cv)
     entries = sorted(Ledger(prepared.workspace.ledger_path).entries(), key=lambda entry: entry.time)

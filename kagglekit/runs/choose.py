@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kagglekit import models
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import KagglekitError, MissingError, close_match
+from kagglekit.errors import KagglekitError, MissingError, close_match, plural
 from kagglekit.files.workspace import Workspace
 from kagglekit.runs.score import scored
 from kagglekit.runs.store import Run, load_run
@@ -23,6 +23,12 @@ def present_runs(prepared: Prepared) -> tuple[list[Run], int]:
     present = (prepared.key, list(prepared.config.labels.all_classes))
     fitting = [run for run in finished if (run.metrics["clips_key"], run.metrics["classes"]) == present]
     return fitting, len(finished) - len(fitting)
+
+
+def note_others(others: int) -> None:
+    """Say how many runs are skipped, as `present_runs` counts them."""
+    if others:
+        console.note(f"skipping {plural(others, 'run')} trained on different clips, folds or classes")
 
 
 def best_run(prepared: Prepared, model: str) -> Run:

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import MissingError, close_match
 from kagglekit.models import info
-from kagglekit.runs.choose import present_runs
+from kagglekit.runs.choose import note_others, present_runs
 from kagglekit.runs.score import scored
 from kagglekit.runs.store import Run, finite_logits, fold_probs, rows_of, train_again
 from kagglekit.scoring.parts import Explanation, explain
 from kagglekit.scoring.predictions import read_predictions
-from kagglekit.terminal import console
 from kagglekit.training.files import OOF
 
 
@@ -77,10 +76,7 @@ def _choose(prepared: Prepared, models: Sequence[str], ids: Sequence[str]) -> li
     for model in models:
         info(model)
     runs, others = present_runs(prepared)
-    if others:
-        console.note(
-            f"skipping {others} run{'s' * (others > 1)} trained on different clips, folds or classes"
-        )
+    note_others(others)
     for name in ids:
         if name not in {run.id for run in runs}:
             hint = close_match(name, [run.id for run in runs]) if runs else "no run is finished"
@@ -91,7 +87,8 @@ def _choose(prepared: Prepared, models: Sequence[str], ids: Sequence[str]) -> li
                 f"no run of {model} on the present clips", hint=f"train one: kagglekit train --model {model}"
             )
     if not runs:
-        raise MissingError("no model is trained yet", hint="train one: kagglekit train --model tcresnet")
+        what = "on the present clips, folds and classes" if others else "yet"
+        raise MissingError(f"no model is trained {what}", hint="train one: kagglekit train --model tcresnet")
     return [run for run in runs if (not models or run.model in models) and (not ids or run.id in ids)]
 
 

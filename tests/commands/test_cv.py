@@ -263,7 +263,7 @@ def test_runs_of_other_clips_are_left_out(cv: Any) -> None:
     assert code == 1
     assert (
         "skipping 2 runs trained on different clips, folds or classes" in err
-        and "error: no model is trained yet" in err
+        and "error: no model is trained on the present clips, folds and classes\n" in err
     )
 
 

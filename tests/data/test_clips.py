@@ -203,7 +203,7 @@ def test_a_target_without_a_clip(config: Config) -> None:
 
 def test_too_few_speakers(config: Config) -> None:
     few = [(word, "s0", "") for word in WORDS]
-    with pytest.raises(ConfigError, match="3 folds cannot be made of 1 speaker\n"):
+    with pytest.raises(ConfigError, match="3 folds cannot be made of 1 group\n"):
         made(config, facts(few), None)
 
 

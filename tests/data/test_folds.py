@@ -79,7 +79,7 @@ def test_as_many_speakers_as_folds() -> None:
 
 
 def test_too_few_speakers() -> None:
-    with pytest.raises(ConfigError, match="4 folds cannot be made of 3 speakers") as caught:
+    with pytest.raises(ConfigError, match="4 folds cannot be made of 3 groups") as caught:
         grouped_folds(["a", "b", "c", "c"], ["x"] * 4, 4, 0)
     assert "validation.folds" in str(caught.value.hint)
 

@@ -117,7 +117,7 @@ def _no_good_clips(box: Box) -> None:
 def _many_folds(box: Box) -> None:
     box.bad(
         "prepare --set validation.folds=9 --set labels.silence=null --set 'validation.prior={}'",
-        "9 folds cannot be made of 8 speakers",
+        "9 folds cannot be made of 8 groups",
         "set validation.folds lower",
     )
 
