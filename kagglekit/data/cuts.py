@@ -16,6 +16,7 @@ from kagglekit.errors import ConfigError
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import list_files
 from kagglekit.files.workspace import Workspace
+from kagglekit.terminal import console
 
 SHORTEST_ROW = 0.1  # of rows.every: a shorter rest of a recording is no row
 
@@ -80,7 +81,11 @@ def test_cutter(workspace: Workspace) -> tuple[list[File], Cutter]:
         KagglekitError: as `list_files`.
     """
     config = workspace.config
-    files, rows = list_files(workspace, config.data.test.files), config.rows
+    hidden = config.competition.delivery == "notebook"
+    files, rows = list_files(workspace, config.data.test.files, empty_ok=hidden), config.rows
+    if not files:
+        console.note(f"{config.data.test.files}: no test recordings here; the host shows them to notebooks")
+        return [], lambda path, _: []
     paths = [file.path for file in files]
     if config.data.test.table is not None:
         named = set(rows_of(workspace, config.data.test, paths, "data.test").path)

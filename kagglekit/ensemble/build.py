@@ -72,7 +72,7 @@ def build(
     comparisons = compare(prepared, oof, method, decision)
     chosen = [one.chosen for one in comparisons]
     blend, decide = fit(prepared, oof, *chosen)
-    share = np.full(len(tested), 1 / len(tested))
+    share = np.full(len(tested), 1 / max(len(tested), 1))
     folds = []
     for number in range(prepared.config.validation.folds):
         logits = fold_test_logits(runs, number)

@@ -115,6 +115,8 @@ class _Choice:
         self.bundle = host.bundle()
         self.listed = host.files(MOST_LISTED + 1)
         self.is_whole = len(self.listed) <= MOST_LISTED
+        is_hidden = workspace.config.competition.delivery == "notebook"
+        self.hidden = workspace.config.data.test.files if is_hidden else None
 
     def named(self, names: Sequence[str]) -> list[HostFile]:
         """Return the files with names that a person has typed."""
@@ -133,6 +135,8 @@ class _Choice:
         """Return the files that patterns need."""
         chosen: dict[str, HostFile] = {}
         for pattern in patterns:
+            if pattern.text == self.hidden and self.is_whole and not self._matches(pattern.levels[0]):
+                continue  # only the notebook sees the test
             is_loose = len(pattern.levels) == 1 and not pattern.literal
             files = self._loose(pattern) if is_loose else self._named(pattern)
             if self.bundle is not None and self.bundle in files:

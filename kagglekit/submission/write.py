@@ -10,7 +10,7 @@ import polars as pl
 
 from kagglekit.data.sample import expected, sample_table
 from kagglekit.ensemble.blend import BlendedRuns
-from kagglekit.errors import MissingError
+from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.keys import key_of
@@ -68,6 +68,11 @@ def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, li
     """
     workspace = workspace.resolved()
     config, clip_ids = workspace.config, ensemble.test["clip_id"].to_list()
+    if not clip_ids:
+        raise SubmissionError(
+            f"there is nothing to predict: no test recordings match {config.data.test.files}",
+            hint="the host shows them to a notebook alone; export the models, and predict there",
+        )
     sample, shape = expected(workspace, clip_ids), Shape.of(config)
     predicted = shape.predicted(clip_ids, ensemble.probs(Task.of(config)), sample.columns)
     frame = shapes.build(sample, predicted)

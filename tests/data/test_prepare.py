@@ -19,7 +19,7 @@ from kagglekit.data.clips import COLUMNS
 from kagglekit.data.prepare import Prepared, prepare, summary
 from kagglekit.data.source_store import SourceStore
 from kagglekit.data.store import open_store
-from kagglekit.errors import ConfigError, MissingError, SubmissionError
+from kagglekit.errors import ConfigError, KagglekitError, MissingError, SubmissionError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
@@ -334,3 +334,15 @@ def test_a_format_code_of_an_id_that_does_not_fit(tmp_path: Path) -> None:
     yaml = make_replica("birdclef-2022", tmp_path)
     with pytest.raises(ConfigError, match="rows: id: Unknown format code 'd'"):
         run(yaml, "rows.id='{stem}_{end:d}'")
+
+
+def test_a_test_that_only_a_notebook_sees(tmp_path: Path) -> None:
+    yaml = make_replica("birdclef-2026", tmp_path)
+    hidden = tmp_path / "host/test_soundscapes"
+    for path in hidden.iterdir():
+        path.unlink()
+    (hidden / "readme.txt").write_text("Hidden until the notebook runs.")
+    prepared, _, _ = run(yaml)
+    assert not len(prepared.clips.filter(split="test")) and len(prepared.clips.filter(split="train"))
+    with pytest.raises(KagglekitError, match=r"no file that matches 'test_soundscapes/\*\.ogg'"):
+        run(yaml, "competition.delivery=csv")

@@ -10,7 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 from support import tiny
+from support.replicas import make_replica
 
+from kagglekit.cli import main
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.ensemble.blend import BlendedRuns
@@ -183,3 +185,16 @@ def test_import_csv_writes_an_odd_table_anew(
     assert written.read_bytes() == plain.replace(b"\r", b"")
     what = "UTF-16, separator ';', spaces around 24 cells"
     assert notes == [f"odd.csv, written anew as a plain CSV: {what}"]
+
+
+def test_a_hidden_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    yaml = make_replica("birdclef-2021", tmp_path)
+    for path in (tmp_path / "host/test_soundscapes").iterdir():
+        path.unlink()
+
+    def kk(*words: str) -> int:
+        return main(["-C", str(yaml), *words])
+
+    assert [kk("fetch"), kk("train", "--model", "tcresnet"), kk("cv")] == [0, 0, 0]
+    assert kk("submit", "--ensemble", "tcresnet") == 1
+    assert "there is nothing to predict: no test recordings match" in capsys.readouterr().err
