@@ -83,7 +83,11 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
     except FileNotFoundError:
         hint = "draft it with kagglekit init, go to its folder, or name the file: -C FILE"
         raise ConfigError(f"there is no {path}", hint=hint) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} cannot be read: it is not UTF-8 ({error.reason})", hint=f"save it as UTF-8, or {hint}"
+        ) from error
+    except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint=hint) from error
     try:
         node, value = parse(text)
@@ -91,13 +95,28 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{where} is not YAML: {problem}", hint=f"edit {path}") from error
+        line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+        hint = f"edit {path}{_remedy(problem, line)}"
+        raise ConfigError(f"{where} is not YAML: {problem}", hint=hint) from error
     if not isinstance(value, dict | None):
         raise ConfigError(
             f"{path} contains a {type(value).__name__}, not sections",
             hint="start from the shipped competition.yaml",
         )
     return node, value or {}
+
+
+def _remedy(problem: str, line: str) -> str:
+    """Return what else to say about a parser's problem: "", or ": " and what to write."""
+    if "\t" in line:
+        return ": write spaces instead of the tab"
+    if "\u00a0" in line:
+        return ": write a space instead of the no-break space (U+00A0), which a web page has left there"
+    if "escape character" in problem:
+        return ": write the text in single quotes, in which a backslash is one"
+    if "mapping values" in problem:
+        return ": write a value that contains a colon and a space in quotes"
+    return ""
 
 
 class Lines:

@@ -62,6 +62,9 @@ def _check_lists(cells: pl.Series, classes: Sequence[str], settings: Submission)
                 f"neither True nor False: {quoted(odd)}", hint="kagglekit submit writes them"
             )
         return []
+    if (settings.shape == "top_k" or settings.none) and (empty := int((cells.fill_null("") == "").sum())):
+        hint = f"write '{settings.none}', submission.none" if settings.none else "name a label in each row"
+        raise SubmissionError(f"rows without a label: {empty:,} of {len(cells):,}", hint=hint)
     lists = cells.fill_null("").str.split(settings.joiner)
     allowed = {*classes, "", settings.none}
     if unknown := [name for name in lists.explode().unique(maintain_order=True) if name not in allowed]:

@@ -59,3 +59,19 @@ def test_what_is_dumped_is_read_back() -> None:
     text = dump(settings)
     assert parse(text)[1] == settings
     assert text.startswith("labels:\n  targets:\n")  # keys keep their order, one setting a line
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("a:\n\tb: 1\n", "spaces instead of the tab"),
+        ("a:\n  b: 1\n\u00a0 c: 1: 2\n", "no-break space"),
+        ('a: "^\\w+_"\n', "single quotes"),
+        ("a: train: x\n", "in quotes"),
+    ],
+)
+def test_what_editors_leave(text: str, remedy: str, tmp_path: Path) -> None:
+    (tmp_path / "competition.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="is not YAML") as caught:
+        read_yaml(tmp_path / "competition.yaml")
+    assert remedy in str(caught.value.hint)

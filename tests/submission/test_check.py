@@ -61,6 +61,8 @@ PAIR_OF_ROWS = Sample(["r1", "r2"], "id", ("x",))
         ({"shape": "top_k"}, ["yes no", "yes no silence no"], "a row has 4 labels, submission.k is 3"),
         ({"shape": "top_k"}, ["yes yes", "no yes"], "rows with a label twice: 'yes yes'"),
         ({"shape": "top_k"}, ["yes maybe", "no"], "unknown labels: 'maybe'"),
+        ({"shape": "top_k"}, ["yes", None], "rows without a label: 1 of 2"),
+        ({"shape": "label_list", "none": "nocall"}, ["yes", ""], "rows without a label: 1 of 2"),
         ({"shape": "label_list", "joiner": ","}, ["yes,no", "yes no"], "unknown labels: 'yes no'"),
         (
             {"shape": "label_list", "none": "nocall"},
