@@ -205,7 +205,7 @@ def _labels(
     listed = sorted(answers & labels)
     filler = sorted(answers - labels - {silence})
     keys = {"classes": "from_sample" if shape.name == "probabilities" else "from_labels"}
-    if facts.solution is not None and len(filler) == 1 and listed:
+    if facts.solution is not None and shape.name == "label" and len(filler) == 1 and listed:
         keys = {"classes": Guess(listed, "the answers of the solution"), "filler": filler[0]}
     elif silence and noise:
         keys["classes"] = Guess("from_labels", "or a list, if other words are one class: set filler, too")

@@ -72,7 +72,7 @@ def test_a_title_cannot_write_settings_and_a_table_that_is_none_is_passed(tmp_pa
     text = (tmp_path / "site" / "competition.yaml").read_text()
     assert text.startswith("# Whales workspace: /etc # [31m\n")
     assert load_config(tmp_path / "site" / "competition.yaml").workspace == tmp_path / "site" / ".kagglekit"
-    assert refused.message == "'Tiny_Speech' is no competition's slug"
+    assert refused.message == "'Tiny_Speech' is not a competition's slug"
     assert server.calls.count("DownloadDataFile") == len(files) + 1  # a damaged archive twice
 
 
