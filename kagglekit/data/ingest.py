@@ -29,6 +29,7 @@ from kagglekit.files.lookup import File
 from kagglekit.files.resolve import stream
 from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.in_order import InOrder
+from kagglekit.parallel.waiting import gather
 from kagglekit.terminal import console, progress
 
 VERSION = 4  # part of the cache key: raise it when the output changes
@@ -158,7 +159,7 @@ def ingest_all(workspace: Workspace, jobs: Sequence[Job]) -> list[Ingested]:
     with ThreadPoolExecutor(max_workers=max(1, len(jobs))) as pool:
         futures = [pool.submit(ingest, workspace, job, stop=stop) for job in jobs]
         try:
-            return [future.result() for future in futures]
+            return gather(futures)
         except KeyboardInterrupt:
             stop.set()
             raise

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from kagglekit.files.raw import fingerprint, last_fingerprint, save_fingerprint,
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.base import Arrived, Host, HostFile, check_space, target_path
 from kagglekit.hosts.plan import Wanted, plan
+from kagglekit.parallel.waiting import gather
 from kagglekit.terminal import console, progress
 
 T = TypeVar("T")
@@ -89,11 +90,10 @@ def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     for _ in range(min(THREADS, len(jobs))):
         threading.Thread(target=work, daemon=True).start()
     try:
-        wait(results)
+        return gather(results)
     except KeyboardInterrupt:
         console.err().show_cursor()  # the threads' bars have hidden it
         raise
-    return [result.result() for result in results]
 
 
 def _fetch_one(wanted: Wanted, folder: Path, force: bool, reread: bool) -> Fetched:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kagglekit.errors import KagglekitError
+from kagglekit.parallel.waiting import gather
 from kagglekit.terminal import progress
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's "quota period" in microseconds, or "max period"
@@ -55,7 +56,7 @@ def run_all(function: Callable[[Job], Result], jobs: Sequence[Job], processes: i
     listener.start()
     pool = ProcessPoolExecutor(processes, context, _set_up, (threads, alive, messages))
     try:
-        return list(pool.map(function, jobs))
+        return gather([pool.submit(function, job) for job in jobs])
     except BrokenProcessPool as error:
         raise KagglekitError(
             f"one of {processes} processes was killed, perhaps because memory ran out",

@@ -276,11 +276,11 @@ def test_ctrl_c_stops_the_threads(workspace: Workspace, monkeypatch: pytest.Monk
     def wait(workspace: Workspace, job: Job, *, stop: threading.Event) -> None:
         stopped.append(stop.wait(timeout=10))
 
-    def interrupted(self: Future[None], timeout: float | None = None) -> None:
+    def interrupted(futures: list[Future[None]], timeout: float) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("kagglekit.data.ingest.ingest", wait)
-    monkeypatch.setattr(Future, "result", interrupted)
+    monkeypatch.setattr("kagglekit.parallel.waiting.wait", interrupted)
     train = train_job(workspace)
     with pytest.raises(KeyboardInterrupt):
         ingest_all(workspace, [train, train])
