@@ -29,7 +29,7 @@ class LocalSettings(Section):
 
 
 class NotebookLimits(Section):
-    """Limits of a notebook competition."""
+    """Limits of a notebook competition. They are on record for packing notebooks; nothing reads them yet."""
 
     minutes: Positive = 540.0
     """Minutes that the notebook may run."""

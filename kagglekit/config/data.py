@@ -127,8 +127,9 @@ class TrainSet(Recordings):
     """What the table says of classes that a row does not name; unknown: no loss for them."""
     weight: Annotated[float, Field(gt=0, le=1e9)] | str = 1.0
     """Weight of the loss, or the column with it."""
-    validated: bool = Field(default=True, alias="validate")
-    """false: train on these recordings in every fold, and validate on none of them."""
+    validated: bool | None = Field(default=None, alias="validate")
+    """false: train on these recordings in every fold, and validate on none of them; null: false for an
+    external folder, else true."""
     domain: Literal["train", "test"] = "train"
     """test: recordings of the test's own kind; where there are such, they alone are validated on."""
     external: FilePath | None = None
@@ -151,8 +152,7 @@ class TrainSet(Recordings):
     @property
     def judged(self) -> bool:
         """Whether folds validate on these recordings."""
-        chosen = "validated" in self.model_fields_set
-        return self.validated if chosen or self.external is None else False
+        return self.external is None if self.validated is None else self.validated
 
 
 class TestSet(Recordings):

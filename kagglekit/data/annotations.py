@@ -36,7 +36,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "low": pl.Float64,
     "high": pl.Float64,
 }
-"""Columns of `Annotations.table`: a row for each annotated recording, or part of one (start and end in
+"""Columns of the annotations: a row for each annotated recording, or part of one (start and end in
 seconds, else null). unknown: nothing is known of classes that the row does not name."""
 
 

@@ -6,6 +6,7 @@ row           first row in the split's store
 windows       rows in the store from `row` on (column with audio.longer: windows alone)
 path          the recording
 start, end    seconds of the part of the recording that the clip is; null: the whole recording
+low, high     edges in Hz of the annotated box; null: there is none
 word          the label of the data; if a clip may have several, all of them, joined by the separator
 label         the class; if a clip may have several, all of them, joined by the separator
 part          keyword, silence, or seen or unseen: a filler word that the fold's training contains or not
@@ -33,18 +34,17 @@ from kagglekit.files.ids import describe
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
-VERSION = 4  # part of the cache key: raise it when folds or parts change
+VERSION = 5  # part of the cache key: raise it when columns, folds or parts change
 LEFT_OUT, TRAINED_ONLY = -1, -2
 """Values of fold for clips that no fold validates."""
 COLUMNS = (
-    *("clip_id", "split", "row", "path", "start", "end", "word", "label", "part", "speaker", "fold"),
-    *("heldout_fold", "official", "weight", "masked", "soft", "soft_target"),
+    *("clip_id", "split", "row", "path", "start", "end", "low", "high", "word", "label", "part"),
+    *("speaker", "fold", "heldout_fold", "official", "weight", "masked", "soft", "soft_target"),
     *("samples", "rms", "peak", "sha1", "problem", "flags", "rate", "message"),
 )
 WINDOWS = "windows"
 _UNLABELLED = {
-    "start": pl.lit(None, pl.Float64),
-    "end": pl.lit(None, pl.Float64),
+    **dict.fromkeys(("start", "end", "low", "high"), pl.lit(None, pl.Float64)),
     "weight": pl.lit(1.0),
     "masked": pl.lit(""),
     "soft": pl.lit(""),
