@@ -6,13 +6,11 @@ or a window of one, as in a store of decoded audio.
 """
 
 import functools
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +18,8 @@ import pyarrow as pa
 
 from kagglekit.config import Audio
 from kagglekit.data.source_file import SourceFile, read_part
-from kagglekit.data.store_base import DATA_FILE, Int16, Store, describe, schema_of
+from kagglekit.data.store_base import ArrowWriter, Int16, Store, schema_of
 from kagglekit.data.windows import window_starts
-from kagglekit.files.atomic import move_into_place
 from kagglekit.parallel.processes import cores
 
 BATCH_BYTES = 2**25
@@ -54,7 +51,7 @@ class Excerpt(NamedTuple):
     """Length; None: to the end of the recording."""
 
 
-class SourceWriter:
+class SourceWriter(ArrowWriter):
     """Write a store of files batch by batch, so that memory stays flat.
 
     Args:
@@ -63,34 +60,13 @@ class SourceWriter:
     """
 
     def __init__(self, folder: Path, audio: Audio) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.audio = folder, audio
-        self._part = folder / f".{DATA_FILE}.part"
+        self.audio = audio
+        self._schema = schema_of(_FEATURES, _COLUMNS, **{_AUDIO: audio.model_dump()})
+        super().__init__(folder, self._schema, _FEATURES)
         self._rows: list[tuple[str, int, list[str], list[int]]] = []
         # Files are copied into one buffer: it keeps its memory, and the files' own is free at once.
         self._buffer = np.empty(BATCH_BYTES, np.uint8)
         self._ends = [0]
-        self._digest = hashlib.sha1(usedforsecurity=False)
-        self._schema = schema_of(_FEATURES, _COLUMNS, **{_AUDIO: audio.model_dump()})
-        self._file = pa.OSFile(str(self._part), "wb")
-        self._stream = pa.ipc.new_stream(self._file, self._schema)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._flush()
-                self._stream.close()
-            self._file.close()
-            if kind is None:
-                describe(self.folder, _FEATURES, self._digest.hexdigest()[:16])
-                move_into_place(self._part, self.folder / DATA_FILE)
-        finally:
-            self._part.unlink(missing_ok=True)
 
     def add(self, path: str, file: SourceFile, parts: Sequence[Excerpt]) -> list[int]:
         """Append a recording and its clips; return how many rows, its windows, each clip has in the store."""
@@ -166,11 +142,6 @@ class SourceStore(Store):
         """Decode the rows at `indices` (n,), in that order: (n, samples)."""
         self._check(indices)
         return self._decode(self._recordings[indices], self._starts[indices])
-
-    def take_at(self, indices: npt.NDArray[np.integer[Any]], shifts: npt.NDArray[np.int64]) -> Int16:
-        """Decode windows that begin `shifts` (n,) samples behind those at `indices` (n,): (n, samples)."""
-        self._check(indices)
-        return self._decode(self._recordings[indices], self._starts[indices] + shifts)
 
     def batches(self) -> Iterator[tuple[int, Int16]]:
         """Decode all rows, a few megabytes at a time: the first row, and (n, samples)."""

@@ -5,11 +5,9 @@ dataset_info.json and state.json. Its columns are clip_id and audio, int16, with
 and of any length for recordings.
 """
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +15,15 @@ import pyarrow as pa
 
 from kagglekit.data import source_store
 from kagglekit.data.store_base import DATA_FILE as DATA_FILE
+from kagglekit.data.store_base import ArrowWriter, damaged, open_table, schema_of
 from kagglekit.data.store_base import Int16 as Int16
 from kagglekit.data.store_base import Store as Store
-from kagglekit.data.store_base import damaged, describe, open_table, schema_of
-from kagglekit.files.atomic import move_into_place
 
 BATCH_ROWS = 1024  # 32 MB of one-second clips at 16 kHz
 BATCH_SAMPLES = 2**24  # of recordings, 32 MB
 
 
-class StoreWriter:
+class StoreWriter(ArrowWriter):
     """Write a store batch by batch, so that memory stays flat.
 
     Args:
@@ -35,35 +32,13 @@ class StoreWriter:
     """
 
     def __init__(self, folder: Path, samples: int | None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
         self.samples = samples
-        self.features = _features(samples)
-        self._part = folder / f".{DATA_FILE}.part"
+        features = _features(samples)
+        super().__init__(folder, _schema(samples, features), features)
         self._ids: list[str] = []
         self._ends = [0]  # of the batch's rows, in samples
         # Rows are copied into one buffer: there are no arrays to join, and unused pages take no memory.
         self._batch = np.empty(BATCH_SAMPLES if samples is None else BATCH_ROWS * samples, np.int16)
-        self._digest = hashlib.sha1(usedforsecurity=False)
-        self._file = pa.OSFile(str(self._part), "wb")
-        self._stream = pa.ipc.new_stream(self._file, _schema(samples, self.features))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._flush()
-                self._stream.close()
-            self._file.close()
-            if kind is None:
-                describe(self.folder, self.features, self._digest.hexdigest()[:16])
-                move_into_place(self._part, self.folder / DATA_FILE)
-        finally:
-            self._part.unlink(missing_ok=True)
 
     def add(self, clip_id: str, row: Int16) -> None:
         """Append a copy of one clip or recording, (samples,)."""

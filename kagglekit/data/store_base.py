@@ -1,17 +1,20 @@
 """What audio stores share: a folder for `datasets.load_from_disk`, and rows of int16 of one length."""
 
+import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from kagglekit.errors import KagglekitError
+from kagglekit.files.atomic import move_into_place
 
 Int16 = npt.NDArray[np.int16]
 
@@ -51,6 +54,44 @@ class Store(ABC):
         if step != 1:
             raise ValueError("a store gives contiguous rows; use take for others")
         return start, max(start, stop)
+
+
+class ArrowWriter(ABC):
+    """Writes the Arrow file of a store: it appears in the folder when the block ends without an error.
+
+    Args:
+        folder: created if needed.
+        schema: of the file; `features` are its columns in the terms of `datasets`.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, features: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.features = folder, features
+        self._digest = hashlib.sha1(usedforsecurity=False)
+        self._part = folder / f".{DATA_FILE}.part"
+        self._file = pa.OSFile(str(self._part), "wb")
+        self._stream = pa.ipc.new_stream(self._file, schema)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush()
+                self._stream.close()
+            self._file.close()
+            if kind is None:
+                describe(self.folder, self.features, self._digest.hexdigest()[:16])
+                move_into_place(self._part, self.folder / DATA_FILE)
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    @abstractmethod
+    def _flush(self) -> None:
+        """Write what has been added since the last batch."""
 
 
 def schema_of(features: dict[str, Any], columns: list[tuple[str, pa.DataType]], **more: Any) -> pa.Schema:

@@ -104,16 +104,6 @@ def test_the_header_says_what_decoding_says(kind: str) -> None:
         assert looked[1:6] == (clip.samples, clip.sha1, clip.flags, clip.rate, clip.message)
 
 
-def test_windows_at_drawn_offsets(tmp_path: Path) -> None:
-    source, _ = stores(tmp_path, {"a": encode(music(16_000, 5), 16_000, "FLAC")}, WINDOWS)
-    assert isinstance(source, SourceStore)
-    pcm = decode(encode(music(16_000, 5), 16_000, "FLAC"), Audio(sample_rate=16_000, seconds=5)).rows
-    drawn = source.take_at(np.array([0, 2, 0]), np.array([1, 1000, 70_000]))
-    np.testing.assert_array_equal(drawn[0], pcm[1:16_001])
-    np.testing.assert_array_equal(drawn[1], pcm[13_800:29_800])
-    np.testing.assert_array_equal(drawn[2], np.pad(pcm[70_000:], (0, 6000)))  # behind the end is silence
-
-
 def test_parts_of_a_recording(tmp_path: Path) -> None:
     data = encode(music(16_000, 5), 16_000, "FLAC")
     pcm = decode(data, Audio(sample_rate=16_000, seconds=5)).rows
