@@ -125,11 +125,6 @@ def _flags(pcm: Int16, low: int, high: int, audio: Audio) -> list[str]:
     return flags
 
 
-def decode_whole(data: bytes, audio: Audio) -> Int16:
-    """Decode a recording without cutting or padding it: (samples,), empty if it cannot be read."""
-    return decode_recording(data, audio)[0]
-
-
 def decode_recording(data: bytes, audio: Audio) -> tuple[Int16, Sound]:
     """Return (samples,) at the target rate, and the sound with all flags that reading the file has shown."""
     sound = read_sound(data)

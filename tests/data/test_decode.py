@@ -13,7 +13,7 @@ import soundfile
 from kagglekit.config import Audio
 from kagglekit.data import bounds, sound_file
 from kagglekit.data import decode as decoding
-from kagglekit.data.decode import Float32, Int16, decode, decode_whole
+from kagglekit.data.decode import Float32, Int16, decode, decode_recording
 
 AUDIO = Audio(sample_rate=16_000, seconds=1.0)
 
@@ -122,7 +122,7 @@ def test_resampling_keeps_frequencies_and_levels(rate: int) -> None:
         return (np.sin(2 * np.pi * hz * t + phase).mean(1) * np.sin(np.pi * t[:, 0] / 2) ** 2).astype("f4")
 
     expected = tones(16_000) * 32_768
-    error = decode_whole(encode(tones(rate), rate, subtype="FLOAT"), AUDIO) - expected
+    error = decode_recording(encode(tones(rate), rate, subtype="FLOAT"), AUDIO)[0] - expected
     assert np.linalg.norm(error) < 0.00115 * np.linalg.norm(expected)  # 0.01 dB
 
 
@@ -131,7 +131,7 @@ def test_resampling_keeps_frequencies_and_levels(rate: int) -> None:
 def test_resampling_removes_aliases(rate: int, hz: float) -> None:
     fading = sine(rate, hz=hz, level=0.99) * np.hanning(rate).astype("f4")
     below_80_db = 1e-4 * 0.99 * 32_768
-    assert np.abs(decode_whole(encode(fading, rate, subtype="FLOAT"), AUDIO)).max() <= below_80_db
+    assert np.abs(decode_recording(encode(fading, rate, subtype="FLOAT"), AUDIO)[0]).max() <= below_80_db
 
 
 def test_clips_at_the_rate_are_not_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_damage_gives_zeros(data: bytes, problem: str) -> None:
     assert (clip.problem, clip.samples, clip.rms, clip.peak) == (problem, 0, 0.0, 0.0)
     assert clip.rows.shape == (16_000,)
     assert not clip.rows.any()
-    assert len(decode_whole(data, AUDIO)) == 0
+    assert len(decode_recording(data, AUDIO)[0]) == 0
 
 
 @pytest.mark.parametrize("level", [0, 7, -32_768])
@@ -239,7 +239,7 @@ def test_random_bytes_never_raise() -> None:
         assert decode(bytes(data), AUDIO).rows.shape == (16_000,)
 
 
-def test_decode_whole() -> None:
+def test_decode_recording() -> None:
     pcm = pcm16(50_000)
-    np.testing.assert_array_equal(decode_whole(riff(pcm.tobytes()), AUDIO), pcm)
-    assert abs(len(decode_whole(encode(sine(8000, 80_000), 8000), AUDIO)) - 160_000) <= 1
+    np.testing.assert_array_equal(decode_recording(riff(pcm.tobytes()), AUDIO)[0], pcm)
+    assert abs(len(decode_recording(encode(sine(8000, 80_000), 8000), AUDIO)[0]) - 160_000) <= 1

@@ -12,7 +12,7 @@ from support.sounds import FFMPEG, by_ffmpeg, damaged_mp3, encode, mp3, mp3_in_r
 
 from kagglekit.config import Audio
 from kagglekit.data import bounds, with_ffmpeg
-from kagglekit.data.decode import decode, decode_whole
+from kagglekit.data.decode import decode, decode_recording
 from kagglekit.data.kinds import kind_of
 from kagglekit.data.sound_file import read_sound
 
@@ -39,7 +39,7 @@ def test_odd_rates_and_lengths(rate: int, seconds: float) -> None:
     clip = decode(encode(both, rate, subtype="PCM_U8"), AUDIO)
     assert clip.flags == ("resampled", "converted", "short" if seconds < 1 else "long")
     assert clip.rate == rate and clip.samples == pytest.approx(16_000 * seconds, abs=1)
-    assert pitch(decode_whole(encode(both, rate), AUDIO), 16_000) == pytest.approx(440, abs=3)
+    assert pitch(decode_recording(encode(both, rate), AUDIO)[0], 16_000) == pytest.approx(440, abs=3)
 
 
 def test_what_the_decoder_prints_is_kept_and_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +82,7 @@ def test_what_libsndfile_does_not_read(kind: str, monkeypatch: pytest.MonkeyPatc
     clip = decode(data, AUDIO)
     assert clip.problem == "" and "converted" in clip.flags
     assert clip.rate == rate and clip.samples == pytest.approx(32_000, abs=900)  # padding of the encoder
-    assert pitch(decode_whole(data, AUDIO)[4000:28_000], 16_000) == pytest.approx(440, abs=5)
+    assert pitch(decode_recording(data, AUDIO)[0][4000:28_000], 16_000) == pytest.approx(440, abs=5)
     monkeypatch.setattr(with_ffmpeg, "is_installed", lambda: False)
     clip = decode(data, AUDIO)
     assert (clip.problem, clip.message) == ("unreadable", kind)

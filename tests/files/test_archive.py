@@ -14,6 +14,7 @@ from typing import Any
 
 import py7zr
 import pytest
+from support.archives import content
 
 from kagglekit.errors import ArchiveError
 from kagglekit.files import archive
@@ -68,16 +69,6 @@ def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         pytest.skip("7-Zip is not installed")
 
 
-def content(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, bytes]:
-    taken: dict[str, bytes] = {}
-    archive.stream(
-        path,
-        lambda member, data: taken.update({member.name: data}),
-        lambda members: {m.name for m in members if wanted(m.name)},
-    )
-    return taken
-
-
 @both
 def test_members_and_stream(make: Make, tmp_path: Path) -> None:
     path = make(tmp_path / "a.bin", FILES)  # the format is told by the magic number
@@ -109,7 +100,7 @@ def test_unsafe_names_are_refused(make: Make, name: str, tmp_path: Path) -> None
         pytest.skip("a 7z name ends at its NUL, and py7zr reads a backslash as /")
     path = make(tmp_path / "a", {name: b"x"})
     with pytest.raises(ArchiveError, match="unsafe path") as caught:
-        archive.unpack_nested(path, tmp_path / "out", [name])
+        archive.copy_member(path, name, tmp_path / "out")
     assert repr(name.replace("\\", "/")) in str(caught.value)
     assert caught.value.hint
     assert not (tmp_path / "out").exists()
@@ -259,50 +250,6 @@ def test_errors_of_the_taker_come_through(make: Make, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left") as caught:
         archive.stream(make(tmp_path / "a", FILES), full)
     assert caught.value.errno == errno.ENOSPC
-
-
-@both
-def test_failed_unpacking_leaves_nothing(make: Make, tmp_path: Path) -> None:
-    files = {"train.7z": b"xxxx" * 2000, "sample.csv": b"y" * 5000}
-    path = make_zip(tmp_path / "a", files, zipfile.ZIP_STORED)
-    if make is make_7z:
-        path = make_7z(tmp_path / "a", files, COPY)
-    path.write_bytes(path.read_bytes().replace(b"yyyy", b"yyy?", 1))
-    with pytest.raises(ArchiveError, match="damaged"):
-        archive.unpack_nested(path, tmp_path / "raw", ["sample.csv"])
-    assert list((tmp_path / "raw").iterdir()) == []
-
-
-@both
-def test_unpack_wanted_members_too(make: Make, tmp_path: Path) -> None:
-    train = make_7z(tmp_path / "train.7z", FILES).read_bytes()
-    path = make(tmp_path / "all.zip", {"train.7z": train, "d/sample.csv": b"id", "sample.csv": b"no"})
-    taken = archive.unpack_nested(path, tmp_path / "raw", ["d/sample.csv", "train.7z"])
-    assert taken == [tmp_path / "raw/d/sample.csv", tmp_path / "raw/train.7z"]
-    assert taken[0].read_bytes() == b"id" and taken[1].read_bytes() == train
-    assert not (tmp_path / "raw/sample.csv").exists()
-
-
-@both
-def test_unpack_nested(make: Make, tmp_path: Path) -> None:
-    train = make_7z(tmp_path / "train.7z", FILES).read_bytes()
-    middle = make_zip(tmp_path / "m.zip", {"d/train.7z": train, "note.txt": b"hi"}).read_bytes()
-    path = make(tmp_path / "all.zip", {"m.zip": middle})
-    leaves = archive.unpack_nested(path, tmp_path / "raw")
-    assert leaves == [tmp_path / "raw" / "train.7z"]
-    assert content(leaves[0]) == FILES
-    before = leaves[0].stat().st_mtime_ns
-    assert archive.unpack_nested(path, tmp_path / "raw") == leaves
-    assert leaves[0].stat().st_mtime_ns == before
-    assert sorted(p.name for p in (tmp_path / "raw").iterdir()) == ["m.zip", "train.7z"]
-
-
-def test_nested_too_deep(tmp_path: Path) -> None:
-    data = make_zip(tmp_path / "0.zip", {"x": b"x"}).read_bytes()
-    for level in range(1, 4):
-        data = make_zip(tmp_path / f"{level}.zip", {f"in{level}.zip": data}).read_bytes()
-    with pytest.raises(ArchiveError, match="nested too deep"):
-        archive.unpack_nested(tmp_path / "3.zip", tmp_path / "raw")
 
 
 @both

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.archives import content, refused
 from support.dataset import dataset, pack, wav
 
 from kagglekit.data.annotations import read_train
@@ -39,19 +40,6 @@ def make_parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:
 def hugging_face(path: Path, files: dict[str, bytes] = FILES, **options: Any) -> Path:
     ids = [name.partition(".")[0] for name in files]
     return make_parquet(path, {"id": ids, "audio": cells(list(files.items()))}, **options)
-
-
-def content(path: Path) -> dict[str, bytes]:
-    taken: dict[str, bytes] = {}
-    archive.stream(path, lambda member, data: taken.update({member.name: data}))
-    return taken
-
-
-def refused(path: Path, match: str) -> ArchiveError:
-    with pytest.raises(ArchiveError, match=match) as caught:
-        archive.members(path)
-    assert caught.value.hint and "\n" not in str(caught.value)
-    return caught.value
 
 
 @pytest.mark.parametrize(

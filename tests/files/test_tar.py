@@ -13,6 +13,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from support.archives import content, refused
 
 from kagglekit.errors import ArchiveError
 from kagglekit.files import archive
@@ -33,19 +34,6 @@ def make_tar(path: Path, files: dict[str, bytes], mode: str = "w:gz") -> Path:
             info.size = len(data)
             file.addfile(info, io.BytesIO(data))
     return path
-
-
-def content(path: Path) -> dict[str, bytes]:
-    taken: dict[str, bytes] = {}
-    archive.stream(path, lambda member, data: taken.update({member.name: data}))
-    return taken
-
-
-def refused(path: Path, match: str) -> ArchiveError:
-    with pytest.raises(ArchiveError, match=match) as caught:
-        archive.members(path)
-    assert caught.value.hint
-    return caught.value
 
 
 @MODES

@@ -1,6 +1,5 @@
 """Zip, 7z and tar archives, and recordings in Parquet tables: checked, and streamed without unpacking."""
 
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,14 +15,12 @@ from kagglekit.files.archive.checks import (
     Member,
     SinkError,
     damaged,
-    unsafe,
 )
 from kagglekit.files.archive.parquet import MAGIC as MAGIC_PARQUET
 from kagglekit.files.archive.parquet import open_parquet
 from kagglekit.files.archive.sevenzip import open_7z
 from kagglekit.files.archive.tar import is_tar, open_tar
 from kagglekit.files.archive.zip import open_zip
-from kagglekit.files.atomic import move_into_place
 from kagglekit.terminal import progress
 
 __all__ = [
@@ -35,7 +32,6 @@ __all__ = [
     "listing",
     "members",
     "stream",
-    "unpack_nested",
     "verify",
 ]
 
@@ -141,52 +137,6 @@ def verify(path: Path) -> None:
         size = sum(member.size for member in archive.members)
         with progress.bar(f"test {path.name}", size, "B") as advance:
             archive.extract({member.name for member in archive.members}, lambda _: _Counter(advance))
-
-
-def unpack_nested(path: Path, folder: Path, wanted: Collection[str] = (), *, depth: int = 2) -> list[Path]:
-    """Extract the archives inside an archive, such as train.7z in Kaggle's <slug>.zip.
-
-    Files that are already there with the right size are kept.
-
-    Args:
-        path: a zip or 7z file.
-        folder: receives the archives, under their names without folders.
-        wanted: other members to extract, such as sample_submission.csv, under their whole names.
-        depth: how deep archives may be nested.
-
-    Returns:
-        The innermost archives and the wanted members; nothing where `path` contains neither.
-
-    Raises:
-        ArchiveError: as `stream`; or archives are nested deeper than `depth`.
-    """
-    with _open(path) as archive:
-        names = [m.name for m in archive.members]
-        inner = {n: folder / Path(n).name for n in names if n.lower().endswith(ARCHIVE_SUFFIXES)}
-        plain = {n: folder / n for n in names if n in wanted and n not in inner}
-        targets = inner | plain
-        if len(set(targets.values())) < len(targets):
-            raise unsafe(path, "contains several archives with the same name")
-        if inner and depth == 0:
-            raise unsafe(path, "contains archives that are nested too deep")
-        absent = {
-            m.name for m in archive.members if m.name in targets and not _has_size(targets[m.name], m.size)
-        }
-        if absent:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".part.", dir=folder) as temporary:
-                parts = {name: Path(temporary, str(i)) for i, name in enumerate(absent)}
-                archive.extract(absent, lambda member: _File(parts[member.name]))
-                for name, part in parts.items():
-                    move_into_place(part, targets[name])
-    leaves = list(plain.values())
-    for target in inner.values():
-        leaves += unpack_nested(target, folder, depth=depth - 1) or [target]
-    return leaves
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
 
 
 class _Memory:

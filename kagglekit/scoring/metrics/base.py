@@ -121,11 +121,6 @@ class Metric:
         """The direction of a search, in Optuna's words."""
         return "minimize" if self.lower_is_better else "maximize"
 
-    @property
-    def takes_labels(self) -> bool:
-        """Whether it judges one answer a row."""
-        return self.answer == "class"
-
     def gain(self, value: float, base: float) -> float:
         """Return how much better `value` is than `base`; negative where it is worse."""
         return base - value if self.lower_is_better else value - base
