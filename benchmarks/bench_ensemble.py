@@ -28,8 +28,8 @@ from kagglekit.files.sample import Sample
 from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import Task
-from kagglekit.submission import shapes
 from kagglekit.submission.check import check
+from kagglekit.submission.table import build, to_csv
 
 MODELS, CLIPS, CLASSES, FOLDS, SPEAKERS, ROWS, SELECTED = 20, 65_000, 12, 5, 2000, 158_538, 25
 CLIMBED, CLIMBERS = 20_000, 8  # clips and models of two classes
@@ -59,10 +59,10 @@ def one_submission(oof: Oof) -> None:
     test = np.resize(oof.probs, (len(oof.probs), ROWS, CLASSES))
     decided = decide(blend(test), np.zeros((ROWS, 3)), np.full(ROWS, 1 / ROWS))
     labels = np.asarray(classes)[decided.argmax(1)]
-    frame = shapes.build(sample, pl.DataFrame({"clip_id": ids, "label": labels}))
+    frame = build(sample, pl.DataFrame({"clip_id": ids, "label": labels}))
     check(frame, sample, classes)
     with tempfile.TemporaryDirectory() as folder:
-        write_bytes(Path(folder) / "submission.csv", shapes.to_csv(frame))
+        write_bytes(Path(folder) / "submission.csv", to_csv(frame))
 
 
 def measure_greedy(oof: Oof, rounds: int) -> list[Figure]:

@@ -32,8 +32,8 @@ from kagglekit.files import parquet
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.sample import Sample
 from kagglekit.scoring.predictions import predictions
-from kagglekit.submission import shapes
 from kagglekit.submission.check import check
+from kagglekit.submission.table import build, to_csv
 from kagglekit.terminal import console
 from kagglekit.training.dataset import Dataset
 from kagglekit.training.head import Head
@@ -89,9 +89,9 @@ def one_round(folder: Path, count: int) -> dict[str, float]:
         at = found["logits"].to_numpy().argmax(1) + np.arange(count)  # untrained, it says one class of all
         labels = np.asarray(classes)[at % len(classes)]
         sample = Sample(made["ids"], "fname", ("label",))
-        frame = shapes.build(sample, pl.DataFrame({"clip_id": found["clip_id"], "label": labels}))
+        frame = build(sample, pl.DataFrame({"clip_id": found["clip_id"], "label": labels}))
         check(frame, sample, list(classes))
-        write_bytes(folder / "submission.csv", shapes.to_csv(frame))
+        write_bytes(folder / "submission.csv", to_csv(frame))
 
     seconds["submission"] = timed(csv)
     return seconds

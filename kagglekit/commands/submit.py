@@ -118,7 +118,7 @@ def _data(submission: SubmissionResult) -> dict[str, Any]:
 
 def _described(project: Project, submission: SubmissionResult) -> list[object]:
     """Describe the members, the score, the file and the class balance."""
-    from kagglekit.submission.shapes import class_balance
+    from kagglekit.submission.table import class_balance
 
     lines: list[object] = []
     if blend := submission.ensemble:

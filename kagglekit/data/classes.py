@@ -9,7 +9,7 @@ import polars as pl
 
 from kagglekit.config import Config
 from kagglekit.config.labels import FROM_LABELS, FROM_SAMPLE, ClassList, Labels, NameTable
-from kagglekit.data.sample import sample_table
+from kagglekit.data.expected_rows import sample_table
 from kagglekit.errors import ConfigError, close_match
 from kagglekit.files import tables
 from kagglekit.files.resolve import read_file

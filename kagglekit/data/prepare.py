@@ -20,9 +20,9 @@ from kagglekit.data.annotations import prefix, read_train
 from kagglekit.data.audit import say_overlaps, without_test_copies
 from kagglekit.data.classes import check_classes, given_folds, named, resolve, spelled
 from kagglekit.data.cuts import test_cutter, train_cutter, with_clip_ids
+from kagglekit.data.expected_rows import expected
 from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
-from kagglekit.data.sample import expected
 from kagglekit.data.store import Store, open_recordings, open_store
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building, done_key, write_json

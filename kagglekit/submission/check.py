@@ -8,7 +8,7 @@ import polars as pl
 from kagglekit.config import Submission
 from kagglekit.errors import SubmissionError, close_match
 from kagglekit.files.sample import COLUMNS_HINT, PAIR, Sample, quoted, repeats
-from kagglekit.submission.shapes import class_balance
+from kagglekit.submission.table import class_balance
 
 TOO_COMMON = 0.8  # share of one class above which a model has probably collapsed
 

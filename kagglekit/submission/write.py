@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from kagglekit.data.sample import expected, sample_table
+from kagglekit.data.expected_rows import expected, sample_table
 from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files import parquet
@@ -18,9 +18,9 @@ from kagglekit.files.tables import read_table_file, say
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.shapes import Shape
 from kagglekit.scoring.task import Task
-from kagglekit.submission import shapes
 from kagglekit.submission.check import check, in_order_of
 from kagglekit.submission.ledger import Entry, Ledger, git_commit, host_name, stamp
+from kagglekit.submission.table import build, file_name, to_csv
 
 NOT_SCORE = {"workspace", "submissions", "network"}  # sections that no prediction depends on
 
@@ -56,7 +56,7 @@ def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
         "cv_high": ensemble.score.high,
         "plain": ensemble.score.plain,
     }
-    path, entry = _save(workspace, shapes.to_csv(frame), models, facts)
+    path, entry = _save(workspace, to_csv(frame), models, facts)
     return SubmissionFile(path, frame, warnings, entry)
 
 
@@ -75,7 +75,7 @@ def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, li
         )
     sample, shape = expected(workspace, clip_ids), Shape.of(config)
     predicted = shape.predicted(clip_ids, ensemble.probs(Task.of(config)), sample.columns)
-    frame = shapes.build(sample, predicted)
+    frame = build(sample, predicted)
     return frame, check(frame, sample, shape.classes, config.submission)
 
 
@@ -101,7 +101,7 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
         sample = in_order_of(frame, sample)
     warnings = check(frame, sample, config.labels.all_classes, config.submission)
     say(f"{path.name}, written anew as a plain CSV", table)
-    data = shapes.to_csv(frame) if table.notes else path.read_bytes()
+    data = to_csv(frame) if table.notes else path.read_bytes()
     facts: dict[str, Any] = {"models": [], "runs": [], "weights": []}
     copy, entry = _save(workspace, data, [path.stem], facts)
     return SubmissionFile(copy, frame, warnings, entry)
@@ -125,7 +125,7 @@ def _save(workspace: Workspace, data: bytes, names: list[str], facts: dict[str, 
     if earlier is not None and (workspace.submissions / earlier.csv).is_file():
         return workspace.submissions / earlier.csv, earlier
     now = datetime.now(UTC)
-    path = workspace.submissions / shapes.file_name(now, names, facts.get("cv_score"))
+    path = workspace.submissions / file_name(now, names, facts.get("cv_score"))
     while path.exists():  # written within the same second
         path = path.with_stem(f"{path.stem}-2")
     write_bytes(path, data)

@@ -20,13 +20,6 @@ SET = {"files": "audio/**/*.wav", "table": "t.csv", "file": "id", "label": "labe
 MULTI = {"kind": "multi", "classes": "from_labels"}
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    notes: list[str] = []
-    monkeypatch.setattr("kagglekit.terminal.console.note", notes.append)
-    return notes
-
-
 def read(
     tmp_path: Path, table: str, keys: dict[str, Any] | None = None, files: dict[str, Any] | None = None
 ) -> pl.DataFrame:

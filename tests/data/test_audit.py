@@ -22,13 +22,6 @@ PLAIN = {"classes": ["cat", "dog"]}
 MULTI = {"kind": "multi", **PLAIN}
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    notes: list[str] = []
-    monkeypatch.setattr("kagglekit.terminal.console.note", notes.append)
-    return notes
-
-
 def clips(
     root: Path, table: str, train: Any = SET, labels: Any = PLAIN, files: Any = None, **sections: Any
 ) -> pl.DataFrame:

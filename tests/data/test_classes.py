@@ -11,7 +11,7 @@ from support.dataset import dataset, wav
 
 from kagglekit.data.annotations import read_train
 from kagglekit.data.classes import given_folds, named, resolve, spelled
-from kagglekit.data.sample import sample_table
+from kagglekit.data.expected_rows import sample_table
 from kagglekit.errors import ConfigError, KagglekitError
 
 FILES = {"a/x1.wav": wav(0), "a/x2.wav": wav(1), "a/x3.wav": wav(2)}

@@ -14,7 +14,7 @@ from kagglekit.errors import HostError
 from kagglekit.files.sample import Sample
 from kagglekit.hosts.base import Details, LeaderboardRow, Limits, Status, SubmissionState
 from kagglekit.submission.ledger import Entry, Ledger
-from kagglekit.submission.shapes import build
+from kagglekit.submission.table import build
 from kagglekit.submission.write import SubmissionFile
 
 HOST = "local:tiny"

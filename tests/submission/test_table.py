@@ -9,7 +9,7 @@ from support.submissions import CLASSES, PREDICTED, SAMPLE, submission
 
 from kagglekit.errors import SubmissionError
 from kagglekit.files.sample import Sample
-from kagglekit.submission.shapes import build, class_balance, file_name, to_csv
+from kagglekit.submission.table import build, class_balance, file_name, to_csv
 
 
 def test_build_follows_the_sample():
