@@ -19,7 +19,7 @@ from kagglekit.files.raw import fingerprint, last_fingerprint, save_fingerprint,
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.base import Arrived, Host, HostFile, check_space, target_path
 from kagglekit.hosts.plan import Wanted, plan
-from kagglekit.parallel.waiting import gather
+from kagglekit.parallel.waiting import wait_for
 from kagglekit.terminal import console, progress
 
 T = TypeVar("T")
@@ -90,10 +90,11 @@ def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     for _ in range(min(THREADS, len(jobs))):
         threading.Thread(target=work, daemon=True).start()
     try:
-        return gather(results)
+        wait_for(results)  # all of them: a thread that goes on would be in the way of the next fetch
     except KeyboardInterrupt:
         console.err().show_cursor()  # the threads' bars have hidden it
         raise
+    return [result.result() for result in results]
 
 
 def _fetch_one(wanted: Wanted, folder: Path, force: bool, reread: bool) -> Fetched:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from kagglekit.files.resolve import read_file, stream
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import SPARE_BYTES, Arrived, Host
-from kagglekit.hosts.fetch import INCOMING, Fetched, fetch
+from kagglekit.hosts.fetch import INCOMING, Fetched, _at_once, fetch
 from kagglekit.terminal import console
 
 NAMES = ["train.zip", "test.zip", "sample_submission.csv"]
@@ -222,6 +223,22 @@ def test_files_come_at_once_and_one_failure_spares_the_others(
     assert (workspace.raw / "train.zip").is_file() and (workspace.raw / "sample_submission.csv").is_file()
     lines = capsys.readouterr().err.splitlines()
     assert sum(line.startswith("fetch ") for line in lines) == 3  # a bar each, in a log a line each
+
+
+def test_an_error_waits_for_the_other_files() -> None:
+    """A thread that went on would be in the way of the next fetch."""
+    ended: list[str] = []
+
+    def fails() -> None:
+        raise HostError("no")
+
+    def is_slow() -> None:
+        time.sleep(0.5)
+        ended.append("slow")
+
+    with pytest.raises(HostError, match="no"):
+        _at_once([fails, is_slow])
+    assert ended == ["slow"]
 
 
 def test_more_files_than_threads(
