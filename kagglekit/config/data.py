@@ -193,6 +193,15 @@ class Data(Section):
     """CSV with a column clip_id: further training clips to exclude, as the report exports them."""
 
     @property
+    def external(self) -> list[str]:
+        """The training data besides the competition's own: folders by their names, and Kaggle data sets."""
+        folders = [train.external.name for train in self.train if train.external is not None]
+        datasets = [
+            "/".join(train.files.split("/")[:2]) for train in self.train if train.files[:7] == "kaggle:"
+        ]
+        return list(dict.fromkeys(folders + datasets))
+
+    @property
     def separator(self) -> str:
         """The text between the labels of a clip in kagglekit's own tables."""
         delimiters = (train.delimiter for train in self.train if train.delimiter)

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -78,6 +78,8 @@ class Entry:
     """Whether it counts for the final score; None where the host does not say."""
     sent: str | None = None
     """When the last upload began; ISO 8601, UTC."""
+    external: list[str] = field(default_factory=list)
+    """Data besides the competition's own that models were trained on: folders and Kaggle data sets."""
     message: str = ""
     """Submission description."""
     error: str = ""
@@ -86,7 +88,7 @@ class Entry:
     """Whether it was sent without kagglekit and is known from the host alone."""
 
 
-FIELDS = tuple(field.name for field in fields(Entry))
+FIELDS = tuple(one.name for one in fields(Entry))
 
 
 class Ledger:

@@ -55,6 +55,7 @@ def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
         "cv_low": ensemble.score.low,
         "cv_high": ensemble.score.high,
         "plain": ensemble.score.plain,
+        "external": workspace.config.data.external,
     }
     path, entry = _save(workspace, to_csv(frame), models, facts)
     return SubmissionFile(path, frame, warnings, entry)

@@ -13,7 +13,7 @@ from support import tiny
 from support.replicas import make_replica
 
 from kagglekit.cli import main
-from kagglekit.config import Config
+from kagglekit.config import Config, TrainSet
 from kagglekit.config.load import load_config
 from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.errors import MissingError, SubmissionError, TableError
@@ -76,6 +76,21 @@ def test_write(tiny_config: Config, ensemble: MakeEnsemble) -> None:
         0.8712,
     )
     assert (entry.csv, entry.host, made.warnings) == (made.path.name, "local:tiny", [])
+
+
+def test_data_besides_the_competitions_is_named(tiny_config: Config, ensemble: MakeEnsemble) -> None:
+    sets = [
+        {"files": "*.wav", "external": "/somewhere/xeno-canto"},
+        {"files": "kaggle:owner/earlier-year/train/*/*.wav"},
+    ]
+    train = (*tiny_config.data.train, *map(TrainSet.model_validate, sets))
+    config = tiny_config.model_copy(update={"data": tiny_config.data.model_copy(update={"train": train})})
+    assert write(Workspace(config), ensemble(ids_of(config))).entry.external == [
+        "xeno-canto",
+        "kaggle:owner/earlier-year",
+    ]
+    (entry,) = Ledger(Workspace(config).ledger_path).entries()
+    assert entry.external == ["xeno-canto", "kaggle:owner/earlier-year"]
 
 
 def test_write_finds_equal_bytes(tiny_config: Config, ensemble: MakeEnsemble) -> None:
