@@ -9,10 +9,11 @@ the least serious, and the first four are also called its problem, which `data.l
     silent      all samples have the same value
     damaged     the decoder skipped damaged parts; the message says what it printed
     resampled   the file has another sample rate
-    converted   the file is not 16-bit PCM wav, or has several channels, which are averaged
+    converted   the samples are not 16 bit, or PyAV has read them, or there are several channels, which are
+                averaged; Ogg and MP3 of one channel have no samples of their own and are not converted
     clipped     at least 0.1 % of the samples are at full scale
-    long        more samples than a clip, or than audio.max_windows, can hold; cut at the end
-    short       fewer samples than a clip; padded with zeros
+    long        longer than a clip, or than audio.max_windows, by more than 10 ms; cut at the end
+    short       shorter than a clip by more than 10 ms; padded with zeros
 
 Files at the competition's rate are not resampled; their int16 samples stay as they are. Others go through
 soxr (the SoX resampler) at its quality HQ: the pass band, level within 0.01 dB, ends at 0.91 of the lower
@@ -39,6 +40,7 @@ Float32 = npt.NDArray[np.float32]
 
 FULL_SCALE = 32768
 CLIPPED_SHARE = 0.001
+LENGTH_TOLERANCE = 0.01  # s; encoders add or drop a few samples, up to a frame of MP3 or Vorbis
 PROBLEMS = ("empty", "unreadable", "duplicate", "truncated", "silent")
 """Flags that data.leave_out may exclude, the most serious first. Duplicates are found by ingest."""
 FLAGS = (*PROBLEMS, "damaged", "resampled", "converted", "clipped", "long", "short")
@@ -118,11 +120,15 @@ def _flags(pcm: Int16, low: int, high: int, audio: Audio) -> list[str]:
         flags.append("silent")
     elif max(-low, high) >= FULL_SCALE - 1 and _share_at_full_scale(pcm) >= CLIPPED_SHARE:
         flags.append("clipped")
-    if len(pcm) > audio.max_samples:
-        flags.append("long")
-    if len(pcm) < audio.samples:
-        flags.append("short")
-    return flags
+    return flags + length_flags(len(pcm), audio)
+
+
+def length_flags(samples: int, audio: Audio) -> list[str]:
+    """Return `long` or `short` where a length at audio.sample_rate differs by more than the tolerance."""
+    most = LENGTH_TOLERANCE * audio.sample_rate
+    if samples - audio.max_samples > most:
+        return ["long"]
+    return ["short"] if audio.samples - samples > most else []
 
 
 def decode_recording(data: bytes, audio: Audio) -> tuple[Int16, Sound]:

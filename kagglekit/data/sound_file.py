@@ -19,6 +19,7 @@ Float32 = npt.NDArray[np.float32]
 
 _UNKNOWN_BYTES = 0x7FFF_F000  # or more: the size that a writer to a pipe claims, as it does not know it
 _MP3_IN_WAV = (0x50, 0x55)
+_AS_INT16 = ("PCM_16", "DPCM_16", "ALAC_16", "VORBIS", "OPUS")
 QUIET = (b"RIFF", b"fLaC", b"OggS", b"FORM", b"caff")  # formats whose decoders print nothing
 # soundfile seeks after every read, which is slow in Ogg and MP3, so blocks are large. Where one fails, the
 # file is read again in small ones, a quarter of a FLAC frame, to keep the frames before damaged ones.
@@ -121,7 +122,7 @@ def _read_blocks(data: bytes, wav: _Wav | None, samples: int, *, keep: bool = Fa
     blocks: list[Float32] = []
     cut = False
     with soundfile.SoundFile(io.BytesIO(data)) as file:
-        rate, claimed = file.samplerate, file.frames
+        rate, claimed, plain = file.samplerate, file.frames, is_plain(file)
         bounds.check_format(rate, file.channels)
         try:
             for block in _blocks(file, samples // file.channels):
@@ -134,7 +135,12 @@ def _read_blocks(data: bytes, wav: _Wav | None, samples: int, *, keep: bool = Fa
     if not len(waveform):
         return _nothing("empty", rate=rate)
     cut = cut or (wav.cut if wav is not None else len(waveform) < claimed)
-    return Sound(waveform, rate, ("truncated", "converted") if cut else ("converted",))
+    return Sound(waveform, rate, ("truncated",) * cut + ("converted",) * (not plain))
+
+
+def is_plain(file: soundfile.SoundFile) -> bool:
+    """Tell whether int16 loses nothing: one channel, of 16 bits or of a format that keeps no samples."""
+    return file.channels == 1 and (file.subtype in _AS_INT16 or file.subtype.startswith("MPEG"))
 
 
 def _blocks(file: soundfile.SoundFile, size: int) -> Iterator[Float32]:

@@ -14,8 +14,17 @@ import soxr
 
 from kagglekit.config import Audio
 from kagglekit.data import bounds, decoder_messages
-from kagglekit.data.decode import Clip, Float32, Int16, clip_of, decode_recording, scale_to_int16, sort_flags
-from kagglekit.data.sound_file import QUIET, parse_riff
+from kagglekit.data.decode import (
+    Clip,
+    Float32,
+    Int16,
+    clip_of,
+    decode_recording,
+    length_flags,
+    scale_to_int16,
+    sort_flags,
+)
+from kagglekit.data.sound_file import QUIET, is_plain, parse_riff
 
 _PAD = 4096  # samples on either side of a window, more than soxr's filter reaches
 _MAX_PAGE = 65_307  # bytes of an Ogg page
@@ -45,7 +54,7 @@ class SourceFile(NamedTuple):
 class _Header(NamedTuple):
     rate: int
     frames: int
-    plain: bool  # 16-bit mono PCM wav
+    plain: bool  # one channel, and no samples of other than 16 bits
 
 
 def look(data: bytes, audio: Audio) -> SourceFile:
@@ -57,10 +66,7 @@ def look(data: bytes, audio: Audio) -> SourceFile:
     flags = [] if header.plain else ["converted"]
     if header.rate != audio.sample_rate:
         flags.append("resampled")
-    if samples > audio.max_samples:
-        flags.append("long")
-    if samples < audio.samples:
-        flags.append("short")
+    flags += length_flags(samples, audio)
     sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     return SourceFile(data, samples, sha1, sort_flags(flags), header.rate, "", header.rate)
 
@@ -97,7 +103,7 @@ def _vorbis_header(data: bytes) -> _Header | None:
         return None
     if not is_end or frames <= 0 or not _begins_at_zero(data):
         return None
-    return _Header(rate, frames, plain=False)
+    return _Header(rate, frames, plain=channels == 1)
 
 
 def _begins_at_zero(data: bytes) -> bool:
@@ -127,8 +133,7 @@ def _header(data: bytes) -> _Header | None:
             file.seek(file.frames - 1)
             if not len(file.read(1, dtype="float32")):
                 raise ValueError("it is cut")
-            plain = (file.format, file.subtype, file.channels) == ("WAV", "PCM_16", 1)
-            return _Header(file.samplerate, file.frames, plain)
+            return _Header(file.samplerate, file.frames, is_plain(file))
 
     try:
         header, message = (read(), "") if data.startswith(QUIET) else decoder_messages.catch(read)
@@ -150,10 +155,8 @@ def clip_of_part(file: SourceFile, start: int, stop: int | None, sha1: str, audi
     flags = set(file.flags) - {"long", "short"}
     if not samples:
         flags |= set() if flags & {"empty", "unreadable"} else {"empty"}
-    elif samples < audio.samples:
-        flags.add("short")
-    elif samples > audio.max_samples:
-        flags.add("long")
+    else:
+        flags.update(length_flags(samples, audio))
     nothing = np.empty((0, audio.samples), np.int16)
     return Clip(nothing, samples, math.nan, math.nan, sha1, sort_flags(flags), file.rate, file.message)
 

@@ -32,7 +32,7 @@ def test_a_clip_of_too_many_windows_is_cut_and_listed() -> None:
     audio = Audio(sample_rate=1000, seconds=0.1, longer="windows", max_windows=3)
     pcm = np.arange(1, 401, dtype=np.int16)
     assert split_windows(pcm, audio)[:, 0].tolist() == [1, 51, 101]
-    for samples, flags in ((40, ("short",)), (200, ()), (201, ("long",)), (400, ("long",))):
+    for samples, flags in ((40, ("short",)), (200, ()), (210, ()), (211, ("long",)), (400, ("long",))):
         clip = decode(tiny.wav_bytes(pcm[:samples], 1000), audio)
         assert (clip.flags, clip.samples) == (flags, samples)
         assert len(clip.rows) == (1 if samples <= 100 else 3)
