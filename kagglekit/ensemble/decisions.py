@@ -24,7 +24,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from kagglekit.scoring.calibration import conditional_logit, prior_by_em
-from kagglekit.scoring.numerics import SMALLEST, Floats, log_probs, log_softmax, logsumexp, sigmoid, softmax
+from kagglekit.scoring.numerics import (
+    SAME,
+    SMALLEST,
+    Floats,
+    log_probs,
+    log_softmax,
+    logsumexp,
+    sigmoid,
+    softmax,
+)
 from kagglekit.scoring.oof import Ints, Oof
 
 OOD_SCORES = ("energy", "max_logit", "disagreement", "distance")
@@ -218,6 +227,6 @@ def _thresholds(scores: Floats, target: Ints, share: Floats, filler: int, *, sha
         right[:] = right.sum(0)
     chosen: Floats = np.zeros(len(right))
     for number, curve in enumerate(right):
-        level = np.flatnonzero(curve >= curve.max() - 1e-12)
+        level = np.flatnonzero(curve >= curve.max() - SAME)
         chosen[number] = GRID[level[np.abs(GRID[level]).argmin()]]  # of equals the smallest change
     return chosen

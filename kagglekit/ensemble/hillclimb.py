@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kagglekit.scoring.numerics import Floats
+from kagglekit.scoring.numerics import SAME, Floats, levels
 from kagglekit.scoring.oof import Ints
 
 STEP = 0.01
-SAME = 1e-12  # a better accuracy is better by more: far less than a clip, more than rounding
 
 
 class _Pairs(NamedTuple):
@@ -42,13 +41,13 @@ def hill_climb(probs: Floats, target: Ints, weight: Floats, *, negative: bool) -
     margins = probs - probs[:, rows, target][:, :, None]  # over the true class, which stands at 0
     lowest, highest = margins.min(0), margins.max(0)
     alone = np.array([(model.argmax(1) == target) @ share for model in probs])
-    order = np.argsort(-alone, kind="stable")
+    order = np.argsort(-levels(alone), kind="stable")
     weights: Floats = np.eye(len(probs))[order[0]]
     now, best, left = margins[order[0]].astype(np.float64), alone[order[0]], list(order[1:])
     while left:
         pairs = _undecided(now, lowest, highest, grid, target, share)
         curves = np.stack([_curve(now, margins[m], grid, pairs) for m in left])
-        place, at = np.unravel_index(curves.argmax(), curves.shape)
+        place, at = np.argwhere(curves >= curves.max() - SAME)[0]  # of equals the first
         if curves[place, at] <= best + SAME:
             break
         best, model = curves[place, at], left.pop(int(place))

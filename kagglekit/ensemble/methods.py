@@ -13,7 +13,7 @@ from kagglekit.ensemble.blends import Blend, Geometric, Logit, Mean, MeanLogit, 
 from kagglekit.ensemble.hillclimb import hill_climb
 from kagglekit.ensemble.selection import greedy, greedy_by_metric, select
 from kagglekit.scoring.calibration import conditional_logit
-from kagglekit.scoring.numerics import SMALLEST, Floats, log_probs, softmax
+from kagglekit.scoring.numerics import SMALLEST, Floats, levels, log_probs, softmax
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import Task
 
@@ -81,7 +81,7 @@ def distinct(oof: Oof) -> NDArray[np.bool_]:
     flat = flat.reshape(len(flat), -1)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), SMALLEST)
     correlation, kept = flat @ flat.T, np.zeros(len(flat), bool)
-    for model in np.argsort(-accuracy, kind="stable"):
+    for model in np.argsort(-levels(accuracy / oof.weight.sum()), kind="stable"):
         kept[model] = not (correlation[model, kept] > COPY).any()
     return kept
 

@@ -20,7 +20,7 @@ from kagglekit.parallel.processes import cores
 from kagglekit.scoring.bootstrap import resample
 from kagglekit.scoring.jackknife import jackknife_error, leave_groups_out
 from kagglekit.scoring.metrics import Metric
-from kagglekit.scoring.numerics import Floats
+from kagglekit.scoring.numerics import SAME, Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import Task
 
@@ -51,8 +51,8 @@ class NestedResult(NamedTuple):
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether the gain exceeds two standard errors."""
-        return self.gain > NOISE * self.error
+        """Whether the gain exceeds two standard errors, and rounding where there is no error."""
+        return self.gain > NOISE * self.error + SAME
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict of all but the predictions."""
@@ -162,15 +162,15 @@ def _jackknife(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]
 def _results(
     metric: Metric, predicted: dict[str, Floats], base: int, value: Floats, *columns: Floats
 ) -> list[NestedResult]:
-    """Gather results, the best first; the arrays (names,) are value, low, high and error."""
+    """Gather results, the best first, of equals the baseline; arrays (names,): value, low, high and error."""
     gains = np.array([metric.gain(v, value[base]) for v in value])
     table = zip(predicted.items(), value, *columns, gains, strict=True)
     results = [
         NestedResult(name, float(v), float(low), float(high), float(gain), float(error), probs)
         for (name, probs), v, low, high, error, gain in table
     ]
-    baseline = results[base]
-    return sorted(results, key=lambda one: (-metric.order(one.accuracy), one is not baseline))
+    baseline = results.pop(base)
+    return metric.ranked([baseline, *results], lambda one: one.accuracy)
 
 
 def choose(results: Sequence[NestedResult], baseline: str, metric: Metric) -> Comparison:
@@ -181,6 +181,6 @@ def choose(results: Sequence[NestedResult], baseline: str, metric: Metric) -> Co
     why = f"{best.name} gains {gain}, which is within {NOISE:g} standard errors of it"
     if better:
         why = f"{gain} over {baseline}, more than {NOISE:g} standard errors"
-    elif best.gain <= 0:
+    elif best.gain <= SAME:
         why = "nothing is better"
     return Comparison(tuple(results), baseline, better.name if better else baseline, why)

@@ -10,6 +10,7 @@ Clips that every model agrees on are right or wrong for any blend and are set as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +19,12 @@ from numpy.typing import NDArray
 from kagglekit.ensemble.blends import Mean
 from kagglekit.errors import KagglekitError
 from kagglekit.scoring.metrics import Metric, Truth
-from kagglekit.scoring.numerics import SMALLEST, Floats
+from kagglekit.scoring.numerics import SAME, SMALLEST, Floats, levels
 from kagglekit.scoring.oof import Ints
 
 SMALLEST_BAG = 5  # simulated, 10 seeds: bags of 2 of 4 models end 0.4 to 0.8 points below all 4
 MAX_INITIAL = 5  # the paper starts from its best 5 to 25 of 2,000 models; our libraries hold tens
 BLOCK = 1024  # clips at once: 10 candidates x ~4 rivals x 1,024 float32 = 164 kB, within a core's L2
-SAME = 1e-9  # accuracies closer than this are equal: far less than a clip, far more than rounding
 
 
 def select(probs: Floats, target: Ints, weight: Floats, *, rounds: int, bags: int, seed: int) -> Floats:
@@ -98,6 +98,8 @@ def greedy_by_metric(
 ) -> Floats:
     """Make one selection with replacement by a metric, and keep the shortest of its best prefixes.
 
+    Of models that are equally good, one that is picked already comes first, then the first in order.
+
     Args:
         probs: (models, clips, classes).
         truth: (clips, classes).
@@ -115,11 +117,19 @@ def greedy_by_metric(
     for _ in range(rounds):
         means = ((total + model) / (len(picks) + 1) for model in probs)
         candidates = [metric.order(metric(truth, mean, weight, known)) for mean in means]
-        picks.append(int(np.argmax(candidates)))
+        equals = np.flatnonzero(_best(candidates)).tolist()
+        picks.append(next((m for m in equals if m in picks), equals[0]))
         scores.append(max(candidates))
         total += probs[picks[-1]]
-    best = np.array(picks[: int(np.argmax(scores)) + 1])
+    best = np.array(picks[: int(_best(scores).argmax()) + 1])
     return _shares(best, len(probs))
+
+
+def _best(scores: Sequence[float]) -> NDArray[np.bool_]:
+    """Mark the highest scores, and those that are lower by rounding alone."""
+    level = levels(scores)
+    equal: NDArray[np.bool_] = level == level.max()
+    return equal
 
 
 class _Library(NamedTuple):
@@ -181,7 +191,7 @@ def _library(probs: Floats, target: Ints, share: Floats) -> _Library:
     nothing = np.zeros_like(library.margins[0])
     accuracies = library.accuracies(nothing, slice(None))
     losses = library.losses(np.zeros_like(hits[0]), library.order, picks=0)
-    return library.subset(np.lexsort((losses, -accuracies.round(9))))
+    return library.subset(np.lexsort((levels(losses), -levels(accuracies))))
 
 
 def _bagged(ranked: _Library, rounds: int, bags: int, rng: np.random.Generator) -> Floats:
@@ -226,7 +236,7 @@ class _Selection:
         self.library = library
         self.thrifty = thrifty
         self.picks: list[int] = []
-        self.scores: list[tuple[float, float]] = []  # accuracy and minus log-loss after each pick
+        self.scores: list[tuple[float, float]] = []  # accuracy and log-loss after each pick
         self.margins = np.zeros_like(library.margins[0])
         self.hits = np.zeros_like(library.hits[0])
 
@@ -241,14 +251,17 @@ class _Selection:
         equals = places[losses <= losses.min() + SAME].tolist()
         place = next((m for m in equals if m in self.picks), equals[0])
         self.picks.append(place)
-        self.scores.append((round(float(accuracies.max()), 9), -float(losses.min())))
+        self.scores.append((float(accuracies.max()), float(losses.min())))
         self.margins += self.library.margins[place]
         self.hits += self.library.hits[place]
 
     def best_prefix(self) -> int:
         """Return the number of picks at the best score, the first of equals."""
-        scores = [(accuracy, 0.0 if self.thrifty else loss) for accuracy, loss in self.scores]
-        return scores.index(max(scores)) + 1
+        accuracies, losses = np.array(self.scores).T
+        best = np.flatnonzero(_best(accuracies))
+        if not self.thrifty:
+            best = best[_best(-losses[best])]
+        return int(best[0]) + 1
 
     def keep_best_prefix(self) -> None:
         """Forget the picks after the best score."""

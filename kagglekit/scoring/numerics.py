@@ -3,12 +3,27 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Floats = NDArray[np.floating[Any]]
 
 SMALLEST = 1e-7  # lower bound of a probability inside a logarithm
 MARGIN = 1e-6  # distance that probabilities keep from 0 and 1 inside a logit
+SAME = 1e-9  # scores closer than this are equal: far less than a clip, far more than rounding
+
+
+def levels(scores: ArrayLike) -> NDArray[np.int64]:
+    """Number scores (n,) from the lowest, 0; those that differ by rounding alone share a number.
+
+    A choice by these numbers is the same on every machine, whatever the order of its additions.
+    """
+    values = np.asarray(scores, np.float64)
+    order = np.argsort(values, kind="stable")
+    with np.errstate(invalid="ignore"):  # of two infinities
+        steps = np.diff(values[order], prepend=values[order][:1]) > SAME
+    numbers = np.empty(len(values), np.int64)
+    numbers[order] = np.cumsum(steps)
+    return numbers
 
 
 def softmax(logits: Floats, dtype: DTypeLike | None = np.float64) -> NDArray[Any]:

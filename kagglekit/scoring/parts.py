@@ -11,7 +11,7 @@ from kagglekit.config import Config
 from kagglekit.scoring.bootstrap import standard_error
 from kagglekit.scoring.calibration import calibrate, prior_by_em
 from kagglekit.scoring.cv import Score, clip_weights, score
-from kagglekit.scoring.numerics import Floats, softmax
+from kagglekit.scoring.numerics import SAME, Floats, softmax
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import PARTS, Task
 
@@ -38,8 +38,8 @@ class Bias(NamedTuple):
 
     @property
     def beyond_noise(self) -> bool:
-        """Whether the gain exceeds two standard errors."""
-        return self.gain > 2 * self.error
+        """Whether the gain exceeds two standard errors, and rounding where there is no error."""
+        return self.gain > 2 * self.error + SAME
 
 
 class Explanation(NamedTuple):

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kagglekit.scoring.numerics import SAME
+
 FLOOR = 1e-12  # of a probability
 STEPS = 200  # thresholds tried, from 0 to 1
 
@@ -74,7 +76,7 @@ class ThresholdRule:
         # accuracy[s, u] with silence below s, filler from s to u, and the best word above
         accuracy = (silence - unknown)[:, None] + (unknown - word)[None, :]
         accuracy[np.tri(STEPS, k=-1, dtype=bool)] = -np.inf  # s above u is no better than u = s
-        s, u = np.unravel_index(accuracy.argmax(), accuracy.shape)
+        s, u = np.argwhere(accuracy >= accuracy.max() - SAME * weight.sum())[0]
         return Thresholds(unknown=float(tried[u]), silence=float(tried[s]))
 
     def _words(self, scores: Floats) -> Floats:

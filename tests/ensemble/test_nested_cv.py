@@ -63,6 +63,8 @@ def test_inside_the_noise_the_plain_mean_wins():
     better = [judged("a", 0.93, 0.03, 0.02), judged("b", 0.92, 0.02, 0.001), plain]
     assert choose(better, "mean", TASK.metric).chosen == "b"  # the best that is beyond noise
     assert choose([plain, judged("c", 0.8, -0.1, 0.01)], "mean", TASK.metric).why == "nothing is better"
+    rounding = choose([judged("d", 0.9 + 1e-12, 1e-12, 0.0), plain], "mean", TASK.metric)
+    assert (rounding.chosen, rounding.why) == ("mean", "nothing is better")
 
 
 def test_a_method_that_is_clearly_better_is_chosen():

@@ -5,8 +5,10 @@ import pytest
 from support.oof import recorded_case
 
 from kagglekit.ensemble.blends import Mean
-from kagglekit.ensemble.selection import greedy, select
+from kagglekit.ensemble.hillclimb import hill_climb
+from kagglekit.ensemble.selection import greedy, greedy_by_metric, select
 from kagglekit.errors import KagglekitError
+from kagglekit.scoring.metrics import make_metric
 
 SETTINGS = {"rounds": 20, "bags": 4, "seed": 0}
 
@@ -135,3 +137,33 @@ def test_greedy_picks_what_autogluon_picks(seed, picks):
 def test_blend_is_the_weighted_mean():
     probs, _, _ = predictions(models=2)
     assert np.allclose(Mean(np.array([0.25, 0.75]))(probs), 0.25 * probs[0] + 0.75 * probs[1], atol=1e-6)
+
+
+def nudged(probs, seed=0):
+    """The same predictions, each moved by what another order of additions may move them."""
+    return probs * (1 + np.random.default_rng(seed).uniform(-1e-13, 1e-13, probs.shape))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rounding_does_not_choose(seed: int) -> None:
+    """Models that are copies but for rounding, and their order, which alone may decide between equals."""
+    probs, target, weight = predictions(models=3, clips=200, seed=seed)
+    probs = np.repeat(probs.astype(np.float64), 2, axis=0)
+    truth, metric = target[:, None] == np.arange(5), make_metric("log_loss")
+    for choose in (
+        lambda given: select(given, target, weight, **SETTINGS),
+        lambda given: greedy(given, target, weight, rounds=10),
+        lambda given: hill_climb(given, target, weight, negative=True),
+        lambda given: greedy_by_metric(given, truth, metric, weight, rounds=10),
+    ):
+        expected = choose(probs)
+        for other in range(3):
+            assert np.allclose(choose(nudged(probs, other)), expected, atol=1e-9)
+
+
+def test_equal_scores_are_kept_in_their_order() -> None:
+    metric = make_metric("accuracy")
+    scores = [0.5, 0.5 + 1e-12, 0.7, 0.7 - 1e-12, float("nan")]
+    assert metric.ranked(range(5), lambda place: scores[place]) == [2, 3, 0, 1, 4]
+    assert not metric.better(0.5 + 1e-12, 0.5) and metric.better(0.5, float("nan"))
+    assert metric.best([], float) is None

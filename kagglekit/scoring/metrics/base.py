@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kagglekit.config.names import Takes
+from kagglekit.scoring.numerics import SAME, levels
 
 Truth = NDArray[np.bool_]
 Scores = NDArray[np.floating[Any]]
@@ -126,8 +127,8 @@ class Metric:
         return base - value if self.lower_is_better else value - base
 
     def better(self, value: float, than: float) -> bool:
-        """Tell whether a value is better than another one. NaN is worse than any value."""
-        return self.order(value) > self.order(than)
+        """Tell whether a value is better than another one by more than rounding; NaN is the worst value."""
+        return self.order(value) > self.order(than) + SAME
 
     def order(self, value: float) -> float:
         """Return a number that grows with how good a value is: the key of sorted() and max()."""
@@ -135,11 +136,13 @@ class Metric:
 
     def best(self, items: Iterable[T], value: Callable[[T], float]) -> T | None:
         """Return the first item with the best value; None without any."""
-        return max(items, key=lambda item: self.order(value(item)), default=None)
+        return next(iter(self.ranked(items, value)), None)
 
     def ranked(self, items: Iterable[T], value: Callable[[T], float]) -> list[T]:
-        """Return the items, the best first; of equals in their order."""
-        return sorted(items, key=lambda item: -self.order(value(item)))
+        """Return the items, the best first; in their order where values differ by rounding alone."""
+        listed = list(items)
+        order = np.argsort(-levels([self.order(value(item)) for item in listed]), kind="stable")
+        return [listed[place] for place in order]
 
     def clip(self, value: float) -> float:
         """Return the value, moved into the metric's range."""
