@@ -1,0 +1,43 @@
+"""The case that a test is named after, made into its own folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.field_case import CASES, FieldCase, case_of, make
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> FieldCase:
+    """The case of the test's name: test_blank_lines gets blank-lines."""
+    name = case_of(request.function.__name__)
+    if not CASES.is_dir():
+        pytest.skip(f"../shared/{CASES.name} is missing")
+    return make(name, tmp_path / "case")
+
+
+BEING_FIXED = {
+    "deflate64-and-zstd",
+    "split-zip",
+    "7z-with-a-newer-filter",
+    "brackets-slashes-emoji",
+    "terminal-of-ascii",
+    "odd-folder",
+    "classes-that-look-like-numbers",
+    "classes-called-null",
+    "yaml-from-windows",
+    "labels-beside-the-archive",
+    "loose-files",
+    "no-test-yet",
+    "labels-in-file-names",
+    "a-column-for-each-class",
+    "one-clip-two-labels",
+    "kaggle-json-that-is-none",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if case_of(item.name) in BEING_FIXED:
+            item.add_marker(pytest.mark.xfail(reason="being fixed", strict=False))

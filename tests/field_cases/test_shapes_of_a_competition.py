@@ -1,0 +1,67 @@
+"""Competitions whose files lie otherwise than the YAML says, or whose labels stand elsewhere."""
+
+from __future__ import annotations
+
+from support.field_case import FieldCase
+
+EIGHT = {"low": 8, "mid": 8, "high": 8, "other": 8}
+
+
+def test_labels_beside_the_archive(case: FieldCase) -> None:
+    case.good("fetch")
+    case.good("prepare")
+    assert case.counts("word") == EIGHT
+    case.good("train", "--model", "tcresnet")
+    case.good("submit", "--ensemble", "tcresnet")
+
+
+def test_one_flat_bundle(case: FieldCase) -> None:
+    case.good("fetch")
+    case.good("prepare")
+    assert case.counts("word") == EIGHT
+    case.good("train", "--model", "tcresnet")
+    case.good("submit", "--ensemble", "tcresnet")
+    assert len(case.submitted()) == 24
+
+
+def test_loose_files(case: FieldCase) -> None:
+    listed = case.good("fetch", "--list").out
+    assert listed.startswith("58 files")
+    case.good("fetch")
+    case.good("doctor")
+    case.good("prepare")
+    assert case.counts("word") == EIGHT
+    assert len(case.clips("test")) == 24
+
+
+def test_no_test_yet(case: FieldCase) -> None:
+    case.good("fetch")
+    shown = case.good("prepare").err
+    assert "no test clips" in shown
+    case.good("train", "--model", "tcresnet")
+    case.good("cv")
+    case.good("tune", "--model", "tcresnet", "--trials", "1", "--no-train")
+    case.good("report")
+    case.good("predict", "word.wav")
+    assert "nothing to predict" in case.bad("submit", "--ensemble", "tcresnet").message
+
+
+def test_labels_in_file_names(case: FieldCase) -> None:
+    case.good("fetch")
+    failed = case.bad("prepare")
+    assert "recordings" in failed.hint and "name:" in failed.hint
+    case.good("prepare", "--set", "data.label_pattern='^(\\d)_'")
+    assert case.counts("word") == {"0": 8, "1": 8, "2": 8, "3": 8}
+
+
+def test_a_column_for_each_class(case: FieldCase) -> None:
+    case.good("fetch")
+    failed = case.bad("prepare")
+    assert "submission.shape: probabilities" in failed.hint
+    case.good("prepare", "--set", "submission.shape=probabilities")
+    case.good("train", "--model", "tcresnet", "--set", "submission.shape=probabilities")
+    case.good("submit", "--ensemble", "tcresnet", "--set", "submission.shape=probabilities")
+    multi = ("-C", "multi.yaml")
+    case.good(*multi, "fetch")
+    case.good(*multi, "prepare")
+    case.up_to_a_score(*multi)
