@@ -7,6 +7,7 @@ import argparse
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Collection, Sequence
 from importlib import import_module
 
@@ -106,10 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `kagglekit leaderboard | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:  # a panic of polars is no Exception
         if args.traceback:
-            raise
-        _show(*_explain(error))
+            print(console.without_secrets(traceback.format_exc()), end="", file=sys.stderr)
+        else:
+            _show(*_explain(error))
         return 1
     return 0
 
@@ -117,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 _NO_SPACE = os.strerror(errno.ENOSPC)  # polars and safetensors pass on no more than the words
 
 
-def _explain(error: Exception) -> tuple[str, str | None]:
+def _explain(error: BaseException) -> tuple[str, str | None]:
     """Return the message and the hint for an error."""
     if isinstance(error, KagglekitError):
         return str(error), error.hint
@@ -125,6 +129,9 @@ def _explain(error: Exception) -> tuple[str, str | None]:
     where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
     if number in (errno.ENOSPC, errno.EDQUOT) or _NO_SPACE in str(error):
         return (f"the disk is full{where}", "free some space and run the same command again; nothing is lost")
+    if number == errno.EAGAIN or "can't start new thread" in str(error):
+        hint = "close other programs, raise the limit (ulimit -u), or set OMP_NUM_THREADS=1"
+        return "the system allows no more threads or processes", hint
     if isinstance(error, OSError):
         return f"{error.strerror or error}{where}", "check the path and its permissions"
     if isinstance(error, MemoryError):
@@ -134,9 +141,8 @@ def _explain(error: Exception) -> tuple[str, str | None]:
 
 
 def _show(message: str, hint: str | None) -> None:
-    print(f"error: {message}" if message != "stopped" else "stopped", file=sys.stderr)
-    if hint:
-        print(f"hint:  {hint}", file=sys.stderr)
+    shown = f"error: {message}" if message != "stopped" else "stopped"
+    print(console.without_secrets(shown + f"\nhint:  {hint}" * bool(hint)), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -172,10 +172,35 @@ def test_quiet_still_says_why_it_failed(verb: Verb, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "error: no cake\nhint:  bake one\n"
 
 
-def test_traceback_raises(verb: Verb) -> None:
-    verb.error = KagglekitError("no cake")
-    with pytest.raises(KagglekitError, match="no cake"):
-        main(["--traceback", "leaderboard"])
+def test_traceback_shows_where_but_no_password(verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
+    verb.error = KagglekitError("no way to postgresql://me:p@ss/word@host/db")
+    assert main(["--traceback", "leaderboard"]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback (most recent call last):\n")
+    assert shown.endswith("kagglekit.errors.KagglekitError: no way to postgresql://me:***@host/db\n")
+
+
+class PanicException(BaseException):
+    """As polars' own, which is no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (PanicException("at the disco"), "error: unexpected PanicException: at the disco\n"),
+        (RuntimeError("can't start new thread"), "error: the system allows no more threads or processes\n"),
+        (
+            BlockingIOError(errno.EAGAIN, "Resource"),
+            "error: the system allows no more threads or processes\n",
+        ),
+    ],
+)
+def test_what_is_no_exception_or_comes_from_the_system(
+    error: BaseException, shown: str, verb: Verb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb.error = error
+    assert main(["leaderboard"]) == 1
+    assert capsys.readouterr().err.startswith(shown)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from kagglekit.config.base import Count, Section
+from kagglekit.config.base import Count, Section, from_root
 
 
 class Range(Section):
@@ -52,7 +54,8 @@ class Search(Section):
     """Objectives: CV score (maximised), number of parameters and milliseconds per clip (minimised). With
     several, no trial is pruned, and the Pareto front is shown."""
     storage: str | None = None
-    """Optuna storage URL, e.g. postgresql://...; by default a journal file in the workspace."""
+    """Optuna storage URL, e.g. postgresql://... or sqlite:///study.db, a path relative to the folder of the
+    YAML file; by default a journal file in the workspace."""
     cpus: Count = 1
     """CPU cores for each fold or shard on a cluster."""
     gpus: Annotated[float, Field(ge=0)] = 0
@@ -62,6 +65,19 @@ class Search(Section):
     `models.<name>.space` overrides it for one architecture."""
     seed: int = 0
     """Random seed of the sampler."""
+
+    @field_validator("storage")
+    @classmethod
+    def _sqlite_file(cls, address: str | None, info: ValidationInfo) -> str | None:
+        sqlite = re.fullmatch(r"(sqlite(?:\+\w+)?:)(?://(?:/(file:)?([^?]*)(\?.*)?)?)?", address or "")
+        if sqlite is None:
+            return address
+        start, uri, path, options = sqlite.groups(default="")
+        if path in ("", ":memory:"):
+            raise ValueError(
+                "a database in memory is gone when the search ends; name a file: sqlite:///study.db"
+            )
+        return f"{start}///{uri}{from_root(Path(path), info)}{options}"
 
     @field_validator("objectives")
     @classmethod

@@ -19,6 +19,7 @@ from filelock import FileLock
 from kagglekit.config import Config
 from kagglekit.errors import HostError, plural
 from kagglekit.files.atomic import move_into_place, write_bytes
+from kagglekit.files.json_lines import parsed, without_zeros
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
 from kagglekit.hosts.local_grading import Grader
@@ -181,9 +182,10 @@ class LocalHost:
             HostError: a line is damaged.
         """
         path = self._log_path
-        complete, _, _cut_off = (path.read_text(encoding="utf-8") if path.is_file() else "").rpartition("\n")
+        data = path.read_bytes() if path.is_file() else b""
+        complete, _, _cut_off = without_zeros(data).rpartition(b"\n")
         try:
-            return [Record(**json.loads(line)) for line in complete.splitlines()]
+            return [Record(**(parsed(line) or {})) for line in complete.splitlines()]
         except (ValueError, TypeError) as error:
             raise HostError(f"{path} is damaged: {error}", hint="repair or remove the line") from error
 
@@ -255,7 +257,7 @@ def _append_log(path: Path, record: Record) -> None:
     line = json.dumps(asdict(record)) + "\n"
     with path.open("a+b") as log:
         log.seek(0)
-        log.truncate(log.read().rfind(b"\n") + 1)
+        log.truncate(log.read().rstrip(b"\0").rfind(b"\n") + 1)
         log.write(line.encode())
         log.flush()
         os.fsync(log.fileno())

@@ -1,22 +1,17 @@
 """Where studies are stored: a journal file in the workspace, or a database that machines share."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, cast
 
 import optuna
-from filelock import FileLock
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 
 from kagglekit.errors import KagglekitError
 from kagglekit.files.workspace import Workspace
+from kagglekit.search.journal import open_journal
 from kagglekit.search.locks import with_driver
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # kagglekit reports failed trials itself
-TAIL = 65_536  # bytes at a journal's end that are searched for a half-written line, which has some hundred
 
 
 def open_storage(workspace: Workspace, model: str) -> BaseStorage:
@@ -46,20 +41,6 @@ def explain_failures(place: str) -> Iterator[None]:
         ) from error
     except Exception as error:  # drivers have no common error class
         raise storage_error(error, place) from error
-
-
-def open_journal(path: Path) -> JournalStorage:
-    """Open Optuna's journal file, and remove a last line that a kill left half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The kernel releases this lock when its process is killed; Optuna's, with the same methods, wait 30 s.
-    lock = FileLock(f"{path}.lock")
-    with lock, path.open("a+b") as file:  # else Optuna would append to the half line
-        size = file.seek(0, os.SEEK_END)
-        start = file.seek(max(size - TAIL, 0))
-        end = file.read().rfind(b"\n")
-        if end >= 0 or start == 0:
-            file.truncate(start + end + 1)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=cast(Any, lock)))
 
 
 def all_studies(workspace: Workspace) -> list[optuna.Study]:
@@ -95,6 +76,7 @@ def storage_error(error: Exception, place: str) -> KagglekitError:
         "locked": "another program has locked it: wait for it or end it, then run the same command again",
         "readonly": "make it writable, or name another search.storage",
         "read-only": "make it writable, or name another search.storage",
+        "updating optuna": "a newer Optuna has made it: pip install --upgrade optuna",
         "compatible with the table schema": "optuna storage upgrade --storage URL, or name another",
         "refused": "start the database, or correct search.storage",
         "does not exist": "create the database, or correct search.storage",

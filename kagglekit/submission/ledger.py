@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kagglekit.errors import KagglekitError
 from kagglekit.files.atomic import replacing
+from kagglekit.files.json_lines import parsed, without_zeros
 from kagglekit.files.locks import locked
 from kagglekit.terminal import console
 
@@ -134,7 +135,7 @@ class Ledger:
         """
         line = json.dumps(asdict(entry), allow_nan=False).encode() + b"\n"
         with locked(self.path, "the leaderboard log"):
-            data = self.path.read_bytes() if self.path.exists() else b""
+            data = self.path.read_bytes().rstrip(b"\0") if self.path.exists() else b""
             whole = data.rfind(b"\n") + 1
             torn = data[whole:]
             if torn and _parsed(torn) is None:
@@ -147,12 +148,13 @@ class Ledger:
             with self.path.open("r+b" if data else "wb") as file:
                 file.seek(whole)
                 file.write(line)
+                file.truncate()  # zeros, which a power cut has left
                 file.flush()
                 os.fsync(file.fileno())
 
     def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
         data = self.path.read_bytes() if self.path.exists() else b""
-        *whole, last = data.split(b"\n")
+        *whole, last = without_zeros(data).split(b"\n")
         for number, text in enumerate(whole, start=1):
             if not text.strip():
                 continue
@@ -241,11 +243,8 @@ def _identity(line: dict[str, Any]) -> tuple[str, ...]:
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
     """Return the JSON object in a line, or None where it is no line of the log."""
-    try:
-        line = json.loads(text)
-    except ValueError:  # not JSON, not UTF-8
-        return None
-    if not isinstance(line, dict):
+    line = parsed(text)
+    if line is None:
         return None
     is_submission = isinstance(line.get("csv"), str) and isinstance(line.get("sha256"), str)
     return line if is_submission or TORN in line else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -43,8 +44,21 @@ def out() -> Console:
     return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
 
 
+def without_secrets(text: str) -> str:
+    """Hide the passwords and signatures of addresses: `postgresql://user:***@host/db`."""
+    return _SECRET.sub(lambda secret: f"{secret[1] or secret[2]}***{'@' * bool(secret[1])}", text)
+
+
+_SECRET = re.compile(
+    # to the last @ of the word, as passwords contain : / and @ where nobody has escaped them
+    r"""(\b[a-z][\w+.-]*://[^\s:/@'"]*:)[^\s'"]*@|([?&;](?:[\w-]*(?:password|signature|credential|token))=)[^&\s'"]+""",
+    re.IGNORECASE,
+)
+
+
 def note(text: str) -> None:
     """Print one line on stderr, unless --quiet."""
+    text = without_secrets(text)
     if Mode.send:
         Mode.send(("note", text))
     elif not Mode.quiet:
@@ -60,13 +74,13 @@ def result(data: Mapping[str, Any], lines: Sequence[object]) -> None:
 def event(data: Mapping[str, Any]) -> None:
     """Print `data` as one JSON line on stdout at once; only with --json."""
     if Mode.json:
-        print(json.dumps(data, default=str, ensure_ascii=False), flush=True)
+        print(without_secrets(json.dumps(data, default=str, ensure_ascii=False)), flush=True)
 
 
 def show(lines: Sequence[object]) -> None:
     """Print strings (never read as markup) and rich renderables on stdout, unless --json."""
     for line in () if Mode.json else lines:
         if isinstance(line, str):
-            out().print(line, markup=False, soft_wrap=True)
+            out().print(without_secrets(line), markup=False, soft_wrap=True)
         else:
             out().print(line)

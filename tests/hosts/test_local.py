@@ -212,12 +212,13 @@ def test_the_deadline(make_host: MakeHost, tmp_path: Path) -> None:
         _submit(make_host(deadline="2020-01-01T00:00:00"), tmp_path, _csv(IDS, LABELS))
 
 
-def test_a_line_that_a_kill_cut_off_is_forgotten(make_host: MakeHost, tmp_path: Path) -> None:
+@pytest.mark.parametrize("zeros", [0, 70_000])
+def test_a_line_that_a_kill_cut_off_is_forgotten(make_host: MakeHost, tmp_path: Path, zeros: int) -> None:
     host = make_host()
     _submit(host, tmp_path, _csv(IDS, LABELS))
     log = tmp_path / "workspace" / "host" / "tiny-speech" / "submissions.jsonl"
     with log.open("a") as file:
-        file.write('{"ref": "2", "da')
+        file.write('{"ref": "2", "da' + "\0" * zeros)
     assert [s.ref for s in host.submissions()] == ["1"]
     _submit(host, tmp_path, _csv(IDS, ["yes"] * 8))
     assert [s.ref for s in make_host().submissions()] == ["2", "1"]

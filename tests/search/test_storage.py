@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
 from support import tiny
-from support.searches import FakeTraining, Place
 
 from kagglekit.config.load import load_config
-from kagglekit.errors import KagglekitError
+from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.files.workspace import Workspace
 from kagglekit.search.storage import close_storage, open_storage
 
@@ -68,11 +66,23 @@ def test_a_driver_that_is_not_installed(tmp_path: Path) -> None:
     assert error.hint == "pip install 'kagglekit[cluster]', or leave search.storage out"
 
 
-def test_a_journal_that_was_cut_off_goes_on(place: Place, fake: Callable[..., FakeTraining]) -> None:
-    fake(0.9, 0.9, 0.9)
-    place.tune(1)
-    journal = place.workspace.studies / "gru.journal"
-    journal.write_bytes(journal.read_bytes() + b'{"op_code": 4, "worker')
-    assert place.tune(2).trials == 2
-    assert place.tune(3).trials == 3
-    assert b'"worker{' not in journal.read_bytes()
+@pytest.mark.parametrize(
+    ("address", "opened"),
+    [
+        ("sqlite:///study.db", "sqlite:///{}/study.db"),
+        ("sqlite:///below/study.db?timeout=3", "sqlite:///{}/below/study.db?timeout=3"),
+        ("sqlite:///file:study.db?mode=ro&uri=true", "sqlite:///file:{}/study.db?mode=ro&uri=true"),
+        ("sqlite:////study.db", "sqlite:////study.db"),
+        ("postgresql://host/db", "postgresql://host/db"),
+    ],
+)
+def test_a_path_is_relative_to_the_folder_of_the_yaml(tmp_path: Path, address: str, opened: str) -> None:
+    yaml = tiny.make(tmp_path / "tiny")
+    config = load_config(yaml, [f"search.storage='{address}'"])
+    assert config.search.storage == opened.format(yaml.parent)
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "sqlite:///"])
+def test_a_database_in_memory_keeps_nothing(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="a database in memory is gone when the search ends"):
+        load_config(tiny.make(tmp_path / "tiny"), [f"search.storage='{address}'"])

@@ -157,8 +157,21 @@ def test_a_last_line_without_its_end_counts(ledger, notes):
     assert ledger.entries() == [ENTRY, OTHER] and notes == []
 
 
+@pytest.mark.parametrize("half", [b"", b'{"time": "2026-1'])
+def test_zeros_that_a_power_cut_left_are_passed_over(ledger, half, capsys):
+    ledger.append(ENTRY)
+    good = ledger.path.read_bytes()
+    ledger.path.write_bytes(good + half + bytes(70_000))
+    assert ledger.entries() == [ENTRY]
+    ledger.append(replace(ENTRY, csv="other.csv"))
+    assert len(ledger.entries()) == 2 and b"\0" not in ledger.path.read_bytes()
+    assert len(capsys.readouterr().err) < 1_000
+    ledger.path.write_bytes(good + half + bytes(300) + good)
+    assert ledger.entries() == [ENTRY]
+
+
 @pytest.mark.parametrize(
-    "damage", ["{half", "[1]", '{"csv": "a.csv"}', '{"csv": "a", "sha256": "b"}', "\x00"]
+    "damage", ["{half", "[1]", '{"csv": "a.csv"}', '{"csv": "a", "sha256": "b"}', "\x01"]
 )
 def test_damage_in_the_middle_names_the_line(ledger, damage):
     ledger.append(ENTRY)
