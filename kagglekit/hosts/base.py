@@ -49,6 +49,8 @@ class Details:
     rules_url: str | None = None
     entered: bool | None = None
     """The rules have been accepted."""
+    closed: bool = False
+    """The host takes no submission at all, whatever the deadline says."""
     notebooks_only: bool = False
     """Submissions are notebooks that run on the host; it accepts no CSV."""
     teams: int | None = None

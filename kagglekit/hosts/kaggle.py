@@ -60,6 +60,7 @@ class KaggleHost:
             files_url=f"https://www.kaggle.com/competitions/{self._slug}/data",
             rules_url=f"https://www.kaggle.com/competitions/{self._slug}/rules",
             entered=page.user_has_entered,
+            closed=page.submissions_disabled,
             notebooks_only=page.is_kernels_submissions_only,
             teams=page.team_count or None,
             rank=page.user_rank or None,

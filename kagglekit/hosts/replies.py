@@ -1,6 +1,7 @@
 """Turn the failures of requests, and the error replies of a server, into HostErrors with hints."""
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,11 @@ from kagglekit.errors import HostError
 SIGN_IN_HINT = (
     "create a token at kaggle.com > Settings > API, then set KAGGLE_API_TOKEN to it "
     "or save it as ~/.kaggle/access_token"
+)
+
+_LIMIT = re.compile(
+    r"(?i)submissions?\b.*\b(limit|allowance|quota|remaining|today|per day)"
+    r"|\b(limit|allowance|quota|maximum)\b.*\bsubmissions?|\bdaily\b"
 )
 
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
@@ -79,12 +85,14 @@ def _refusal(what: str, slug: str, error: requests.HTTPError) -> HostError:
     who = "Kaggle's storage" if isinstance(error, StorageError) else "Kaggle"
     hint = "run the same command again in some minutes"
     pause = retry_after_s(error)
-    if pause is not None or status == 429:
+    if is_about_limit(error):
+        hint = "no submission is left for now: the CSV is kept; send it when the day (UTC) is over"
+    elif pause is not None or status == 429:
         hint = f"{who} asks for a pause: wait {_time(pause or 60)}, then run the same command again"
     elif isinstance(error, StorageError):
         hint = "a new link was refused as well: run the same command again in some minutes"
     elif status == 400:
-        hint = "the message is Kaggle's: check the daily submission limit and the deadline"
+        hint = "the message is Kaggle's: check the file, the deadline and the competition's rules"
     elif status == 401:
         hint = f"Kaggle rejects the credentials: {SIGN_IN_HINT}"
     elif status in (403, 404) and "/" in slug:
@@ -97,6 +105,12 @@ def _refusal(what: str, slug: str, error: requests.HTTPError) -> HostError:
     elif status == 404 and slug:
         hint = f"check competition.slug: '{slug}' must be the last part of the competition's URL"
     return HostError(f"could not {what}: {who} says {status} {words}".rstrip(), hint=hint)
+
+
+def is_about_limit(error: requests.HTTPError) -> bool:
+    """Tell whether a refusal speaks of the limit of submissions, which comes as 400, 403 or 429."""
+    status, words = server_words(error)
+    return 400 <= status < 500 and _LIMIT.search(words) is not None
 
 
 def server_words(error: requests.HTTPError) -> tuple[int, str]:

@@ -79,6 +79,8 @@ class Entry:
     """Whether it counts for the final score; None where the host does not say."""
     sent: str | None = None
     """When the last upload began; ISO 8601, UTC."""
+    after: str | None = None
+    """The host's newest submission when the last upload began, "" where it had none; None where unknown."""
     external: list[str] = field(default_factory=list)
     """Data besides the competition's own that models were trained on: folders and Kaggle data sets."""
     message: str = ""

@@ -7,7 +7,7 @@ upload on the host before it sends anything, so the same bytes never go out twic
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 import requests
@@ -18,9 +18,9 @@ from kagglekit.files.locks import locked
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import Host
-from kagglekit.hosts.replies import server_words
+from kagglekit.hosts.replies import is_about_limit, server_words
 from kagglekit.submission.ledger import Entry, Ledger, stamp
-from kagglekit.submission.sync import match_upload, record_state, settle_seconds, sync
+from kagglekit.submission.sync import match_upload, now, record_state, settle_seconds, sync
 from kagglekit.submission.write import SubmissionFile
 from kagglekit.terminal import console, progress
 
@@ -29,6 +29,8 @@ Confirm = Callable[[Sequence[str]], bool]
 """Receives the host's notes (submissions left, a deadline); returns whether to upload."""
 
 FIRST_WAIT, LONGEST_WAIT, GIVE_UP = 0.5, 15.0, 1800.0  # seconds
+REFUSALS = (400, 401, 403, 404, 413, 422)
+"""Status with which the host itself refuses a submission; others, such as 408 or 429, may be a proxy's."""
 FAILED_POLLS = 5  # failures in a row, each after the host's own retries, that end the wait
 
 
@@ -114,13 +116,18 @@ def check_host(host: Host, path: Path) -> list[str]:
             f"{details.slug} accepts no CSV: submissions are notebooks that run on the host",
             hint=f"{kept}: let a notebook there write these rows",
         )
+    if details.closed:
+        raise SubmissionError(
+            f"{details.slug} takes no submissions: its host has disabled them",
+            hint=f"{kept}; look at the competition's page for when it opens again",
+        )
     if details.entered is False:
         where = details.rules_url or "its host's pages"
         raise SubmissionError(
             f"the rules of {details.slug} are not accepted", hint=f"accept them at {where}; {kept}"
         )
     limits, late = host.limits(), []
-    if details.deadline is not None and datetime.now(UTC) > details.deadline:
+    if details.deadline is not None and now() > details.deadline:
         closed = f"{details.deadline.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         if limits.allowed_now == 0:
             raise SubmissionError(
@@ -152,12 +159,13 @@ def upload(
             the upload. The log then still says "sending", and the next call looks for it before it sends.
     """
     unscored = replace(submission.entry, public=None, private=None, rank=None, teams=None, error="", ref=None)
-    sending = replace(unscored, status="sending", message=message, sent=stamp(datetime.now(UTC)))
+    newest = next((state.ref for state in host.submissions()), "")
+    sending = replace(unscored, status="sending", message=message, sent=stamp(now()), after=newest)
     ledger.append(sending)
     try:
         ref = host.submit(submission.path, message)
     except HostError as error:
-        if not _reply_was_lost(error):
+        if not _may_have_arrived(error):
             refused = replace(sending, status="ERROR", error=str(error))
             ledger.append(ledger.sent_before(sending) or refused)
             raise
@@ -173,12 +181,15 @@ def upload(
     return entry
 
 
-def _reply_was_lost(error: BaseException | None) -> bool:
-    """Return whether the upload may have arrived all the same: the connection or the host's server broke."""
+def _may_have_arrived(error: BaseException | None) -> bool:
+    """Return whether the upload may have arrived all the same: the connection or a server on the way broke.
+
+    With any other refusal, the next call looks on the host before it sends, without a wait (`sync`).
+    """
     while error is not None and not isinstance(error, OSError):  # requests' errors are OSErrors, too
         error = error.__cause__
     if isinstance(error, requests.HTTPError):
-        return server_words(error)[0] >= 500
+        return server_words(error)[0] not in REFUSALS and not is_about_limit(error)
     return error is not None
 
 
@@ -202,12 +213,13 @@ def find_interrupted(entry: Entry, host: Host, ledger: Ledger, settle: float = 0
     Raises:
         HostError: see `sync`.
     """
-    if entry.status not in ("sending", "PENDING"):
+    refused = entry.status == "ERROR" and entry.ref is None and entry.sent is not None
+    if entry.status not in ("sending", "PENDING") and not refused:
         return None
-    earlier = ledger.refs(entry.host) if entry.status == "sending" else set()
+    earlier = set() if entry.status == "PENDING" else ledger.refs(entry.host)
     sync(host, ledger, entry.host, settle)
-    now = ledger.find(entry.sha256, entry.host)
-    return None if now is None or now.status == "written" or now.ref in earlier else now
+    last = ledger.find(entry.sha256, entry.host)
+    return None if last is None or last.ref is None or last.ref in earlier else last
 
 
 def wait_for_score(entry: Entry, host: Host, ledger: Ledger, sleep: Sleep = time.sleep) -> Entry:

@@ -12,9 +12,10 @@ from kagglekit.scoring.metrics import Metric
 from kagglekit.submission.ledger import Entry, Ledger, stamp
 from kagglekit.submission.medals import rank_of
 
-# How far this machine's clock may be ahead of the host's, a wrong time zone included. The name of a CSV holds
-# the second it was written in, so no older submission has the same name.
 CLOCK_ERROR = timedelta(days=1)
+"""How far this machine's clock may be ahead of the host's, a wrong time zone included."""
+SHORTEST_SETTLE_S = 60.0
+"""A host may show an upload that late, however short the pauses of `network` are."""
 
 
 def record_state(entry: Entry, state: SubmissionState, ledger: Ledger) -> Entry:
@@ -55,7 +56,9 @@ def sync(host: Host, ledger: Ledger, name: str, settle: float = 0.0) -> list[Ent
         if entry.host != name:
             continue
         sending = entry.status == "sending"
-        state = match_upload(entry, states, claimed) if sending else by_ref.get(entry.ref or "")
+        # What was refused may have arrived all the same, where something on the way refused it.
+        unseen = sending or (entry.status == "ERROR" and entry.ref is None)
+        state = match_upload(entry, states, claimed) if unseen else by_ref.get(entry.ref or "")
         if state is not None:
             claimed.add(state.ref)
             new = record_state(entry, state, ledger)
@@ -85,29 +88,48 @@ def sync(host: Host, ledger: Ledger, name: str, settle: float = 0.0) -> list[Ent
 
 
 def settle_seconds(config: Config) -> float:
-    """Return the seconds after which an upload that the host does not show has failed: about a minute.
+    """Return the seconds after which an upload that the host does not show has failed: at least a minute.
 
     On a local host, an upload arrives at once or never.
     """
     network = config.network
-    return 0.0 if config.competition.host == "local" else network.pause_s * 2.0**network.tries
+    if config.competition.host == "local":
+        return 0.0
+    return max(SHORTEST_SETTLE_S, 2 * network.timeout_s, network.pause_s * 2.0**network.tries)
 
 
 def match_upload(
     entry: Entry, states: Iterable[SubmissionState], claimed: Collection[str]
 ) -> SubmissionState | None:
-    """Return the newest state that can be this upload: of the same file, and not claimed by another entry."""
-    since = datetime.fromisoformat(entry.time) - CLOCK_ERROR
-    return next(
-        (s for s in states if s.file_name == entry.csv and s.ref not in claimed and s.date >= since), None
-    )
+    """Return the newest state that can be this upload: of the same file, and not claimed by another entry.
+
+    Args:
+        states: newest first. Those after `entry.after` are looked at, so that no clock matters; where the
+            host does not show that one any more, those since the CSV was written.
+    """
+    states = list(states)
+    refs = [state.ref for state in states]
+    if entry.after in refs:
+        states = states[: refs.index(entry.after)]
+    elif entry.after != "":
+        since = datetime.fromisoformat(entry.time) - CLOCK_ERROR
+        states = [state for state in states if state.date >= since]
+    return next((s for s in states if s.file_name == entry.csv and s.ref not in claimed), None)
+
+
+def now() -> datetime:
+    """Return the time of this machine's clock, which tests replace."""
+    return datetime.now(UTC)
 
 
 def _seconds_since_upload(entry: Entry) -> float:
-    """Return the seconds since the upload began; infinity where the log does not say."""
+    """Return the seconds since the upload began; infinity where the log does not say.
+
+    A clock that was set back makes them negative: the upload then counts as just begun, until it has run on.
+    """
     if entry.sent is None:
         return math.inf
-    return (datetime.now(UTC) - datetime.fromisoformat(entry.sent)).total_seconds()
+    return (now() - datetime.fromisoformat(entry.sent)).total_seconds()
 
 
 def _foreign(state: SubmissionState, name: str) -> Entry:

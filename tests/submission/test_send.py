@@ -60,6 +60,7 @@ def test_check_host_says_that_a_late_one_does_not_count(tmp_path: Path) -> None:
             "tiny accepts no CSV: submissions are notebooks",
             "kept",
         ),
+        (replace(DETAILS, closed=True), 3, "tiny takes no submissions: its host has disabled", "kept"),
         (replace(DETAILS, entered=False), 3, "the rules of tiny are not accepted", "https://host/rules"),
     ],
 )
@@ -98,6 +99,9 @@ def test_upload_that_fails_is_logged(ledger: Ledger, tmp_path: Path) -> None:
         (ConnectionResetError(), "sending"),
         (http_error(502), "sending"),
         (http_error(200, b'{"code": 500, "message": "Oops"}'), "sending"),
+        (http_error(408), "sending"),
+        (http_error(429), "sending"),
+        (http_error(429, b'{"error": {"code": 429, "message": "Daily submission limit reached"}}'), "ERROR"),
         (http_error(403), "ERROR"),
         (ValueError(), "ERROR"),
     ],
@@ -180,6 +184,15 @@ def test_wait_leaves_a_host_that_stays_away(ledger: Ledger) -> None:
 # --- after a kill ---
 
 
+def test_what_was_refused_is_looked_up_before_it_is_sent_again(ledger: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(HostError):
+        upload(written(tmp_path), FakeHost(refuses="no", cause=http_error(403)), ledger, "a try")
+    (refused,) = ledger.entries()
+    assert find_interrupted(refused, FakeHost(), ledger, settle=60) is None  # it may go out again at once
+    arrived = find_interrupted(refused, FakeHost(state("8")), ledger)
+    assert arrived is not None and (arrived.status, arrived.ref) == ("COMPLETE", "8")
+
+
 def test_a_second_upload_that_is_refused_leaves_the_first_as_it_was(ledger: Ledger, tmp_path: Path) -> None:
     scored = replace(PENDING, status="COMPLETE", public=0.9)
     ledger.append(scored)
@@ -198,7 +211,7 @@ def test_a_second_upload_that_was_lost_is_not_taken_for_the_first(ledger: Ledger
     assert ledger.entries() == [scored]
 
 
-@pytest.mark.parametrize("status", ["written", "COMPLETE", "ERROR"])
+@pytest.mark.parametrize("status", ["written", "COMPLETE"])
 def test_nothing_to_mend(status: Status, ledger: Ledger) -> None:
     assert find_interrupted(replace(ENTRY, status=status), FakeHost(state("7")), ledger) is None
     assert not ledger.path.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.submissions import (
@@ -20,12 +21,13 @@ from support.submissions import (
     written,
 )
 
+from kagglekit.config import Network
 from kagglekit.errors import HostError
 from kagglekit.hosts.base import LeaderboardRow
 from kagglekit.scoring.metrics import make_metric
 from kagglekit.submission.ledger import Entry, Ledger
 from kagglekit.submission.send import check_unsent, find_interrupted
-from kagglekit.submission.sync import record_ranks, record_state, sync
+from kagglekit.submission.sync import record_ranks, record_state, settle_seconds, sync
 
 
 @pytest.fixture
@@ -97,6 +99,30 @@ def test_sync_takes_no_submission_older_than_the_file(late: timedelta, status: s
     changed = sync(FakeHost(replace(state("7"), date=WHEN + late)), ledger, HOST)
     assert changed[0].status == status
     assert [entry.foreign for entry in changed[1:]] == [True] * (status == "written")
+
+
+@pytest.mark.parametrize("days", [-3, 3])
+def test_no_clock_matters_where_the_log_knows_what_was_there_before(days: int, ledger: Ledger) -> None:
+    date = WHEN + timedelta(days=days)
+    new, old = replace(state("8"), date=date), replace(state("6"), date=date)
+    ledger.append(replace(SENDING, after="6"))
+    changed = sync(FakeHost(new, old), ledger, HOST)
+    assert (changed[0].status, changed[0].ref) == ("COMPLETE", "8")
+    ledger.append(replace(SENDING, csv="b.csv", after="8"))
+    assert [entry.status for entry in sync(FakeHost(new, old), ledger, HOST)] == ["written"]
+
+
+@pytest.mark.parametrize(
+    ("host", "network", "seconds"),
+    [
+        ("local", Network(), 0),
+        ("kaggle", Network(pause_s=0.01, timeout_s=1), 60),
+        ("kaggle", Network(timeout_s=90), 180),
+    ],
+)
+def test_an_upload_may_still_appear_for_a_minute(host: str, network: Network, seconds: float) -> None:
+    config = SimpleNamespace(network=network, competition=SimpleNamespace(host=host))
+    assert settle_seconds(config) == seconds  # type: ignore[arg-type]
 
 
 def test_sync_leaves_the_rest_alone(ledger: Ledger) -> None:

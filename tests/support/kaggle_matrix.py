@@ -16,10 +16,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from unittest.mock import patch
 
+from kagglekit.submission import sync
 from kagglekit.submission.ledger import Ledger
 from support.kaggle_server import (
     EXPIRED,
@@ -39,8 +42,10 @@ from support.kaggle_server import (
 from support.kaggle_site import NOTES, Done, Site, server
 from support.kaggle_wire import Masked, Trouble
 
-SLOWEST = 10.0
+SLOWEST = 60.0
 """Seconds that a cell may take, with the patience of kaggle_site.YAML."""
+LATER = timedelta(minutes=2)
+"""How far the clock has gone on at the second run: an upload that is not seen by then has not arrived."""
 PATIENT = "--set network.timeout_s=20"
 """For a run that must succeed, however busy the machine."""
 
@@ -53,7 +58,10 @@ def faults(request: str) -> dict[str, Trouble]:
         "400": flat(400, "Bad request"),
         "401": flat(401, "Unauthenticated"),
         "403": flat(403, "You must accept this competition's rules"),
+        "403, the day's limit": flat(403, "You have used all submissions per day"),
         "404": flat(404, "Not found"),
+        "408": Fault(408, b"", "text/html"),
+        "429, the day's limit": nested(429, "Daily submission limit reached"),
         "429, at once": nested(429, "Too many requests", ("Retry-After", "0")),
         "429, in an hour": nested(429, "Quota used up", ("Retry-After", "3600")),
         "500": Fault(500, b"<html>Oops</html>", "text/html"),
@@ -62,6 +70,8 @@ def faults(request: str) -> dict[str, Trouble]:
         "JSON of another shape": Fault(200, b"[3]"),
         "cut before it is heard": Unheard(reset=True),
         "done, reply lost": Drop(),
+        "done, a proxy says 408": Masked(Fault(408, b"", "text/html")),
+        "done, a proxy says 403": Masked(Fault(403, b"<html>Blocked</html>", "text/html")),
         "done, a gateway says 504": Masked(Fault(504, b"<html>Gateway timeout</html>", "text/html")),
         "done, a login page answers": Masked(HTML),
         "cut half-way": Drop(half),
@@ -131,6 +141,7 @@ VERBS = {
         (
             "GetCompetition",
             "GetSubmissionLimits",
+            "ListSubmissions",
             "StartSubmissionUpload",
             "upload",
             "CreateSubmission",
@@ -215,7 +226,8 @@ def run(cell: Cell, folder: Path) -> Outcome:
         if done.code == 0:
             verb.check(site)
         kaggle.faults.clear()
-        second = site.run(f"{verb.command} {PATIENT}")
+        with patch.object(sync, "now", lambda: datetime.now(UTC) + LATER):
+            second = site.run(f"{verb.command} {PATIENT}")
         assert second.code == 0 or (verb.again and verb.again in second.message), f"then: {second.err}"
         verb.check(site)
         site.check_files()

@@ -90,9 +90,9 @@ class FakeHost:
         return answer
 
     def submissions(self) -> list[SubmissionState]:
-        """The states; what is in `late` shows at the second look."""
+        """The states; what is in `late` shows at the second look after an upload."""
         shown = [one for one in self.states if isinstance(one, SubmissionState)]
-        self.states += self.late
+        self.states = self.late * bool(self.sent) + self.states
         return shown
 
     def details(self) -> Details:
