@@ -52,6 +52,7 @@ def pages() -> dict[str, str]:
 def settings() -> str:
     """The settings reference: a table for each section, and one for each architecture."""
     schema = Config.model_json_schema()
+    schema = with_choices(schema, schema)
     parts = [NOTE, "# Settings", SETTINGS]
     for name, section in sections(schema, schema, "", Config):
         rows = list(fields(section, schema, name))
@@ -68,6 +69,19 @@ def settings() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def with_choices(value: Any, schema: dict[str, Any]) -> Any:
+    """Write the choices of an enum where the schema refers to it."""
+    if isinstance(value, list):
+        return [with_choices(one, schema) for one in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {key: with_choices(one, schema) for key, one in value.items()}
+    named = schema["$defs"].get(str(inner.get("$ref", "")).rpartition("/")[2], {})
+    if "enum" not in named:
+        return inner
+    return {"enum": named["enum"], **{key: one for key, one in inner.items() if key != "$ref"}}
+
+
 def sections(
     section: dict[str, Any], schema: dict[str, Any], prefix: str, kind: type[BaseModel]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -78,8 +92,8 @@ def sections(
         inner = referenced(named if isinstance(named, dict) else value, schema)
         if inner is None or overrides(prefix, key):
             continue
-        entry = "<setting>." if key == "space" else "<name>."
-        place = f"{prefix}{key}." + (entry if isinstance(named, dict) else "")
+        entry = "<setting>." if key == "space" else "<name>." if isinstance(named, dict) else ""
+        place = f"{prefix}{key}." + ("<number>." if value.get("type") == "array" else entry)
         yield from sections(inner, schema, place, kind)
 
 
@@ -90,7 +104,7 @@ def overrides(prefix: str, key: str) -> bool:
 
 def referenced(value: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
     """The section that a property holds, or None where it holds a value."""
-    for option in (value, *value.get("anyOf", ())):
+    for option in (value.get("items", value), *value.get("anyOf", ())):
         if "$ref" in option:
             inner: dict[str, Any] = schema["$defs"][option["$ref"].rpartition("/")[2]]
             return inner if "properties" in inner else None
@@ -120,8 +134,10 @@ def about(section: dict[str, Any]) -> list[str]:
 
 def values(value: dict[str, Any]) -> str:
     """What a key takes: its type and range, or its choices."""
-    if "anyOf" in value:
-        return " or ".join(dict.fromkeys(values(option) for option in value["anyOf"]))
+    if options := value.get("anyOf", value.get("oneOf")):
+        return " or ".join(dict.fromkeys(values(option) for option in options))
+    if "$ref" in value:
+        return "mapping"
     if "const" in value or "enum" in value:
         return ", ".join(f"`{choice}`" for choice in value.get("enum", [value.get("const")]))
     kind = value.get("type")

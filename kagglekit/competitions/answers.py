@@ -1,7 +1,7 @@
 """Read the sample submission: its shape, its columns, and what its rows are."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import gcd
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -21,17 +21,20 @@ CHANCES = re.compile(r"prob|score|pred|is_|chance|likelihood")
 ENDS = ("seconds", "end_time", "end", "end_seconds")
 TAIL = re.compile(r"^(.+)_(\d+)$")
 LONGEST_ROW = 60
+MOST_CLASSES = 10_000
 HINTED = ("sample", "example", "submission")
 
 
 class ShownSample(NamedTuple):
     """The sample submission."""
 
-    path: str
+    path: str | None
+    """None: an example on the page about evaluation."""
     frame: pl.DataFrame
     id: str
     others: list[str]
     """The columns of answers."""
+    check: str = ""
 
     @property
     def ids(self) -> list[str]:
@@ -58,12 +61,30 @@ def find_sample(facts: Facts) -> ShownSample | None:
         now = sum(word in lower for word in HINTED) + ("submi" in lower)
         if now > score:
             best, score = name, now
-    if best is None:
-        return None
-    frame = facts.tables[best]
+    shown, check = facts.example, "no file is named like a sample; the page about evaluation shows one"
+    if best is not None:
+        frame = facts.tables[best]
+        if shown is None or not _replaces(shown.columns, frame.columns):
+            return _sample(best, frame, "")
+        check = f"the page about evaluation shows other columns than {PurePosixPath(best).name}"
+    return None if shown is None else _sample(None, shown, check)
+
+
+def _sample(path: str | None, frame: pl.DataFrame, check: str) -> ShownSample:
     column = named_column(frame, ID_NAMES) if frame.width == 2 else None
     first = column or frame.columns[0]
-    return ShownSample(best, frame, first, [name for name in frame.columns if name != first])
+    return ShownSample(path, frame, first, [name for name in frame.columns if name != first], check)
+
+
+def _replaces(shown: Sequence[str], columns: Sequence[str]) -> bool:
+    """Tell whether a page shows another table than a file, and not some of the file's columns."""
+    known = {column.lower() for column in columns}
+    return len(shown) != len(columns) and any(column.lower() not in known for column in shown)
+
+
+def is_sample(path: str) -> bool:
+    """Tell whether a table is named like a sample submission."""
+    return any(word in PurePosixPath(path).name.lower() for word in HINTED)
 
 
 class ShownShape(NamedTuple):
@@ -80,18 +101,25 @@ class ShownShape(NamedTuple):
     class_column: str | None = None
 
 
-def shape_of(facts: Facts, sample: ShownSample, tests: Sequence[Group], known: Collection[str]) -> ShownShape:
+def shape_of(
+    facts: Facts,
+    sample: ShownSample,
+    tests: Sequence[Group],
+    known: Collection[str],
+    keys: Sequence[str] = (),
+) -> ShownShape:
     """Return the shape that a sample shows.
 
     Args:
         known: labels of the training data, by which classes in ids are found.
+        keys: ids by which a table names the recordings.
     """
     if len(sample.others) == 2 and sample.frame[sample.id].is_duplicated().any():
         return ShownShape("long", class_column=sample.others[0])
     if len(sample.others) > 1:
         return ShownShape("probabilities")
     cells, metric, answer = sample.cells, family(facts.metric), sample.others[0]
-    template = _class_in_ids(sample.ids, tests, known)
+    template = _numbers_in_ids(sample.ids, keys, len(known)) or _class_in_ids(sample.ids, tests, known)
     if template is not None:
         answers = all(cell.lower() in ("true", "false") for cell in cells)
         return ShownShape("long", answers=answers, ids=template)
@@ -199,4 +227,42 @@ def _table_of_rows(facts: Facts, sample: ShownSample, tests: Sequence[Group]) ->
             keys["file"] = file
             keys |= {} if every is None else {"end": end, "every": every}
             return TestRows(keys, every, None, "no recording of the test is there to compare its ids with")
+    return None
+
+
+def _numbers_in_ids(rows: Sequence[str], keys: Sequence[str], classes: int) -> str | None:
+    """Return the template of ids that are a recording's number times a power of ten, plus a class's.
+
+    Args:
+        rows: ids of the sample.
+        keys: ids of recordings, of which some are not the test's.
+        classes: how many there are.
+    """
+    if not rows or not classes or not all(one.isdecimal() for one in [*rows, *keys]):
+        return None
+    numbers, known = [int(one) for one in rows], {int(one) for one in keys}
+    if known.issuperset(numbers):
+        return None
+    for factor in _powers(classes):
+        if all(number // factor in known and number % factor < classes for number in numbers):
+            return f"{{id*{factor}+number}}"
+    return None
+
+
+def _powers(least: int) -> Iterator[int]:
+    factor = 10
+    while factor <= 10**6:
+        if factor >= least:
+            yield factor
+        factor *= 10
+
+
+def class_table(facts: Facts, labels: set[str]) -> dict[str, str] | None:
+    """Return the shortest table with a column that has each label of the data once, and that column."""
+    for name, frame in sorted(facts.tables.items(), key=lambda one: len(one[1])):
+        for column in frame.columns:
+            cells = frame[column]
+            distinct = not cells.is_duplicated().any() and not cells.null_count()
+            if labels and distinct and labels <= set(cells) and len(cells) <= MOST_CLASSES:
+                return {"table": name, "column": column}
     return None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from kagglekit.competitions.look import Facts, is_audio, is_number
+from kagglekit.competitions.look import is_audio, is_number
 from kagglekit.competitions.recordings import Group
 from kagglekit.data.labels import split_cell
 from kagglekit.errors import TableError
@@ -68,6 +68,10 @@ class Described(NamedTuple):
     file_pattern: str | None
     path_of: dict[str, int]
     """Id -> place among the group's paths."""
+    by_way_of: dict[str, str] | None = None
+    """Table, id and file of the table that turns the ids into files."""
+    ragged: bool = False
+    """The table is an id and a list of labels."""
 
     @property
     def files(self) -> int:
@@ -79,8 +83,10 @@ def describe(group: Group, name: str, frame: pl.DataFrame) -> Described | None:
     """Return how a table describes a group's recordings; None if it does not."""
     best, score = None, (0.0, False, False, 0.0)
     for column in frame.columns[:60]:
+        if frame.schema[column] != pl.String:  # the list of a ragged table
+            continue
         values = [one for one in frame[column].unique(maintain_order=True).to_list() if one]
-        if not values or not isinstance(values[0], str):
+        if not values:
             continue
         numbers = all(map(ids.number, values))
         for pattern in (None, *PATTERNS):
@@ -101,7 +107,7 @@ def describe(group: Group, name: str, frame: pl.DataFrame) -> Described | None:
     return best
 
 
-def _unseen(group: Group, name: str, frame: pl.DataFrame) -> Described | None:
+def unseen(group: Group, name: str, frame: pl.DataFrame) -> Described | None:
     """Return a table that names recordings which were not looked at, by its column's name and cells."""
     column = named_column(frame, FILE_NAMES)
     cells = [] if column is None else [cell for cell in frame[column][:TRIED] if cell]
@@ -247,15 +253,3 @@ def name_labels(paths: Sequence[str]) -> str | None:
         if len(values) >= 0.9 * len(names) and 1 < len(set(values)) <= len(values) / 2:
             return pattern
     return None
-
-
-def tables_of(facts: Facts, group: Group, without: Iterable[str | None]) -> list[Described]:
-    """Return the tables that describe a group, the best first."""
-    skipped = set(without)
-    find = describe if group.paths else _unseen
-    described = [
-        one
-        for name, frame in facts.tables.items()
-        if name not in skipped and (one := find(group, name, frame)) is not None
-    ]
-    return sorted(described, key=lambda one: (-one.files, one.file_pattern is not None, one.table))

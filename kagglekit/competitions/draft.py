@@ -10,7 +10,9 @@ from kagglekit.competitions.answers import (
     ShownSample,
     ShownShape,
     TestRows,
+    class_table,
     find_sample,
+    is_sample,
     rows_of_test,
     shape_of,
 )
@@ -18,10 +20,13 @@ from kagglekit.competitions.look import Facts, Heard
 from kagglekit.competitions.metric_names import family, metric_of
 from kagglekit.competitions.recordings import Group, groups, role_of
 from kagglekit.competitions.render import Guess, one_line, yaml_text
+from kagglekit.competitions.splits import SplitTest, split_test
 from kagglekit.competitions.training_sets import NONE, Drafted, draft_sets
 
 FOLDS = 5
 TRUE = ("1", "true", "yes", "positive", "fake")
+NO_CLASS = ("none", "nocall", "empty")
+"""Names in a table of classes that stand for no class."""
 RANKED = ("lwlrap", "auc", "average_precision", "average_precision_padded", "f1")
 """Families of metrics for several classes a row, where each class has a column."""
 
@@ -37,11 +42,25 @@ def draft(facts: Facts, command: str) -> str:
     trains = [group for group in sets if group.role == "train"] or [g for g in sets if not g.role][:1]
     noise = [group for group in sets if group.role == "noise"]
     sample = find_sample(facts)
-    drafted = draft_sets(facts, trains, sample, tests)
+    samples = [name for name in facts.tables if is_sample(name)]
+    split = split_test(facts, trains[0], samples) if trains and not tests else None
+    if split is not None:
+        tests = [trains[0]._replace(paths=split.paths, role="test")]
+    drafted = draft_sets(facts, trains, sample, tests, split)
     labels = set().union(*(one.labels for one in drafted)) if drafted else set()
     known = labels | {name for names in facts.lists.values() for name in names}
-    shape = shape_of(facts, sample, tests, known) if sample else ShownShape("label", "there is no sample")
+    keys = split.ids if split else []
+    shape = (
+        shape_of(facts, sample, tests, known, keys) if sample else ShownShape("label", "there is no sample")
+    )
     rows = rows_of_test(facts, sample, shape, tests) if sample else TestRows({})
+    if (
+        split
+        and sample
+        and "by_way_of" in split.keys
+        and ("id*" in shape.ids or set(sample.ids) <= set(keys))
+    ):
+        rows = TestRows({"table": split.table, "id_column": split.file, "file": split.file})
     if "{end}" in shape.ids:
         rows = TestRows({"every": 5, "id": "{stem}_{end}"}, 5)
     elif any("low" in one.keys for one in drafted):
@@ -53,7 +72,7 @@ def draft(facts: Facts, command: str) -> str:
     audio = _audio(heard or list(facts.heard.values()), rows.every)
     sections: dict[str, Any] = {
         "competition": _competition(facts, metric, why, shape),
-        "data": _data(facts, sample, drafted, tests, noise, rows),
+        "data": _data(facts, sample, drafted, tests, noise, rows, split),
         **({"rows": rows.keys} if rows.keys else {}),
         "audio": audio,
         "features": _features(audio),
@@ -91,10 +110,13 @@ def _data(
     tests: Sequence[Group],
     noise: Sequence[Group],
     rows: TestRows,
+    split: SplitTest | None,
 ) -> dict[str, Any]:
     no_sample = Guess("sample_submission.csv", "no file is named like a sample submission")
     keys: dict[str, Any] = {"sample": sample.path if sample else no_sample}
-    if sample and rows.check and (tests or "table" in rows.keys):
+    if sample and sample.check:
+        keys["sample"] = Guess(None, sample.check)
+    elif sample and rows.check and (tests or "table" in rows.keys):
         keys["sample"] = Guess(sample.path, rows.check)
     sets = [one.keys for one in drafted]
     keys["train"] = sets[0] if len(sets) == 1 else sets
@@ -104,6 +126,8 @@ def _data(
             "label": "folder",
         }
     test: dict[str, Any] = {"files": _test_files(facts, tests)}
+    if split is not None:
+        test |= split.keys
     if rows.file_pattern is not None:
         test["file_pattern"] = {"name": rows.file_pattern}
     keys["test"] = test
@@ -190,6 +214,10 @@ def _labels(
             fits = [start for start in starts if {start + label for label in labels} <= set(sample.classes)]
             if fits:
                 keys["names"] = f"{fits[0]}{{label}}"
+        if isinstance(keys["classes"], dict) and "column" in keys["classes"]:
+            rest = set(facts.tables[keys["classes"]["table"]][keys["classes"]["column"]]) - labels
+            if none := [name for name in rest if name.lower() in NO_CLASS]:
+                keys["none"] = none[0]
         if shape.none or NONE in labels:
             sure = NONE in labels or (sample is not None and NONE in sample.cells)
             keys["none"] = NONE if sure else Guess(NONE, "the usual word of these competitions")
@@ -220,7 +248,8 @@ def _classes(facts: Facts, sample: ShownSample | None, shape: ShownShape, labels
     for path, names in facts.lists.items():
         if shape.name == "long" and set(names) <= labels:
             return {"table": path}
-    return "from_labels"
+    in_ids = shape.name == "long" and shape.class_column is None
+    return (class_table(facts, labels) if in_ids else None) or "from_labels"
 
 
 def _submission(sample: ShownSample | None, shape: ShownShape, labels: set[str]) -> dict[str, Any]:

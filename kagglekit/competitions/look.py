@@ -1,7 +1,9 @@
 """Look at a competition's files, for a draft: names, small tables, and the headers of a few recordings."""
 
 import json
+import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +49,10 @@ class Facts:
         self.others: list[str] = []
         """Paths of all other files."""
         self.tables: dict[str, pl.DataFrame] = {}
+        self.ragged: dict[str, pl.DataFrame] = {}
+        """Tables of an id and a list, whose rows have any number of cells."""
+        self.example: pl.DataFrame | None = None
+        """The example of a submission on the page about evaluation."""
         self.headless: set[str] = set()
         """Tables without a header."""
         self.lists: dict[str, list[str]] = {}
@@ -74,17 +80,45 @@ class Facts:
         except KagglekitError:
             try:
                 frame = tables.read_table(data, path, hint="", header=False).frame
-            except KagglekitError:  # notes, lists of clips and the like
+            except KagglekitError:
+                self._ragged(path, data)
                 return
             self.headless.add(path)
         if frame.width > 1:
             self.tables[path] = frame
+
+    def _ragged(self, path: str, data: bytes) -> None:
+        """Read a table whose rows have any number of cells; of notes, no cell means a file."""
+        try:
+            self.ragged[path] = tables.read_table(data, path, hint="", ragged=True).frame
+        except KagglekitError:  # pictures and the like
+            return
 
     def listen(self, path: str, data: bytes) -> None:
         """Read rate and length of a recording."""
         sound = read_sound(data)
         if sound.rate and len(sound.waveform):
             self.heard[path] = Heard(sound.rate, len(sound.waveform) / sound.rate)
+
+    def look_at_parquet(self, pattern: str, path: Path) -> None:
+        """Read a Parquet table, or a part of one, and the recordings in its cells, if it has any.
+
+        Args:
+            pattern: of all parts of the table, such as train-*.parquet.
+        """
+        if pattern not in self.tables and pattern not in self.unread:
+            self.table(pattern, path.read_bytes())
+        try:
+            members = archive.listing(path)
+            chosen = {member.name for member in members[:LISTENED]}
+            archive.stream(
+                path,
+                lambda member, data: self.listen(f"{pattern}/{member.name}", data),
+                lambda _: () if any(heard.startswith(f"{pattern}/") for heard in self.heard) else chosen,
+            )
+        except ArchiveError:  # a table of text
+            return
+        self.audio += [f"{pattern}/{member.name}" for member in members]
 
     def look_into(self, name: str, path: Path, depth: int = 1) -> None:
         """Read what an archive holds.
@@ -126,6 +160,13 @@ def is_table(name: str) -> bool:
     return name.lower().endswith((*TABLES, ".json")) and "readme" not in name.lower()
 
 
+def parts_patterns(names: Sequence[str]) -> dict[str, str]:
+    """Return the pattern of all parts of each Parquet table: train-*.parquet for train-00000-of-00002."""
+    patterns = {name: re.sub(r"\d+(-of-\d+)?(?=\.parquet$)", "*", name) for name in names}
+    uses = Counter(patterns.values())
+    return {name: p if uses[p] > 1 or "-of-" in name else name for name, p in patterns.items()}
+
+
 def is_audio(name: str) -> bool:
     """Tell whether a file's name ends as a recording's."""
     return Path(name).suffix.lower() in AUDIO_SUFFIXES
@@ -163,6 +204,13 @@ def look(
     def fits(file: HostFile, most: int) -> bool:
         return own or (file.size is not None and file.size <= most)
 
+    parquet = [f for f in rest if f.name.lower().endswith(".parquet")]
+    patterns = parts_patterns([file.name for file in parquet])
+    facts.unread.update((patterns[f.name], f.size) for f in parquet if not fits(f, MAX_ARCHIVE))
+    for file in parquet:
+        if patterns[file.name] not in facts.unread:
+            facts.look_at_parquet(patterns[file.name], get([file])[0])
+    rest = [file for file in rest if file not in parquet]
     small = [f for f in rest if is_table(f.name) and (f.size or 0) <= MAX_TABLE]
     for file, path in zip(small, get(small), strict=True):
         facts.table(file.name, path.read_bytes())

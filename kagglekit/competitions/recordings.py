@@ -7,9 +7,12 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from kagglekit.competitions.look import Facts
+from kagglekit.data.fields import TEST_WORDS, TRAIN_WORDS
 from kagglekit.files.patterns import is_archive
 
 NOISE = re.compile(r"_?background_?noises?_?", re.IGNORECASE)
+OTHER_WORDS = re.compile(r"contest|latest|attest|protest|testimon|strain|terrain")
+"""Words in which train or test says nothing."""
 MOST_DEPTH = 3
 
 
@@ -36,8 +39,11 @@ def role_of(path: str) -> str:
             return "noise"
         if "unlabel" in segment:
             return "unlabelled"
-        if ("train" in segment) != ("test" in segment):
-            return "train" if "train" in segment else "test"
+        segment = OTHER_WORDS.sub("", segment)
+        words = set(re.findall(r"[a-z]+", segment))
+        train = "train" in segment or bool(words & TRAIN_WORDS)
+        if train != ("test" in segment or bool(words & TEST_WORDS)):
+            return "train" if train else "test"
     return ""
 
 
@@ -51,12 +57,14 @@ def groups(facts: Facts) -> list[Group]:
     sets = []
     for folder, paths in below.items():
         role = role_of(folder)
-        pattern = f"{folder}/*{_ending(paths)}" if folder else f"*{_ending(paths)}"
+        ending = "" if folder.lower().endswith(".parquet") else _ending(paths)
+        pattern = f"{folder}/*{ending}" if folder else f"*{ending}"
         sets.append(Group(pattern, paths, role))
     for name, size in facts.unread.items():
         gigabytes = "unknown size" if size is None else f"{size / 1e9:.1f} GB"
         why = f"{name} ({gigabytes}) was not looked into; fetch it, then init --force"
-        sets.append(Group(f"{name}/**/*{_guessed_ending(facts)}", [], role_of(name), why))
+        inside = "*" if name.lower().endswith(".parquet") else f"**/*{_guessed_ending(facts)}"
+        sets.append(Group(f"{name}/{inside}", [], role_of(name), why))
     return sorted(sets, key=lambda one: -len(one.paths))
 
 
@@ -66,7 +74,8 @@ def _joined(below: dict[str, list[str]]) -> dict[str, list[str]]:
     for folder in below:
         parent, _, name = folder.rpartition("/")
         own_role = role_of(name.replace("*", ""))
-        if folder and not is_archive(name) and not (own_role and name != "*") and (parent or name != "*"):
+        packed = is_archive(name) or name.lower().endswith(".parquet")
+        if folder and not packed and not (own_role and name != "*") and (parent or name != "*"):
             siblings[parent].append(folder)
     joined: dict[str, list[str]] = defaultdict(list)
     for parent, folders in siblings.items():

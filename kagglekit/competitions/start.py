@@ -13,7 +13,7 @@ from kagglekit import competitions
 from kagglekit.config import Config
 from kagglekit.config.load import DEFAULT_NAME, load_config
 from kagglekit.config.yaml_file import parse
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, HostError
 from kagglekit.files.atomic import write_text
 from kagglekit.terminal import console
 
@@ -106,6 +106,7 @@ def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Wr
     from kagglekit.competitions import look as look_at
     from kagglekit.competitions.draft import draft
     from kagglekit.competitions.look import MOST_FILES, Facts, look
+    from kagglekit.competitions.page import example_of
     from kagglekit.files.workspace import Workspace
     from kagglekit.hosts import open_host
     from kagglekit.hosts.base import HostFile
@@ -117,6 +118,10 @@ def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Wr
     host = open_host(config, workspace.root)
     details = host.details()
     facts = Facts(slug, details.title, details.metric, details.notebooks_only)
+    try:
+        facts.example = example_of(host.evaluation())
+    except HostError as error:
+        console.note(f"the page about evaluation was not read: {error}")
     with TemporaryDirectory() as folder:
 
         def get(files: list[HostFile]) -> list[Path]:

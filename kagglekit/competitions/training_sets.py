@@ -6,11 +6,13 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from kagglekit.competitions import describing
-from kagglekit.competitions.answers import ShownSample
+from kagglekit.competitions.answers import ShownSample, is_sample
 from kagglekit.competitions.describing import Described, named_column
+from kagglekit.competitions.joined import is_label_list, tables_of
 from kagglekit.competitions.look import Facts, is_number
 from kagglekit.competitions.recordings import Group
 from kagglekit.competitions.render import Guess
+from kagglekit.competitions.splits import HIDDEN, SplitTest
 from kagglekit.data.labels import split_cell
 
 ABSENT = re.compile(r"(^|[_-])(fp|false|negatives?)([_.-]|$)", re.IGNORECASE)
@@ -31,18 +33,27 @@ class Drafted(NamedTuple):
 
 
 def draft_sets(
-    facts: Facts, trains: Sequence[Group], sample: ShownSample | None, tests: Sequence[Group]
+    facts: Facts,
+    trains: Sequence[Group],
+    sample: ShownSample | None,
+    tests: Sequence[Group],
+    split: SplitTest | None,
 ) -> list[Drafted]:
     """Return the training sets; where tables describe some recordings, others are no training set."""
-    sample_path = sample.path if sample else None
-    test_tables = [name for name in facts.tables if PurePosixPath(name).name.lower().startswith("test")]
+    skipped = [sample.path if sample else None, *filter(is_sample, facts.tables)]
+    skipped += [name for name in facts.tables if PurePosixPath(name).name.lower().startswith("test")]
     drafted, plain = [], []
     for group in trains:
-        tables = describing.tables_of(facts, group, [sample_path, *test_tables])
+        tables = tables_of(facts, group, skipped)
+        if len(tables) > 1 and not _label({}, group, tables[0], sample)[0]:
+            tables.sort(key=lambda one: not _label({}, group, one, sample)[0])
         absent = [one for one in tables if ABSENT.search(one.table)]
         present = [one for one in tables if PRESENT.search(one.table)]
         chosen = [present[0], absent[0]] if absent and present else tables[:1]
         drafted += [_described(facts, group, one, sample, one in absent, tests) for one in chosen]
+        for one in drafted:
+            if split is not None and one.keys.get("table") == split.table:
+                one.keys.update(split.train_keys)
         if not chosen:
             plain.append(group)
     labelled = [group for group in plain if group.in_folders or not drafted]
@@ -93,6 +104,8 @@ def _described(
         keys["file_pattern"] = Guess(
             {"name": one.file_pattern}, "the part of the names that the column holds"
         )
+    if one.by_way_of is not None:
+        keys["by_way_of"] = one.by_way_of
     labels, multi = _label(keys, group, one, sample)
     secondary = named_column(one.frame, ("secondary_labels",))
     if secondary is not None and any(cell not in (None, "[]") for cell in one.frame[secondary]):
@@ -104,7 +117,7 @@ def _described(
         keys["unnamed"] = Guess("unknown", "nothing is known of classes that a row does not name")
     folds = describing.fold_column(one)
     column = describing.group_column(one, folds)
-    if column is not None and keys["label"] != column:
+    if column is not None and keys.get("label") != column:
         keys["group"] = Guess(column, "what must not be split between folds")
         groups = one.frame[column].drop_nulls().n_unique()
     else:
@@ -133,7 +146,11 @@ def _with_names(one: Described) -> Described:
 def _label(
     keys: dict[str, Any], group: Group, one: Described, sample: ShownSample | None
 ) -> tuple[set[str], bool]:
-    """Add `label` and `delimiter`; return the labels, and whether a cell may have several."""
+    """Add `label` and what tells how to read it; return the labels, and whether there may be several."""
+    if one.ragged:
+        lists = one.frame.to_series(1).to_list() if is_label_list(one.frame) else []
+        keys["ragged"] = True
+        return _without_hidden(keys, {label for some in lists for label in some}), True
     answer = sample.others[0] if sample and len(sample.others) == 1 else None
     classes = sample.classes if sample else []
     columns = describing.class_columns(one)
@@ -160,12 +177,19 @@ def _label(
     keys["label"] = column if sure else Guess(column, "its values repeat, as labels do")
     if delimiter is not None:
         keys["delimiter"] = delimiter
+    labels = _without_hidden(keys, labels)
     return labels, delimiter is not None or any(cell.startswith("[") for cell in cells)
+
+
+def _without_hidden(keys: dict[str, Any], labels: set[str]) -> set[str]:
+    if HIDDEN in labels:
+        keys["hidden"] = HIDDEN
+    return labels - {HIDDEN}
 
 
 def _parts(keys: dict[str, Any], one: Described) -> None:
     """Add start and end of annotated parts, and their boxes."""
-    frame, label = one.frame, keys["label"]
+    frame, label = one.frame, keys.get("label")
     start = named_column(frame, describing.STARTS, one.file, label)
     end = named_column(frame, describing.ENDS, one.file, label)
     if start is not None and end is not None:

@@ -31,6 +31,12 @@ def kind_of_value(value: Any) -> str:
     return "section" if isinstance(value, Mapping | BaseModel) else "text"
 
 
+def kind_or_number(value: Any) -> str:
+    """Return "section", "text" or "number", as `kind_of_value` does."""
+    kind = kind_of_value(value)
+    return kind if kind == "section" or isinstance(value, str) else "number"
+
+
 FilePath = Annotated[Path, AfterValidator(from_root)]
 """A path relative to the folder of the YAML file, which `load.load_config` gives as context."""
 

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from kagglekit.config.base import FilePath, Positive, Section, Share, kind_of_value
+from kagglekit.config.base import FilePath, Positive, Section, Share, kind_of_value, kind_or_number
 
 FOLDER = "folder"
 """A field's value for "the name of the folder that the file lies in"."""
 Scalar = str | int | float | bool
+FIELDS = ("label", "group", "fold", "split", "weight")
+"""Keys whose values are fields, or may be."""
 
 
 class FromName(Section):
@@ -85,13 +87,27 @@ class Recordings(Section):
     """Names of the table's columns, if it has no header."""
     where: Mapping[str, Scalar] = Field(default_factory=dict)
     """Rows of the table to use: column and value."""
+    split: FieldOf | None = None
+    """Field that says train or test: data.train uses what does not say test, data.test what does."""
 
     @model_validator(mode="after")
     def _table_and_file(self) -> "Recordings":
+        if self.table is None:
+            self._fields_without_table()
         if (self.table is None) != (self.file is None):
             have, lack = ("table", "file") if self.table else ("file", "table")
             raise ValueError(f"{have} is set, so {lack} is required: `file` names the column of the table")
         return self
+
+    def _fields_without_table(self) -> None:
+        """Refuse a field that is a column."""
+        for key in FIELDS:
+            spec = getattr(self, key, None)
+            if isinstance(spec, str) and spec != FOLDER:
+                raise ValueError(
+                    f"{key}: '{spec}' is a column, so table is required; without one, write folder, or an "
+                    "expression on the file name, {name: 'REGEX'}"
+                )
 
 
 class TrainSet(Recordings):
@@ -125,8 +141,13 @@ class TrainSet(Recordings):
     """false: the table says which labels are absent."""
     unnamed: Literal["absent", "unknown"] = "absent"
     """What the table says of classes that a row does not name; unknown: no loss for them."""
-    weight: Annotated[float, Field(gt=0, le=1e9)] | str = 1.0
-    """Weight of the loss, or the column with it."""
+    weight: Annotated[
+        Annotated[float, Tag("number"), Field(gt=0, le=1e9)]
+        | Annotated[str, Tag("text")]
+        | Annotated[FromName, Tag("section")],
+        Discriminator(kind_or_number),
+    ] = 1.0
+    """Weight of the loss, or the field with it."""
     validated: bool | None = Field(default=None, alias="validate")
     """false: train on these recordings in every fold, and validate on none of them; null: false for an
     external folder, else true."""
@@ -143,6 +164,8 @@ class TrainSet(Recordings):
             raise ValueError("length is for a table with only one of start and end")
         if (self.start or self.end) and self.table is None:
             raise ValueError("start and end are columns, so table is required")
+        if self.where and self.table is None:
+            raise ValueError("where selects rows of a table, so table is required")
         if self.label is None and self.table is None:
             raise ValueError("label: null needs a table with one column for each class")
         if not self.positive and self.unnamed == "absent":

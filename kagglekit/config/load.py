@@ -122,7 +122,9 @@ def _describe(error: Any, lines: Lines) -> str:
 def _is_internal(part: int | str) -> bool:
     """Tell whether pydantic added this part to the path: the member of a union, or "[key]"."""
     kinds = ("literal[", "constrained", "float", "int", "str", "[key]", "tuple[", "function-")
-    return isinstance(part, str) and (part.startswith(kinds) or part in ("ClassList", "text", "section"))
+    return isinstance(part, str) and (
+        part.startswith(kinds) or part in ("ClassList", "text", "section", "number")
+    )
 
 
 def _fields_at(loc: Sequence[int | str]) -> list[str]:

@@ -7,9 +7,9 @@ import polars as pl
 
 from kagglekit.config import FromName, TrainSet
 from kagglekit.config.data import FOLDER
-from kagglekit.data.fields import field_values, fold_name, numbers, times
+from kagglekit.data.fields import field_values, fold_name, numbers, times, weights
 from kagglekit.data.labels import each, label_lists, require, split_cell
-from kagglekit.data.matching import rows_of
+from kagglekit.data.matching import files_of, rows_of
 from kagglekit.errors import ConfigError, plural
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import list_files
@@ -68,6 +68,7 @@ def prefix(external: Path | None) -> str:
 
 def _annotations(workspace: Workspace, train: TrainSet, paths: list[str]) -> pl.DataFrame:
     if train.table is None:
+        paths = files_of(train, paths, "data.train")
         return _frame(train, pl.DataFrame(), paths, _labels_of_paths(train, paths))
     table, path = rows_of(workspace, train, paths, "data.train")
     if not train.ragged and (isinstance(train.label, FromName) or train.label == FOLDER):
@@ -75,6 +76,7 @@ def _annotations(workspace: Workspace, train: TrainSet, paths: list[str]) -> pl.
     else:
         others = [
             *(train.file, train.start, train.end, train.low, train.high, train.group, train.fold),
+            train.split,
             *(train.weight, train.secondary and train.secondary.column, *train.where),
         ]
         present = label_lists(table, train, [name for name in others if isinstance(name, str)])
@@ -141,7 +143,7 @@ def _frame(train: TrainSet, table: pl.DataFrame, path: list[str], present: list[
         "unknown": [train.unnamed == "unknown"] * len(path),
         "group": field_values(train.group, table, path, train, "group"),
         "fold": list(map(fold_name, field_values(train.fold, table, path, train, "fold"))),
-        "weight": numbers(table, train.weight, train, len(path), least=0.0),
+        "weight": weights(table, train, path),
         "judged": [train.judged] * len(path),
         "domain": [train.domain] * len(path),
         "external": [train.external is not None] * len(path),
@@ -149,6 +151,26 @@ def _frame(train: TrainSet, table: pl.DataFrame, path: list[str], present: list[
         "high": numbers(table, train.high, train, len(path)),
     }
     return pl.DataFrame(columns, schema=SCHEMA)
+
+
+_SETTLED = ("soft_target", "group", "fold", "weight", "domain")
+"""Columns of which a part of a recording has one value."""
+
+
+def _say_differing(annotations: pl.DataFrame, part: list[str]) -> None:
+    """Count and name the parts whose rows differ in what only one of them can say."""
+    for column in _SETTLED:
+        values = annotations.group_by(part, maintain_order=True).agg(
+            pl.col(column).drop_nulls().unique(maintain_order=True)
+        )
+        several = values.filter(pl.col(column).list.len() > 1)
+        if len(several):
+            path, differing = several.select("path", column).row(0)
+            shown = " and ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in differing[:2])
+            console.note(
+                f"{plural(len(several), 'recording')} with rows of another {column}, such as {path} "
+                f"({shown}): the first counts"
+            )
 
 
 def _merge(annotations: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +182,8 @@ def _merge(annotations: pl.DataFrame) -> pl.DataFrame:
         pl.col(name).explode().drop_nulls().unique(maintain_order=True)
         for name in ("present", "absent", "masked", "soft")
     ]
-    others = ["soft_target", "group", "fold", "weight", "domain", "low", "high"]
+    others = [*_SETTLED, "low", "high"]
+    _say_differing(annotations, part)
     return (
         annotations.group_by(part, maintain_order=True)
         .agg(

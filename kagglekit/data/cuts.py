@@ -11,7 +11,7 @@ import polars as pl
 
 from kagglekit.config import Audio, Rows
 from kagglekit.data.fields import seconds
-from kagglekit.data.matching import rows_of
+from kagglekit.data.matching import files_of, rows_of
 from kagglekit.errors import ConfigError
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import list_files
@@ -89,8 +89,10 @@ def test_cutter(workspace: Workspace) -> tuple[list[File], Cutter]:
     paths = [file.path for file in files]
     if config.data.test.table is not None:
         named = set(rows_of(workspace, config.data.test, paths, "data.test").path)
-        files = [file for file in files if file.path in named]
-        paths = [file.path for file in files]
+    else:
+        named = set(files_of(config.data.test, paths, "data.test"))
+    files = [file for file in files if file.path in named]
+    paths = [file.path for file in files]
     if rows.table is not None:
         return files, _table_cutter(workspace, rows, paths)
     shorts = dict(zip(paths, clip_ids(paths, 1), strict=True))
@@ -122,7 +124,8 @@ def _whole(time: float | None) -> str:
 
 def _table_cutter(workspace: Workspace, rows: Rows, paths: list[str]) -> Cutter:
     """Return the cutter of the rows that a table of the test names."""
-    test = workspace.config.data.test.model_copy(update={"table": rows.table, "file": rows.file})
+    update = {"table": rows.table, "file": rows.file, "split": None}  # by which `paths` are chosen
+    test = workspace.config.data.test.model_copy(update=update)
     table, path = rows_of(workspace, test, paths, "rows")
     ids = _required(table, str(rows.id_column), rows)
     if ids.null_count():

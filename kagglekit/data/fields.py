@@ -1,6 +1,7 @@
 """Read the fields of a training set: from a column of its table, the folder or the file's name."""
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import polars as pl
@@ -12,6 +13,9 @@ from kagglekit.errors import ConfigError, plural
 from kagglekit.files.ids import NUMBER, describe
 from kagglekit.terminal import console
 
+TRAIN_WORDS = frozenset(("train", "training", "dev", "development", "val", "valid", "validation"))
+TEST_WORDS = frozenset(("test", "testing", "eval", "evaluation"))
+"""Values of data.train.split and data.test.split."""
 LARGEST = 1e9  # of a number in a table; sums of larger weights overflow in float32
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 
@@ -32,6 +36,34 @@ def field_values(
             _report_unnamed(spec, values, paths, key)
         return values
     return list(require(table, str(spec), train, key).to_list())
+
+
+def in_split(words: Sequence[str | None], key: str, spec: object) -> list[bool]:
+    """Tell which rows belong to data.test, or else to data.train, by what a field says of them.
+
+    Args:
+        words: the field's value for each row; an empty one belongs to neither.
+        key: data.train or data.test.
+        spec: the field, for messages.
+
+    Raises:
+        ConfigError: a value says neither train nor test, or none says what is wanted.
+    """
+    lower = [(word or "").strip().lower() for word in words]
+    if odd := sorted(set(lower) - TRAIN_WORDS - TEST_WORDS - {""}):
+        known = ", ".join(sorted(TRAIN_WORDS | TEST_WORDS))
+        raise ConfigError(
+            f"{key}: split {str(spec)!r} has the value {odd[0]!r}, which says neither train nor test",
+            hint=f"known are {known}; for others write where: {{{spec}: {odd[0]}}}",
+        )
+    wanted = TEST_WORDS if key == "data.test" else TRAIN_WORDS
+    chosen = [word in wanted for word in lower]
+    if not any(chosen):
+        raise ConfigError(
+            f"{key}: split {str(spec)!r} says {key.removeprefix('data.')} of nothing",
+            hint=f"it says {', '.join(sorted(set(filter(None, lower)))) or 'nothing at all'}",
+        )
+    return chosen
 
 
 def _report_unnamed(spec: FromName, values: list[str | None], paths: list[str], key: str) -> None:
@@ -58,40 +90,50 @@ def fold_name(cell: str | None) -> str | None:
     return str(int(cell.partition(".")[0])) if NUMBER.fullmatch(cell) else cell
 
 
-def numbers(
-    table: pl.DataFrame, spec: float | str | None, train: TrainSet, rows: int, least: float | None = None
-) -> list[float | None]:
+def numbers(table: pl.DataFrame, spec: float | str | None, train: TrainSet, rows: int) -> list[float | None]:
     """Return the numbers of a column, or the same number for each row.
 
-    Args:
-        least: the smallest number allowed; with it, a cell may not be empty.
-
     Raises:
-        ConfigError: a cell is no such number.
+        ConfigError: a cell is no number.
     """
     if not isinstance(spec, str):
         return [spec] * rows
 
     def number(cell: str | None) -> float | None:
-        if cell is None and least is None:
-            return None
-        value = float(cell or "nan")
-        if not abs(value) <= LARGEST or (least is not None and value < least):
-            start = -LARGEST if least is None else least
-            raise ValueError(f"{cell} is no number from {start:g} to {LARGEST:g}")
-        return value
+        return None if cell is None else _number(cell, -LARGEST)
 
-    values = each(require(table, spec, train, "number"), number, train)
-    if least == 0 and values and not any(values):
+    return each(require(table, spec, train, "number"), number, train)
+
+
+def _number(cell: str | None, least: float) -> float:
+    value = float(cell or "nan")
+    if not least <= value <= LARGEST:
+        raise ValueError(f"{cell} is no number from {least:g} to {LARGEST:g}")
+    return value
+
+
+def weights(table: pl.DataFrame, train: TrainSet, paths: list[str]) -> list[float]:
+    """Return the weight of each row: the same, or what a field says.
+
+    Raises:
+        ConfigError: a cell, or a part of a name, is no number from 0, or all are 0.
+    """
+    spec = train.weight
+    if not isinstance(spec, str | FromName):
+        return [spec] * len(paths)
+    name = spec.name if isinstance(spec, FromName) else spec
+    cells = pl.Series(name, field_values(spec, table, paths, train, "weight"), pl.String)
+    values = each(cells, lambda cell: _number(cell, 0.0), train)
+    if values and not any(values):
         raise ConfigError(
-            f"{train.table}: each cell of the column '{spec}' is 0, and nothing is trained on",
+            f"{train.table or train.files}: each weight by '{name}' is 0, and nothing is trained on",
             hint="check weight in data.train",
         )
     return values
 
 
 def seconds(cell: str | None) -> float | None:
-    """Return a time in seconds: `12.5`, `1:02` or `0:01:02.5`.
+    """Return a time in seconds: `12.5`, `1:02`, `90:00` or `0:01:02.5`.
 
     Raises:
         ValueError: it is neither.
@@ -100,6 +142,8 @@ def seconds(cell: str | None) -> float | None:
         return None
     if clock := _CLOCK.fullmatch(cell):
         hours, minutes, rest = clock.groups()
+        if float(rest) >= 60 or (hours is not None and int(minutes) >= 60):
+            raise ValueError(f"{cell} is not a time: behind a colon, minutes and seconds are less than 60")
         return int(hours or 0) * 3600 + int(minutes) * 60 + float(rest)
     value = float(cell)
     if not 0 <= value < 1e6:

@@ -1,13 +1,15 @@
 """Match the rows of a table with the files that they mean."""
 
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import polars as pl
 
-from kagglekit.config import Recordings, TrainSet
-from kagglekit.config.data import Join
+from kagglekit.config import FromName, Recordings, TrainSet
+from kagglekit.config.data import FOLDER, Join
+from kagglekit.data.fields import field, in_split
 from kagglekit.data.labels import require
 from kagglekit.errors import ConfigError, plural
 from kagglekit.files import ids, tables
@@ -56,7 +58,33 @@ def rows_of(workspace: Workspace, recordings: Recordings, paths: Sequence[str], 
         console.note(f"{recordings.table}: {plural(nameless, 'row')} without a file's name or id")
     place = [matched.path_of.get(name or "") for name in named]
     kept = table.filter(pl.Series([p is not None for p in place], dtype=pl.Boolean))
-    return MatchedRows(kept, [paths[p] for p in place if p is not None])
+    files = [paths[p] for p in place if p is not None]
+    if recordings.split is not None:
+        chosen = in_split(_split_values(recordings, kept, files, key), key, recordings.split)
+        kept = kept.filter(pl.Series(chosen, dtype=pl.Boolean))
+        files = list(compress(files, chosen))
+    return MatchedRows(kept, files)
+
+
+def files_of(recordings: Recordings, paths: list[str], key: str) -> list[str]:
+    """Return the files that the split of recordings without a table chooses.
+
+    Raises:
+        ConfigError: it chooses none, or says neither train nor test of one.
+    """
+    if recordings.split is None:
+        return paths
+    values = _split_values(recordings, pl.DataFrame(), paths, key)
+    return list(compress(paths, in_split(values, key, recordings.split)))
+
+
+def _split_values(
+    recordings: Recordings, table: pl.DataFrame, paths: list[str], key: str
+) -> list[str | None]:
+    spec = recordings.split
+    if isinstance(spec, FromName) or spec == FOLDER:
+        return [field(spec, path) for path in paths]
+    return _column(table, str(spec), recordings, key).to_list()
 
 
 def _read(workspace: Workspace, recordings: Recordings, root: Path | None) -> pl.DataFrame:

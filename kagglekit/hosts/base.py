@@ -95,6 +95,9 @@ class Host(Protocol):
 
     def details(self) -> Details: ...
 
+    def evaluation(self) -> str:
+        """Return the page about evaluation, HTML or Markdown; "" where there is none."""
+
     def files(self, most: int | None = None) -> list[HostFile]:
         """List the files; only the first `most`, or a few more, where a list of thousands comes in pages."""
 

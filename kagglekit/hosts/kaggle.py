@@ -66,6 +66,11 @@ class KaggleHost:
             rank=page.user_rank or None,
         )
 
+    def evaluation(self) -> str:
+        """Return the page about evaluation, which shows what a submission looks like."""
+        reply = self._ask("read the page about evaluation", "list_competition_pages", page_name="evaluation")
+        return "\n".join(page.content or "" for page in reply.pages or [] if page is not None)
+
     def files(self, most: int | None = None) -> list[HostFile]:
         """List every file, over all pages; or the first `most` of them."""
         files = islice(self._ask_all("list the files", "list_data_files", "files"), most)

@@ -77,6 +77,10 @@ class LocalHost:
             rank=standing[0].rank if standing else None,
         )
 
+    def evaluation(self) -> str:
+        """Return nothing: there is no page."""
+        return ""
+
     def files(self, most: int | None = None) -> list[HostFile]:
         """List every file of the folder except the solution, sorted by name."""
         root = self._local.files

@@ -267,6 +267,26 @@ def test_several_sets_of_different_trust(tmp_path: Path) -> None:
     assert chosen["judged"].to_list() == [True, True]
 
 
+def test_one_recording_with_two_weights_or_groups_is_named(tmp_path: Path, said: list[str]) -> None:
+    files = {**FILES, "t.csv": "id,label,who\nx1,dog,ann\nx1,cat,bob\n", "noisy.csv": "id,label\nx1,cow\n"}
+    train = [{**SET, "group": "who"}, {**SET, "table": "noisy.csv", "weight": 0.3}]
+    table = read_train(dataset(tmp_path, files, train, labels=MULTI))[1]
+    assert table.select("present", "group", "weight").rows() == [(["dog", "cat", "cow"], "ann", 1.0)]
+    differing = [note for note in said if "with rows of another" in note]
+    assert differing == [
+        "1 recording with rows of another group, such as audio/x1.wav (ann and bob): the first counts",
+        "1 recording with rows of another weight, such as audio/x1.wav (1 and 0.3): the first counts",
+    ]
+
+
+def test_a_field_says_which_are_the_test(tmp_path: Path) -> None:
+    files = {"all/train_1.wav": AUDIO, "all/test_2.wav": AUDIO, "all/val_3.wav": AUDIO}
+    keys = {"files": "all/*.wav", "split": {"name": "^(.+?)_"}, "label": "folder", "table": "-", "file": "-"}
+    assert set(named(read(tmp_path, "", keys, files))) == {"train_1", "val_3"}
+    table = "id,label,part\nx1,dog,train\nx2,cat,test\nx3,cow,\n"
+    assert named(read(tmp_path, table, {"split": "part"})) == {"x1": ["dog"]}
+
+
 def test_two_sets_of_the_same_part(tmp_path: Path) -> None:
     """RFCX: what is there, what is not, and nothing of the rest."""
     box = {
@@ -342,7 +362,7 @@ WRONG = [
     ("id,label,w\nx1,dog,inf\n", {"weight": "w"}, "inf is no number from 0 to"),
     ("id,label,w\nx1,dog,\n", {"weight": "w"}, "column 'w' has the cell ''"),
     ("id,label,w\nx1,dog,1e300\n", {"weight": "w"}, "1e300 is no number from 0 to"),
-    ("id,label,w\nx1,dog,0\nx2,cat,0.0\n", {"weight": "w"}, "each cell of the column 'w' is 0"),
+    ("id,label,w\nx1,dog,0\nx2,cat,0.0\n", {"weight": "w"}, "each weight by 'w' is 0"),
     ("id,label\nx1,[{}]\n", {}, "is not a list of labels"),
     ("id,label\nx,dog\n", {"file_pattern": {"name": "^(x)"}}, "'x' of 't.csv' means two files: 'audio/sub/x3.wav' and 'audio/x1.wav'"),
     ("id,label\nx1,dog\n", {"label": {"name": "(dog)"}}, r"the label '\(dog\)' matches no file name"),

@@ -130,6 +130,10 @@ def test_a_table_says_which_recordings_are_the_test(tmp_path: Path) -> None:
     data = {"test": {"files": "test/*.wav", "table": "folds.txt", "file": "rec_id", "where": {"fold": 1}}}
     files = {"folds.txt": "rec_id,fold\nt0,0\nt1,1\n"}
     assert cuts(tmp_path, files, data=data) == {"test/t1.wav": [Cut("t1.wav")]}
+    data = {"test": {"files": "test/*.wav", "table": "parts.csv", "file": "id", "split": "part"}}
+    files = {"parts.csv": "id,part\nt0,train\nt1,Test\n", "rows.csv": "row_id,audio_id,seconds\nr1,t1,5\n"}
+    assert cuts(tmp_path, files, data=data) == {"test/t1.wav": [Cut("t1.wav")]}
+    assert cuts(tmp_path, files, data=data, rows=ROWS) == {"test/t1.wav": [Cut("r1", 0.0, 5.0)]}
 
 
 @pytest.mark.parametrize(

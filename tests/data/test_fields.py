@@ -6,7 +6,16 @@ import polars as pl
 import pytest
 
 from kagglekit.config import FromName, TrainSet
-from kagglekit.data.fields import field, field_values, fold_name, numbers, seconds, times
+from kagglekit.data.fields import (
+    field,
+    field_values,
+    fold_name,
+    in_split,
+    numbers,
+    seconds,
+    times,
+    weights,
+)
 from kagglekit.errors import ConfigError
 
 TRAIN = TrainSet(files="*.wav", table="t.csv", file="id")
@@ -16,7 +25,7 @@ TRAIN = TrainSet(files="*.wav", table="t.csv", file="id")
     ("cell", "expected"),
     [
         *((None, None), ("0", 0.0), ("12.5", 12.5), ("1e2", 100.0), ("1:02", 62.0), ("0:01:02.5", 62.5)),
-        *(("10:00:00", 36_000.0), ("100:05", 6005.0), ("00:00:05.123", 5.123)),
+        *(("10:00:00", 36_000.0), ("100:05", 6005.0), ("1:59:59.9", 7199.9), ("00:00:05.123", 5.123)),
     ],
 )
 def test_seconds(cell: str | None, expected: float | None) -> None:
@@ -24,7 +33,23 @@ def test_seconds(cell: str | None, expected: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["", "a", "1:2:3:4", "-1", "nan", "inf", "1e6", "1:", ":5", "1:-5", "2020-01-01"]
+    "cell",
+    [
+        "",
+        "a",
+        "1:2:3:4",
+        "-1",
+        "nan",
+        "inf",
+        "1e6",
+        "1:",
+        ":5",
+        "1:-5",
+        "1:99:99",
+        "0:60",
+        "1:60:00",
+        "2020-01-01",
+    ],
 )
 def test_no_time(cell: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
@@ -65,8 +90,29 @@ def test_numbers() -> None:
     assert numbers(table, "n", TRAIN, 3) == [1.0, 2.5, None]
     assert numbers(table, 0.3, TRAIN, 3) == [0.3, 0.3, 0.3]
     assert numbers(table, None, TRAIN, 3) == [None, None, None]
-    with pytest.raises(ConfigError, match="column 'n' has the cell '1': 1 is no number from 2 to"):
-        numbers(table, "n", TRAIN, 3, least=2)
+    with pytest.raises(ConfigError, match="column 'x' has the cell '1e10': 1e10 is no number from -1e"):
+        numbers(pl.DataFrame({"x": ["1e10"]}), "x", TRAIN, 1)
+
+
+def test_weights() -> None:
+    paths = ["0.5/a_2.wav", "1/b_4.wav"]
+    expected = {0.3: [0.3, 0.3], "w": [1.0, 0.0], "folder": [0.5, 1.0]}
+    table = pl.DataFrame({"w": ["1", "0"]})
+    for spec, values in expected.items():
+        assert weights(table, TRAIN.model_copy(update={"weight": spec}), paths) == values
+    by_name = FromName(name=r"_(\d)")
+    assert weights(table, TRAIN.model_copy(update={"weight": by_name}), paths) == [2.0, 4.0]
+
+
+def test_a_split() -> None:
+    words = ["train", "Test", "val", None, "EVAL"]
+    assert in_split(words, "data.train", "part") == [True, False, True, False, False]
+    assert in_split(words, "data.test", "part") == [False, True, False, False, True]
+    with pytest.raises(ConfigError, match="'part' has the value '1', which says neither") as caught:
+        in_split(["train", "1"], "data.test", "part")
+    assert "where: {part: 1}" in str(caught.value.hint)
+    with pytest.raises(ConfigError, match="'part' says test of nothing"):
+        in_split(["train", None], "data.test", "part")
 
 
 def test_times_of_whole_recordings() -> None:

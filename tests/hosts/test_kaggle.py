@@ -122,6 +122,12 @@ def test_details(host: KaggleHost) -> None:
     assert details.rules_url == f"https://www.kaggle.com/competitions/{SLUG}/rules"
 
 
+def test_the_page_about_evaluation(host: KaggleHost, server: KaggleServer) -> None:
+    assert host.evaluation() == ""
+    server.pages = {"rules": "be fair", "evaluation": "<p>predict &amp; send</p>"}
+    assert host.evaluation() == "<p>predict &amp; send</p>"
+
+
 def test_selected(host: KaggleHost, server: KaggleServer) -> None:
     refs = [server.add_submission("submission.csv", b"fname,label\na,yes\nb,no\n") for _ in range(5)]
     server.selected = {refs[1], refs[4]}

@@ -99,6 +99,8 @@ class KaggleServer:
     """Behind the private score, which is shown where this is not empty."""
     competition: dict[str, Any] = field(default_factory=dict)
     """What GetCompetition says other than usual, such as `deadline`, `isKernelsSubmissionsOnly`."""
+    pages: dict[str, str] = field(default_factory=dict)
+    """The competition's pages, as HTML: evaluation ..."""
     board: list[tuple[str, str]] = field(
         default_factory=lambda: [("Heng", "0.91060"), ("tester", "0.86"), ("nobody", "")]
     )
@@ -241,6 +243,11 @@ class KaggleServer:
             "teamCount": len(self.board),
         }
         return usual | self.competition
+
+    def ListCompetitionPages(self, request: dict[str, Any]) -> dict[str, Any]:
+        wanted = request.get("pageName")
+        pages = [name for name in self.pages if not wanted or name == wanted]
+        return {"pages": [{"name": name, "content": self.pages[name]} for name in pages]}
 
     def ListDataFiles(self, request: dict[str, Any]) -> dict[str, Any]:
         names, token = self._page(sorted(self.files), request)
