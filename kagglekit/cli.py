@@ -94,6 +94,7 @@ def _add_common(parser: argparse.ArgumentParser, *, top_level: bool) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    console.open_streams()
     words = sys.argv[1:] if argv is None else argv
     args = make_parser(words).parse_args(words)
     args.set = [*args.set_before, *args.set_after]
@@ -142,7 +143,7 @@ def _explain(error: BaseException) -> tuple[str, str | None]:
 
 def _show(message: str, hint: str | None) -> None:
     shown = f"error: {message}" if message != "stopped" else "stopped"
-    print(console.without_secrets(shown + f"\nhint:  {hint}" * bool(hint)), file=sys.stderr)
+    print(console.visible(shown + f"\nhint:  {hint}" * bool(hint)), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
-"""Messages on stderr; results on stdout, as text or as JSON. rich is imported when something is shown."""
+"""Messages on stderr; results on stdout, as text or as JSON. rich is imported when something is shown.
+
+Labels, file names and a host's texts are shown as they are written: never as markup, and control codes as
+escapes, so that none of them reaches the terminal.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control codes but tab and line feed, what turns the direction of writing, and halves of surrogate pairs."""
+_HIDDEN_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Mode:
@@ -26,6 +36,25 @@ def configure(*, quiet: bool = False, json_output: bool = False) -> None:
     """Set the output mode; `cli.main` does so once. With `json_output` stdout holds JSON alone."""
     Mode.quiet = quiet
     Mode.json = json_output
+
+
+def open_streams() -> None:
+    """Let no text stop a command: what a terminal cannot show comes as an escape.
+
+    A terminal may be ASCII, Latin-1 or Windows-1252. A stream that was closed, as by `>&-`, is None.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            nowhere = open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, nowhere)
+        elif getattr(stream, "errors", None) in ("strict", "surrogateescape") and name != "stdin":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def visible(text: str) -> str:
+    """Return a text as it is shown: without secrets, and with what HIDDEN names as escapes such as \\x1b."""
+    return HIDDEN.sub(lambda code: ascii(code[0])[1:-1], without_secrets(text))
 
 
 @cache
@@ -58,11 +87,10 @@ _SECRET = re.compile(
 
 def note(text: str) -> None:
     """Print one line on stderr, unless --quiet."""
-    text = without_secrets(text)
     if Mode.send:
         Mode.send(("note", text))
     elif not Mode.quiet:
-        err().print(text, markup=False, soft_wrap=True)
+        err().print(visible(text), markup=False, soft_wrap=True)
 
 
 def result(data: Mapping[str, Any], lines: Sequence[object]) -> None:
@@ -74,13 +102,15 @@ def result(data: Mapping[str, Any], lines: Sequence[object]) -> None:
 def event(data: Mapping[str, Any]) -> None:
     """Print `data` as one JSON line on stdout at once; only with --json."""
     if Mode.json:
-        print(without_secrets(json.dumps(data, default=str, ensure_ascii=False)), flush=True)
+        utf8 = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+        text = without_secrets(json.dumps(data, default=str, ensure_ascii=not utf8))
+        print(_HIDDEN_IN_JSON.sub(lambda code: f"\\u{ord(code[0]):04x}", text), flush=True)
 
 
 def show(lines: Sequence[object]) -> None:
     """Print strings (never read as markup) and rich renderables on stdout, unless --json."""
     for line in () if Mode.json else lines:
         if isinstance(line, str):
-            out().print(without_secrets(line), markup=False, soft_wrap=True)
+            out().print(visible(line), markup=False, soft_wrap=True)
         else:
             out().print(line)

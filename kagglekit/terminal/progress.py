@@ -40,12 +40,14 @@ class _LiveTable(NamedTuple):
     def __rich__(self) -> Table:
         from rich.box import SIMPLE
         from rich.table import Table
+        from rich.text import Text  # a str would be read as markup
 
-        table = Table(title=self.title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
+        title = Text(console.visible(self.title))
+        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
         for name in self.columns:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(Text(console.visible(name)), justify="right", no_wrap=True)
         for key, cells in list(self.rows.items()):
-            table.add_row(key, *cells)
+            table.add_row(*(Text(console.visible(cell)) for cell in (key, *cells)))
         return table
 
 
@@ -197,7 +199,7 @@ def _print_line(progress: Progress, task_id: Any, *, at_end: bool) -> None:
         left = f", {(task.total - task.completed) / rate:,.0f} s left" if rate > 0 else ""
     speed = f"({_amount(rate, unit)}/s)"
     line = f"{task.description}: {done} in {seconds:.1f} s {speed}{left} {task.fields['text']}"
-    console.err().print(line.rstrip(), markup=False, soft_wrap=True)
+    console.err().print(console.visible(line.rstrip()), markup=False, soft_wrap=True)
 
 
 def _amount(value: float, unit: str) -> str:
@@ -225,7 +227,7 @@ def _make_progress() -> Progress:
 
         def render(self, task: Any) -> Text:
             most = max(width - 45, 8) if narrow else width // 3
-            return Text(task.description, no_wrap=True, overflow="ellipsis", end="")[:most]
+            return Text(console.visible(task.description), no_wrap=True, overflow="ellipsis", end="")[:most]
 
     class Done(ProgressColumn):
         """`1,024/6,152 clips  812/s`"""
@@ -243,7 +245,8 @@ def _make_progress() -> Progress:
         """The text of the last `advance`, unless a live table shows it."""
 
         def render(self, task: Any) -> Text:
-            return Text("" if _Display.table else task.fields["text"], no_wrap=True, overflow="ellipsis")
+            text = "" if _Display.table else console.visible(task.fields["text"])
+            return Text(text, no_wrap=True, overflow="ellipsis")
 
     class SharedProgress(Progress):
         """Bars, and the live table above them."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kagglekit.terminal.console import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -26,7 +27,7 @@ class ResultTable(NamedTuple):
     """Cells: text, numbers (floats are shown with four digits), or None for an empty cell."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.box import SIMPLE
+        from rich.box import SIMPLE, Box
         from rich.cells import cell_len
         from rich.table import Table
         from rich.text import Text  # a str would be read as markup
@@ -42,7 +43,8 @@ class ResultTable(NamedTuple):
 
         # a Table would fold its title to its own width
         yield Text(_shown(self.title), style="bold", overflow="fold")
-        table = Table(box=SIMPLE, pad_edge=False, show_header=folds)
+        box = Box(str(SIMPLE).replace("─", "-"), ascii=True) if options.ascii_only else SIMPLE
+        table = Table(box=box, pad_edge=False, show_header=folds)
         if fits:  # one cell of whole lines: rich takes 0.3 s for 500 rows of nine cells
 
             def line(cells: Sequence[str]) -> str:
@@ -75,4 +77,4 @@ def _shown(cell: Any) -> str:
     if cell is None:
         return ""
     text = f"{cell:.4f}" if isinstance(cell, float) else str(cell)
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda code: repr(code[0])[1:-1], text)
+    return visible(text).replace("\t", "\\t").replace("\n", "\\n")

@@ -28,24 +28,25 @@ def _report(case: FieldCase) -> str:
     return (case.folder / "report.html").read_text(encoding="utf-8")
 
 
+VERBS = (["fetch"], ["prepare", "--list"], ["cv"], ["ensemble"], ["leaderboard"])
+
+
 def test_terminal_of_ascii(case: FieldCase) -> None:
-    ascii_only = {
-        "PYTHONIOENCODING": "ascii",
-        "PYTHONUTF8": "0",
-        "LC_ALL": "C",
-        "LANG": "C",
-        "PYTHONCOERCECLOCALE": "0",
-    }
     case.good("fetch")
     case.good("prepare")
     case.up_to_a_score()
     for encoding in ("ascii", "latin-1", "cp1252"):
-        env = {**ascii_only, "PYTHONIOENCODING": encoding}
-        for command in (["cv"], ["leaderboard"], ["ensemble"], ["prepare", "--list"], ["report"]):
-            done = case.apart(*command, env=env, encoding=encoding)
-            assert done.code == 0, done.err
-        done = case.apart("--json", "cv", env=env, encoding=encoding)
-        assert "größe" in json.dumps(json.loads(done.out.splitlines()[-1]), ensure_ascii=False)
+        for command in VERBS if encoding == "ascii" else (["cv"],):
+            case.good(*command, encoding=encoding)
+            case.good(*command, columns=80, encoding=encoding)
+            plain, utf8 = (case.good("--json", *command, encoding=one).out for one in (encoding, "utf-8"))
+            assert json.loads(plain) == json.loads(utf8)
+    submitted = case.good("submit", "--ensemble", "tcresnet", "--force", encoding="ascii").out
+    assert "gr\\xf6\\xdfe" in submitted
+    case.good("report", encoding="ascii")
+    assert "日本" in set(case.submitted().values())
+    streams = {"PYTHONIOENCODING": "", "PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    assert case.apart("cv", env=streams, encoding="ascii").code == 0
 
 
 def test_odd_folder(case: FieldCase) -> None:

@@ -46,11 +46,20 @@ def case_of(test: str) -> str:
     return test.removeprefix("test_").replace("_", "-")
 
 
-class Screen(io.StringIO):
-    """A terminal that keeps what it shows."""
+class Screen(io.TextIOWrapper):
+    """A file or a terminal that keeps what it shows."""
+
+    def __init__(self, encoding: str, terminal: bool) -> None:
+        super().__init__(io.BytesIO(), encoding=encoding, newline="")
+        self.terminal = terminal
 
     def isatty(self) -> bool:
-        return True
+        return self.terminal
+
+    def getvalue(self) -> str:
+        self.flush()
+        assert isinstance(self.buffer, io.BytesIO)
+        return self.buffer.getvalue().decode(self.encoding)
 
 
 @dataclass
@@ -69,9 +78,14 @@ class FieldCase:
 
     # --- what is run ---
 
-    def kk(self, *argv: str, columns: int | None = None) -> Outcome:
-        """Run a command in this process, on a terminal of that many columns where they are given."""
-        out, err = Screen() if columns else io.StringIO(), io.StringIO()
+    def kk(self, *argv: str, columns: int | None = None, encoding: str = "utf-8") -> Outcome:
+        """Run a command in this process.
+
+        Args:
+            columns: width of the terminal; None: what is shown goes into a file.
+            encoding: of the terminal or the file.
+        """
+        out, err = Screen(encoding, columns is not None), Screen(encoding, False)
         console.out.cache_clear()
         console.err.cache_clear()
         with (
@@ -108,9 +122,9 @@ class FieldCase:
         )
         return self._seen(argv, done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
 
-    def good(self, *argv: str, columns: int | None = None) -> Outcome:
+    def good(self, *argv: str, columns: int | None = None, encoding: str = "utf-8") -> Outcome:
         """Run a command that must work."""
-        outcome = self.kk(*argv, columns=columns)
+        outcome = self.kk(*argv, columns=columns, encoding=encoding)
         assert outcome.code == 0, f"kagglekit {outcome.command}: exit {outcome.code}: {outcome.err}"
         return outcome
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 
@@ -56,3 +58,51 @@ def test_importing_it_does_not_import_rich() -> None:
     code = "import sys, kagglekit.terminal.console; print('rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def run_apart(code: str, *redirects: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    line = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {' '.join(redirects)}"
+    return subprocess.run(["sh", "-c", line], capture_output=True, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_what_a_terminal_cannot_show_is_an_escape(encoding: str) -> None:
+    code = r"""if True:
+        from kagglekit.terminal import console
+        from kagglekit.terminal.table import ResultTable
+        console.open_streams()
+        text = "gr\u00f6\u00dfe \u65e5\u672c"
+        console.note(text)
+        console.show([ResultTable(text, [text, "n"], [["\u00b1", 1]])])
+        console.configure(json_output=True)
+        console.result({text: "\u65e5\x9b\udcff"}, [])
+        """
+    done = run_apart(code, PYTHONIOENCODING=encoding, PYTHONUTF8="0", LC_ALL="C", PYTHONCOERCECLOCALE="0")
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.decode(encoding)
+    words = "größe 日本".encode(encoding, "backslashreplace").decode(encoding)
+    assert words in shown and words in done.stderr.decode(encoding)
+    assert ("─" in shown) == (encoding == "utf-8")
+    assert json.loads(shown.splitlines()[-1]) == {"größe 日本": "日\x9b\udcff"}
+    assert "\x9b" not in shown
+
+
+@pytest.mark.parametrize("redirects", [">&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(redirects: str) -> None:
+    code = """if True:
+        from kagglekit.cli import main
+        from kagglekit.terminal import console
+        code = main(["cv"])
+        console.note("a note")
+        console.show(["a line"])
+        console.configure(json_output=True)
+        console.result({}, [])
+        raise SystemExit(code + 1)
+        """
+    assert run_apart(code, redirects).returncode == 2
+
+
+def test_control_codes_are_escapes() -> None:
+    evil = "[/x] \x1b[31m \x07 \x7f \x9b2J \u202e \udcff tab\tend\n"
+    assert console.visible(evil) == "[/x] \\x1b[31m \\x07 \\x7f \\x9b2J \\u202e \\udcff tab\tend\n"
+    assert console.visible("größe 日本 🐶") == "größe 日本 🐶"
