@@ -28,7 +28,7 @@ def read(path: Path, hint: str) -> pl.DataFrame:
         MissingError: it does not exist or is damaged; `hint` says how to make it again.
     """
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False, hive_partitioning=False)  # brackets in a path are no pattern
     except FileNotFoundError as error:
         raise MissingError(f"{path} does not exist", hint=hint) from error
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -22,7 +22,6 @@ BEING_FIXED = {
     "split-zip",
     "7z-with-a-newer-filter",
     "brackets-slashes-emoji",
-    "odd-folder",
     "classes-that-look-like-numbers",
     "classes-called-null",
     "yaml-from-windows",
