@@ -1,6 +1,6 @@
 """What an audio file may have, whatever decodes it: a kilobyte of FLAC can expand to hours."""
 
-MIN_RATE, MAX_RATE = 1000, 192_000  # Hz
+MIN_RATE, MAX_RATE = 1000, 1_000_000  # Hz; bats are recorded at 500,000
 MAX_CHANNELS = 16
 MAX_SECONDS = 3600
 MAX_FRAMES = 2**26  # 256 MB as float32; an hour at 16 kHz is less

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from kagglekit.config import Audio
 from kagglekit.data.cuts import Cut, part_of, segment, span
-from kagglekit.data.decode import Clip, Int16, clip_of, decode_recording
+from kagglekit.data.decode import Clip, clip_of, decode_recording
+from kagglekit.data.samples import Int16
 from kagglekit.data.sound_file import Sound
 from kagglekit.data.source_file import SourceFile, clip_of_part, look
 from kagglekit.data.source_store import Excerpt, SourceWriter

@@ -5,9 +5,11 @@ the least serious, and the first four are also called its problem, which `data.l
 
     empty       there are no bytes, or no samples
     unreadable  no decoder reads the file, or its rate, channels or length are out of bounds; zeros
-    truncated   the file ends before its header says; the samples that exist are kept
+    truncated   the file ends in the middle, or before its header says; the samples that exist are kept
     silent      all samples have the same value
-    damaged     the decoder skipped damaged parts; the message says what it printed
+    damaged     parts are damaged, as the message says: what the decoder printed, samples that are NaN ...
+    antiphase   the channels cancel each other; the loudest one is taken instead of their mean
+    rescaled    floating-point samples of the size of integers; divided by 2^15, 2^23 or 2^31
     resampled   the file has another sample rate
     converted   the samples are not 16 bit, or PyAV has read them, or there are several channels, which are
                 averaged; Ogg and MP3 of one channel have no samples of their own and are not converted
@@ -27,23 +29,18 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import soxr
 
 from kagglekit.config import Audio
-from kagglekit.data.bounds import OutOfBoundsError, check_format
+from kagglekit.data.bounds import OutOfBoundsError, check_format, check_length
+from kagglekit.data.samples import FULL_SCALE, Int16, resample, to_int16
 from kagglekit.data.sound_file import Sound, read_sound
 from kagglekit.data.windows import split_windows
 
-Int16 = npt.NDArray[np.int16]
-Float32 = npt.NDArray[np.float32]
-
-FULL_SCALE = 32768
 CLIPPED_SHARE = 0.001
 LENGTH_TOLERANCE = 0.01  # s; encoders add or drop a few samples, up to a frame of MP3 or Vorbis
 PROBLEMS = ("empty", "unreadable", "duplicate", "truncated", "silent")
 """Flags that data.leave_out may exclude, the most serious first. Duplicates are found by ingest."""
-FLAGS = (*PROBLEMS, "damaged", "resampled", "converted", "clipped", "long", "short")
+FLAGS = (*PROBLEMS, "damaged", "antiphase", "rescaled", "resampled", "converted", "clipped", "long", "short")
 
 
 class Clip(NamedTuple):
@@ -138,43 +135,12 @@ def decode_recording(data: bytes, audio: Audio) -> tuple[Int16, Sound]:
         return to_int16(sound.waveform), sound
     try:
         check_format(sound.rate, 1)
+        check_length(len(sound.waveform) * audio.sample_rate // sound.rate, audio.sample_rate)
     except OutOfBoundsError as error:
         return np.zeros(0, np.int16), sound._replace(flags=("unreadable",), message=str(error))
     pcm = to_int16(resample(sound.waveform, sound.rate, audio.sample_rate))
     flags = (*sound.flags, "resampled") if len(pcm) else ("empty",)  # a few samples at a high rate
     return pcm, sound._replace(flags=flags)
-
-
-def resample(waveform: Int16 | Float32, rate: int, target: int) -> Float32:
-    """Resample (frames,) from one sample rate to another, in Hz: (frames * target / rate,) in [-1, 1)."""
-    if waveform.dtype == np.int16:
-        scaled = waveform.astype(np.float32) / np.float32(FULL_SCALE)
-    else:
-        scaled = _finite(waveform)
-    resampled: Float32 = soxr.resample(scaled, rate, target)
-    return resampled
-
-
-def to_int16(waveform: Int16 | Float32) -> Int16:
-    """Scale float32 in [-1, 1) to int16; int16 stays as it is."""
-    if waveform.dtype == np.int16:
-        return waveform.astype(np.int16, copy=False)
-    scaled = _finite(waveform).copy()
-    scale_to_int16(scaled)
-    return scaled.astype(np.int16)
-
-
-def scale_to_int16(waveform: Float32) -> None:
-    """Scale (samples,) in [-1, 1) in place to whole numbers in the range of int16."""
-    waveform *= FULL_SCALE
-    np.rint(waveform, out=waveform)
-    np.clip(waveform, -FULL_SCALE, FULL_SCALE - 1, out=waveform)
-
-
-def _finite(waveform: Int16 | Float32) -> Float32:
-    if np.isfinite(waveform).all():
-        return waveform.astype(np.float32, copy=False)
-    return np.nan_to_num(waveform.astype(np.float32), nan=0.0, posinf=1.0, neginf=-1.0)
 
 
 def _share_at_full_scale(pcm: Int16) -> float:

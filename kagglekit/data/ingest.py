@@ -18,7 +18,8 @@ from kagglekit.data.annotations import prefix
 from kagglekit.data.audit import Outside, outside, say_outside
 from kagglekit.data.clip_writers import DecodedFile, WrittenClip, clip_writer, read_decoded
 from kagglekit.data.cuts import Cutter
-from kagglekit.data.decode import FLAGS, Int16, problem_of, sort_flags
+from kagglekit.data.decode import FLAGS, problem_of, sort_flags
+from kagglekit.data.samples import Int16
 from kagglekit.data.source_file import SourceFile
 from kagglekit.data.store import StoreWriter
 from kagglekit.data.unread import report_unread
@@ -32,7 +33,7 @@ from kagglekit.parallel.in_order import InOrder
 from kagglekit.parallel.waiting import gather
 from kagglekit.terminal import console, progress
 
-VERSION = 5  # part of the cache key: raise it when the output changes
+VERSION = 6  # part of the cache key: raise it when the output changes
 
 STORE, NOISE = "store", "noise"
 FACTS_FILE = "facts.parquet"

@@ -1,30 +1,29 @@
 """Read the samples of an audio file, in any format that libsndfile or an installed PyAV reads."""
 
-import functools
 import io
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from kagglekit.data import bounds, decoder_messages, with_ffmpeg
 from kagglekit.data.bounds import OutOfBoundsError
+from kagglekit.data.containers import Wav, parse_wav, true_container, without_tags
 from kagglekit.data.kinds import kind_of
+from kagglekit.data.samples import Channels, Float32, Int16, as_meant, resample
 
-Int16 = npt.NDArray[np.int16]
-Float32 = npt.NDArray[np.float32]
-
-_UNKNOWN_BYTES = 0x7FFF_F000  # or more: the size that a writer to a pipe claims, as it does not know it
-_MP3_IN_WAV = (0x50, 0x55)
 _AS_INT16 = ("PCM_16", "DPCM_16", "ALAC_16", "VORBIS", "OPUS")
-QUIET = (b"RIFF", b"fLaC", b"OggS", b"FORM", b"caff")  # formats whose decoders print nothing
+_GUESSED = ("MPEG_LAYER_I", "MPEG_LAYER_II")  # libsndfile tells a length that is none
+FLOATS = ("FLOAT", "DOUBLE")
+"""Encodings whose samples may be of any size."""
+QUIET = (b"RIFF", b"RIFX", b"fLaC", b"OggS", b"FORM", b"caff")
+"""What files begin with whose decoders print nothing."""
 # soundfile seeks after every read, which is slow in Ogg and MP3, so blocks are large. Where one fails, the
 # file is read again in small ones, a quarter of a FLAC frame, to keep the frames before damaged ones.
 _BLOCK_SAMPLES = 2**20
 _SMALL_BLOCK_SAMPLES = 1024
+_UNKNOWN_FRAMES = 2**62  # or more, where libsndfile does not know the length
 _ERRORS = (soundfile.SoundFileError, TypeError, ValueError, OverflowError)
 
 
@@ -36,106 +35,134 @@ class Sound(NamedTuple):
     rate: int
     """In Hz; 0 if it is unknown."""
     flags: tuple[str, ...] = ()
-    """Of kagglekit.data.decode: empty, unreadable, truncated, damaged, converted."""
+    """Of kagglekit.data.decode: empty, unreadable, truncated, damaged, antiphase, rescaled, converted."""
     message: str = ""
     """What the decoder said, or the format of a file that cannot be read."""
+
+    def adding(self, *flags: str, message: str = "") -> "Sound":
+        """Return the sound with further flags, and with this message unless it has one."""
+        return self._replace(
+            flags=tuple(dict.fromkeys((*self.flags, *flags))), message=self.message or message
+        )
 
 
 def read_sound(data: bytes) -> Sound:
     """Read a file from its bytes, whatever its name or its header claims."""
     if not data:
         return _nothing("empty")
-    wav = parse_riff(data)
-    if wav is not None:
-        if (wav.encoding, wav.channels, wav.bits) == (1, 1, 16):
-            return _pcm16(data, wav)
-        if wav.encoding in _MP3_IN_WAV:
-            data, wav = data[wav.start : wav.end], None
-    try:
-        if data.startswith(QUIET):
-            return _libsndfile(data, wav)
-        sound, message = decoder_messages.catch(lambda: _libsndfile(data, None))
-        if message:
-            sound = sound._replace(flags=(*sound.flags, "damaged"), message=message)
+    data = without_tags(data)
+    wav = parse_wav(data)
+    if wav is not None and wav.is_int16:
+        return _pcm16(data, wav)
+    container = true_container(data)
+    sound = _one_after_the_other([_read(part) for part in container.parts])
+    if not len(sound.waveform):
         return sound
-    except OutOfBoundsError as error:
-        return _nothing("unreadable", str(error))
-    except _ERRORS:
-        return _ffmpeg(data)
+    if container.message:
+        sound = sound.adding("damaged", message=container.message)
+    return sound.adding("truncated") if container.cut else sound
 
 
 def _nothing(flag: str, message: str = "", rate: int = 0) -> Sound:
     return Sound(np.zeros(0, np.float32), rate, (flag,), message)
 
 
-class _Wav(NamedTuple):
-    """The header of a RIFF file."""
-
-    encoding: int  # 1: integer PCM
-    channels: int
-    rate: int
-    bits: int
-    start: int  # byte offset of the first sample
-    end: int  # byte offset behind the last sample
-    cut: bool  # the file is shorter than its header says
-
-
-def parse_riff(data: bytes) -> _Wav | None:
-    """Read the chunks up to the samples; return None unless `data` is RIFF with a format and samples."""
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        return None
-    at, fmt = 12, None
-    while at + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, at)
-        at += 8
-        if name == b"fmt " and size >= 16 and at + size <= len(data):
-            encoding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data, at)
-            if encoding == 0xFFFE and size >= 26:  # WAVE_FORMAT_EXTENSIBLE keeps the encoding in a GUID
-                (encoding,) = struct.unpack_from("<H", data, at + 24)
-            fmt = (encoding, channels, rate, bits)
-        elif name == b"data" and fmt is not None:
-            end = min(at + size, len(data))
-            return _Wav(*fmt, at, end, cut=end < at + size and size < _UNKNOWN_BYTES)
-        at += size + size % 2  # chunks start at even offsets
-    return None
+def _one_after_the_other(sounds: list[Sound]) -> Sound:
+    """Join the recordings of a file, at the sample rate of the first."""
+    audible = [sound for sound in sounds if len(sound.waveform)]
+    if len(sounds) == 1 or not audible:
+        return sounds[0]
+    rate = audible[0].rate
+    try:
+        for sound in audible:
+            bounds.check_format(sound.rate, 1)
+        bounds.check_length(sum(len(sound.waveform) * rate // sound.rate for sound in audible), rate)
+    except OutOfBoundsError as error:
+        return _nothing("unreadable", str(error))
+    waveforms = [
+        sound.waveform if sound.rate == rate else resample(sound.waveform, sound.rate, rate)
+        for sound in audible
+    ]
+    message = f"{len(audible)} recordings after each other"
+    joined = Sound(np.concatenate(waveforms, dtype=np.float32), rate, message=message)
+    for sound in audible:
+        joined = joined.adding(*sound.flags)
+    if lost := len(sounds) - len(audible):
+        message = f"{lost} of its {len(sounds)} recordings cannot be read"
+        return joined.adding("damaged")._replace(message=message)
+    return joined
 
 
-def _pcm16(data: bytes, wav: _Wav) -> Sound:
+def _pcm16(data: bytes, wav: Wav) -> Sound:
     """Read 16-bit mono PCM, which nearly all clips are, without libsndfile."""
     frames = (wav.end - wav.start) // 2
     if not frames:
         return _nothing("empty", rate=wav.rate)
-    pcm = np.frombuffer(data, "<i2", frames, wav.start)
-    return Sound(pcm, wav.rate, ("truncated",) if wav.cut else ())
+    sound = Sound(np.frombuffer(data, "<i2", frames, wav.start), wav.rate)
+    sound = sound.adding("damaged", message=wav.message) if wav.message else sound
+    return sound.adding("truncated") if wav.cut else sound
 
 
-def _libsndfile(data: bytes, wav: _Wav | None) -> Sound:
-    """Read to the end of the file, or to the first damage, whatever length the header claims."""
+def _read(data: bytes) -> Sound:
+    """Read a file with a true header by libsndfile, else by PyAV."""
     try:
-        return _read_blocks(data, wav, _BLOCK_SAMPLES)
+        if data.startswith(QUIET):
+            return _libsndfile(data)
+        sound, message = decoder_messages.catch(lambda: _libsndfile(data))
+        return sound.adding("damaged", message=message) if message else sound
+    except OutOfBoundsError as error:
+        return _nothing("unreadable", str(error))
     except _ERRORS:
-        return _read_blocks(data, wav, _SMALL_BLOCK_SAMPLES, keep=True)
+        return _ffmpeg(data)
 
 
-def _read_blocks(data: bytes, wav: _Wav | None, samples: int, *, keep: bool = False) -> Sound:
-    """Read blocks of so many samples; `keep` those before the first one that fails."""
+def _libsndfile(data: bytes) -> Sound:
+    """Read to the end of the file, or to the first damage."""
+    try:
+        return _read_blocks(data, _BLOCK_SAMPLES)
+    except _ERRORS:
+        return _read_blocks(data, _SMALL_BLOCK_SAMPLES, keep=True)
+
+
+def _read_blocks(data: bytes, samples: int, *, keep: bool = False, channel: int | None = None) -> Sound:
+    """Read blocks of so many samples.
+
+    Args:
+        keep: the blocks before the first one that fails.
+        channel: the one to read; by default the mean of all, or the loudest if they cancel each other.
+    """
     blocks: list[Float32] = []
     cut = False
     with soundfile.SoundFile(io.BytesIO(data)) as file:
-        rate, claimed, plain = file.samplerate, file.frames, is_plain(file)
+        rate, claimed, plain, subtype = file.samplerate, file.frames, is_plain(file), file.subtype
         bounds.check_format(rate, file.channels)
+        bounds.check_length(claimed if claimed < _UNKNOWN_FRAMES else 0, rate)
+        channels = Channels(file.channels, channel)
         try:
             for block in _blocks(file, samples // file.channels):
-                blocks.append(block)
+                blocks.append(channels.join(block))
         except _ERRORS:
             if not keep or not any(map(len, blocks)):
                 raise
             cut = True
+    if channels.loudest_if_cancelled is not None:
+        again = _read_blocks(data, samples, keep=keep, channel=channels.loudest_if_cancelled)
+        return again.adding("antiphase")
     waveform = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     if not len(waveform):
         return _nothing("empty", rate=rate)
-    cut = cut or (wav.cut if wav is not None else len(waveform) < claimed)
-    return Sound(waveform, rate, ("truncated",) * cut + ("converted",) * (not plain))
+    cut = cut or (len(waveform) < claimed < _UNKNOWN_FRAMES and subtype not in _GUESSED)
+    sound = Sound(waveform, rate, ("truncated",) * cut + ("converted",) * (not plain))
+    return _as_meant(sound, channels.count) if subtype in FLOATS else sound
+
+
+def _as_meant(sound: Sound, channels: int) -> Sound:
+    """Scale floating-point samples that are integers, and flag what is no number."""
+    assert sound.waveform.dtype == np.float32
+    waveform, flags, message = as_meant(sound.waveform, channels)  # type: ignore[arg-type]
+    if "unreadable" in flags:
+        return _nothing("unreadable", message, sound.rate)
+    return sound._replace(waveform=waveform).adding(*flags, message=message)
 
 
 def is_plain(file: soundfile.SoundFile) -> bool:
@@ -144,13 +171,13 @@ def is_plain(file: soundfile.SoundFile) -> bool:
 
 
 def _blocks(file: soundfile.SoundFile, size: int) -> Iterator[Float32]:
-    """Yield the rest of the file, channels averaged, as (at most size,) float32."""
+    """Yield the rest of the file as (at most size, channels) float32."""
     frames = 0
     while True:
         block = file.read(size, dtype="float32", always_2d=True)
         frames += len(block)
         bounds.check_length(frames, file.samplerate)
-        yield block[:, 0] if file.channels == 1 else functools.reduce(np.add, block.T) / file.channels
+        yield block
         if len(block) < size:
             return
 
@@ -164,11 +191,12 @@ def _ffmpeg(data: bytes) -> Sound:
     if not kind.demuxer or not with_ffmpeg.is_installed():
         return _nothing("unreadable", damaged if kind.known else kind.name)
     try:
-        waveform, rate, cut = with_ffmpeg.read(data, kind.demuxer)
+        track = with_ffmpeg.read(data, kind.demuxer)
     except OutOfBoundsError as error:
         return _nothing("unreadable", f"{kind.name}, {error}")
     except ValueError:
         return _nothing("unreadable", damaged)
-    if not len(waveform):
-        return _nothing("empty", kind.name, rate)
-    return Sound(waveform, rate, ("truncated", "converted") if cut else ("converted",))
+    if not len(track.waveform):
+        return _nothing("empty", kind.name, track.rate)
+    flags = ("truncated",) * track.cut + ("antiphase",) * track.cancelled
+    return _as_meant(Sound(track.waveform, track.rate, (*flags, "converted")), 1)

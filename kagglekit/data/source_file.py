@@ -14,17 +14,10 @@ import soxr
 
 from kagglekit.config import Audio
 from kagglekit.data import bounds, decoder_messages
-from kagglekit.data.decode import (
-    Clip,
-    Float32,
-    Int16,
-    clip_of,
-    decode_recording,
-    length_flags,
-    scale_to_int16,
-    sort_flags,
-)
-from kagglekit.data.sound_file import QUIET, is_plain, parse_riff
+from kagglekit.data.containers import true_container
+from kagglekit.data.decode import Clip, clip_of, decode_recording, length_flags, sort_flags
+from kagglekit.data.samples import Float32, Int16, join, scale_to_int16
+from kagglekit.data.sound_file import FLOATS, QUIET, is_plain
 
 _PAD = 4096  # samples on either side of a window, more than soxr's filter reaches
 _MAX_PAGE = 65_307  # bytes of an Ogg page
@@ -36,13 +29,15 @@ class SourceFile(NamedTuple):
     """An audio file, and what its header says."""
 
     content: bytes
-    """The file; where it can only be decoded as a whole, FLAC of the decoded samples; b"" if unreadable."""
+    """The file, with a true header; where it can only be decoded as a whole, FLAC of the decoded samples;
+    b"" if unreadable."""
     samples: int
     """Length at the competition's sample rate."""
     sha1: str
     """SHA-1 of the original file, hexadecimal."""
     flags: tuple[str, ...]
-    """As kagglekit.data.decode; `silent`, `clipped` and damage in the middle of a file are not looked for."""
+    """As kagglekit.data.decode; `silent`, `clipped`, `antiphase` and damage in the middle of a file are not
+    looked for."""
     rate: int
     """The original file's own sample rate in Hz."""
     message: str
@@ -59,7 +54,11 @@ class _Header(NamedTuple):
 
 def look(data: bytes, audio: Audio) -> SourceFile:
     """Read a file's header; decode the file only if it is damaged, or in a format without seeking."""
-    header = _vorbis_header(data) or _header(data)
+    container = true_container(data)
+    content = container.parts[0]
+    header = None
+    if len(container.parts) == 1 and not container.cut and not container.message:
+        header = _vorbis_header(content) or _header(content)
     if header is None:
         return _decoded(data, audio)
     samples = round(header.frames * audio.sample_rate / header.rate)
@@ -68,7 +67,7 @@ def look(data: bytes, audio: Audio) -> SourceFile:
         flags.append("resampled")
     flags += length_flags(samples, audio)
     sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    return SourceFile(data, samples, sha1, sort_flags(flags), header.rate, "", header.rate)
+    return SourceFile(content, samples, sha1, sort_flags(flags), header.rate, "", header.rate)
 
 
 def _decoded(data: bytes, audio: Audio) -> SourceFile:
@@ -121,15 +120,17 @@ def _begins_at_zero(data: bytes) -> bool:
 
 
 def _header(data: bytes) -> _Header | None:
-    """Read rate and length by libsndfile; None unless the last sample that the header claims is there."""
-    wav = parse_riff(data)
-    if wav is not None and wav.cut:
-        return None
+    """Read rate and length by libsndfile; None unless the last sample that the header claims is there.
+
+    None also for floating-point samples, of which all must be read to know their scale.
+    """
 
     def read() -> _Header:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             bounds.check_format(file.samplerate, file.channels)
             bounds.check_length(file.frames, file.samplerate)
+            if file.subtype in FLOATS:
+                raise ValueError("its samples may have any size")
             file.seek(file.frames - 1)
             if not len(file.read(1, dtype="float32")):
                 raise ValueError("it is cut")
@@ -219,9 +220,7 @@ def _read_part(content: bytes, rate: int, target: int, start: int, out: Int16) -
             out[:] = 0
             return
         file.seek(begin)
-        block = file.read(out=_SCRATCH.take(frames, file.channels))
-        channels = file.channels
-    waveform = block[:, 0] if channels == 1 else functools.reduce(np.add, block.T) / channels
+        waveform = join(file.read(out=_SCRATCH.take(frames, file.channels)))
     if not math.isfinite(float(waveform @ waveform)):
         waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
     if rate != target:

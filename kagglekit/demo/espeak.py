@@ -21,7 +21,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from kagglekit.data.decode import Float32
+from kagglekit.data.samples import Float32
 from kagglekit.errors import KagglekitError
 
 SAMPLE_RATE = 16_000

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kagglekit.data.decode import Float32
+from kagglekit.data.samples import Float32
 from kagglekit.demo.espeak import SAMPLE_RATE, Speak, Speaker, draw_utterances
 
 Waveform = NDArray[np.float64]

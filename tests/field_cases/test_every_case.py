@@ -9,15 +9,6 @@ import pytest
 from support.field_case import CASES, kinds
 
 NOT_YET = {
-    "sizes-of-zero",
-    "flac-of-unknown-length",
-    "mp3-called-wav",
-    "zoo-of-encodings",
-    "channels-in-antiphase",
-    "floats-of-integer-size",
-    "prime-sample-rates",
-    "upper-case-endings",
-    "packed-on-a-mac",
     "a-thousand-classes",
     "no-home",
     "no-dev-shm",

@@ -50,6 +50,30 @@ def damaged_mp3(seconds: float = 3.0) -> bytes:
     return bytes(data)
 
 
+def chunk(name: bytes, data: bytes, *, pad: bool = True, order: str = "<") -> bytes:
+    """A RIFF chunk."""
+    return name + struct.pack(f"{order}I", len(data)) + data + b"\0" * (pad and len(data) % 2)
+
+
+def wav_format(
+    rate: int = 16_000, channels: int = 1, bits: int = 16, encoding: int = 1, order: str = "<"
+) -> bytes:
+    """What stands in a chunk fmt."""
+    align = channels * bits // 8
+    return struct.pack(f"{order}HHIIHH", encoding, channels, rate, rate * align, align, bits)
+
+
+def riff(*chunks: bytes, magic: bytes = b"RIFF") -> bytes:
+    """A wav file of these chunks."""
+    body = b"WAVE" + b"".join(chunks)
+    return magic + struct.pack(">I" if magic == b"RIFX" else "<I", len(body)) + body
+
+
+def flac_claiming(data: bytes, samples: int) -> bytes:
+    """A FLAC file whose header says that it has so many samples."""
+    return data[:21] + (data[21] >> 4 << 36 | samples).to_bytes(5, "big") + data[26:]
+
+
 def mp3_in_riff() -> bytes:
     """MP3 in a RIFF file: format tag 0x55."""
     data = mp3()

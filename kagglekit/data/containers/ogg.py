@@ -1,0 +1,48 @@
+"""Ogg: streams that follow each other, of which libsndfile reads the first, and streams side by side.
+
+Format: RFC 3533.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kagglekit.data.containers.container import Container
+
+_HEADER_BYTES = 27
+_BEGINS = (b"OggS\0\2", b"OggS\0\6")  # the flags of a stream's first page
+_AUDIO = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
+
+
+class _Page(NamedTuple):
+    content: bytes
+    serial: bytes
+    """Of the stream."""
+    begins: bool
+    """It is the first page of a stream."""
+
+
+def true_ogg(data: bytes) -> Container:
+    """Return the recordings that follow each other in an Ogg file, without streams of anything else."""
+    if all(data.find(mark, 1) < 0 for mark in _BEGINS):
+        return Container((data,))
+    recordings: list[list[bytes]] = []
+    serial, before = b"", False
+    for page in _pages(data):
+        if page.begins and not before:  # the streams of a recording begin before any of them goes on
+            serial = b""
+        if page.begins and not serial and any(page.content.find(mark, 0, 512) > 0 for mark in _AUDIO):
+            serial = page.serial
+            recordings.append([])
+        if page.serial == serial:
+            recordings[-1].append(page.content)
+        before = page.begins
+    return Container(tuple(map(b"".join, recordings)) or (data,))
+
+
+def _pages(data: bytes) -> Iterator[_Page]:
+    at = data.find(b"OggS")
+    while 0 <= at <= len(data) - _HEADER_BYTES:
+        segments = data[at + 26]
+        end = at + _HEADER_BYTES + segments + sum(data[at + 27 : at + 27 + segments])
+        yield _Page(data[at:end], data[at + 14 : at + 18], bool(data[at + 5] & 2))
+        at = data.find(b"OggS", end)
