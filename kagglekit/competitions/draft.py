@@ -1,7 +1,5 @@
 """Draft a competition.yaml from what a competition shows; every guess says why, at the end of its line."""
 
-import statistics
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,7 +14,8 @@ from kagglekit.competitions.answers import (
     rows_of_test,
     shape_of,
 )
-from kagglekit.competitions.look import Facts, Heard
+from kagglekit.competitions.clips import audio_keys, feature_section, highest_edge
+from kagglekit.competitions.look import Facts
 from kagglekit.competitions.metric_names import family, metric_of
 from kagglekit.competitions.recordings import Group, groups, role_of
 from kagglekit.competitions.render import Guess, one_line, yaml_text
@@ -69,13 +68,14 @@ def draft(facts: Facts, command: str) -> str:
     multi = _is_multi(facts, shape, drafted)
     metric, why = metric_of(facts.metric, shape.name, multi, shape.answers)
     heard = [facts.heard[path] for group in trains for path in group.paths if path in facts.heard]
-    audio = _audio(heard or list(facts.heard.values()), rows.every)
+    highest = highest_edge(facts, drafted)
+    audio = audio_keys(heard or list(facts.heard.values()), rows.every, highest)
     sections: dict[str, Any] = {
         "competition": _competition(facts, metric, why, shape),
         "data": _data(facts, sample, drafted, tests, noise, rows, split),
         **({"rows": rows.keys} if rows.keys else {}),
         "audio": audio,
-        "features": _features(audio),
+        **feature_section(audio, highest),
         **_validation(drafted),
         "labels": _labels(facts, sample, shape, drafted, labels, multi, bool(noise)),
         "submission": _submission(sample, shape, labels),
@@ -152,36 +152,6 @@ def _test_files(facts: Facts, tests: Sequence[Group]) -> Any:
     folder = next((name for name in folders if role_of(name) == "test"), "test")
     ending = PurePosixPath(facts.audio[0]).suffix if facts.audio else ".wav"
     return Guess(f"{folder}/*{ending}", "the host shows no recordings of the test")
-
-
-def _audio(heard: Sequence[Heard], every: int | None) -> dict[str, Any]:
-    if not heard:
-        why = "no recording was read"
-        return {"sample_rate": Guess(16000, why), "seconds": Guess(every or 5, why), "longer": "windows"}
-    rate = Counter(one.rate for one in heard).most_common(1)[0][0]
-    lengths = [one.seconds for one in heard]
-    middle, longest = statistics.median(lengths), max(lengths)
-    keys: dict[str, Any] = {"sample_rate": max(rate, 1000)}
-    if every is not None:
-        return {**keys, "seconds": every, "longer": "windows"}
-    if longest <= 1.1 * middle and longest <= 15:  # of one length
-        return {**keys, "seconds": max(round(longest, 1), 0.1)}
-    seconds = max(min(round(middle), 5), 1)
-    return {**keys, "seconds": Guess(seconds, f"{min(lengths):.1f} to {longest:.1f} s"), "longer": "windows"}
-
-
-def _features(audio: dict[str, Any]) -> dict[str, Any]:
-    """Return a log-mel spectrogram that fits the sample rate."""
-    rate = audio["sample_rate"]
-    rate = rate.value if isinstance(rate, Guess) else rate
-    seconds = audio["seconds"].value if isinstance(audio["seconds"], Guess) else audio["seconds"]
-    top = round(rate / 2 * 0.95 if rate >= 8000 else rate / 2)
-    if rate <= 4000:
-        return {"n_mels": 40, "window_ms": 128, "hop_ms": 16, "fmin": 20, "fmax": top}
-    if seconds <= 1.5 and rate <= 16000:
-        return {"n_mels": 40, "window_ms": 30, "hop_ms": 10, "fmin": 20, "fmax": top}
-    bands = 128 if rate > 16000 else 80
-    return {"n_mels": bands, "window_ms": 64 if rate <= 32000 else 46, "hop_ms": 16, "fmin": 50, "fmax": top}
 
 
 def _validation(drafted: Sequence[Drafted]) -> dict[str, Any]:

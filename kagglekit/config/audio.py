@@ -70,13 +70,15 @@ class Features(Section):
     n_mels: Annotated[int, Field(ge=8, le=256)] = 40
     """Number of mel bands."""
     window_ms: Annotated[float, Field(ge=5, le=200)] = 30.0
-    """Length of the STFT window in ms."""
+    """Length of the STFT window in ms; the default is longer where its frequency bins would be wider than the
+    mel bands: at low sample rates, or with many bands."""
     hop_ms: Annotated[float, Field(ge=1, le=100)] = 10.0
     """Hop between two frames in ms."""
     fmin: Annotated[float, Field(ge=0)] = 20.0
     """Lower edge of the first mel filter in Hz."""
     fmax: Positive = 7600.0
-    """Upper edge of the last mel filter in Hz, at most half the sample rate."""
+    """Upper edge of the last mel filter in Hz, at most half the sample rate; the default is at most 0.95 of
+    that."""
     dtype: Literal["float32", "float16"] = "float32"
     """Number format of the feature cache; float16 takes half the disk space, with errors up to 0.004."""
 

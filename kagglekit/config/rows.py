@@ -1,7 +1,8 @@
 """`rows:`, what is scored and submitted."""
 
 import string
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,19 +17,38 @@ class Rows(Section):
     """What is scored and submitted: a recording, a window of it, or what a table of the test names."""
 
     every: Positive | None = None
-    """Seconds of a row; null: a row is a whole recording."""
+    """Seconds of a row; null: a row is a whole recording, or with `end` has audio.seconds."""
     id: str = "{name}"
-    """Id of a row, from {stem}, {name}, {folder}, {start}, {end} and {number}."""
+    """Id of a row, from {stem}, {name}, {folder}, {start}, {end} and {number}; with `table`, the column with
+    it. The default is {stem}_{end} where `every` is set."""
     pool: Literal["mean", "max"] = Field(default="mean", exclude_if=lambda pool: pool == "mean")
     """How the windows of a recording are joined."""
     table: str | None = None
     """Table of the test that names the rows."""
     id_column: str | None = None
-    """Column of that table with the row's id."""
+    """Column of that table with the row's id; `id` may name it."""
     file: str | None = None
     """Column with the recording, with or without folder and ending."""
     end: str | None = None
     """Column with the end of the row in seconds; null: the row is the whole recording."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _id_of_a_table_or_a_window(cls, values: Any) -> Any:
+        """Read `id` as a column where rows are a table's, and complete it where they are windows."""
+        if not isinstance(values, Mapping):
+            return values
+        column = values.get("id")
+        if (
+            values.get("table")
+            and "id_column" not in values
+            and isinstance(column, str)
+            and "{" not in column
+        ):
+            return {**{key: value for key, value in values.items() if key != "id"}, "id_column": column}
+        if values.get("every") is not None and values.get("table") is None:
+            return {"id": "{stem}_{end}", **values}
+        return values
 
     @model_validator(mode="after")
     def _ids_differ(self) -> "Rows":
@@ -45,7 +65,7 @@ class Rows(Section):
         if self.every is not None and self.table is None and not named & {"start", "end", "number"}:
             raise ValueError(f"id '{self.id}' needs {{end}}, {{start}} or {{number}}: a file has many rows")
         if self.table is not None and not (self.id_column and self.file):
-            raise ValueError("table needs id_column and file, the names of its columns")
+            raise ValueError("table needs id and file, the names of its columns")
         if self.end is not None and self.every is None:
             raise ValueError("end needs every, the seconds of a row")
         return self

@@ -17,6 +17,7 @@ from kagglekit.config.base import Count, FilePath, OneOf, Section, from_root
 from kagglekit.config.competition import Competition, Network
 from kagglekit.config.data import Data
 from kagglekit.config.ensemble import Ensemble
+from kagglekit.config.following import follow
 from kagglekit.config.labels import Labels
 from kagglekit.config.names import METRIC_KINDS, MODELS, LabelKind
 from kagglekit.config.rows import Rows
@@ -87,9 +88,15 @@ class Config(Section):
     submissions: FilePath = Field(default=Path("submissions"), validate_default=True)
     """Folder for submission CSVs and the leaderboard log."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_follow(cls, config: Any) -> Any:
+        return follow(config)
+
     @model_validator(mode="after")
     def _sections_fit(self) -> Config:
         labels, data = self.labels, self.data
+        self._check_band()
         for name in self.validation.prior if labels.known else ():
             if name not in labels.all_classes:
                 hint = close_match(name, labels.all_classes)
@@ -111,3 +118,13 @@ class Config(Section):
         if kind is LabelKind.MULTI and self.validation.prior:
             raise ValueError("validation.prior needs labels.kind single")
         return self
+
+    def _check_band(self) -> None:
+        """Refuse mel bands above half the sample rate."""
+        nyquist = self.audio.sample_rate / 2
+        sections = {f"models.{name}.features": model.features for name, model in self.models.items()}
+        for key, features in {"features": self.features, **sections}.items():
+            if features.fmax > nyquist and (key == "features" or "fmax" in features.model_fields_set):
+                raise ValueError(
+                    f"{key}.fmax is {features.fmax:g} Hz, above {nyquist:g} Hz, half the sample rate"
+                )
