@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from kagglekit import __version__
-from kagglekit.errors import KagglekitError
+from kagglekit.errors import DamagedCacheError, KagglekitError
 from kagglekit.terminal import console
 
 VERBS = {
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.set = [*args.set_before, *args.set_after]
     console.configure(quiet=args.quiet, json_output=args.json)
     try:
-        args.run(args)
+        _run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
         _show("stopped", "nothing is lost: the same command goes on from here")
@@ -117,6 +117,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             _show(*_explain(error))
         return 1
     return 0
+
+
+def _run(args: argparse.Namespace) -> None:
+    """Run the verb, and again for each damaged cache that it meets, which the next run makes again."""
+    met: set[str] = set()
+    while True:
+        try:
+            args.run(args)
+            return
+        except DamagedCacheError as error:
+            if str(error) in met:
+                raise
+            met.add(str(error))
+            console.note(f"{error}: making it again")
 
 
 _NO_SPACE = os.strerror(errno.ENOSPC)  # polars and safetensors pass on no more than the words

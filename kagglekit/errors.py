@@ -47,6 +47,10 @@ class MissingError(KagglekitError):
     """The output of an earlier stage is missing or cannot be read."""
 
 
+class DamagedCacheError(KagglekitError):
+    """A file that can be computed again is damaged; the next try makes it again."""
+
+
 def close_match(name: str, names: Iterable[str]) -> str:
     """Return "did you mean 'x'?" with the closest known name, else "known: " and all names."""
     names = sorted(names)

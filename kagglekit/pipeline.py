@@ -1,12 +1,12 @@
 """Train several models within a time limit, for `kagglekit run`."""
 
-import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from kagglekit.data.prepare import Prepared, prepare
-from kagglekit.errors import KagglekitError
-from kagglekit.files.atomic import write_json
+from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.processes import cores
@@ -63,19 +63,32 @@ def train_models(workspace: Workspace, models: Sequence[str], clock: Clock, *, t
         # a file with the chosen number of epochs, so that the same command resumes the same run
         choice = workspace.runs / plan.model / f"epochs-{key_of(run_id(data, plan), clock.limit)}.json"
         if choice.is_file():
-            fitted: Plan | None = with_epochs(plan, int(json.loads(choice.read_text(encoding="utf-8"))))
+            fitted: Plan | None = with_epochs(plan, _epochs(choice))
         else:
             fitted = _fit(data, plan, clock, share)
         if fitted is None:
             console.note(f"skipping {model}: no time left")
             continue
-        write_json(choice, fitted.train.epochs)
+        write_json(choice, {"epochs": fitted.train.epochs})
         runs.append(train_run(data, fitted, source=source))
     if not runs:
         raise KagglekitError(
             "the time limit is too short to train a model", hint="raise it, for example --time-limit 30m"
         )
     return runs
+
+
+def _epochs(path: Path) -> int:
+    """Read the number of epochs that an earlier call chose; a plain number by an earlier version.
+
+    Raises:
+        MissingError: the file is damaged.
+    """
+    try:
+        data = read_json(path)
+        return int(data["epochs"] if isinstance(data, dict) else data)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise MissingError(f"{path} cannot be read: {error}", hint="remove it, and run again") from error
 
 
 def _search(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import re
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ from kagglekit.cli import main, make_parser
 from kagglekit.data.store import open_store
 from kagglekit.errors import ConfigError, KagglekitError, MissingError, SubmissionError
 from kagglekit.features.logmel import log_mel
+from kagglekit.files.atomic import read_json
 from kagglekit.project import Project
 
 
@@ -154,7 +154,7 @@ def test_a_workspace_of_the_first_edition(
     shutil.copytree(yaml.parent, tmp_path / "old")
     project = kagglekit.open(tmp_path / "old" / "competition.yaml")
     root = project.workspace.root
-    assert json.loads((root / "workspace.json").read_text()) == {"edition": 2}
+    assert read_json(root / "workspace.json") == {"edition": 2}
     (root / "workspace.json").unlink()
     (root / "runs").mkdir(exist_ok=True)
     project.fetch()  # what is kept can be used

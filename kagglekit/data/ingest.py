@@ -1,6 +1,5 @@
 """Decode the recordings of a split to a store and a table of facts, in one pass and without unpacking."""
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -25,7 +24,7 @@ from kagglekit.data.store import StoreWriter
 from kagglekit.data.unread import report_unread
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.files import parquet
-from kagglekit.files.atomic import building
+from kagglekit.files.atomic import building, read_json, write_json
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import stream
 from kagglekit.files.workspace import Workspace
@@ -135,7 +134,7 @@ def read_counts(folder: Path) -> Ingested:
     """
     counts = folder / _COUNTS_FILE
     try:
-        return Ingested(**json.loads(counts.read_text(encoding="utf-8")))
+        return Ingested(**read_json(counts))
     except (FileNotFoundError, ValueError, TypeError) as error:
         raise MissingError(
             f"{counts} cannot be read: {error}",
@@ -286,9 +285,9 @@ class _Ingest:
         say_outside(self.job.split, self.outside)
         if self.audio.longer == "cut":
             facts = facts.drop("windows")
-        facts.write_parquet(self.folder / FACTS_FILE)
+        parquet.write(facts, self.folder / FACTS_FILE)
         counts = Counter(flag for fact in self.facts for flag in fact.flags.split(",") if flag)
         flags = {flag: counts[flag] for flag in FLAGS if counts[flag]}
         ingested = Ingested(len(self.facts), len(self.noise_names), flags, needs_av)
-        (self.folder / _COUNTS_FILE).write_text(json.dumps(asdict(ingested)), encoding="utf-8")
+        write_json(self.folder / _COUNTS_FILE, asdict(ingested))
         return ingested

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha1
 from pathlib import Path
@@ -25,7 +24,7 @@ from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
 from kagglekit.data.store import Store, open_recordings, open_store
 from kagglekit.files import parquet
-from kagglekit.files.atomic import building, done_key, write_json
+from kagglekit.files.atomic import building, done_key, read_json, write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
 from kagglekit.files.lookup import File
@@ -242,7 +241,7 @@ def _make_silence(
             facts = silence.write_silence(
                 pieces, name2fold, count, folder / ingest.STORE, config.audio.samples, config.validation.seed
             )
-            facts.write_parquet(folder / ingest.FACTS_FILE)
+            parquet.write(facts, folder / ingest.FACTS_FILE)
     return name2fold
 
 
@@ -278,7 +277,7 @@ def _check_sample(workspace: Workspace, clip_ids: list[str]) -> None:
     judged = (competition.metric, competition.metric_parameters, competition.delivery)
     key = key_of("sample", clip_ids, digest, config.submission.model_dump(), judged)
     try:
-        if json.loads(marker.read_text(encoding="utf-8"))["key"] == key:
+        if read_json(marker)["key"] == key:
             return
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass

@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from kagglekit.config import Audio
 from kagglekit.data.source_file import SourceFile, read_part
-from kagglekit.data.store_base import ArrowWriter, Int16, Store, schema_of
+from kagglekit.data.store_base import ArrowWriter, Int16, Store, StoreFile, schema_of
 from kagglekit.data.windows import window_starts
+from kagglekit.files.blocks import CheckedFile
 from kagglekit.parallel.processes import cores
 
 BATCH_BYTES = 2**25
@@ -105,6 +106,17 @@ class SourceWriter(ArrowWriter):
         self._rows, self._ends = [], [0]
 
 
+def _places(chunks: Sequence[pa.Array], file: CheckedFile) -> npt.NDArray[np.int64]:
+    """Return where the bytes of each recording begin and end in the Arrow file, (recordings, 2)."""
+    places = [np.empty((0, 2), np.int64)]
+    for chunk in chunks:
+        _, offsets, data = chunk.buffers()
+        ends = np.frombuffer(offsets, np.int64, len(chunk) + 1, chunk.offset * 8)
+        base = 0 if data is None else data.address - file.data.ctypes.data
+        places.append(base + np.stack([ends[:-1], ends[1:]], 1))
+    return np.concatenate(places)
+
+
 def is_source(table: pa.Table) -> bool:
     """Tell whether a store's table holds files."""
     return bool(table.column_names == [name for name, _ in _COLUMNS])
@@ -123,11 +135,11 @@ class _Span(NamedTuple):
 class SourceStore(Store):
     """Windows of recordings, decoded by all cores whenever they are asked for."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, opened: StoreFile) -> None:
+        table, self._file = opened
         self.audio = Audio(**json.loads(table.schema.metadata[_AUDIO.encode()]))
         self.samples = self.audio.samples
-        self._chunks = table.column("bytes").chunks
-        self._firsts = np.cumsum([0, *map(len, self._chunks)])
+        self._places = _places(table.column("bytes").chunks, self._file)
         self._rates = table.column("rate").to_pylist()
         ids = table.column("clip_ids").to_pylist()
         self.clip_ids = [clip_id for each in ids for clip_id in each]
@@ -180,9 +192,9 @@ class SourceStore(Store):
                 yield _Span(int(recordings[rows[0]]), rows, starts[rows])
 
     def _read(self, recording: int, start: int, out: Int16) -> None:
-        chunk = int(np.searchsorted(self._firsts, recording, side="right")) - 1
-        content = self._chunks[chunk][recording - int(self._firsts[chunk])].as_buffer()
-        read_part(content.to_pybytes(), self._rates[recording], self.audio, start, out)
+        first, stop = self._places[recording]
+        self._file.check(first, stop)
+        read_part(self._file.data[first:stop].tobytes(), self._rates[recording], self.audio, start, out)
 
     @functools.cached_property
     def _pool(self) -> ThreadPoolExecutor:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from kagglekit.data import source_store
 from kagglekit.data.store_base import DATA_FILE as DATA_FILE
-from kagglekit.data.store_base import ArrowWriter, damaged, open_table, schema_of
+from kagglekit.data.store_base import ArrowWriter, StoreFile, damaged, open_table, schema_of
 from kagglekit.data.store_base import Int16 as Int16
 from kagglekit.data.store_base import Store as Store
 
@@ -85,16 +85,20 @@ def _schema(samples: int | None, features: dict[str, Any]) -> pa.Schema:
 class DecodedStore(Store):
     """Decoded clips, memory-mapped. Arrays it gives are read-only views unless said otherwise."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, opened: StoreFile) -> None:
+        table, self._file = opened
         self.samples: int = table.schema.field("audio").type.list_size
         self.clip_ids: list[str] = table.column("clip_id").to_pylist()
         chunks = table.column("audio").chunks
         self._batches: list[Int16] = [_samples(chunk.flatten()).reshape(-1, self.samples) for chunk in chunks]
         self._starts = np.cumsum([0, *map(len, self._batches)])
+        base = self._file.data.ctypes.data
+        self._offsets = np.array([batch.ctypes.data - base for batch in self._batches], np.int64)
 
     def __getitem__(self, rows: slice) -> Int16:
         """Return (n, samples): a view if the rows lie in one batch, else a copy."""
         start, stop = self._range(rows)
+        self._check_rows(np.arange(start, stop))
         parts = [
             batch[max(start - at, 0) : stop - at]
             for at, batch in zip(self._starts, self._batches, strict=False)
@@ -107,6 +111,7 @@ class DecodedStore(Store):
     def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
         """Copy the rows at `indices` (n,), in that order: (n, samples)."""
         self._check(indices)
+        self._check_rows(indices)
         out = np.empty((len(indices), self.samples), np.int16)
         batch_of = np.searchsorted(self._starts, indices, side="right") - 1
         for b in np.unique(batch_of):
@@ -116,7 +121,16 @@ class DecodedStore(Store):
 
     def batches(self) -> Iterator[tuple[int, Int16]]:
         """Yield the first row and an (n, samples) view of each record batch."""
-        yield from zip(map(int, self._starts), self._batches, strict=False)
+        for start, batch in zip(map(int, self._starts), self._batches, strict=False):
+            self._check_rows(np.arange(start, start + len(batch)))
+            yield start, batch
+
+    def _check_rows(self, indices: npt.NDArray[np.integer[Any]]) -> None:
+        if self._file.is_checked:
+            return
+        batch_of = np.searchsorted(self._starts, indices, side="right") - 1
+        size = self.samples * np.dtype(np.int16).itemsize
+        self._file.check_rows(self._offsets[batch_of] + (indices - self._starts[batch_of]) * size, size)
 
 
 def open_store(folder: Path) -> Store:
@@ -125,13 +139,14 @@ def open_store(folder: Path) -> Store:
     Raises:
         KagglekitError: the store is missing or damaged, or its rows differ in length.
     """
-    table = open_table(folder)
+    opened = open_table(folder)
+    table = opened.table
     if source_store.is_source(table):
-        return source_store.SourceStore(table)
+        return source_store.SourceStore(opened)
     _check_columns(folder, table)
     if not pa.types.is_fixed_size_list(table.schema.field("audio").type):
         raise damaged(folder, "its recordings have different lengths")
-    return DecodedStore(table)
+    return DecodedStore(opened)
 
 
 def open_recordings(folder: Path) -> dict[str, Int16]:
@@ -140,7 +155,8 @@ def open_recordings(folder: Path) -> dict[str, Int16]:
     Raises:
         KagglekitError: the store is missing or damaged.
     """
-    table = open_table(folder)
+    table, file = open_table(folder)
+    file.check()
     _check_columns(folder, table)
     ids = table.column("clip_id").to_pylist()
     values = table.column("audio")

@@ -2,23 +2,27 @@
 
 import hashlib
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kagglekit.errors import KagglekitError
-from kagglekit.files.atomic import move_into_place
+from kagglekit.errors import DamagedCacheError
+from kagglekit.files import blocks
+from kagglekit.files.atomic import move_into_place, read_json, write_json
+from kagglekit.files.blocks import CheckedFile
+from kagglekit.files.checksums import DAMAGED, digest
 
 Int16 = npt.NDArray[np.int16]
 
 DATA_FILE = "data-00000-of-00001.arrow"
+FRAME_FILE = "frame.json"
+"""Holds the checksum of the Arrow file without its audio, which is checked before the file is trusted."""
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
@@ -85,6 +89,7 @@ class ArrowWriter(ABC):
             self._file.close()
             if kind is None:
                 describe(self.folder, self.features, self._digest.hexdigest()[:16])
+                write_json(self.folder / FRAME_FILE, {"frame": _frame(*_mapped(CheckedFile(self._part)))})
                 move_into_place(self._part, self.folder / DATA_FILE)
         finally:
             self._part.unlink(missing_ok=True)
@@ -116,27 +121,56 @@ def describe(folder: Path, features: dict[str, Any], fingerprint: str) -> None:
     (folder / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
 
 
-def open_table(folder: Path) -> pa.Table:
-    """Map the Arrow file of a store into memory.
+class StoreFile(NamedTuple):
+    """The Arrow file of a store, mapped into memory."""
+
+    table: pa.Table
+    """Its audio is not checked yet."""
+    file: CheckedFile
+
+
+def open_table(folder: Path) -> StoreFile:
+    """Map the Arrow file of a store into memory, and check everything but its audio.
 
     Raises:
-        KagglekitError: it is missing or damaged.
+        DamagedCacheError: it is missing or damaged; the store is made again.
     """
-    path = folder / DATA_FILE
     try:
-        with path.open("rb") as file:
-            file.seek(-len(END_OF_STREAM), os.SEEK_END)
-            # Arrow would accept a file that is cut between two batches.
-            if file.read() != END_OF_STREAM:
-                raise damaged(folder, "its file is cut off")
-        return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+        file = CheckedFile(folder / DATA_FILE)
+        # Arrow would accept a file that is cut between two batches.
+        if file.data[-len(END_OF_STREAM) :].tobytes() != END_OF_STREAM:
+            raise damaged(folder, "its file is cut off")
+        table, file = _mapped(file)
+        frame = read_json(folder / FRAME_FILE)["frame"] if (folder / FRAME_FILE).is_file() else None
+        if frame not in (None, _frame(table, file)):
+            raise damaged(folder, DAMAGED)
     except FileNotFoundError as error:
         raise damaged(folder, f"there is no {DATA_FILE}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(folder, str(error).splitlines()[0]) from error
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        raise damaged(folder, next(iter(str(error).splitlines()), type(error).__name__)) from error
+    return StoreFile(table, file)
 
 
-def damaged(folder: Path, what: str) -> KagglekitError:
-    """Return the error of a store that cannot be read."""
-    hint = f"delete {folder.parent} and prepare again: kagglekit prepare"
-    return KagglekitError(f"the audio store {folder} cannot be read: {what}", hint=hint)
+def _mapped(file: CheckedFile) -> tuple[pa.Table, CheckedFile]:
+    return pa.ipc.open_stream(pa.py_buffer(file.data)).read_all(), file
+
+
+def _frame(table: pa.Table, file: CheckedFile) -> str:
+    """Hash all bytes of an Arrow file but its audio."""
+    base, at, between = file.data.ctypes.data, 0, []
+    for batch in table.to_batches():
+        audio = audio_of(batch.column(1))
+        if audio is not None:
+            between.append(file.data[at : audio.address - base])
+            at = audio.address - base + audio.size
+    return digest(*between, file.data[at:])
+
+
+def audio_of(column: pa.Array) -> pa.Buffer | None:
+    """Return the bytes of a batch's audio, the second column of every store; None where there are none."""
+    return column.buffers()[-1]
+
+
+def damaged(folder: Path, what: str) -> DamagedCacheError:
+    """Return the error of a store that cannot be read, and have it made again."""
+    return blocks.damaged(folder.parent, f"the audio store {folder} cannot be read: {what}")

@@ -1,6 +1,5 @@
 """Blended runs: the result of an ensemble, stored in a folder and found again."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.nested_cv import Comparison, NestedResult
 from kagglekit.errors import MissingError
-from kagglekit.files.atomic import write_json
+from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
 from kagglekit.files.workspace import Workspace
@@ -94,12 +93,21 @@ def folder_of(workspace: Workspace, runs: Sequence[Run]) -> Path:
     return workspace.ensembles / short
 
 
+def read_record(path: Path) -> Any:
+    """Read weights.json of a blend.
+
+    Raises:
+        OSError, ValueError: it is absent or damaged.
+    """
+    return read_json(path, bound=True)
+
+
 def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRuns | None:
     """Return the stored blend of this identity; None if its folder holds another one or a damaged one."""
     folder = folder_of(workspace, runs)
     with locked(folder, folder.name):
         try:
-            record = json.loads((folder / WEIGHTS).read_text(encoding="utf-8"))
+            record = read_record(folder / WEIGHTS)
             if record.get("key") != key:
                 return None
             comparisons = tuple(_comparison(**one) for one in record["comparisons"])
@@ -125,4 +133,4 @@ def write_blend(blended: BlendedRuns, oof: pl.DataFrame, key: str) -> None:
         (folder / WEIGHTS).unlink(missing_ok=True)
         write_predictions(oof, folder / OOF)
         write_predictions(blended.test, folder / TEST)
-        write_json(folder / WEIGHTS, blended.record(key))
+        write_json(folder / WEIGHTS, blended.record(key), bound=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kagglekit.data.store import Store
 from kagglekit.errors import ConfigError
-from kagglekit.features.cache import cached_rows
+from kagglekit.features.cache import CheckedRows, cached_rows
 from kagglekit.features.logmel import FULL_SCALE
 from kagglekit.files.keys import key_of
 
@@ -49,7 +49,7 @@ def embedding_cache(
     device: torch.device,
     name: str,
     computed: Iterable[np.ndarray[Any, Any]] | None = None,
-) -> np.ndarray[Any, Any]:
+) -> CheckedRows:
     """Open the cached embeddings of all clips in a store, after computing them if there are none.
 
     Args:
@@ -58,7 +58,7 @@ def embedding_cache(
         computed: the results of `embeddings` from elsewhere, such as a cluster; None: compute them here.
 
     Returns:
-        Memory-mapped (clips, layers or steps, dim), float16 or float32, in the order of the store.
+        (clips, layers or steps, dim), float16 or float32, in the order of the store.
 
     Raises:
         KagglekitError: the network's weights cannot be found.

@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kagglekit.files.checksums import home_of, sealed, sums_of_folder, unsealed
 from kagglekit.files.locks import locked
 
 MARKER = "done.json"
@@ -41,9 +42,28 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write `data` as JSON to a file atomically."""
-    write_text(path, json.dumps(data, indent=1, default=str, ensure_ascii=False) + "\n")
+def write_json(path: Path, data: Mapping[str, Any], *, bound: bool = False) -> None:
+    """Write `data` and its checksum as JSON to a file atomically.
+
+    Args:
+        bound: the file cannot be read in another run or fold, as `checksums.home_of` tells them apart.
+    """
+    text = json.dumps(sealed(data, home_of(path) if bound else ""), indent=1, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def read_json(path: Path, *, bound: bool = False) -> Any:
+    """Read what `write_json` wrote; JSON without a checksum is read unchecked.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged, of another run or fold, or no JSON.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("its values are nested too deep") from None
+    return unsealed(data, home_of(path) if bound else "") if isinstance(data, dict) else data
 
 
 def move_into_place(part: Path, path: Path) -> None:
@@ -55,7 +75,7 @@ def move_into_place(part: Path, path: Path) -> None:
 def done_key(target: Path) -> str | None:
     """Return the key with which the folder `target` was completed, or None where it is incomplete."""
     try:
-        key = json.loads((target / MARKER).read_text(encoding="utf-8"))["key"]
+        key = read_json(target / MARKER)["key"]
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
     return str(key)
@@ -85,7 +105,7 @@ def building(target: Path, key: str) -> Iterator[Path | None]:
         part.mkdir(parents=True)
         try:
             yield part
-            write_json(part / MARKER, {"key": key})
+            write_json(part / MARKER, {"key": key, "files": sums_of_folder(part)})
             if target.exists():
                 shutil.rmtree(target)
             move_into_place(part, target)

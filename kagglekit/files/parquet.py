@@ -1,11 +1,13 @@
 """Read and write Parquet: the workspace's tables, and the text in tables from elsewhere."""
 
+import io
 from pathlib import Path
 
 import polars as pl
 
 from kagglekit.errors import MissingError, TableError, plural
 from kagglekit.files.atomic import replacing
+from kagglekit.files.checksums import check_parquet, home_of, seal_parquet
 
 POLARS_ERRORS = (
     pl.exceptions.PolarsError,
@@ -15,24 +17,31 @@ MAX_CELLS = 10**8
 """Most cells of a table from elsewhere."""
 
 
-def write(table: pl.DataFrame, path: Path) -> None:
-    """Write a table atomically."""
+def write(table: pl.DataFrame, path: Path, *, bound: bool = False) -> None:
+    """Write a table with its checksum atomically.
+
+    Args:
+        bound: the table cannot be read in another run or fold, as `checksums.home_of` tells them apart.
+    """
     with replacing(path) as part:
         table.write_parquet(part)
+        seal_parquet(part, home_of(path) if bound else "")
 
 
-def read(path: Path, hint: str) -> pl.DataFrame:
-    """Read a table.
+def read(path: Path, hint: str, *, bound: bool = False) -> pl.DataFrame:
+    """Read a table that `write` wrote.
 
     Raises:
-        MissingError: it does not exist or is damaged; `hint` says how to make it again.
+        MissingError: it does not exist, is damaged or of another run; `hint` says how to make it again.
     """
     try:
-        return pl.read_parquet(path, glob=False, hive_partitioning=False)  # brackets in a path are no pattern
+        data = path.read_bytes()
+        check_parquet(data, home_of(path) if bound else "")
+        return pl.read_parquet(io.BytesIO(data))
     except FileNotFoundError as error:
         raise MissingError(f"{path} does not exist", hint=hint) from error
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, *POLARS_ERRORS) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise MissingError(f"{path} cannot be read: {reason}", hint=hint) from error
 
 

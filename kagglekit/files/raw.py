@@ -1,13 +1,12 @@
 """Fingerprints of files, which tell whether they have changed since."""
 
 import hashlib
-import json
 import os
 import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kagglekit.files.atomic import write_json
+from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.locks import locked
 from kagglekit.terminal import progress
 
@@ -79,7 +78,7 @@ def sha256(path: Path) -> str:
 
 def _read_entries(path: Path) -> dict[str, list[Any]]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except (FileNotFoundError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from kagglekit.errors import MissingError
-from kagglekit.files.atomic import write_json
+from kagglekit.files.atomic import read_json, write_json
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
@@ -36,7 +35,7 @@ class Workspace:
     def clips_facts(self) -> dict[str, Any]:
         """Return what `prepare` has written beside the clips table; {} before."""
         try:
-            facts = json.loads(self.clips_path.with_suffix(".json").read_text(encoding="utf-8"))
+            facts = read_json(self.clips_path.with_suffix(".json"))
         except (FileNotFoundError, ValueError):
             return {}
         return facts if isinstance(facts, dict) else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import Any
 import requests
 import urllib3
 
-from kagglekit.files.atomic import move_into_place, write_json
+from kagglekit.files.atomic import move_into_place, read_json, write_json
 from kagglekit.hosts.base import check_space
 from kagglekit.hosts.replies import DamagedDownloadError, StorageError, UnreadableError
 from kagglekit.hosts.retry import Retry, is_temporary
@@ -60,7 +59,7 @@ class PartialFile:
     def origin(self) -> Origin | None:
         """The file that an earlier download began, or None where it is unknown."""
         try:
-            return Origin(**json.loads(self._origin_path.read_text(encoding="utf-8")))
+            return Origin(**read_json(self._origin_path))
         except (OSError, ValueError, TypeError):
             return None
 

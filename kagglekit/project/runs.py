@@ -78,7 +78,7 @@ class RunMethods(ProjectBase):
         from kagglekit.runs.store import train_again
         from kagglekit.scoring.predictions import logits_of
 
-        table = parquet.read(run.folder / file, train_again(run.folder))
+        table = parquet.read(run.folder / file, train_again(run.folder), bound=True)
         probs = self.prepared.task.probs(logits_of(table))
         predicted = pl.Series(np.array(self.classes)[probs.argmax(1)], dtype=pl.String)
         return table.with_columns(predicted=predicted, prob=pl.Series(probs.max(1)))

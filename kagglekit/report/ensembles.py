@@ -1,6 +1,5 @@
 """The ensembles page: the weights of each blend, and the correlation of the models."""
 
-import json
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.matrix import heatmap
 from kagglekit.charts.svg import Picture
-from kagglekit.ensemble.blend import WEIGHTS
+from kagglekit.ensemble.blend import WEIGHTS, read_record
 from kagglekit.errors import MissingError
 from kagglekit.report.source import ReportRun, Source
 
@@ -60,7 +59,7 @@ def blends(source: Source, *, present: bool = True) -> list[SavedBlend]:
     saved = []
     for path in sorted(source.workspace.ensembles.glob(f"*/{WEIGHTS}")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_record(path)
             members = tuple(
                 BlendMember(**{k: one[k] for k in BlendMember._fields}) for one in record["members"]
             )

@@ -42,7 +42,7 @@ class ReportRun(NamedTuple):
 
     def history(self) -> pl.DataFrame:
         """Read what the training recorded of each fold and epoch."""
-        return parquet.read(self.run.folder / HISTORY, train_again(self.run.folder))
+        return parquet.read(self.run.folder / HISTORY, train_again(self.run.folder), bound=True)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def read_probs(path: Path, clips: pl.DataFrame, config: Config, hint: str) -> ND
     Raises:
         MissingError: the predictions are absent, damaged or for other clips.
     """
-    table = parquet.read(path, hint).sort("clip_id")
+    table = parquet.read(path, hint, bound=True).sort("clip_id")
     logits: NDArray[Any] = logits_of(table)
     if not table["clip_id"].equals(clips["clip_id"]) or not np.isfinite(logits).all():
         raise MissingError(

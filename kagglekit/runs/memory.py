@@ -4,14 +4,13 @@ The batch size is part of a run's id, so folds of different batch sizes never sh
 folder keeps a note, by which the same command finds the smaller run at once.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from kagglekit.errors import KagglekitError, MissingError
-from kagglekit.files.atomic import write_json
+from kagglekit.files.atomic import read_json, write_json
 from kagglekit.runs.zero_shot import predict_fold
 from kagglekit.terminal import console
 from kagglekit.training.distributed import SINGLE, World
@@ -62,7 +61,7 @@ def move(folder: Path, plan: Plan, error: OutOfMemory) -> None:
     half = plan.train.batch_size // 2
     if half < LEAST_BATCH:
         raise error
-    write_json(folder / MOVED, {"batch_size": half})
+    write_json(folder / MOVED, {"batch_size": half}, bound=True)
 
 
 def moved(folder: Path, plan: Plan) -> Plan | None:
@@ -75,7 +74,7 @@ def moved(folder: Path, plan: Plan) -> Plan | None:
     if not path.is_file():
         return None
     try:
-        smaller = int(json.loads(path.read_text(encoding="utf-8"))["batch_size"])
+        smaller = int(read_json(path, bound=True)["batch_size"])
     except (ValueError, LookupError, TypeError) as error:
         raise MissingError(f"{path} cannot be read", hint="remove it, and run the command again") from error
     console.note(

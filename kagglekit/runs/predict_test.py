@@ -19,8 +19,7 @@ from kagglekit.errors import MissingError
 from kagglekit.files.locks import locked
 from kagglekit.runs.setup import make_dataset
 from kagglekit.runs.store import Run, load_fold, mean_test, plan_of, read_meta, train_again
-from kagglekit.runs.zero_shot import link
-from kagglekit.scoring.predictions import predictions, write_predictions
+from kagglekit.scoring.predictions import predictions, read_predictions, write_predictions
 from kagglekit.terminal import progress
 from kagglekit.training.dataset import Dataset, places, pool, windows_of
 from kagglekit.training.files import META, TEST, WEIGHTS
@@ -45,7 +44,7 @@ def predict_test(config: Config, dataset: Dataset, folder: Path) -> pl.DataFrame
                 model, head, meta = load_fold(path.parent)
                 train = Train(**meta["train"])
                 if train.labels == "zero_shot" and number:  # the same model in every fold
-                    link(folder / "fold_0" / TEST, path)
+                    write_predictions(read_predictions(folder / "fold_0" / TEST, train_again(folder)), path)
                 else:
                     head = replace(head, thresholds=None)
                     logits = predict(model.to(device()), dataset, clips, head, train, advance)
@@ -73,7 +72,7 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
         }
         parts = []
         with progress.bar(f"predict {folder.parent.name}", len(clips), "clips") as advance:
-            for part in shards.run(partial(_logits, weights), "test"):
+            for part in shards.run(partial(_logits, folder.name, weights), "test"):
                 parts.append(part)
                 advance(len(part))
         logits = np.concatenate(parts)
@@ -84,7 +83,7 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
             write_predictions(predictions(clips, pooled), paths[number])
     for path in paths.values():
         if not path.is_file():
-            link(paths[0], path)
+            write_predictions(read_predictions(paths[0], train_again(folder)), path)
     return mean_test(config, folder)
 
 
@@ -113,14 +112,16 @@ def _test_clips(clips: pl.DataFrame) -> pl.DataFrame:
     return clips.filter(pl.col("split") == "test").select(columns)
 
 
-def _logits(weights: Weights, prepared: Prepared, split: str, start: int, stop: int) -> NDArray[np.float32]:
-    """Return the logits of one shard: (clips, folds, classes)."""
+def _logits(
+    run: str, weights: Weights, prepared: Prepared, split: str, start: int, stop: int
+) -> NDArray[np.float32]:
+    """Return the logits of one shard by the models of a run: (clips, folds, classes)."""
     waveforms = torch.split(torch.tensor(prepared.store(split)[start:stop]), EVAL_BATCH)
     by_fold: list[NDArray[np.float32]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, files in weights.items():
-            fold = Path(folder, f"fold_{number}")
-            fold.mkdir()
+            fold = Path(folder, run, f"fold_{number}")  # where the files belong
+            fold.mkdir(parents=True)
             for name, content in files.items():
                 (fold / name).write_bytes(content)
             model, head, meta = load_fold(fold)

@@ -79,7 +79,7 @@ def _decide(
         "thresholds": chosen._asdict(),
         "of_folds": {number: pair._asdict() for number, pair in by_fold.items()},
     }
-    write_json(folder / DECISION, decision)
+    write_json(folder / DECISION, decision, bound=True)
     return predictions(oof, apply_by_fold(rule, logits, fold, by_fold))
 
 
@@ -96,7 +96,7 @@ def measure(prepared: Prepared, folder: Path, facts: Mapping[str, Any]) -> Run:
     parts = [oof.filter(pl.col("fold") == number) for number in folds]
     by_fold = [score(logits_of(part), rows_of(part, clips), config, interval=False).cv for part in parts]
     scores = {**result.as_dict(), "folds": by_fold, "score_key": score_key(config)}
-    write_json(folder / METRICS, {**facts, **scores})
+    write_json(folder / METRICS, {**facts, **scores}, bound=True)
     return load_run(folder)
 
 

@@ -1,6 +1,5 @@
 """Read a trained run from its folder."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from kagglekit import models
 from kagglekit.config import Config, Features, Train
 from kagglekit.config.names import LabelKind
 from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.files.atomic import read_json
 from kagglekit.scoring.cv import Score
 from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.scoring.predictions import logits_of, predictions, read_predictions
@@ -54,7 +54,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         MissingError: the fold is not trained.
     """
     try:
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+        meta: dict[str, Any] = read_json(folder / META, bound=True)
     except (FileNotFoundError, ValueError) as error:
         raise MissingError(f"{folder / META} cannot be read", hint=train_again(folder.parent)) from error
     return meta
@@ -88,10 +88,11 @@ def plan_of(meta: dict[str, Any]) -> Plan:
 
 
 def load_fold(folder: Path) -> tuple[nn.Module, Head, dict[str, Any]]:
-    """Rebuild a fold's model from its two files: (model, head, meta)."""
+    """Rebuild a fold's model from its two files, of which zero_shot has one for all: (model, head, meta)."""
     meta = read_meta(folder)
     model = models.build(meta["model"], meta["params"], len(meta["outputs"]))
-    checkpoint.load_weights(model, folder / WEIGHTS, train_again(folder.parent))
+    weights = folder.with_name("fold_0") if meta["train"]["labels"] == "zero_shot" else folder
+    checkpoint.load_weights(model, weights / WEIGHTS, train_again(folder.parent))
     head = Head(
         tuple(meta["outputs"]),
         tuple(meta["class_of"]),
@@ -116,7 +117,7 @@ def read_thresholds(run: Path) -> Thresholds | None:
     if not path.is_file():
         return None
     try:
-        return Thresholds(**json.loads(path.read_text(encoding="utf-8"))["thresholds"])
+        return Thresholds(**read_json(path, bound=True)["thresholds"])
     except (ValueError, LookupError, TypeError) as error:
         raise MissingError(f"{path} cannot be read", hint=train_again(run)) from error
 
@@ -150,7 +151,7 @@ def load_run(folder: Path) -> Run:
         MissingError: metrics.json is absent or damaged.
     """
     try:
-        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        metrics = read_json(folder / METRICS, bound=True)
         fields = {name: metrics[name] for name in Score._fields if name in metrics}
         fields |= {name: tuple(fields.get(name, ())) for name in ("constant", "notes")}
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:

@@ -138,7 +138,7 @@ def _facts(
     """Return what metrics.json holds besides scores, and write history.parquet."""
     metas = [read_meta(folder / f"fold_{n}") for n in range(prepared.config.validation.folds)]
     history = pl.DataFrame([epoch for meta in metas for epoch in meta["history"]])
-    parquet.write(history, folder / HISTORY)
+    parquet.write(history, folder / HISTORY, bound=True)
     model = models.build(plan.model, metas[0]["params"], len(metas[0]["outputs"]))
     only = sorted(plan.train.only)
     return {

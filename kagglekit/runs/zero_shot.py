@@ -1,16 +1,13 @@
 """Zero-shot runs: a checkpoint that already names words predicts, without training."""
 
 import json
-import os
-import shutil
 import time
-from pathlib import Path
 
 from kagglekit import models
 from kagglekit.config import Labels
 from kagglekit.data.clips import validation_rows
 from kagglekit.errors import ConfigError
-from kagglekit.files.atomic import replacing, write_json
+from kagglekit.files.atomic import write_json
 from kagglekit.scoring.cv import score
 from kagglekit.scoring.predictions import predictions, write_predictions
 from kagglekit.terminal import console, progress
@@ -92,20 +89,7 @@ def predict_fold(fold: Fold) -> None:
         "seconds": 0.0,
         "clips_per_s": len(validated) / seconds,
     }
-    first = fold.folder.with_name("fold_0") / WEIGHTS
-    if fold.number and first.is_file():
-        link(first, fold.folder / WEIGHTS)
-    else:
+    if not fold.number:  # the same model in every fold
         checkpoint.save(fold.folder / WEIGHTS, model.state_dict())
     write_predictions(predictions(validated, logits), fold.folder / OOF)
-    write_json(fold.folder / META, describe(fold, model, [epoch]))
-
-
-def link(source: Path, target: Path) -> None:
-    """Link a file that all folds share, or copy it where the disk has no links."""
-    with replacing(target) as part:
-        part.unlink(missing_ok=True)  # after a kill it may be a link to the source itself
-        try:
-            os.link(source, part)
-        except OSError:
-            shutil.copyfile(source, part)
+    write_json(fold.folder / META, describe(fold, model, [epoch]), bound=True)

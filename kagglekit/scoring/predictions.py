@@ -32,8 +32,8 @@ def logits_of(table: pl.DataFrame) -> NDArray[np.float32]:
 
 
 def write_predictions(table: pl.DataFrame, path: Path) -> None:
-    """Write a prediction table atomically."""
-    parquet.write(table, path)
+    """Write a prediction table atomically; it can be read at this place only."""
+    parquet.write(table, path, bound=True)
 
 
 def read_predictions(path: Path, hint: str, classes: int | None = None) -> pl.DataFrame:
@@ -45,9 +45,10 @@ def read_predictions(path: Path, hint: str, classes: int | None = None) -> pl.Da
         classes: required number of logits per row; None: any number.
 
     Raises:
-        MissingError: the file is absent or damaged, has other columns or types, or lacks or repeats ids.
+        MissingError: the file is absent, damaged or of another run or fold, has other columns or types, or
+            lacks or repeats ids.
     """
-    table = parquet.read(path, hint)
+    table = parquet.read(path, hint, bound=True)
     if problem := _problem(table, classes):
         raise MissingError(f"{path} cannot be read: {problem}", hint=hint)
     return table

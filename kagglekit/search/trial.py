@@ -17,7 +17,7 @@ import polars as pl
 from kagglekit import models
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import KagglekitError
+from kagglekit.errors import DamagedCacheError, KagglekitError, MissingError
 from kagglekit.runs.export_onnx import median_ms
 from kagglekit.runs.setup import make_folds
 from kagglekit.runs.store import finite_logits, rows_of
@@ -118,8 +118,10 @@ def measure_costs(candidate: Candidate, objectives: Sequence[str]) -> list[float
 
 def is_outside_failure(error: Exception) -> bool:
     """Return whether the disk or the network failed, rather than the parameters."""
+    if isinstance(error, OSError | DamagedCacheError | MissingError):
+        return True
     # polars and safetensors report a full disk in their message only
-    return isinstance(error, OSError) or os.strerror(errno.ENOSPC) in str(error)
+    return os.strerror(errno.ENOSPC) in str(error)
 
 
 def failure_reason(error: Exception) -> str:

@@ -7,35 +7,52 @@ from typing import Any
 
 import safetensors.torch
 import torch
+import xxhash
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import replacing
+from kagglekit.files.checksums import KEY, DamagedFileError, home_of
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | None = None) -> None:
-    """Replace a file by tensors and a JSON-serialisable `state`."""
+    """Replace a file by tensors, a JSON-serialisable `state` and their checksum."""
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    text = json.dumps(state or {})
+    metadata = {"state": text, KEY: _digest(contiguous, text, home_of(path))}
     with replacing(path) as part:
-        safetensors.torch.save_file(contiguous, part, {"state": json.dumps(state or {})})
+        safetensors.torch.save_file(contiguous, part, metadata)
 
 
 def load(path: Path, hint: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save` wrote.
 
     Raises:
-        MissingError: absent or damaged; `hint` says what to do.
+        MissingError: absent, damaged, or of another run or fold; `hint` says what to do.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {}).get("state", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+            metadata = file.metadata() or {}
+            text = metadata.get("state", "{}")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if KEY in metadata and metadata[KEY] != _digest(tensors, text, home_of(path)):
+                raise DamagedFileError
+            return tensors, json.loads(text)
+    except (OSError, SafetensorError, ValueError) as error:
         raise MissingError(
             f"{path} cannot be read: {error}",
             hint=hint or f"remove the folder {path.parent} and run the same command again",
         ) from error
+
+
+def _digest(tensors: Mapping[str, Tensor], state: str, home: str) -> str:
+    """Hash names, types, shapes and values of tensors, the state, and the place that the file belongs to."""
+    hasher = xxhash.xxh3_64(json.dumps([home, state]).encode())
+    for name, tensor in sorted(tensors.items()):
+        hasher.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        hasher.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return hasher.hexdigest()
 
 
 def load_weights(model: nn.Module, path: Path, hint: str) -> None:

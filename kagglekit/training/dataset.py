@@ -14,6 +14,7 @@ from torch import Tensor
 from kagglekit.config import Audio, Features, Train
 from kagglekit.data.clips import WINDOWS
 from kagglekit.data.store import Store
+from kagglekit.features.cache import CheckedRows
 from kagglekit.features.logmel import FULL_SCALE, geometry, log_mel
 from kagglekit.training.head import Head
 
@@ -24,7 +25,7 @@ class Dataset:
 
     clips: pl.DataFrame
     """The clips table."""
-    inputs: Mapping[str, NDArray[Any] | Store]
+    inputs: Mapping[str, NDArray[Any] | CheckedRows | Store]
     """By split: a cached feature array (clips, n_mels, frames), or decoded clips."""
     noise: Mapping[str, NDArray[np.int16]]
     """Noise pieces by name."""

@@ -15,7 +15,7 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.data.shards import Shards
 from kagglekit.data.store import Store
 from kagglekit.features import embeddings
-from kagglekit.features.cache import log_mel_cache, log_mels
+from kagglekit.features.cache import CheckedRows, log_mel_cache, log_mels
 from kagglekit.features.logmel import FULL_SCALE, geometry, log_mel
 from kagglekit.training.plan import Plan
 from kagglekit.training.predict import device
@@ -23,12 +23,12 @@ from kagglekit.training.predict import device
 
 def inputs_of(
     prepared: Prepared, plan: Plan, split: str, shards: Shards | None = None
-) -> NDArray[Any] | Store:
+) -> CheckedRows | Store:
     """Return the network's inputs for every clip of a split, computed here or on a cluster if absent.
 
     Returns:
-        Cached log-mels (clips, n_mels, frames) or embeddings (clips, layers or steps, dim), memory-mapped; or
-        the store, if the network takes waveforms.
+        Cached log-mels (clips, n_mels, frames) or embeddings (clips, layers or steps, dim); or the store, if
+        the network takes waveforms.
     """
     store, key, folder = prepared.store(split), prepared.keys[split], prepared.workspace.features
     kind = models.input_kind(plan.model, plan.params)

@@ -1,6 +1,5 @@
 """Train one fold: `train_epochs` is the loop, from top to bottom."""
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from torch import nn
 
 from kagglekit.config import Section, Train
 from kagglekit.data.clips import validation_rows
-from kagglekit.files.atomic import write_json
+from kagglekit.files.atomic import read_json, write_json
 from kagglekit.scoring.cv import Score, score
 from kagglekit.scoring.metrics import Metric
 from kagglekit.scoring.predictions import predictions, read_predictions, write_predictions
@@ -55,7 +54,7 @@ def train_fold(fold: Fold, report: Report | None = None, world: World = SINGLE) 
             bar(len(state.history) * steps)
             train_epochs(fold, state, world, bar, report)
         if world.is_main:
-            write_json(fold.folder / META, describe(fold, state.model, state.history))
+            write_json(fold.folder / META, describe(fold, state.model, state.history), bound=True)
             (fold.folder / STATE).unlink(missing_ok=True)
         world.barrier()
     return read_predictions(
@@ -125,7 +124,7 @@ def is_trained(fold: Fold) -> bool:
     if not path.is_file():
         return False
     with suppress(ValueError, LookupError, TypeError):  # read_meta explains a damaged file
-        batch_size = json.loads(path.read_text(encoding="utf-8"))["train"]["batch_size"]
+        batch_size = read_json(path, bound=True)["train"]["batch_size"]
         return bool(batch_size == fold.plan.train.batch_size)
     return True
 

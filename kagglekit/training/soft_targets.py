@@ -5,7 +5,6 @@ label (the likeliest class) and targets (classes). A training clip in it gets th
 label; a test clip joins the training. kagglekit.distillation decides which clips fold k's table may hold.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,8 @@ from torch.nn import functional
 
 from kagglekit.errors import MissingError
 from kagglekit.files import parquet
-from kagglekit.files.atomic import done_key, write_json
+from kagglekit.files.atomic import done_key, read_json, write_json
+from kagglekit.files.blocks import CheckedFile
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.training.head import Head
@@ -80,7 +80,7 @@ def shift_limit(folder: Path | None) -> float | None:
     if folder is None:
         return None
     try:
-        shift = json.loads((folder / FACTS).read_text(encoding="utf-8"))["shift"]
+        shift = read_json(folder / FACTS)["shift"]
         return min(float(shift), 0.0)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise MissingError(
@@ -96,11 +96,13 @@ def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head
         fold: the fold that is left out.
 
     Raises:
-        MissingError: the fold's table is damaged.
+        KagglekitError: the fold's table is damaged.
     """
     if folder is None:
         return TrainingSet(clips, _hot(clips, task) if task.multi else None, loss_weights(clips, task))
-    soft = parquet.read(table_path(folder, fold), f"remove {folder} and make it again")
+    path = table_path(folder, fold)
+    soft = parquet.read(path, f"remove {folder} and make it again")
+    CheckedFile(path).check()  # that it is this fold's
     targets = _hot(clips, task) if task.multi else _one_hot(clips, head)
     labelled = clips.select("clip_id").with_row_index("at").join(soft, on="clip_id", maintain_order="left")
     if len(labelled):

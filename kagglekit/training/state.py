@@ -11,6 +11,7 @@ from torch import nn
 from kagglekit import models
 from kagglekit.config import Config
 from kagglekit.data.clips import training_rows
+from kagglekit.errors import MissingError
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 from kagglekit.training import checkpoint
@@ -66,10 +67,14 @@ class TrainingState:
         checkpoint.save(path, tensors, {"history": self.history, "batch_size": batch_size})
 
     def resume(self, path: Path, batch_size: int) -> None:
-        """Restore the last finished epoch, unless there is none or its batches had another size."""
+        """Restore the last finished epoch, unless there is none, it is damaged, or it had other batches."""
         if not path.is_file():
             return
-        tensors, facts = checkpoint.load(path)
+        try:
+            tensors, facts = checkpoint.load(path)
+        except MissingError as error:
+            console.note(f"{error}: training starts again from the first epoch")
+            return
         if facts.get("batch_size", batch_size) != batch_size:
             return
         self.model.load_state_dict(

@@ -10,6 +10,7 @@ import pytest
 
 from kagglekit.data import store
 from kagglekit.data.store import DATA_FILE, Int16, StoreWriter, open_recordings, open_store
+from kagglekit.data.store_base import FRAME_FILE
 from kagglekit.errors import KagglekitError
 
 SAMPLES = 50
@@ -33,7 +34,12 @@ def test_round_trip(folder: Path, rows: Int16) -> None:
     assert (len(opened), opened.samples) == (2500, SAMPLES)
     assert opened.clip_ids == [f"clip {i}" for i in range(2500)]
     np.testing.assert_array_equal(opened[:], rows)
-    assert sorted(p.name for p in folder.iterdir()) == [DATA_FILE, "dataset_info.json", "state.json"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        DATA_FILE,
+        "dataset_info.json",
+        FRAME_FILE,
+        "state.json",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +155,7 @@ def test_damaged_stores_are_explained(folder: Path, rows: Int16) -> None:
         path.write_bytes(bad)
         with pytest.raises(KagglekitError, match="cannot be read") as caught:
             open_store(folder)
-        assert "prepare" in str(caught.value.hint)
+        assert "made again" in str(caught.value.hint)
 
 
 def test_absent_store(tmp_path: Path) -> None:

@@ -294,7 +294,7 @@ def test_a_damaged_journal_is_reported(tmp_path: Path) -> None:
     made = simulated.make(tmp_path, clips=80)
     made.workspace.studies.mkdir(parents=True)
     (made.workspace.studies / "gru.journal").write_text("no json\n{}\n")
-    with pytest.raises(KagglekitError, match=r"gru\.journal cannot be opened"):
+    with pytest.raises(KagglekitError, match=r"gru\.journal is damaged at byte 0"):
         studies.read(read(made))
 
 

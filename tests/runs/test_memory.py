@@ -14,6 +14,7 @@ from kagglekit.cli import main
 from kagglekit.config.load import load_config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.workspace import Workspace
 from kagglekit.runs import memory
 from kagglekit.runs.choose import best_runs
@@ -86,7 +87,7 @@ def test_a_run_out_of_memory_becomes_another_run(
         meta = json.loads((run.folder / f"fold_{number}" / META).read_text())
         assert meta["train"]["batch_size"] == 8
     first = run.folder.with_name(identities[32])
-    assert json.loads((first / MOVED).read_text()) == {"batch_size": 16}
+    assert read_json(first / MOVED, bound=True)["batch_size"] == 16
     assert not (first / METRICS).exists() and [run.id for run in best_runs(prepared, ["runs"])] == [run.id]
 
     machine.trained.clear()
@@ -124,9 +125,9 @@ def test_a_fold_of_another_batch_size_is_trained_again(
     run = train_run(prepared, plan_of(prepared, 16))
     (run.folder / METRICS).unlink()
     path = run.folder / "fold_1" / META
-    meta = json.loads(path.read_text())
+    meta = read_json(path, bound=True)
     meta["train"]["batch_size"] = 8
-    path.write_text(json.dumps(meta))
+    write_json(path, meta, bound=True)
     machine = Memory(16, MemoryError(), monkeypatch)
     train_run(prepared, plan_of(prepared, 16))
     assert machine.trained == [(1, 16)]

@@ -35,8 +35,7 @@ def test_zero_shot(heard: Path) -> None:
     _, prepared, run = trained(heard, "wav2vec2", *labels)
     model, head, _ = load_fold(run.folder / "fold_1")
     assert head.outputs == ("Mid", "extra", "_low_", "tree") and head.class_of == (1, 3, 0, 3)
-    weights = [run.folder / f"fold_{n}" / "model.safetensors" for n in (0, 1)]
-    assert weights[0].samefile(weights[1])
+    assert [p.parent.name for p in run.folder.rglob("model.safetensors")] == ["fold_0"]  # one for all folds
     stored = pl.read_parquet(run.folder / "fold_1" / "oof.parquet")
     clips = stored.join(prepared.clips, on="clip_id", how="left", maintain_order="left")
     spoken = clips["split"] == "train"

@@ -128,18 +128,18 @@ def add_run(made: Made, model: str, run: str, *, skill: float, epochs: int = 10,
     logits[np.arange(len(rows)), [classes.index(label) for label in rows["label"]]] += skill
     folder = workspace.runs / model / run
     folder.mkdir(parents=True)
-    parquet.write(predictions(rows, logits), folder / OOF)
+    parquet.write(predictions(rows, logits), folder / OOF, bound=True)
     history = [
         {"fold": fold, "epoch": epoch, "loss": 2 / (epoch + 1) + 0.1 * fold, "cv": 1 - 0.6 / (epoch + 1)}
         for fold in range(config.validation.folds)
         for epoch in range(epochs)
     ]
-    parquet.write(pl.DataFrame(history), folder / HISTORY)
+    parquet.write(pl.DataFrame(history), folder / HISTORY, bound=True)
     facts = {"model": model, "run": run, "source": "recipe", "train_seconds": 60.0, "clips_per_s": 1000.0}
     facts |= {"parameters": 12345, "clips_key": prepared.key, "classes": classes, "only": []}
     result = score(logits, rows, config)
     scores = {**result.as_dict(), "folds": [result.cv] * 4, "score_key": score_key(config)}
-    write_json(folder / METRICS, facts | scores)
+    write_json(folder / METRICS, facts | scores, bound=True)
     return folder
 
 
@@ -168,14 +168,14 @@ def add_ensemble(made: Made, members: Sequence[tuple[str, str, float]], cv: floa
     ]
     folder = made.workspace.ensembles / "+".join(model for model, _, _ in members)
     scores = {"cv": cv, "low": cv - 0.02, "high": cv + 0.02, "method": "caruana", "decision": "none"}
-    write_json(folder / WEIGHTS, {"members": records, **scores})
+    write_json(folder / WEIGHTS, {"members": records, **scores}, bound=True)
     oof = [
         pl.read_parquet(made.workspace.runs / model / run / OOF).sort("clip_id") for model, run, _ in members
     ]
     probs = sum(
         weight * softmax(logits_of(table)) for table, (_, _, weight) in zip(oof, members, strict=True)
     )
-    parquet.write(predictions(oof[0], np.log(probs).astype(np.float32)), folder / OOF)
+    parquet.write(predictions(oof[0], np.log(probs).astype(np.float32)), folder / OOF, bound=True)
 
 
 def add_study(made: Made, model: str, trials: int) -> None:

@@ -142,9 +142,9 @@ def test_the_marker_is_written_last(job: Job, monkeypatch: pytest.MonkeyPatch) -
     seen: list[set[str]] = []
     write = loop.write_json
 
-    def spy(path: Path, data: Any) -> None:
+    def spy(path: Path, data: Any, **options: Any) -> None:
         seen.append({p.name for p in path.parent.iterdir()})
-        write(path, data)
+        write(path, data, **options)
 
     monkeypatch.setattr(loop, "write_json", spy)
     train_fold(fold)
