@@ -3,6 +3,11 @@
 import difflib
 from collections.abc import Iterable
 
+MAX_NEAR = 100
+"""Most characters of a name that close matches are looked for."""
+MAX_LISTED = 600
+"""Most characters of a list in a message."""
+
 
 class KagglekitError(Exception):
     """A failure that we can explain.
@@ -52,10 +57,26 @@ class DamagedCacheError(KagglekitError):
 
 
 def close_match(name: str, names: Iterable[str]) -> str:
-    """Return "did you mean 'x'?" with the closest known name, else "known: " and all names."""
+    """Return "did you mean 'x'?" with the closest known name, else "known: " and the names."""
     names = sorted(names)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
+    # of a longer name the similarity takes minutes, and a shorter one is never near
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6) if len(name) <= MAX_NEAR else []
+    return f"did you mean '{near[0]}'?" if near else f"known: {listed(names)}"
+
+
+def listed(names: Iterable[object], most: int = 20) -> str:
+    """Return "a, b, c", of many names or long ones the first ones: "a, b ... (1,000)"."""
+    words = [str(name) for name in names]
+    shown = words[:most]
+    while len(shown) > 1 and sum(map(len, shown)) > MAX_LISTED:
+        shown = shown[: len(shown) // 2]
+    text = ", ".join(shorten(word) for word in shown)
+    return text if len(shown) == len(words) else f"{text} ... ({len(words):,})"
+
+
+def shorten(text: str, most: int = 200) -> str:
+    """Return a text, of a long one the beginning and its length."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def plural(count: int, noun: str) -> str:

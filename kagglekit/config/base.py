@@ -21,9 +21,16 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def from_root(path: Path, info: ValidationInfo) -> Path:
-    """Return the path relative to the folder in the validation context."""
+    """Return the path relative to the folder in the validation context.
+
+    Raises:
+        ValueError: it begins with the home of a user who does not exist.
+    """
     root: Path = (info.context or {}).get("root", Path())
-    return root / path.expanduser()
+    try:
+        return root / path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"'{path}' begins with the home of a user who is not known here") from error
 
 
 def kind_of_value(value: Any) -> str:

@@ -9,9 +9,13 @@ from ruamel.yaml.error import YAMLError
 
 from kagglekit.config import first_edition
 from kagglekit.config.schema import Config
-from kagglekit.config.yaml_file import SET, Lines, parse, read_yaml
-from kagglekit.errors import ConfigError, close_match
+from kagglekit.config.yaml_file import SET, Lines, parse, problem_of, read_yaml
+from kagglekit.errors import ConfigError, close_match, shorten
 
+MOST_PROBLEMS = 20
+"""How many problems of a file are described, as more do not fit a screen."""
+MOST_CHARACTERS = 1000
+"""How much of a problem is shown."""
 DEFAULT_NAME = "competition.yaml"
 
 
@@ -39,13 +43,15 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     except ValidationError as error:
         errors = error.errors()
     errors += _cross_errors(raw, {str(e["loc"][0]) for e in errors if e["loc"]})
-    problems = list(dict.fromkeys(_describe(e, lines) for e in errors))
+    problems = list(dict.fromkeys(_describe(e, lines) for e in errors[:MOST_PROBLEMS]))
     if all(problem.startswith(f"{SET} ") for problem in problems):
         where, remedy = "the command line", "correct it and run the command again"
     else:
         where, remedy = str(path), f"edit {path} and run the same command again"
-    count = f"{len(problems)} problems in {where}:" if len(problems) > 1 else f"{where} has a problem:"
-    raise ConfigError("\n  ".join([count, *problems]), hint=remedy)
+    more = max(len(errors) - MOST_PROBLEMS, 0)
+    count = len(problems) + more
+    head = f"{count:,} problems in {where}:" if count > 1 else f"{where} has a problem:"
+    raise ConfigError("\n  ".join([head, *problems, *([f"and {more:,} more"] * bool(more))]), hint=remedy)
 
 
 def _cross_errors(raw: dict[str, Any], bad: set[str]) -> list[Any]:
@@ -62,15 +68,16 @@ def _cross_errors(raw: dict[str, Any], bad: set[str]) -> list[Any]:
 
 def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
     dotted, equals, value = text.partition("=")
+    shown = shorten(text)
     if not equals or not all(dotted.split(".")):
         raise ConfigError(
-            f"--set {text}: not of the form a.b=value", hint="for example --set train.epochs=10"
+            f"--set {shown}: not of the form a.b=value", hint="for example --set train.epochs=10"
         )
     try:
         _, parsed = parse(value)
     except (YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f"--set {text}: the value is not YAML", hint="quote it: --set 'a.b=value'"
+            f"--set {shown}: the value is not YAML: {problem_of(error)}", hint="quote it: --set 'a.b=value'"
         ) from error
     section: Any = raw
     *parents, last = dotted.split(".")
@@ -80,10 +87,10 @@ def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
         else:
             section = section.setdefault(name, {}) if isinstance(section, dict) else None
         if not isinstance(section, dict | list):
-            raise ConfigError(f"--set {text}: '{name}' is a value, not a section", hint="shorten the path")
+            raise ConfigError(f"--set {shown}: '{name}' is a value, not a section", hint="shorten the path")
     if isinstance(section, list):
         raise ConfigError(
-            f"--set {text}: '{parents[-1]}' is a list", hint=f"name an entry: {parents[-1]}.0.{last}"
+            f"--set {shown}: '{parents[-1]}' is a list", hint=f"name an entry: {parents[-1]}.0.{last}"
         )
     section[last] = parsed
     lines.overridden.add(tuple(dotted.split(".")))
@@ -106,16 +113,17 @@ def _describe(error: Any, lines: Lines) -> str:
     loc = [p for p in error["loc"] if not _is_internal(p)]
     if lines.first_edition:
         loc = first_edition.origin(loc)
-    dotted = ".".join(map(str, loc))
+    dotted = shorten(".".join(map(str, loc)))
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         message = f"unknown key; {close_match(str(loc[-1]), _fields_at(loc[:-1]))}"
     elif error["type"] == "missing":
         message = "required"
     elif error["type"] == "model_type":
-        message = f"must be a section, not {error['input']!r}"
+        message = f"must be a section, not {shorten(repr(error['input']))}"
     elif not isinstance(error["input"], dict | list) and error["type"] != "value_error":
-        message = f"{message[0].lower()}{message[1:]}, not {error['input']!r}"
+        message = f"{message[0].lower()}{message[1:]}, not {shorten(repr(error['input']))}"
+    message = shorten(message, MOST_CHARACTERS)
     return f"{lines(loc)} {dotted}: {message}" if dotted else f"{lines.name}: {message}"
 
 

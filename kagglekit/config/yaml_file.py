@@ -1,6 +1,7 @@
 """YAML 1.2 files: read without aliases and duplicate keys, with the line of every key, and written."""
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,21 @@ class _NoAliases(Composer):
 
 
 class _CoreSchema(SafeConstructor):
-    """Reads dates as text, as the core schema of YAML 1.2 does; refuses equal keys, with both lines."""
+    """Knows the core schema of YAML 1.2, in which a date is text; refuses other tags, and equal keys."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        problem = ""
+        if node.tag not in _TAGS:
+            problem = f"the tag {node.tag.replace(_CORE, '!!')} is not supported"
+        elif isinstance(node, ScalarNode) and (odd := _ODD.search(node.value)):
+            problem = f"the character U+{ord(odd[0]):04X} is not supported"
+        else:
+            try:
+                return super().construct_object(node, deep)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # of int, float ...
+                shown = str(node.value)[:40] if isinstance(node, ScalarNode) else f"a {node.id}"
+                problem = f"{shown!r} is no {node.tag.removeprefix(_CORE)}"
+        raise MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
     def check_mapping_key(self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any) -> bool:
         problem = ""
@@ -43,6 +58,9 @@ class _CoreSchema(SafeConstructor):
         return True
 
 
+_CORE = "tag:yaml.org,2002:"
+_TAGS = {f"{_CORE}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
+_ODD = re.compile("[\0\ud800-\udfff]")  # no path and no file may hold them
 _CoreSchema.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
@@ -76,10 +94,13 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
     """
     hint = "name another file: -C FILE"
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ConfigError(f"{path} is {size:,} bytes, too large for a competition.yaml", hint=hint)
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)  # a device has no size
+        if len(data) > MAX_BYTES:
+            raise ConfigError(
+                f"{path} has more than {MAX_BYTES:,} bytes, too many for a competition.yaml", hint=hint
+            )
+        text = data.decode("utf-8")
     except FileNotFoundError:
         hint = "draft it with kagglekit init, go to its folder, or name the file: -C FILE"
         raise ConfigError(f"there is no {path}", hint=hint) from None
@@ -94,7 +115,7 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
     except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = problem_of(error)
         line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
         hint = f"edit {path}{_remedy(problem, line)}"
         raise ConfigError(f"{where} is not YAML: {problem}", hint=hint) from error
@@ -104,6 +125,14 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
             hint="start from the shipped competition.yaml",
         )
     return node, value or {}
+
+
+def problem_of(error: Exception) -> str:
+    """Return in one line what a parser says."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    first = next(iter(str(error).splitlines()), type(error).__name__)
+    return str(getattr(error, "problem", None) or first)
 
 
 def _remedy(problem: str, line: str) -> str:

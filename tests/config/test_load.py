@@ -123,6 +123,22 @@ def test_one_problem(text: str, message: str, tmp_path: Path) -> None:
     assert len(lines) == 2 and message in lines[1]
 
 
+def test_many_problems_fit_a_screen(tmp_path: Path) -> None:
+    keys = f"{'x' * 1000}: 1\n" + "".join(f"unknown_{n}: {n}\n" for n in range(3000))
+    lines = problem(tmp_path, YAML + keys)
+    assert lines[0] == "3,001 problems in competition.yaml:" and lines[-1] == "and 2,981 more"
+    assert len(lines) == 22 and all(len(line) < 500 for line in lines)
+    long = problem(tmp_path, YAML + f"network: {'x' * 10_000}\n")
+    assert "(10,002 characters)" in long[1] and len(long[1]) < 500
+
+
+def test_the_home_of_nobody(tmp_path: Path) -> None:
+    assert (
+        "'~nobody-there/x' begins with the home of a user"
+        in problem(tmp_path, YAML, "workspace=~nobody-there/x")[1]
+    )
+
+
 def test_set(tmp_path: Path) -> None:
     config = load(
         tmp_path, YAML, "train.lr=3e-4", "labels.targets=[yes, no]", "validation.prior={}", "train.lr=4e-4"

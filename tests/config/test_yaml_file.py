@@ -27,6 +27,15 @@ def test_the_core_schema_of_yaml_12() -> None:
         ("a: [1,\n", "competition.yaml:2", "is not YAML"),
         ("a: !!python/object/apply:os.getcwd []\n", "competition.yaml:1", "is not YAML"),
         ("a: " + "[" * 5000, "competition.yaml", "is not YAML"),
+        ("b: 1\na: !!bool x\n", "competition.yaml:2", "'x' is no bool"),
+        ("a: !!int ''\n", "competition.yaml:1", "'' is no int"),
+        ("a: !!map [x]\n", "competition.yaml:1", "expected a mapping node"),
+        ("a: " + "9" * 5000, "competition.yaml:1", "9' is no int"),
+        ("a: !!binary aGFsbG8=\n", "competition.yaml:1", "the tag !!binary is not supported"),
+        ("a: !mine x\n", "competition.yaml:1", "the tag !mine is not supported"),
+        ('a: "x\\0"\n', "competition.yaml:1", "the character U+0000 is not supported"),
+        ('a: "\\ud800"\n', "competition.yaml:1", "the character U+D800 is not supported"),
+        ("a: " + "[" * 3000 + "]" * 3000, "competition.yaml", "it is nested too deeply"),
         ("- a\n- b\n", "competition.yaml", "contains a list, not sections"),
     ],
 )
@@ -46,8 +55,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_yaml(tmp_path / "wave.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_yaml(tmp_path)
+    with pytest.raises(ConfigError, match="has more than"):
+        read_yaml(Path("/dev/zero"))
     (tmp_path / "big.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
-    with pytest.raises(ConfigError, match="is 1,000,001 bytes"):
+    with pytest.raises(ConfigError, match="has more than 1,000,000 bytes"):
         read_yaml(tmp_path / "big.yaml")
 
 

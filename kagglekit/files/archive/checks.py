@@ -100,6 +100,12 @@ def damaged(path: Path, what: str) -> DamagedError:
     return DamagedError(f"{path.name}: {what}", hint="fetch it again: kagglekit fetch --force")
 
 
+def raise_of_disk(error: Exception) -> None:
+    """Raise an error of the disk: bz2 and gzip raise OSError for damaged bytes, too, but without a number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+
+
 def encrypted(path: Path) -> ArchiveError:
     return ArchiveError(f"{path.name} is encrypted", hint="unpack it with its password first")
 

@@ -89,6 +89,7 @@ def _listed(path: Path, size: int, mtime_ns: int) -> tuple[Member, ...]:
                 archive.members = []  # tarfile keeps all that it has seen
             _check_end(path, archive, last)
     except DAMAGE as error:
+        checks.raise_of_disk(error)
         where = f" in or after {last!r}" if last else ""
         raise checks.damaged(path, f"truncated or damaged{where} ({error})") from error
     return tuple(checks.checked_members(path, entries))
@@ -132,6 +133,7 @@ def _extract(path: Path, files: dict[str, Member], wanted: set[str], sink_for: S
                 if not left:
                     return
     except DAMAGE as error:
+        checks.raise_of_disk(error)
         raise checks.damaged(path, f"member {last!r} is damaged ({error or 'too short'})") from error
     if left:
         raise checks.damaged(path, f"member {min(left)!r} is no longer there")

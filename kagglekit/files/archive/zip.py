@@ -52,7 +52,8 @@ def _extract(
                 while data := file.read(checks.COPY_BYTES):  # the last read verifies the CRC
                     sink.write(data)
                 sink.close()
-        except checks.DAMAGE as error:
+        except (*checks.DAMAGE, OSError) as error:
+            checks.raise_of_disk(error)
             raise checks.damaged(
                 path, f"member {member.name!r} is damaged ({error or 'too short'})"
             ) from error

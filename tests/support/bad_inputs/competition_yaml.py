@@ -97,7 +97,7 @@ def _binary_yaml(box: Box) -> None:
     with box.damaged(box.yaml, b"[" * 100_000):
         box.bad("prepare", "competition.yaml is not YAML", "edit")
     with box.damaged(box.yaml, b"#" * 2_000_000):
-        box.bad("prepare", "too large for a competition.yaml", "-C FILE")
+        box.bad("prepare", "too many for a competition.yaml", "-C FILE")
 
 
 @case("--set nonsense", "prepared")
