@@ -18,15 +18,18 @@ from support.annotated import made
 
 from kagglekit.cli import main
 from kagglekit.config.load import load_config
+from kagglekit.config.names import SET_DECISIONS
 from kagglekit.data.prepare import prepare
 from kagglekit.ensemble.methods import METHODS
 from kagglekit.errors import ConfigError
 from kagglekit.files.workspace import Workspace
-from kagglekit.report import listening, runs, source
+from kagglekit.report import ensembles, listening, runs, source
 from kagglekit.runs.store import load_run, rows_of
 from kagglekit.scoring.metrics import make_metric
+from kagglekit.scoring.numerics import logit, sigmoid
 from kagglekit.scoring.predictions import logits_of
 from kagglekit.scoring.task import Task
+from kagglekit.submission.ledger import Ledger
 
 # --- the whole job ---
 
@@ -114,10 +117,41 @@ def test_methods_are_judged_by_the_metric(yaml: Path, capsys: pytest.CaptureFixt
     asked = told(yaml, capsys, "ensemble", "--model", "tcresnet,gru", "--method", "greedy")
     assert asked["method"] == "greedy" and sum(asked["weights"].values()) == pytest.approx(1)  # type: ignore[attr-defined]
     assert main(["-C", str(yaml), "--quiet", "ensemble", "--method", "stacking"]) == 1
-    assert (
-        "error: --method stacking --decision auto needs exactly one label per clip\n"
-        in capsys.readouterr().err
-    )
+    assert "error: --method stacking needs exactly one label per clip\n" in capsys.readouterr().err
+    assert main(["-C", str(yaml), "--quiet", "ensemble", "--decision", "threshold"]) == 1
+    said = capsys.readouterr().err
+    assert "error: --decision threshold needs a metric that judges sets of classes, which lwlrap does" in said
+
+
+def test_a_decision_is_fitted_stored_and_sent(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For the metric that it was fitted to, and no other; the CSV has what its folds decided."""
+    by_f1 = ["--ensemble", "tcresnet,gru", "--decision", "threshold", "--set", "competition.metric=f1_macro"]
+    compared = told(yaml, capsys, "ensemble", *by_f1[4:])
+    assert {row["name"] for row in compared["decisions"]} == set(SET_DECISIONS)  # type: ignore[attr-defined]
+    sent = told(yaml, capsys, "submit", *by_f1, "--upload", "--yes")
+    record = json.loads((yaml.parent / ".kagglekit/ensembles/gru+tcresnet/weights.json").read_text())
+    at = record["rule"]["threshold"]
+    assert (record["decision"], record["rule"]["metric"]) == ("threshold", "f1_macro") and at != 0.5
+    (entry,) = Ledger(yaml.parent / "submissions/leaderboard.jsonl").entries()
+    assert entry.rule == f"from probability {at:.2g}, fitted for f1_macro" and sent["rule"] == record["rule"]
+    folds = []
+    for number in range(2):
+        tables = (
+            pl.read_parquet(
+                next(yaml.parent.glob(f".kagglekit/runs/{member['model']}/*/fold_{number}/test.parquet"))
+            )
+            for member in record["members"]
+        )
+        probs = [sigmoid(logits_of(table.sort("clip_id"))) for table in tables]
+        blended = sum(member["weight"] * p for member, p in zip(record["members"], probs, strict=True))
+        folds.append(sigmoid(logit(blended) - np.log(at / (1 - at))))
+    csv = pl.read_csv(str(sent["csv"])).sort("fname").select(list(scenes.SOUNDS)).to_numpy()
+    np.testing.assert_allclose(csv, np.mean(folds, axis=0), atol=1e-4)
+    page = read_source(yaml, "competition.metric=f1_macro")
+    assert [blend.rule for blend in ensembles.blends(page)] == [entry.rule]
+    assert ensembles.blends(read_source(yaml)) == []  # its score is none of LWLRAP
+    again = told(yaml, capsys, "submit", "--ensemble", "tcresnet,gru", "--dry-run")
+    assert (again["decision"], again["rule"]) == ("none", {})
 
 
 def test_another_metric_judges_the_same_runs_anew(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,8 +168,8 @@ def test_methods_that_have_no_say_are_named(yaml: Path, capsys: pytest.CaptureFi
     assert line.endswith("which need one label per clip")
 
 
-def read_source(yaml: Path) -> source.Source:
-    config = load_config(yaml)
+def read_source(yaml: Path, *settings: str) -> source.Source:
+    config = load_config(yaml, settings)
     workspace = Workspace(config)
     return source.read(prepare(workspace), "kagglekit")
 

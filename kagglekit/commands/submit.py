@@ -107,7 +107,7 @@ def _data(submission: SubmissionResult) -> dict[str, Any]:
     data["cv"] = entry.cv_score if entry else blend and blend.score.cv
     data["weights"] = weights_of(blend) if blend else {}
     if blend:
-        data |= {"method": blend.method, "decision": blend.decision}
+        data |= {"method": blend.method, "decision": blend.decision, "rule": blend.rule}
     for name in ("change", "expected", "standing"):
         if (value := getattr(submission, name)) is not None:
             data[name] = value._asdict()
@@ -122,7 +122,7 @@ def _described(project: Project, submission: SubmissionResult) -> list[object]:
 
     lines: list[object] = []
     if blend := submission.ensemble:
-        lines += [members_table(blend), f"{blend.name}: {blend.method}, decision {blend.decision}"]
+        lines += [members_table(blend), f"{blend.name}: {blend.choice}"]
         lines += show_score(blend.score)
     if entry := submission.entry:
         cv = "" if entry.cv_score is None else f", CV {entry.cv_score:.4f}"

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from kagglekit.config.base import Count, OneOf, Section
-from kagglekit.config.names import AUTO, DECISIONS, METHODS
+from kagglekit.config.names import ALL_DECISIONS, AUTO, METHODS
 
 
 class Ensemble(Section):
@@ -11,8 +11,9 @@ class Ensemble(Section):
 
     method: Annotated[str, OneOf((AUTO, *METHODS), "ensemble method")] = "caruana"
     """Blending method; auto: the one that nested cross-validation chooses in `kagglekit ensemble`."""
-    decision: Annotated[str, OneOf((AUTO, *DECISIONS), "decision")] = AUTO
-    """Rule that turns probabilities into labels; none: the largest probability; auto: as for method."""
+    decision: Annotated[str, OneOf((AUTO, *ALL_DECISIONS), "decision")] = AUTO
+    """Rule that turns probabilities into labels; none: the largest probability, or all from 0.5 where a row
+    may have several classes; auto: as for method."""
     rounds: Count = 25
     """Models that one selection picks, with replacement."""
     bags: Count = 20

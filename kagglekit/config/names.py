@@ -25,6 +25,11 @@ DECISIONS = (
 )
 """Rules that turn a blend's probabilities into labels, implemented in kagglekit.ensemble.decisions."""
 
+SET_DECISIONS = ("none", "threshold", "thresholds", "top_k")
+"""Those where a row may have several classes, implemented in kagglekit.ensemble.set_decisions."""
+
+ALL_DECISIONS = tuple(dict.fromkeys(DECISIONS + SET_DECISIONS))
+
 AUTO = "auto"
 """The method or decision that `kagglekit ensemble` chooses by nested cross-validation."""
 

@@ -1,6 +1,6 @@
 """Blended runs: the result of an ensemble, stored in a folder and found again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.nested_cv import Comparison, NestedResult
+from kagglekit.ensemble.set_decisions import describe
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.keys import key_of
@@ -25,7 +26,7 @@ from kagglekit.training.files import OOF, TEST
 
 WEIGHTS = "weights.json"
 MAX_NAME = 60  # characters of a folder's name
-VERSION = 2  # raise it when the same runs give another blend
+VERSION = 3  # raise it when the same runs give another blend
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class BlendedRuns:
     """Weight of each run; they sum to 1."""
     method: str
     decision: str
+    rule: Mapping[str, Any]
+    """What the decision was fitted to: metric, and thresholds or the number of classes; may be empty."""
     comparisons: tuple[Comparison, ...]
-    """Of methods and, with one class per clip, decisions; a requested one is compared with the baseline."""
+    """Of methods and, where several fit, decisions; a requested one is compared with the baseline."""
     score: Score
     """Of OOF predictions by nested cross-validation."""
     folder: Path
@@ -50,12 +53,18 @@ class BlendedRuns:
         """The members' models: `gru+2xtcresnet`."""
         return self.folder.name
 
+    @property
+    def choice(self) -> str:
+        """Method and decision for people: `mean, decision threshold: from probability 0.31, ...`."""
+        rule = describe(self.rule)
+        return f"{self.method}, decision {self.decision}{': ' * bool(rule)}{rule}"
+
     def probs(self, task: Task) -> NDArray[np.float64]:
         """Return the probabilities of every test clip, (clips, classes)."""
         return task.probs(logits_of(self.test))
 
-    def record(self, key: str) -> dict[str, Any]:
-        """Return what weights.json holds: identity, members, comparisons, choices and score."""
+    def record(self, key: str, scored_by: str) -> dict[str, Any]:
+        """Return what weights.json holds: identity, members, choices, comparisons and score."""
         members = [
             {"model": run.model, "run": run.id, "weight": weight, "cv": run.score.cv}
             for run, weight in zip(self.runs, self.weights, strict=True)
@@ -64,8 +73,9 @@ class BlendedRuns:
             {**one._asdict(), "results": [result.as_dict() for result in one.results]}
             for one in self.comparisons
         ]
-        choices = {"method": self.method, "decision": self.decision, "comparisons": comparisons}
-        return {"key": key, "members": members, **choices, **self.score.as_dict()}
+        choices = {"method": self.method, "decision": self.decision, "rule": dict(self.rule)}
+        keys = {"key": key, "score_key": scored_by}
+        return {**keys, "members": members, **choices, "comparisons": comparisons, **self.score.as_dict()}
 
 
 def identity(prepared: Prepared, runs: Sequence[Run], method: str | None, decision: str | None) -> str:
@@ -112,7 +122,7 @@ def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRu
                 return None
             comparisons = tuple(_comparison(**one) for one in record["comparisons"])
             weights = tuple(member["weight"] for member in record["members"])
-            choices = record["method"], record["decision"]
+            choices = record["method"], record["decision"], dict(record["rule"])
             fields = {name: record[name] for name in Score._fields}
             test = read_predictions(folder / TEST, "")
         except (OSError, ValueError, LookupError, TypeError, MissingError):
@@ -125,12 +135,17 @@ def _comparison(results: Sequence[dict[str, Any]], **fields: str) -> Comparison:
     return Comparison(tuple(NestedResult(**one, probs=np.empty(0)) for one in results), **fields)
 
 
-def write_blend(blended: BlendedRuns, oof: pl.DataFrame, key: str) -> None:
-    """Write a blend's folder: prediction tables first, weights.json last, which marks it as complete."""
+def write_blend(blended: BlendedRuns, oof: pl.DataFrame, key: str, scored_by: str) -> None:
+    """Write a blend's folder: prediction tables first, weights.json last, which marks it as complete.
+
+    Args:
+        key: `identity`.
+        scored_by: `score_key`; a score of another metric is compared with none of this one.
+    """
     folder = blended.folder
     with locked(folder, folder.name):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / WEIGHTS).unlink(missing_ok=True)
         write_predictions(oof, folder / OOF)
         write_predictions(blended.test, folder / TEST)
-        write_json(folder / WEIGHTS, blended.record(key), bound=True)
+        write_json(folder / WEIGHTS, blended.record(key, scored_by), bound=True)

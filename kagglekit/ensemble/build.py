@@ -5,15 +5,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from kagglekit.config import AUTO
+from kagglekit.config.names import ALL_DECISIONS, DECISIONS, SET_DECISIONS
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble import decisions
 from kagglekit.ensemble.blend import BlendedRuns, folder_of, identity, read_blend, write_blend
 from kagglekit.ensemble.blends import Blend
-from kagglekit.ensemble.decisions import Decision, ood_scores
-from kagglekit.ensemble.members import fold_test_logits, oof_clips, probs_to_blend, read_oof, test_clips
+from kagglekit.ensemble.decisions import Rule
+from kagglekit.ensemble.members import (
+    fold_test_logits,
+    ood_of,
+    oof_clips,
+    probs_to_blend,
+    read_oof,
+    test_clips,
+)
 from kagglekit.ensemble.methods import METHODS, methods_for
 from kagglekit.ensemble.nested_cv import Comparison, compare_decisions, compare_methods
 from kagglekit.errors import ConfigError, close_match
+from kagglekit.runs.score import score_key
 from kagglekit.runs.store import Run
 from kagglekit.scoring.cv import accuracy_by_part, score
 from kagglekit.scoring.numerics import Floats, log_probs, logit
@@ -44,7 +53,7 @@ def check_names(method: str | None, decision: str | None) -> None:
     Raises:
         ConfigError: there is none of that name.
     """
-    for what, name, registry in (("method", method, METHODS), ("decision", decision, decisions.DECISIONS)):
+    for what, name, registry in (("method", method, METHODS), ("decision", decision, ALL_DECISIONS)):
         if name is not None and name not in (AUTO, *registry):
             raise ConfigError(f"there is no {what} '{name}'", hint=close_match(name, (AUTO, *registry)))
 
@@ -60,7 +69,7 @@ def build(
         decision: how to decide; likewise.
 
     Raises:
-        ConfigError: the method or the decision does not fit clips with several labels.
+        ConfigError: the method or the decision does not fit the task.
         KagglekitError: runs with other clips, folds or classes, or with logits that are not finite.
     """
     runs = sorted(runs, key=lambda run: (run.model, run.id))
@@ -77,7 +86,7 @@ def build(
     for number in range(prepared.config.validation.folds):
         logits = fold_test_logits(runs, number)
         probs = blend(probs_to_blend(logits, task))
-        folds.append(decide(probs, ood_scores(logits), share) if decide else probs)
+        folds.append(decide(probs, ood_of(logits, task), share) if decide else probs)
     blended = blend(oof.probs)
     blended = to_logits(decide(blended, oof.ood, oof.share) if decide else blended, task)
     limits = [most for run in runs if (most := run.metrics.get("shift_limit")) is not None]
@@ -87,12 +96,13 @@ def build(
         weights=tuple(float(weight) for weight in blend.weights),
         method=chosen[0],
         decision=chosen[1] if decide else decisions.BASELINE,
+        rule=decide.facts(task.classes) if decide else {},
         comparisons=tuple(comparisons),
         score=score(nested, clips, prepared.config, folds, min(limits, default=None), fitted=blended),
         folder=folder_of(prepared.workspace, runs),
         test=predictions(tested, to_logits(np.mean(folds, axis=0), task)),
     )
-    write_blend(result, predictions(clips, blended), key)
+    write_blend(result, predictions(clips, blended), key, score_key(prepared.config))
     return result
 
 
@@ -102,7 +112,7 @@ def to_logits(probs: Floats, task: Task) -> Floats:
 
 
 def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | None) -> list[Comparison]:
-    """Compare methods and, with one class per clip, decisions; take the requested ones, or choose.
+    """Compare methods and, where several fit the task, decisions; take the requested ones, or choose.
 
     Raises:
         ConfigError: as `build`.
@@ -115,29 +125,49 @@ def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | No
     else:
         first = compare_methods(oof, settings, task, None if method == AUTO else (method,))
         first = first if method == AUTO else first._replace(chosen=method, why="as requested")
+    compared = [first]
+    if len(task.decisions) > 1:
+        names = None if decision == AUTO else (decision,)
+        second = compare_decisions(oof, settings, task, first.chosen, names)
+        second = second if decision == AUTO else second._replace(chosen=decision, why="as requested")
+        compared.append(second)
     if task.multi:
-        return [first]
-    names = None if decision == AUTO else (decision,)
-    second = compare_decisions(oof, settings, task, first.chosen, names)
-    second = second if decision == AUTO else second._replace(chosen=decision, why="as requested")
+        return compared
     part = oof_clips(prepared)["part"].to_numpy()
-    return [_with_parts(one, oof, part) for one in (first, second)]
+    return [_with_parts(one, oof, part) for one in compared]
 
 
 def _requested(prepared: Prepared, method: str | None, decision: str | None) -> tuple[str, str]:
-    """Return the names of method and decision, each a name or "auto"; the config's where none is given."""
+    """Return the names of method and decision, each a name or "auto"; the config's where none is given.
+
+    A config's name that does not fit the task is taken as "auto".
+
+    Raises:
+        ConfigError: a name that is given does not fit.
+    """
     task, settings = prepared.task, prepared.config.ensemble
-    if not task.multi:
-        decision = decision or settings.decision
-        return method or settings.method, decision if task.filler is not None else decisions.BASELINE
-    known = methods_for(task)
-    method = method or (settings.method if settings.method in known else AUTO)
-    if method not in (AUTO, *known) or decision not in (None, AUTO, *task.decisions):
+    methods = (AUTO, *methods_for(task))
+    if method is not None and method not in methods:
         raise ConfigError(
-            f"--method {method} --decision {decision or AUTO} needs exactly one label per clip",
-            hint=f"with several labels per clip: --method {', '.join((AUTO, *known))}; --decision none",
+            f"--method {method} needs exactly one label per clip",
+            hint=f"with several labels per clip: {', '.join(methods)}",
         )
-    return method, decisions.BASELINE
+    fitting = (AUTO, *task.decisions)
+    if decision is not None and decision not in fitting:
+        raise ConfigError(
+            f"--decision {decision} {_misfit(task, decision)}", hint=f"those that fit: {', '.join(fitting)}"
+        )
+    by_method = settings.method if settings.method in methods else AUTO
+    by_decision = settings.decision if settings.decision in fitting else AUTO
+    return method or by_method, decision or by_decision
+
+
+def _misfit(task: Task, decision: str) -> str:
+    """Return why a decision does not fit a task."""
+    if task.multi and decision in SET_DECISIONS:
+        return f"needs a metric that judges sets of classes, which {task.metric.name} does not"
+    several = decision not in DECISIONS
+    return "needs clips with several labels" if several else "needs one label per clip, and a filler class"
 
 
 def _with_parts(comparison: Comparison, oof: Oof, part: np.ndarray) -> Comparison:
@@ -149,15 +179,13 @@ def _with_parts(comparison: Comparison, oof: Oof, part: np.ndarray) -> Compariso
     return comparison._replace(results=results)
 
 
-def fit(
-    prepared: Prepared, oof: Oof, method: str, decision: str | None = None
-) -> tuple[Blend, Decision | None]:
+def fit(prepared: Prepared, oof: Oof, method: str, decision: str | None = None) -> tuple[Blend, Rule | None]:
     """Fit on all folds the blend and the decision that the test clips get; no decision is fitted for None."""
     blend = methods_for(prepared.task)[method](oof, prepared.config.ensemble)
     if decision is None:
         return blend, None
     one = oof.with_probs(blend(oof.probs))
-    return blend, decisions.fit(decision, one, prepared.task.filler_index)
+    return blend, decisions.fit_for(prepared.task, decision, one)
 
 
 def skipped_methods(task: Task) -> tuple[str, ...]:

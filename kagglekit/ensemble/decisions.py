@@ -1,5 +1,7 @@
 """Decisions: post-processing rules applied to a blend's probabilities before the argmax.
 
+Those for clips that may have several classes are in `set_decisions`.
+
 Their parts are fitted on OOF, which holds unseen words:
 
 filler      an inverse temperature and one bias, for the filler class, by the least log-loss
@@ -19,10 +21,11 @@ run with outputs for words is always 0, since it keeps the logarithms of summed 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from kagglekit.ensemble import set_decisions
 from kagglekit.scoring.calibration import conditional_logit, prior_by_em
 from kagglekit.scoring.numerics import (
     SAME,
@@ -35,6 +38,7 @@ from kagglekit.scoring.numerics import (
     softmax,
 )
 from kagglekit.scoring.oof import Ints, Oof
+from kagglekit.scoring.task import Task
 
 OOD_SCORES = ("energy", "max_logit", "disagreement", "distance")
 MEASURED = 3  # of them need nothing fitted: the columns of `Oof.ood`
@@ -72,6 +76,21 @@ DECISIONS: dict[str, Parts] = {
     "gate_threshold": Parts(filler=True, scores=OOD_SCORES, thresholds="one"),
     "gate_prior": Parts(filler=True, scores=OOD_SCORES, prior=True),
 }
+
+
+class Rule(Protocol):
+    """A fitted decision."""
+
+    def __call__(self, probs: Floats, ood: Floats, share: Floats) -> Floats:
+        """Turn a blend's probabilities (clips, classes) into those that are answered by the common rule."""
+
+    def facts(self, classes: tuple[str, ...]) -> dict[str, Any]:
+        """Return what was fitted, for the record; it may be empty."""
+
+
+def fit_for(task: Task, name: str, oof: Oof) -> Rule:
+    """Fit one of the task's decisions on the predictions of one blend."""
+    return set_decisions.fit(name, oof, task) if task.multi else fit(name, oof, task.filler_index)
 
 
 def ood_scores(logits: Floats) -> Floats:
@@ -157,6 +176,10 @@ class Decision:
         if self.parts.thresholds != "none":
             scores[:, self.filler] += self.thresholds[_best_other(scores, self.filler)]
         return softmax(scores)
+
+    def facts(self, classes: tuple[str, ...]) -> dict[str, Any]:
+        """Return nothing: the name of the decision says what was fitted."""
+        return {}
 
 
 def _chosen(parts: Parts, ood: Floats, distance: Distance | None, log: Floats) -> Floats:

@@ -40,13 +40,17 @@ def read_oof(prepared: Prepared, runs: Sequence[Run]) -> Oof:
     for run in runs:
         _read(run, TEST, "test", test_clips(prepared)["clip_id"], task)
     weight = clip_weights(clips, prepared.config)
-    ood = None if task.multi else ood_scores(logits)
-    return Oof.from_clips(clips, probs_to_blend(logits, task), task, weight, ood)
+    return Oof.from_clips(clips, probs_to_blend(logits, task), task, weight, ood_of(logits, task))
 
 
 def fold_test_logits(runs: Sequence[Run], fold: int) -> Floats:
     """Read the test logits of every run's model of one fold: (runs, clips, classes)."""
     return np.stack([fold_logits(run.folder, fold) for run in runs])
+
+
+def ood_of(logits: Floats, task: Task) -> Floats:
+    """Return the OOD scores that decisions take, (clips, scores); none where a clip may have many classes."""
+    return np.empty((logits.shape[1], 0)) if task.multi else ood_scores(logits)
 
 
 def probs_to_blend(logits: Floats, task: Task) -> Floats:

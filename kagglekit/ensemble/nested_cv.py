@@ -101,7 +101,7 @@ def compare_decisions(
 
     def predict(name: str, here: NDArray[np.bool_]) -> Floats:
         blend = blends[int(oof.fold[here][0])]
-        decide = decisions.fit(name, blend.select(~here), task.filler_index)
+        decide = decisions.fit_for(task, name, blend.select(~here))
         clips = blend.select(here)
         return decide(clips.probs[0], clips.ood, clips.share)
 

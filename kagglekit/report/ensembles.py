@@ -9,8 +9,10 @@ from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.matrix import heatmap
 from kagglekit.charts.svg import Picture
 from kagglekit.ensemble.blend import WEIGHTS, read_record
+from kagglekit.ensemble.set_decisions import describe
 from kagglekit.errors import MissingError
 from kagglekit.report.source import ReportRun, Source
+from kagglekit.runs.score import score_key
 
 MOST = 16  # models in the correlation matrix
 
@@ -34,8 +36,10 @@ class SavedBlend(NamedTuple):
     high: float
     method: str
     decision: str
+    rule: str
+    """What the decision was fitted to; empty where nothing was."""
     present: bool
-    """Whether every member was trained on the current clips, so that the scores are comparable."""
+    """Whether it was scored by the present metric, and every member was trained on the current clips."""
 
 
 def page(source: Source) -> dict[str, Any]:
@@ -65,8 +69,10 @@ def blends(source: Source, *, present: bool = True) -> list[SavedBlend]:
             )
             cv, low, high = (float(record[name]) for name in ("cv", "low", "high"))
             fits = all(f"{member.model}/{member.run}" in shown for member in members)
+            fits &= record.get("score_key") == score_key(source.config)
             choices = str(record.get("method", "")), str(record.get("decision", ""))
-            saved.append(SavedBlend(path.parent.name, members, cv, low, high, *choices, fits))
+            rule = describe(record.get("rule", {}))
+            saved.append(SavedBlend(path.parent.name, members, cv, low, high, *choices, rule, fits))
         except (ValueError, LookupError, TypeError) as error:
             hint = f"remove the folder {path.parent} and blend again: kagglekit ensemble"
             raise MissingError(f"{path} cannot be read: {error}", hint=hint) from error

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from kagglekit.config import Config, Train
+from kagglekit.config.names import LabelKind
 from kagglekit.data.prepare import Prepared
 from kagglekit.files.atomic import write_json
 from kagglekit.files.keys import key_of
@@ -24,6 +25,7 @@ from kagglekit.runs.store import (
 )
 from kagglekit.scoring.cv import clip_weights, score
 from kagglekit.scoring.predictions import logits_of, predictions, read_predictions, write_predictions
+from kagglekit.scoring.task import labels_per_row
 from kagglekit.training.files import DECISION, METRICS, OOF, TEST
 from kagglekit.training.thresholds import ThresholdRule, Thresholds, apply_by_fold, fit_by_fold
 
@@ -34,7 +36,9 @@ def score_key(config: Config) -> str:
     """Return a key that changes with how scores are computed; logits do not depend on it."""
     competition = config.competition
     metric, parameters = competition.metric, competition.metric_parameters
-    extra = [] if metric == "accuracy" else [metric, parameters] if parameters else [metric]
+    extra: list[Any] = [] if metric == "accuracy" else [metric, parameters] if parameters else [metric]
+    if (limits := labels_per_row(config)) != (0, None) and config.labels.kind is LabelKind.MULTI:
+        extra.append(limits)
     return key_of(SCORE_VERSION, config.validation.prior, config.validation.never_heard, *extra)
 
 

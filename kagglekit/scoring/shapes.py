@@ -17,7 +17,7 @@ from kagglekit.errors import ConfigError, SubmissionError, close_match
 from kagglekit.files.sample import PAIR, column_classes
 from kagglekit.scoring.long_ids import LongIds
 from kagglekit.scoring.metrics import Metric
-from kagglekit.scoring.metrics.base import THRESHOLD, Answers, Scores, Truth
+from kagglekit.scoring.metrics.base import Answers, Scores, Truth
 from kagglekit.scoring.task import Task
 
 LABEL = "label"  # the column of answers where neither competition.yaml nor the sample names one
@@ -127,14 +127,17 @@ class Shape:
             return list(names[probs.argmax(1)])
         if self.name == "top_k":
             order = np.argsort(-probs, axis=1, kind="stable")[:, : self.settings.k]
-            return [self.settings.joiner.join(row) for row in names[order]]
+            count = (
+                self.decide(probs).sum(1) if self.metric.answer == "set" else [self.settings.k] * len(probs)
+            )
+            return [self.settings.joiner.join(row[:k]) for row, k in zip(names[order], count, strict=True)]
         decided = self.decide(probs)
         return [self.settings.joiner.join(names[row]) or self.settings.none or "" for row in decided]
 
     def decide(self, probs: Scores) -> Truth:
-        """Return which classes are answered, (rows, classes): by threshold, or the likeliest one."""
+        """Return which classes are answered, (rows, classes): as the metric decides, or the likeliest one."""
         if self.multi:
-            return np.asarray(probs >= THRESHOLD)
+            return self.metric.decide_sets(probs)
         return np.asarray(probs.argmax(1)[:, None] == np.arange(probs.shape[1]))
 
     def predicted(self, clip_ids: Sequence[str], probs: Scores, names: Sequence[str]) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
-from kagglekit.config.names import DECISIONS, LabelKind, Takes
+from kagglekit.config.names import DECISIONS, SET_DECISIONS, LabelKind, Takes
 from kagglekit.scoring.metrics import Metric, make_metric
 from kagglekit.scoring.numerics import Floats, sigmoid, softmax
 
@@ -18,6 +18,12 @@ PARTS = ("keyword", "silence", "seen", "unseen")
 """Parts of the clips: target words, silence, filler words that the fold trains on, and unseen words."""
 
 SMALLEST = 1e-12  # added to a probability before its logarithm
+
+
+def labels_per_row(config: Config) -> tuple[int, int | None]:
+    """Return how many labels a cell of the submission holds at least and at most, None: any number."""
+    shape = config.submission.shape
+    return {"label": (1, 1), "top_k": (1, config.submission.k)}.get(shape, (0, None))
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,16 @@ class Task:
         """Return the task that competition.yaml describes."""
         competition, kind = config.competition, config.labels.kind
         separator = config.data.separator if kind is LabelKind.MULTI else None
+        least, most = labels_per_row(config)
         return cls(
             config.labels.all_classes,
             config.labels.targets,
             config.labels.filler,
-            make_metric(competition.metric, kind, competition.metric_parameters),
+            replace(
+                make_metric(competition.metric, kind, competition.metric_parameters),
+                least=least,
+                most=most,
+            ),
             separator,
         )
 
@@ -65,8 +76,11 @@ class Task:
 
     @property
     def decisions(self) -> tuple[str, ...]:
-        """Decisions that fit: only that of the largest probability where no class is a filler."""
-        return DECISIONS if self.filler is not None and not self.multi else DECISIONS[:1]
+        """Decisions that fit: with one class per row those about its filler class, with several those about
+        sets, where the metric judges such; else only that for which nothing is fitted."""
+        if self.multi:
+            return SET_DECISIONS if self.metric.answer == "set" else SET_DECISIONS[:1]
+        return DECISIONS if self.filler is not None else DECISIONS[:1]
 
     def label_of(self, word: str | None) -> str | None:
         """Return the class of a word, or None where it has none (no filler class, or the word is unknown).

@@ -57,6 +57,8 @@ class Entry:
     """How the runs were blended; empty where unknown."""
     decision: str = ""
     """Post-processing rule; empty where unknown."""
+    rule: str = ""
+    """What the decision was fitted to, such as a threshold and its metric; empty where nothing was."""
     cv_score: float | None = None
     """Expected public score, weighted to the test prior like its interval."""
     cv_low: float | None = None

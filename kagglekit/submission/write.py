@@ -10,6 +10,7 @@ import polars as pl
 
 from kagglekit.data.expected_rows import expected, sample_table
 from kagglekit.ensemble.blend import BlendedRuns
+from kagglekit.ensemble.set_decisions import describe
 from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import write_bytes
@@ -51,6 +52,7 @@ def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
         "weights": [round(w, 6) for w in ensemble.weights],
         "method": ensemble.method,
         "decision": ensemble.decision,
+        "rule": describe(ensemble.rule),
         "cv_score": ensemble.score.cv,
         "cv_low": ensemble.score.low,
         "cv_high": ensemble.score.high,

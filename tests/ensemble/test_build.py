@@ -100,7 +100,7 @@ def test_the_same_ensemble_is_not_judged_again(
         patched.setattr(build_module, "compare", lambda *_: pytest.fail("judged again"))
         again = build(competition[2], runs, AUTO, AUTO)
         assert (again.score, again.weights, again.method) == (made.score, made.weights, made.method)
-        assert again.record("") == made.record("") and len(made.record("")["comparisons"]) == 2
+        assert again.record("", "") == made.record("", "") and len(made.record("", "")["comparisons"]) == 2
         assert again.test.equals(made.test)
     judged: list[str] = []
     with monkeypatch.context() as patched:

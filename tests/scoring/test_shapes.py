@@ -203,3 +203,16 @@ def test_labels_that_a_joiner_does_not_part(kind: str) -> None:
     with pytest.raises(ConfigError, match="joiner is 'i', and the label 'mid' contains it"):
         shape(shape=kind, joiner="i").check_fit()
     shape(shape=kind).check_fit()
+
+
+def test_a_metric_of_sets_decides_how_many_of_k_labels_are_written() -> None:
+    """As it is scored: those from 0.5, but one at least and k at most; and one where the shape is a label."""
+    probs = np.array([[0.7, 0.6, 0.9], [0.1, 0.3, 0.2], [0.8, 0.3, 0.2]])
+    for kind, expected in (("top_k", ["high low", "mid", "low"]), ("label", ["high", "mid", "low"])):
+        asked = task_shape("f1_rows", "multi", shape=kind, k=2)
+        cells = asked.predicted(["a", "b", "c"], probs, ["x"])["x"].to_list()
+        assert cells == expected
+        decided = asked.metric.decide(probs)
+        assert [" ".join(np.array(CLASSES)[row]) for row in decided] == [
+            " ".join(sorted(cell.split(), key=CLASSES.index)) for cell in cells
+        ]

@@ -168,7 +168,8 @@ def add_ensemble(made: Made, members: Sequence[tuple[str, str, float]], cv: floa
     ]
     folder = made.workspace.ensembles / "+".join(model for model, _, _ in members)
     scores = {"cv": cv, "low": cv - 0.02, "high": cv + 0.02, "method": "caruana", "decision": "none"}
-    write_json(folder / WEIGHTS, {"members": records, **scores}, bound=True)
+    record = {"score_key": score_key(made.config), "members": records, **scores}
+    write_json(folder / WEIGHTS, record, bound=True)
     oof = [
         pl.read_parquet(made.workspace.runs / model / run / OOF).sort("clip_id") for model, run, _ in members
     ]

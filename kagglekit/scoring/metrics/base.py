@@ -36,6 +36,9 @@ class Metric:
     """Answers that `measure` gets, as `decide` returns them; None: it gets scores."""
     k: int = 1
     """Number of classes in a top-k answer."""
+    least: int = 0
+    """Least number of classes in a set that `decide` answers, and `most`, None: any number."""
+    most: int | None = None
     low: float | None = 0.0
     """Lowest value; None: unbounded."""
     high: float | None = 1.0
@@ -103,12 +106,24 @@ class Metric:
 
         Returns:
             The k likeliest classes (rows, k), the likeliest first, where the metric is of top-k lists; the
-            index of the likeliest class (rows,) where a row has one class; else (rows, classes), whether the
-            probability of a class is at least THRESHOLD.
+            index of the likeliest class (rows,) where a row has one class; else what `decide_sets` returns.
         """
         if self.answer == "top_k":
             return np.argsort(-scores, axis=1, kind="stable")[:, : self.k]
-        return scores.argmax(1) if self.kind == "single" else scores >= THRESHOLD
+        return scores.argmax(1) if self.kind == "single" else self.decide_sets(scores)
+
+    def decide_sets(self, scores: Scores) -> Truth:
+        """Return which classes have at least THRESHOLD, `least` to `most` of them a row: (rows, classes)."""
+        chosen: Truth = scores >= THRESHOLD
+        if not self.least and self.most is None:
+            return chosen
+        order = np.argsort(-scores, axis=1, kind="stable")
+        ranked = np.take_along_axis(chosen, order, 1)
+        ranked[:, : self.least] = True
+        if self.most is not None:
+            ranked[:, self.most :] = False
+        np.put_along_axis(chosen, order, ranked, 1)
+        return chosen
 
     def _measure(self, truth: Truth, given: NDArray[Any], weight: Scores | None) -> float:
         if self.answer == "set" and given.ndim == 1:
