@@ -32,7 +32,7 @@ default, `train:`, `models.<name>.train:`, `--set`, and the parameters that `tun
 CLI = """\
 Every verb, its options and an example, as `kagglekit VERB --help` shows them. Results go to stdout,
 progress and errors to stderr. Exit codes: 0 for success, 1 for a failure that is explained, 2 for wrong
-usage, 130 for Ctrl-C."""
+usage, 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
 
 NONE = "required"
 VERBS_START = "<!-- verbs: written by `python docs/generate.py` -->\n"

@@ -1,19 +1,22 @@
 """The command line: the verbs, how failures are shown, and exit codes. Imports nothing heavy.
 
-Exit codes: 0 done · 1 a failure, explained · 2 wrong usage · 130 Ctrl-C.
+Exit codes: 0 done · 1 a failure, explained · 2 wrong usage · 130 Ctrl-C · 143 SIGTERM · 129 SIGHUP.
 """
 
 import argparse
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from kagglekit import __version__
 from kagglekit.errors import DamagedCacheError, KagglekitError
-from kagglekit.terminal import console
+from kagglekit.files.faults import explain
+from kagglekit.terminal import console, signals
 
 VERBS = {
     "init": "draft a competition.yaml, or copy a shipped one",
@@ -93,8 +96,10 @@ def _add_common(parser: argparse.ArgumentParser, *, top_level: bool) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command; the exit code. Without `argv`, this process is the command's alone."""
     console.open_streams()
+    if argv is None:
+        signals.hear()
     words = sys.argv[1:] if argv is None else argv
     args = make_parser(words).parse_args(words)
     args.set = [*args.set_before, *args.set_after]
@@ -102,9 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(args)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        _show("stopped", "nothing is lost: the same command goes on from here")
-        return 130
+    except KeyboardInterrupt as stop:
+        number = stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT
+        return signals.stop(number)
     except BrokenPipeError:  # `kagglekit leaderboard | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -133,21 +138,18 @@ def _run(args: argparse.Namespace) -> None:
             console.note(f"{error}: making it again")
 
 
-_NO_SPACE = os.strerror(errno.ENOSPC)  # polars and safetensors pass on no more than the words
-
-
 def _explain(error: BaseException) -> tuple[str, str | None]:
     """Return the message and the hint for an error."""
     if isinstance(error, KagglekitError):
         return str(error), error.hint
+    if (fault := explain(error)) is not None:
+        return str(fault), fault.hint
     number = error.errno if isinstance(error, OSError) else None
-    where = f": {error.filename}" if isinstance(error, OSError) and error.filename else ""
-    if number in (errno.ENOSPC, errno.EDQUOT) or _NO_SPACE in str(error):
-        return (f"the disk is full{where}", "free some space and run the same command again; nothing is lost")
     if number == errno.EAGAIN or "can't start new thread" in str(error):
         hint = "close other programs, raise the limit (ulimit -u), or set OMP_NUM_THREADS=1"
         return "the system allows no more threads or processes", hint
     if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror or error}{where}", "check the path and its permissions"
     if isinstance(error, MemoryError):
         return "out of memory", "close other programs, or set train.batch_size lower"
@@ -156,8 +158,9 @@ def _explain(error: BaseException) -> tuple[str, str | None]:
 
 
 def _show(message: str, hint: str | None) -> None:
-    shown = f"error: {message}" if message != "stopped" else "stopped"
-    print(console.visible(shown + f"\nhint:  {hint}" * bool(hint)), file=sys.stderr)
+    shown = f"error: {message}" + f"\nhint:  {hint}" * bool(hint)
+    with suppress(OSError):  # nobody can be told
+        print(console.visible(shown), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -134,12 +134,6 @@ def test_one_call_does_not_leak_into_the_next(verb: Verb) -> None:
             "stopped\nhint:  nothing is lost: the same command goes on from here\n",
         ),
         (
-            OSError(errno.ENOSPC, "No space left on device", "/data/x"),
-            1,
-            "error: the disk is full: /data/x\n"
-            "hint:  free some space and run the same command again; nothing is lost\n",
-        ),
-        (
             PermissionError(errno.EACCES, "Permission denied", "/data/x"),
             1,
             "error: Permission denied: /data/x\nhint:  check the path and its permissions\n",
@@ -156,7 +150,7 @@ def test_one_call_does_not_leak_into_the_next(verb: Verb) -> None:
             "hint:  run again with --traceback and report what it shows\n",
         ),
     ],
-    ids=["error", "no-hint", "ctrl-c", "disk", "permission", "memory", "bug"],
+    ids=["error", "no-hint", "ctrl-c", "permission", "memory", "bug"],
 )
 def test_failures(
     error: BaseException, code: int, shown: str, verb: Verb, capsys: pytest.CaptureFixture[str]

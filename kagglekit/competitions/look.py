@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import polars as pl
 from kagglekit.data.sound_file import read_sound
 from kagglekit.errors import ArchiveError, ConfigError, KagglekitError
 from kagglekit.files import archive, tables
+from kagglekit.files.leftovers import temporary_folder
 from kagglekit.files.patterns import AUDIO_SUFFIXES, is_archive, is_junk, without_ending
 from kagglekit.hosts.base import HostFile
 from kagglekit.terminal import console
@@ -147,9 +147,9 @@ class Facts:
             self.audio += [f"{name}/{one}" for one in audio]
             self.others += [f"{name}/{m.name}" for m in members if not is_audio(m.name)]
             for one in inner if depth else ():
-                with tempfile.TemporaryDirectory() as folder:
-                    archive.copy_member(path, one, Path(folder, "inner"))
-                    self.look_into(f"{name}/{one}", Path(folder, "inner"), depth - 1)
+                with temporary_folder() as folder:
+                    archive.copy_member(path, one, folder / "inner")
+                    self.look_into(f"{name}/{one}", folder / "inner", depth - 1)
         except ArchiveError as error:
             console.note(f"{name} was not looked into: {error}")
             self.unread[name] = path.stat().st_size

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from kagglekit.config.load import DEFAULT_NAME, load_config
 from kagglekit.config.yaml_file import parse
 from kagglekit.errors import ConfigError, HostError
 from kagglekit.files.atomic import write_text
+from kagglekit.files.leftovers import temporary_folder
 from kagglekit.terminal import console
 
 CHECK = "  # check: "
@@ -122,14 +122,14 @@ def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Wr
         facts.example = example_of(host.evaluation())
     except HostError as error:
         console.note(f"the page about evaluation was not read: {error}")
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
 
         def get(files: list[HostFile]) -> list[Path]:
             """Download recordings to a temporary folder, and all else to where `fetch` wants it."""
             if not files:
                 return []
             if look_at.is_audio(files[0].name):  # a few loose files in raw/ would stand for all of them
-                return [host.download(file.name, Path(folder), lambda _: None).path for file in files]
+                return [host.download(file.name, folder, lambda _: None).path for file in files]
             fetch(workspace, host, [file.name for file in files])
             return [workspace.raw / file.name for file in files]
 

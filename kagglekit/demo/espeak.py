@@ -7,13 +7,10 @@ import ctypes
 import hashlib
 import importlib
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import get_context
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -23,8 +20,10 @@ from numpy.typing import NDArray
 
 from kagglekit.data.samples import Float32
 from kagglekit.errors import KagglekitError
+from kagglekit.parallel.children import Child, result_of
 
 SAMPLE_RATE = 16_000
+CHUNK = 32  # utterances
 Speak = Callable[[Sequence["Utterance"]], Iterator[Float32]]
 """Synthesise utterances, each (samples,) at SAMPLE_RATE."""
 _INSTALL = "pip install 'kagglekit[demo]'"
@@ -82,9 +81,25 @@ def open_espeak() -> Iterator[Speak]:
     The library keeps state between words that nothing resets, so the same words sound the same only in a new
     process.
     """
-    ignore_ctrl_c = (signal.SIGINT, signal.SIG_IGN)  # the parent process handles it
-    with ProcessPoolExecutor(1, get_context("spawn"), signal.signal, ignore_ctrl_c) as pool:
-        yield lambda utterances: pool.map(_speak, utterances, chunksize=32)
+    child = Child({})
+    try:
+        yield partial(_spoken, child)
+    finally:
+        child.end()
+
+
+def _spoken(child: Child, utterances: Sequence[Utterance]) -> Iterator[Float32]:
+    """Yield utterances as the process speaks them, a chunk ahead."""
+    for start in range(0, len(utterances), CHUNK):
+        child.call(_speak_all, utterances[start : start + CHUNK])
+        if start:
+            yield from result_of(child.receive())
+    if utterances:
+        yield from result_of(child.receive())
+
+
+def _speak_all(utterances: Sequence[Utterance]) -> list[Float32]:
+    return [_speak(utterance) for utterance in utterances]
 
 
 def _speak(utterance: Utterance) -> Float32:

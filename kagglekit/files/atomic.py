@@ -2,13 +2,14 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kagglekit.files.checksums import home_of, sealed, sums_of_folder, unsealed
+from kagglekit.files.faults import explained
+from kagglekit.files.leftovers import leftovers_of, remove_at_end, remove_tree, temporary_name
 from kagglekit.files.locks import locked
 
 MARKER = "done.json"
@@ -16,18 +17,27 @@ MARKER = "done.json"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a temporary file beside `path`, and move it to `path` when the block succeeds.
+    """Write a file in a temporary folder beside `path`, and move it to `path` when the block succeeds.
+
+    Some libraries write to temporary files beside the file that they are to write. In a folder, these are
+    removed with it, after a kill too.
 
     Yields:
         The file to write. When the block fails, it is removed and `path` stays as it was.
+
+    Raises:
+        MachineError: the disk is full, fails or must not be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = temporary_name(path)
+        remove_at_end(folder)
+        folder.mkdir()
+        try:
+            yield folder / path.name
+            os.replace(folder / path.name, path)
+        finally:
+            remove_tree(folder)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -92,22 +102,29 @@ def building(target: Path, key: str) -> Iterator[Path | None]:
         A temporary folder to fill, or None where `target` is already complete with this key. When the
         block succeeds, the marker is written and the folder renamed; when it fails, the folder is
         removed. A second process waits until the first has finished, and then gets None.
+
+    Raises:
+        MachineError: the disk is full, fails or must not be written to.
     """
     if done_key(target) == key:
         yield None
         return
-    with locked(target, target.name):
+    with locked(target, target.name), explained(target.parent):
         if done_key(target) == key:
             yield None
             return
-        part = target.with_name(f".{target.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
+        for old in leftovers_of(target):  # of a machine that lost power
+            remove_tree(old)
+        part, aside = temporary_name(target), temporary_name(target)
+        for folder in (part, aside):
+            remove_at_end(folder)
         part.mkdir(parents=True)
         try:
             yield part
             write_json(part / MARKER, {"key": key, "files": sums_of_folder(part)})
-            if target.exists():
-                shutil.rmtree(target)
+            if target.exists():  # moved as a whole, since a kill while it is removed would leave a part of it
+                os.replace(target, aside)
             move_into_place(part, target)
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            remove_tree(part)
+            remove_tree(aside)

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import tempfile
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from kagglekit.errors import TableError, plural
 from kagglekit.files import archive
 from kagglekit.files.archive.checks import MAX_MEMBER_BYTES, MAX_RATIO, MIN_BOMB_BYTES
+from kagglekit.files.leftovers import temporary_folder
 
 MAX_BYTES = 256 * 2**20
 """Largest table, unpacked, in bytes; a table in a zip or 7z may have archive.checks.MAX_MEMBER_BYTES."""
@@ -191,7 +191,7 @@ def _only_member(data: bytes, name: str, hint: str) -> Unpacked:
         return tables
 
     contents: list[bytes] = []
-    with tempfile.TemporaryDirectory(prefix="kagglekit-") as folder:
+    with temporary_folder() as folder:
         path = Path(folder, PurePosixPath(name.replace("\\", "/")).name[-100:].replace("\x00", "") or "table")
         path.write_bytes(data)
         archive.stream(path, lambda member, content: contents.append(content), choose)

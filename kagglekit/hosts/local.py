@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock
-
 from kagglekit.config import Config
 from kagglekit.errors import HostError, plural
 from kagglekit.files.atomic import move_into_place, write_bytes
 from kagglekit.files.json_lines import parsed, without_zeros
+from kagglekit.files.locks import lock_file
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
 from kagglekit.hosts.local_grading import Grader
@@ -134,7 +133,7 @@ class LocalHost:
         if not path.is_file():
             raise HostError(f"{path} does not exist", hint="write a submission first: kagglekit submit")
         self._state_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._state_dir / "lock"):
+        with lock_file(self._state_dir / "lock"):
             records = self._records()
             self._check_daily_limit(records, now)
             ref = str(len(records) + 1)

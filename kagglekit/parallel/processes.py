@@ -4,18 +4,14 @@ Small networks train faster this way on a CPU: the threads of one training wait 
 layer, two trainings do not (docs/LOG.md: 1.2 to 1.6 times as fast on two cores).
 """
 
-import multiprocessing
 import os
-import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from kagglekit.errors import KagglekitError
-from kagglekit.parallel.waiting import gather
+from kagglekit.parallel.children import FAILURE, RESULT, Child, result_of, wait_for_one
 from kagglekit.terminal import progress
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's "quota period" in microseconds, or "max period"
@@ -33,6 +29,12 @@ def cores() -> int:
         return count
 
 
+def share_of_cores(processes: int) -> dict[str, str]:
+    """Return the variables that give one of several processes its share of the cores."""
+    threads = str(max(cores() // processes, 1))
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+
+
 def run_all(function: Callable[[Job], Result], jobs: Sequence[Job], processes: int) -> list[Result]:
     """Return `[function(job) for job in jobs]`, computed in several processes.
 
@@ -45,43 +47,33 @@ def run_all(function: Callable[[Job], Result], jobs: Sequence[Job], processes: i
         processes: how many run at a time; together their threads use all cores.
 
     Raises:
-        KagglekitError: a process was killed.
+        NoProcessError: no process can be started; nothing has been done.
+        LostError: a process was killed.
         Exception: the first that `function` raised; running jobs are cancelled.
     """
-    context = multiprocessing.get_context("spawn")
-    alive, parent_end = context.Pipe(duplex=False)
-    messages = context.SimpleQueue()
-    threads = max(cores() // processes, 1)
-    listener = threading.Thread(target=progress.relay, args=(messages.get,), daemon=True)
-    listener.start()
-    pool = ProcessPoolExecutor(processes, context, _set_up, (threads, alive, messages))
-    try:
-        return gather([pool.submit(function, job) for job in jobs])
-    except BrokenProcessPool as error:
-        raise KagglekitError(
-            f"one of {processes} processes was killed, perhaps because memory ran out",
-            hint="run the same command again with --set jobs=1",
-        ) from error
-    finally:
-        parent_end.close()  # tells the processes to end
-        pool.shutdown(cancel_futures=True)
-        messages.put(None)
-        listener.join()
-        alive.close()
+    waiting = deque(enumerate(jobs))
+    results: dict[int, Result] = {}
+    working: dict[Child, int] = {}
+    with ExitStack() as stack:
+        relay = stack.enter_context(progress.Relay())
+        children = []
+        for _ in range(min(processes, len(jobs))):
+            children.append(Child(share_of_cores(processes)))
+            stack.callback(children[-1].end)
 
+        def next_job(child: Child) -> None:
+            if waiting:
+                working[child], job = waiting.popleft()
+                child.call(function, job)
 
-def _set_up(threads: int, alive: Connection, messages: Any) -> None:
-    """Set up a new process, before NumPy and torch are imported and read the environment."""
-    import signal
-
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives Ctrl-C, too, and ends this process
-    progress.send_to(messages.put)
-    threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
-
-
-def _end_with_parent(alive: Connection) -> None:
-    """End this process when the parent closes its pipe; files are written atomically, so any time is safe."""
-    alive.poll(None)
-    os._exit(1)
+        for child in children:
+            next_job(child)
+        while working:
+            for child in wait_for_one(working):
+                message = child.receive()
+                if message[0] in (RESULT, FAILURE):
+                    results[working.pop(child)] = result_of(message)
+                    next_job(child)
+                else:
+                    relay.show(message)
+    return [results[number] for number in range(len(jobs))]

@@ -1,19 +1,20 @@
 """Train the folds of a run: in turn, side by side in processes, or each by several processes together."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from kagglekit.config import Config
 from kagglekit.data.prepare import prepare
 from kagglekit.errors import ConfigError
+from kagglekit.files.leftovers import temporary_folder
 from kagglekit.files.locks import locked
 from kagglekit.files.workspace import Workspace
+from kagglekit.parallel.children import NoProcessError
 from kagglekit.parallel.processes import cores, run_all
 from kagglekit.runs.memory import train_within_memory
 from kagglekit.runs.setup import make_folds
 from kagglekit.runs.store import read_meta
-from kagglekit.terminal import progress
+from kagglekit.terminal import console, progress
 from kagglekit.training.distributed import joined
 from kagglekit.training.loop import Fold, is_trained, show_epoch
 from kagglekit.training.plan import Plan
@@ -37,14 +38,22 @@ def train_folds(folds: Sequence[Fold]) -> None:
     if world_size > 1 and folds[0].plan.train.labels != "zero_shot":
         train_together(left, world_size)
     elif (processes := processes_for(left)) > 1:
-        run_all(
-            _train_apart,
-            [(fold.config, fold.plan, fold.number, fold.folder.parent) for fold in left],
-            processes,
-        )
+        jobs = [(fold.config, fold.plan, fold.number, fold.folder.parent) for fold in left]
+        try:
+            run_all(_train_apart, jobs, processes)
+        except NoProcessError as error:
+            if folds[0].config.jobs != "auto":
+                raise
+            console.note(f"{error}: training one fold after the other")
+            train_in_turn(left)
     else:
-        for fold in left:
-            train_within_memory(fold)
+        train_in_turn(left)
+
+
+def train_in_turn(folds: Sequence[Fold]) -> None:
+    """Train folds one after the other in this process."""
+    for fold in folds:
+        train_within_memory(fold)
 
 
 def train_together(folds: Sequence[Fold], size: int) -> None:
@@ -63,11 +72,11 @@ def train_together(folds: Sequence[Fold], size: int) -> None:
             hint="use at most one process per core, and at least two clips of a batch for each",
         )
     numbers = [fold.number for fold in folds]
-    with tempfile.TemporaryDirectory() as meeting:
+    with temporary_folder() as folder:
         run_all(
             _train_shard,
             [
-                (first.config, first.plan, numbers, first.folder.parent, rank, size, Path(meeting, "meeting"))
+                (first.config, first.plan, numbers, first.folder.parent, rank, size, folder / "meeting")
                 for rank in range(size)
             ],
             size,

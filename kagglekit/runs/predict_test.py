@@ -1,6 +1,5 @@
 """Predict the test with a run's folds: on this machine, or in shards on a cluster."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,6 +15,7 @@ from kagglekit.data.clips import WINDOWS
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.shards import Shards, shards
 from kagglekit.errors import MissingError
+from kagglekit.files.leftovers import temporary_folder
 from kagglekit.files.locks import locked
 from kagglekit.runs.setup import make_dataset
 from kagglekit.runs.store import Run, load_fold, mean_test, plan_of, read_meta, train_again
@@ -118,7 +118,7 @@ def _logits(
     """Return the logits of one shard by the models of a run: (clips, folds, classes)."""
     waveforms = torch.split(torch.tensor(prepared.store(split)[start:stop]), EVAL_BATCH)
     by_fold: list[NDArray[np.float32]] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         for number, files in weights.items():
             fold = Path(folder, run, f"fold_{number}")  # where the files belong
             fold.mkdir(parents=True)

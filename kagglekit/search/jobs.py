@@ -1,12 +1,9 @@
 """Search with several processes on this machine, each with its share of the cores, or its own GPU."""
 
-import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
-from multiprocessing.process import BaseProcess
-from multiprocessing.queues import SimpleQueue
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -14,17 +11,17 @@ from kagglekit.config import Config
 from kagglekit.data.prepare import prepare
 from kagglekit.errors import ConfigError, KagglekitError, plural
 from kagglekit.files.workspace import Workspace
-from kagglekit.parallel.processes import cores
+from kagglekit.parallel.children import Child, LostError, ready, result_of
+from kagglekit.parallel.processes import cores, share_of_cores
 from kagglekit.search.limits import SearchLimits
 from kagglekit.search.study import StudyHandle, open_study
 from kagglekit.search.worker import run_trials
-from kagglekit.terminal import console
+from kagglekit.terminal import console, progress
 from kagglekit.training.plan import resolve
 
 LOOK_S = 0.3  # between looks at the processes
+RECORDING_S = 1.0  # for interrupted processes to record their trials; what they do not is tried again anyway
 STARTS = 4  # per process, for those that are killed, for example where memory runs out
-Failures = SimpleQueue[tuple[str, str | None]]
-"""(message, hint) of processes that failed."""
 
 
 def check_jobs(jobs: int) -> None:
@@ -41,77 +38,86 @@ def search_in_processes(
     """Search with `jobs` processes until the search is over.
 
     A process that is killed, for example by the kernel when memory runs out, is started again, and its trial
-    is tried again. When this process dies, the others end after their epoch.
+    is tried again. When this process dies, the others end at once.
 
     Raises:
         ConfigError: the machine has fewer cores, or GPUs, than `jobs`.
-        KagglekitError: a process failed.
+        KagglekitError: a process failed, or none can be started.
     """
     check_jobs(jobs)
-    context = multiprocessing.get_context("spawn")
-    failures: Failures = context.SimpleQueue()
+    job = handle.prepared.config, handle.plan.model, limits, jobs
+    working: dict[Child, int] = {}
 
-    def start(index: int) -> BaseProcess:
-        process = context.Process(
-            target=_run_process,
-            args=(handle.prepared.config, handle.plan.model, limits, jobs, index, os.getpid(), failures),
-        )
-        process.start()
-        return process
+    def start(index: int) -> None:
+        child = Child(share_of_cores(jobs) | _one_gpu(index))
+        working[child] = index
+        child.call(_search, job)
 
-    processes = [start(index) for index in range(jobs)]
     starts = jobs
     try:
-        while any(process.is_alive() for process in processes):
-            time.sleep(LOOK_S)
+        for index in range(jobs):
+            start(index)
+        while working:
+            for child in ready(working, LOOK_S):
+                try:
+                    message = child.receive()
+                except LostError as error:
+                    index = working.pop(child)
+                    if limits.over(handle.study):
+                        continue
+                    if starts == jobs * STARTS:
+                        raise KagglekitError(
+                            f"search processes keep being killed: {error}",
+                            hint="memory may be short: use fewer --jobs, or a smaller train.batch_size",
+                        ) from error
+                    console.note(f"{error}; starting another")
+                    start(index)
+                    starts += 1
+                else:
+                    del working[child]
+                    child.end()
+                    result_of(message)
             show()
-            if limits.over(handle.study):
-                continue
-            for index, process in enumerate(processes):
-                signal_number = -(process.exitcode or 0)
-                if signal_number <= 0:
-                    continue
-                if starts == jobs * STARTS:
-                    raise KagglekitError(
-                        f"search processes keep being killed (signal {signal_number})",
-                        hint="memory may be short: use fewer --jobs, or a smaller train.batch_size",
-                    )
-                console.note(f"a search process was killed (signal {signal_number}); starting another")
-                processes[index] = start(index)
-                starts += 1
     finally:
-        _end(processes)
+        _end(working)
     show()
-    if not failures.empty():
-        message, hint = failures.get()
-        raise KagglekitError(message, hint=hint)
 
 
-def _end(processes: list[BaseProcess]) -> None:
-    """Interrupt each process, and let it record what became of its trial."""
-    for process in processes:
-        if process.is_alive() and process.pid is not None:
-            os.kill(process.pid, signal.SIGINT)
-    for process in processes:
-        process.join()
+def _one_gpu(index: int) -> dict[str, str]:
+    """Return the variable that shows one GPU alone to a process; none where there is no GPU."""
+    if not torch.cuda.is_available():
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return {"CUDA_VISIBLE_DEVICES": visible.split(",")[index] if visible else str(index)}
 
 
-def _run_process(
-    config: Config, model: str, limits: SearchLimits, jobs: int, index: int, parent: int, failures: Failures
-) -> None:
+def _end(children: Iterable[Child]) -> None:
+    """Interrupt processes, let them record what became of their trials, and end them."""
+    working = set(children)
+    for child in working:
+        child.interrupt()
+    end = time.monotonic() + RECORDING_S
+    while (left := end - time.monotonic()) > 0 and working:
+        for child in ready(working, left):
+            working.remove(child)
+            child.end()
+    for child in working:
+        child.end()
+
+
+def _search(job: tuple[Config, str, SearchLimits, int]) -> None:
     """Search in a child process."""
+    config, model, limits, jobs = job
     signal.signal(signal.SIGINT, _interrupt_once)
-    if torch.cuda.is_available():
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(index)
+    progress.send_to(lambda message: None)  # the parent shows what becomes of the trials
     torch.set_num_threads(max(cores() // jobs, 1))
-    console.configure(quiet=True)
     try:
         with open_study(prepare(Workspace(config)), resolve(config, model)) as handle:
-            run_trials(handle, limits, lambda: None, parent)
+            run_trials(handle, limits, lambda: None)
     except KeyboardInterrupt:
         pass
-    except Exception as error:
-        failures.put((str(error) or type(error).__name__, getattr(error, "hint", None)))
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _interrupt_once(*_: object) -> None:

@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any, cast
 
 import optuna
-from filelock import FileLock
+from filelock import BaseFileLock
 from optuna.distributions import json_to_distribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -16,6 +16,7 @@ from optuna.storages.journal._storage import JournalOperation  # Optuna lists it
 from kagglekit.errors import KagglekitError
 from kagglekit.files.atomic import write_bytes
 from kagglekit.files.json_lines import without_zeros
+from kagglekit.files.locks import lock_file
 from kagglekit.terminal import console
 
 OPERATIONS = frozenset(int(operation) for operation in JournalOperation)
@@ -29,7 +30,7 @@ def open_journal(path: Path) -> JournalStorage:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The kernel releases this lock when its process is killed; Optuna's, with the same methods, wait 30 s.
-    lock = FileLock(f"{path}.lock")
+    lock = lock_file(path.with_name(f"{path.name}.lock"))
     with lock:
         records = _mend(path)
     journal = Journal(path, lock)
@@ -47,7 +48,7 @@ def open_journal(path: Path) -> JournalStorage:
 class Journal(JournalFileBackend):
     """Optuna's journal file, whose records are checked before Optuna replays them."""
 
-    def __init__(self, path: Path, lock: FileLock) -> None:
+    def __init__(self, path: Path, lock: BaseFileLock) -> None:
         super().__init__(str(path), lock_obj=cast(Any, lock))
         self.path = path
         self.record = 0

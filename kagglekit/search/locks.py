@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from kagglekit.files.locks import lock_file
 from kagglekit.files.workspace import Workspace
 
 
@@ -25,7 +26,7 @@ class FileLocks:
         """Hold a name within the block; without `wait` only if it is free. Yield whether it is held."""
         path = self.folder / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
+        lock = lock_file(path)
         try:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout:

@@ -4,8 +4,6 @@ Folds are fidelities like epochs: the score of step `fold * epochs + epoch` is t
 and the current fold after that epoch. The final score is that of all OOF predictions.
 """
 
-import errno
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from kagglekit import models
 from kagglekit.config import Config
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import DamagedCacheError, KagglekitError, MissingError
+from kagglekit.files.faults import is_fault
 from kagglekit.runs.export_onnx import median_ms
 from kagglekit.runs.setup import make_folds
 from kagglekit.runs.store import finite_logits, rows_of
@@ -117,11 +116,8 @@ def measure_costs(candidate: Candidate, objectives: Sequence[str]) -> list[float
 
 
 def is_outside_failure(error: Exception) -> bool:
-    """Return whether the disk or the network failed, rather than the parameters."""
-    if isinstance(error, OSError | DamagedCacheError | MissingError):
-        return True
-    # polars and safetensors report a full disk in their message only
-    return os.strerror(errno.ENOSPC) in str(error)
+    """Return whether the machine or a damaged file failed, rather than the parameters."""
+    return isinstance(error, DamagedCacheError | MissingError) or is_fault(error)
 
 
 def failure_reason(error: Exception) -> str:

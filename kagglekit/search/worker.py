@@ -1,6 +1,5 @@
 """Train trial after trial in one process."""
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -18,13 +17,11 @@ WAIT_S = 0.5  # between looks at the trials of other processes
 
 
 class OutOfTime(Exception):
-    """The deadline passed within a trial, or the process that started the search is gone."""
+    """The deadline passed within a trial."""
 
 
-def run_trials(
-    handle: StudyHandle, limits: SearchLimits, show: Callable[[], None], parent: int | None = None
-) -> None:
-    """Train trial after trial until the search is over, or the process `parent` has died."""
+def run_trials(handle: StudyHandle, limits: SearchLimits, show: Callable[[], None]) -> None:
+    """Train trial after trial until the search is over."""
     show()
     while not limits.over(handle.study):
         claim = claim_trial(handle, limits)
@@ -32,16 +29,16 @@ def run_trials(
             time.sleep(WAIT_S)  # others run the last trials: if one of them dies, its trial is left to us
         else:
             with claim.lock:
-                run_trial(claim, limits, parent)
+                run_trial(claim, limits)
         show()
 
 
-def run_trial(claim: Claim, limits: SearchLimits, parent: int | None) -> None:
+def run_trial(claim: Claim, limits: SearchLimits) -> None:
     """Train a claimed trial, and end it with its score, as pruned, as failed, or as interrupted."""
     trial, folder = claim.trial, claim.candidate.folder
 
     def stop_if_late() -> None:
-        if limits.out_of_time() or (parent is not None and os.getppid() != parent):
+        if limits.out_of_time():
             raise OutOfTime
 
     def report(step: int, score: float) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from kagglekit.terminal import streams
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -62,7 +64,7 @@ def err() -> Console:
     """Return the rich console of stderr: progress, notes and errors."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, emoji=False)
+    return Console(file=streams.lasting(), highlight=False, emoji=False)
 
 
 @cache

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from kagglekit.terminal import console
 
@@ -164,28 +164,37 @@ def _shared_progress() -> Iterator[Progress]:
 
 
 def send_to(send: Callable[[Any], None]) -> None:
-    """Send this process's notes, bars and rows as messages, for `relay` in another process to show."""
+    """Send this process's notes, bars and rows as messages, for a `Relay` in another process to show."""
     console.Mode.send = send
 
 
-def relay(receive: Callable[[], Any]) -> None:
-    """Show the messages of worker processes until `receive` returns None."""
-    bars: dict[str, tuple[ExitStack, AdvanceBar]] = {}
-    while (message := receive()) is not None:
+class Relay:
+    """Shows the messages of worker processes; closes the bars that they left open at the end of its block."""
+
+    def __init__(self) -> None:
+        self._bars: dict[str, tuple[ExitStack, AdvanceBar]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stack, _advance in self._bars.values():
+            stack.close()
+
+    def show(self, message: Any) -> None:
+        """Show one message."""
         match message:
             case "note", text:
                 console.note(text)
             case "bar", name, description, total, unit:
                 stack = ExitStack()
-                bars[name] = stack, stack.enter_context(bar(description, total, unit))
+                self._bars[name] = stack, stack.enter_context(bar(description, total, unit))
             case "advance", name, n, text:
-                bars[name][1](n, text=text)
+                self._bars[name][1](n, text=text)
             case "row", key, cells:
                 set_row(key, cells)
             case "end", name:
-                bars.pop(name)[0].close()
-    for stack, _ in bars.values():
-        stack.close()
+                self._bars.pop(name)[0].close()
 
 
 def _print_line(progress: Progress, task_id: Any, *, at_end: bool) -> None:
@@ -193,16 +202,16 @@ def _print_line(progress: Progress, task_id: Any, *, at_end: bool) -> None:
     task = next(t for t in progress.tasks if t.id == task_id)
     unit, seconds = task.fields["unit"], task.elapsed or 0.0
     rate = task.completed / seconds if seconds > 0 else 0.0
-    done, left = _amount(task.completed, unit), ""
+    done, left = amount(task.completed, unit), ""
     if task.total and not at_end:
-        done = f"{_amount(task.completed, unit if unit == 'B' else '')} of {_amount(task.total, unit)}"
+        done = f"{amount(task.completed, unit if unit == 'B' else '')} of {amount(task.total, unit)}"
         left = f", {(task.total - task.completed) / rate:,.0f} s left" if rate > 0 else ""
-    speed = f"({_amount(rate, unit)}/s)"
+    speed = f"({amount(rate, unit)}/s)"
     line = f"{task.description}: {done} in {seconds:.1f} s {speed}{left} {task.fields['text']}"
     console.err().print(console.visible(line.rstrip()), markup=False, soft_wrap=True)
 
 
-def _amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str) -> str:
     """Return `1,234 clips`, `1 batch`, `61.1 MB`."""
     if unit == "B":
         for prefix in ("", "k", "M", "G", "T"):
@@ -235,10 +244,10 @@ def _make_progress() -> Progress:
         def render(self, task: Any) -> Text:
             unit = task.fields["unit"]
             shown = unit if unit == "B" or not narrow else ""
-            total = f"/{_amount(task.total, shown)}" if task.total else ""
-            done = _amount(task.completed, "" if total and unit != "B" else shown)
+            total = f"/{amount(task.total, shown)}" if task.total else ""
+            done = amount(task.completed, "" if total and unit != "B" else shown)
             speed = task.finished_speed or task.speed
-            rate = f" {_amount(speed, unit if unit == 'B' else '')}/s" if speed else ""
+            rate = f" {amount(speed, unit if unit == 'B' else '')}/s" if speed else ""
             return Text(f"{done}{total}{rate}", no_wrap=True)
 
     class LastText(ProgressColumn):

@@ -1,11 +1,9 @@
 """Train one fold: `train_epochs` is the loop, from top to bottom."""
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
@@ -15,6 +13,7 @@ from torch import nn
 from kagglekit.config import Section, Train
 from kagglekit.data.clips import validation_rows
 from kagglekit.files.atomic import read_json, write_json
+from kagglekit.files.leftovers import temporary_folder
 from kagglekit.scoring.cv import Score, score
 from kagglekit.scoring.metrics import Metric
 from kagglekit.scoring.predictions import predictions, read_predictions, write_predictions
@@ -189,8 +188,8 @@ def seconds_per_epoch(fold: Fold, steps: int = 8) -> float:
     def report(epoch: int, result: Score) -> None:
         raise _Timed
 
-    with tempfile.TemporaryDirectory() as folder:
-        trial = replace(fold, folder=Path(folder))
+    with temporary_folder() as folder:
+        trial = replace(fold, folder=folder)
         state = start(trial, SINGLE)
         with suppress(_Timed):
             train_epochs(trial, state, SINGLE, advance, report)

@@ -74,7 +74,7 @@ def test_the_first_failure_ends_all_of_them() -> None:
 
 def test_a_killed_process_is_reported() -> None:
     with pytest.raises(
-        KagglekitError, match="one of 2 processes was killed, perhaps because memory ran out"
+        KagglekitError, match="a process was killed by signal 9, perhaps because memory ran out"
     ) as caught:
         run_all(dies, [0, 1], 2)
     assert caught.value.hint == "run the same command again with --set jobs=1"

@@ -150,7 +150,6 @@ def test_fetch(point: str, fresh: Path) -> None:
     [
         "os.rename:*/noise/data-00000-of-00001.arrow",
         pytest.param("os.rename:*/store/data-00000-of-00001.arrow", marks=slow),
-        pytest.param("os.mkdir:*/.silence-{silence}.part", marks=slow),
         "os.rename:*/audio/silence-{silence}",
         pytest.param("os.rename:*/clips.parquet", marks=slow),
         "os.rename:*/clips.json",
@@ -213,9 +212,9 @@ SENT = ["written", "sending", "PENDING", "COMPLETE"]
         # the log says sending, the host has nothing
         ("os.rename:*/host/tiny/1.csv", ["written", "sending", "written", *SENT[1:]]),
         # the host has it, the log does not know
-        ("open:*/tiny/.1.csv.part,open:*leaderboard.jsonl", ["written", "sending", "COMPLETE"]),
+        ("open:*/1.csv,open:*leaderboard.jsonl", ["written", "sending", "COMPLETE"]),
         # sent, and not waited for
-        ("open:*/tiny/.1.csv.part,open:*leaderboard.jsonl,open:*submissions.jsonl", SENT),
+        ("open:*/1.csv,open:*leaderboard.jsonl,open:*submissions.jsonl", SENT),
     ],
 )
 def test_submit(point: str, then: list[str], undisturbed: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_bars_of_several_threads(capsys: Capture) -> None:
     ],
 )
 def test_amounts(value: float, unit: str, text: str) -> None:
-    assert progress._amount(value, unit) == text
+    assert progress.amount(value, unit) == text
 
 
 # --- on a terminal, and in a window of any width ---
@@ -156,8 +156,9 @@ def test_rows_of_another_process_reach_the_board(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(console.Mode, "send", messages.append)
     progress.set_row("1", ["3/9"])
     monkeypatch.setattr(console.Mode, "send", None)
-    with progress.live_table("gru/1", ["fold", "epoch"]):
-        progress.relay(iter([*messages, None]).__next__)
+    with progress.live_table("gru/1", ["fold", "epoch"]), progress.Relay() as relay:
+        for message in messages:
+            relay.show(message)
     assert written.getvalue().rstrip().splitlines()[-1].split() == ["1", "3/9"]
 
 
