@@ -1,7 +1,9 @@
 """Write files and folders atomically: they are replaced as a whole, or stay as they were."""
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +81,14 @@ def read_json(path: Path, *, bound: bool = False) -> Any:
 def move_into_place(part: Path, path: Path) -> None:
     """Move a finished file or folder to `path`, for a part that stays after a kill to be resumed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(part, path)
+    try:
+        os.replace(part, path)
+    except OSError as error:
+        if error.errno != errno.EXDEV or part.is_dir():
+            raise
+        with replacing(path) as copy:  # `path` lies on another disk, such as a raw/ that is a link
+            shutil.copyfile(part, copy)
+        part.unlink()
 
 
 def done_key(target: Path) -> str | None:

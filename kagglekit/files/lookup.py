@@ -21,7 +21,7 @@ from kagglekit.files.patterns import (
     same_form,
     without_ending,
 )
-from kagglekit.files.places import UNPACKED, Place
+from kagglekit.files.places import Place
 from kagglekit.files.trees import Tree
 from kagglekit.files.workspace import Workspace
 from kagglekit.terminal import console
@@ -197,9 +197,9 @@ class Lookup:
         return []
 
     def _unpack(self, path: Path, name: str) -> Path:
-        """Extract an archive that lies in another, once, to raw/.unpacked."""
+        """Extract an archive that lies in another, once, to unpacked/."""
         status = path.stat()
-        folder = self.workspace.raw / UNPACKED / key_of(str(path.resolve()), name)
+        folder = self.workspace.unpacked / key_of(str(path.resolve()), name)
         file_name = Path(name).name
         with building(folder, key_of(status.st_size, status.st_mtime_ns)) as part:
             if part is not None:

@@ -13,8 +13,6 @@ INPUT = Path("/kaggle/input")
 """Where Kaggle's notebooks mount competitions and data sets."""
 VARIABLE = "KAGGLEKIT_INPUT"
 """Environment variable with the folder that the competition is mounted at."""
-DATASETS, UNPACKED = "datasets", ".unpacked"
-"""Folders in raw/: other data sets' bundles, and archives that lay in other archives."""
 
 
 class Place(NamedTuple):
@@ -59,7 +57,7 @@ def mounted(workspace: Workspace, dataset: KaggleDataset | None = None) -> list[
 
 def dataset_path(workspace: Workspace, dataset: KaggleDataset) -> Path:
     """Return where a data set is fetched to."""
-    return workspace.raw / DATASETS / dataset.owner / f"{dataset.slug}.zip"
+    return workspace.datasets / dataset.owner / f"{dataset.slug}.zip"
 
 
 def bundle_path(workspace: Workspace) -> Path:
@@ -86,8 +84,7 @@ def _fetched(workspace: Workspace, dataset: KaggleDataset | None) -> Iterator[Pl
         yield Place(dataset_path(workspace, dataset), bundle=True, fetched=True)
         return
     bundle = bundle_path(workspace)
-    own = (DATASETS, UNPACKED, ".incoming", "fingerprints.json", "fingerprints.json.lock")
-    yield Place(workspace.raw, fetched=True, skip=own)
+    yield Place(workspace.raw, fetched=True)
     yield Place(bundle, bundle=True, fetched=True)
     local = workspace.config.competition.local
     if workspace.config.competition.host == "local" and local is not None:

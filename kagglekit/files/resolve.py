@@ -137,10 +137,10 @@ def fingerprint_of(workspace: Workspace, patterns: str | Sequence[str], root: Pa
     for text in [patterns] if isinstance(patterns, str) else patterns:
         for batch in _find(workspace, text, root, empty_ok=True):
             if batch.packed:
-                parts.append(fingerprint(batch.source, workspace.raw))
+                parts.append(fingerprint(batch.source, workspace.fingerprints))
             elif parse(text).literal:
                 paths = [batch.source / batch.name(file) for file in batch.files]
-                parts += [fingerprint(path, workspace.raw) for path in paths]
+                parts += [fingerprint(path, workspace.fingerprints) for path in paths]
             else:
                 parts.append(key_of(*batch.stamps()))
     unique = list(dict.fromkeys(map(str, parts)))

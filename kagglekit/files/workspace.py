@@ -21,7 +21,11 @@ class Workspace:
         self.root = config.workspace
         self.submissions = config.submissions
         self.marker = self.root / "workspace.json"
-        self.raw = self.root / "raw"
+        self.raw = self.root / "raw"  # the host's files under the host's names, and nothing else
+        self.datasets = self.root / "datasets"
+        self.incoming = self.root / "incoming"
+        self.fingerprints = self.root / "fingerprints.json"
+        self.unpacked = self.root / "unpacked"
         self.checkpoints = self.root / "checkpoints"
         self.audio = self.root / "audio"
         self.clips_path = self.root / "clips.parquet"

@@ -154,21 +154,29 @@ def target_path(folder: Path, name: str) -> Path:
     """Return the path in `folder` of a file of the host.
 
     Raises:
-        HostError: the name leads out of the folder.
+        HostError: the name leads out of the folder, or over a symbolic link in it; or no file can have it.
     """
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or any(c in name for c in "\\:\0"):
+    unsafe = not parts or name.startswith("/") or ".." in parts or any(c in name for c in "\\:\0")
+    if unsafe or not name.isprintable():  # control codes, halves of surrogate pairs
         raise HostError(f"the host offers a file with an unsafe name: {name!r}", hint="nothing was written")
+    for i in range(1, len(parts)):
+        if folder.joinpath(*parts[:i]).is_symlink():
+            raise HostError(
+                f"{folder.joinpath(*parts[:i])} is a symbolic link: nothing is written through it",
+                hint="remove the link, then run the same command again",
+            )
     return folder.joinpath(*parts)
 
 
 def check_space(folder: Path, needed: int, name: str) -> None:
-    """Check that `needed` more bytes fit on the disk of `folder`.
+    """Check that `needed` more bytes fit on the disk of `folder`, which need not exist yet.
 
     Raises:
         HostError: they do not.
     """
-    free = shutil.disk_usage(folder).free
+    there = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    free = shutil.disk_usage(there).free
     if needed + SPARE_BYTES > free:
         raise HostError(
             f"not enough disk space for {name}: {needed / 1e6:,.0f} MB to download, "

@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from kagglekit.config import Network
 from kagglekit.errors import HostError
 from kagglekit.hosts.credentials import TOKEN, Credential, credential
-from kagglekit.hosts.replies import SIGN_IN_HINT, StorageError, UnreadableError, explained, one_line
+from kagglekit.hosts.replies import SIGN_IN_HINT, StorageError, UnreadableError, explained, one_line, reaching
 from kagglekit.hosts.retry import Retry
 
 PATIENCE = Network()
@@ -85,9 +85,9 @@ class Client(NamedTuple):
                 reply = error.response
             url = session.get_redirect_target(reply)
             reply.close()  # the client asks for it as a stream
-        if not url:
-            raise UnreadableError("no download link")
-        return str(urljoin(reply.url, url))
+            if not url:
+                raise UnreadableError("no download link")
+            return str(urljoin(reply.url, url))
 
     def _http(self, timeout_s: float) -> Any:
         return _with_timeout(self.api.build_kaggle_client(), timeout_s)
@@ -132,7 +132,10 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
 def _not_signed_in(used: Credential | None) -> HostError:
     if used is None:
         return HostError("not signed in to Kaggle: no credential found", hint=HOW_TO_SIGN_IN)
-    return HostError(f"Kaggle rejects the {used.kind} in {used.where}", hint=SIGN_IN_HINT)
+    hint = SIGN_IN_HINT
+    if not used.where.startswith("KAGGLE_") and not Path(used.where).exists():  # so for a refused login
+        hint = f"Kaggle's client has removed that file: sign in again with `kaggle auth login`, or {hint}"
+    return HostError(f"Kaggle rejects the {used.kind} in {used.where}", hint=hint)
 
 
 @contextlib.contextmanager
@@ -217,7 +220,10 @@ def upload(url: str, path: Path, timeout_s: float) -> None:
     Raises:
         requests.RequestException: storage refused it or could not be reached.
     """
-    with path.open("rb") as file:  # a stream, so that the time-out holds for each piece that is sent
+    with (
+        reaching(url),
+        path.open("rb") as file,
+    ):  # a stream, so that the time-out holds for each piece that is sent
         response = requests.put(url, data=file, timeout=timeout_s)
     if response.status_code not in (200, 201):
         raise StorageError(response=response)
@@ -228,6 +234,14 @@ def upload(url: str, path: Path, timeout_s: float) -> None:
 def utc(moment: datetime | None) -> datetime | None:
     """Add the time zone: the client returns UTC without one."""
     return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def size(listed: Any) -> int | None:
+    """Read a size in bytes: the client passes on text as it is, and returns 0 where Kaggle gives none."""
+    try:
+        return int(listed) if int(listed) > 0 else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def number(score: str | None) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +16,13 @@ from typing import Any
 import requests
 import urllib3
 
+from kagglekit.errors import ArchiveError
+from kagglekit.files import archive
 from kagglekit.files.atomic import move_into_place, read_json, write_json
+from kagglekit.files.patterns import is_archive
 from kagglekit.hosts.base import check_space
-from kagglekit.hosts.replies import DamagedDownloadError, StorageError, UnreadableError
+from kagglekit.hosts.packed import packing, unpack
+from kagglekit.hosts.replies import DamagedDownloadError, StorageError, UnreadableError, reaching
 from kagglekit.hosts.retry import Retry, is_temporary
 
 BACKLOG = 8  # chunks that may wait for the MD5
@@ -33,6 +38,8 @@ class Origin:
     size: int | None
     md5: str
     """In Base64; empty where storage gives none."""
+    coded: bool = False
+    """The bytes are a gzip file with the file in it ("Content-Encoding: gzip")."""
 
     @classmethod
     def from_response(cls, response: requests.Response) -> Origin:
@@ -46,14 +53,25 @@ class Origin:
             etag="" if etag.startswith("W/") else etag,
             size=int(size) if size.isdecimal() else None,
             md5=md5[1] if md5 else "",
+            coded=headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip"),
         )
 
 
 @dataclass(frozen=True)
 class PartialFile:
-    """An unfinished download, and a JSON file beside it that says of which file it is a part."""
+    """An unfinished download in a folder of its own, where no other file of the host can be."""
 
-    path: Path
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """The bytes so far."""
+        return self.folder / "bytes"
+
+    @property
+    def unpacked(self) -> Path:
+        """The content of a file that came packed."""
+        return self.folder / "unpacked"
 
     @property
     def origin(self) -> Origin | None:
@@ -70,22 +88,26 @@ class PartialFile:
 
     def start(self, origin: Origin) -> None:
         """Start a download. The file is emptied first, so that a kill in between never joins two files."""
+        self.delete()
+        self.folder.mkdir(parents=True)
         self.path.write_bytes(b"")
         write_json(self._origin_path, asdict(origin))
 
     def move_to(self, target: Path) -> None:
         """Move the finished download into place."""
-        move_into_place(self.path, target)
-        self._origin_path.unlink(missing_ok=True)
+        move_into_place(self.unpacked if self.unpacked.is_file() else self.path, target)
+        self.delete()
 
     def delete(self) -> None:
         """Delete a download that cannot be resumed."""
-        self.path.unlink(missing_ok=True)
-        self._origin_path.unlink(missing_ok=True)
+        if self.folder.is_dir() and not self.folder.is_symlink():
+            shutil.rmtree(self.folder)
+        else:
+            self.folder.unlink(missing_ok=True)
 
     @property
     def _origin_path(self) -> Path:
-        return self.path.with_name(self.path.name + ".json")
+        return self.folder / "origin.json"
 
 
 def _new_md5() -> Any:
@@ -140,10 +162,11 @@ class Download:
     """The MD5 of the bytes in `part`."""
 
     def run(self) -> bool:
-        """Download the missing bytes.
+        """Download the missing bytes, and unpack what came packed.
 
         Returns:
-            Whether storage sent an MD5, which then matches.
+            Whether the bytes are proven: they have the listed size, and storage's MD5. An archive of another
+            size than listed is for `fetch` to test.
 
         Raises:
             requests.RequestException: the last failure; `part` stays where it can be resumed.
@@ -174,8 +197,11 @@ class Download:
                 self.retry.pause(f"download {self.name}", error, failures)
 
     def _expected(self) -> int | None:
+        """Return how many bytes are to come: as storage says, or as the list does; None where unknown."""
         origin = self.part.origin
-        return self.size if self.size is not None or origin is None else origin.size
+        if origin is None:
+            return self.size
+        return self.size if origin.size is None and not origin.coded else origin.size
 
     def _stream(self, url: str) -> None:
         """Send one request for all missing bytes, and write what it brings."""
@@ -184,7 +210,7 @@ class Download:
         if have and origin and origin.etag:
             headers |= {"Range": f"bytes={have}-", "If-Range": origin.etag}
         timeout = self.retry.network.timeout_s
-        with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+        with reaching(url), requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
             self._accept(response)
             self._report(self.part.size)
             has_md5 = self._has_md5
@@ -223,14 +249,9 @@ class Download:
         html = response.headers.get("Content-Type", "").startswith("text/html")
         if html and not self.name.endswith((".html", ".htm")):
             raise UnreadableError("a web page")
-        self._check_size(arriving.size)
-        check_space(self.part.path.parent, arriving.size or 0, self.name)  # not known before for a bundle
+        check_space(self.part.folder, arriving.size or 0, self.name)  # not known before for a bundle
         self.part.start(arriving)
         self._md5 = _Md5()
-
-    def _check_size(self, size: int | None) -> None:
-        if size is not None and self.size is not None and size != self.size:
-            raise DamagedDownloadError(f"{self.name} has {size:,} bytes, but Kaggle lists {self.size:,}")
 
     @property
     def _has_md5(self) -> bool:
@@ -238,16 +259,21 @@ class Download:
         return origin is not None and origin.md5 != ""
 
     def _check_whole(self) -> bool:
-        """Check the size and the MD5; return whether there is an MD5."""
-        origin = self.part.origin
+        """Check the size and the MD5, and unpack; return whether the bytes are proven."""
+        origin, size, path = self.part.origin, self.part.size, self.part.path
+        how = packing(path, self.name, self.size, coded=origin is not None and origin.coded)
+        is_listed = how is not None or self.size in (None, size)
         try:
-            self._check_size(self.part.size)
+            if not is_listed and not (is_archive(self.name) and _is_readable(path)):
+                raise DamagedDownloadError(f"{self.name} has {size:,} bytes, but Kaggle lists {self.size:,}")
             if origin and origin.md5 not in ("", self._md5.base64()):
                 raise DamagedDownloadError(f"the bytes of {self.name} do not match its MD5")
+            if how:
+                unpack(path, self.part.unpacked, self.name, self.size, how)
         except DamagedDownloadError:
             self._restart()
             raise
-        return self._has_md5
+        return self._has_md5 and is_listed
 
     def _restart(self) -> None:
         self.part.delete()
@@ -257,6 +283,15 @@ class Download:
         if size != self._reported:
             self.advance(size - self._reported)
             self._reported = size
+
+
+def _is_readable(path: Path) -> bool:
+    """Tell whether an archive's list of members is whole, which ends it in a zip or 7z file."""
+    try:
+        archive.members(path)
+    except ArchiveError:
+        return False
+    return True
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

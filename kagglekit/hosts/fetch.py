@@ -1,5 +1,6 @@
 """Download the host's files to raw/, each one whole and tested or not at all."""
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,9 +16,9 @@ from kagglekit.files import archive
 from kagglekit.files.atomic import move_into_place
 from kagglekit.files.locks import locked
 from kagglekit.files.patterns import is_archive
-from kagglekit.files.raw import fingerprint, last_fingerprint, save_fingerprint, sha256
+from kagglekit.files.raw import Fingerprint, fingerprint, last_fingerprint, save_fingerprint, sha256
 from kagglekit.files.workspace import Workspace
-from kagglekit.hosts.base import Arrived, Host, HostFile, check_space, target_path
+from kagglekit.hosts.base import Arrived, Host, check_space, target_path
 from kagglekit.hosts.plan import Wanted, plan
 from kagglekit.parallel.waiting import wait_for
 from kagglekit.terminal import console, progress
@@ -26,8 +27,6 @@ T = TypeVar("T")
 
 THREADS = 3
 """Files at a time. With more connections Kaggle only refuses more requests."""
-INCOMING = ".incoming"
-"""Folder of files that have not been tested yet, so that a damaged one does not replace a good one."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ def fetch(
     with locked(workspace.raw, "this download"):
         workspace.mark()
         workspace.raw.mkdir(parents=True, exist_ok=True)
-        missing = [w.file for w in wanted if not (workspace.raw / w.file.name).is_file()]
+        missing = [w.file for w in wanted if not (w.folder / w.file.name).is_file()]
         check_space(workspace.raw, sum(file.size or 0 for file in missing), plural(len(missing), "file"))
-        return _at_once([partial(_fetch_one, one, workspace.raw, force, reread) for one in wanted])
+        return _at_once([_Fetch(one, workspace, force, reread) for one in wanted])
 
 
 def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
@@ -97,59 +96,74 @@ def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     return [result.result() for result in results]
 
 
-def _fetch_one(wanted: Wanted, folder: Path, force: bool, reread: bool) -> Fetched:
-    file = wanted.file
-    path = target_path(folder, file.name)
-    if new := force or not _is_good(path, file, reread):
-        arrived, digest = _download(wanted, folder / INCOMING, force)
-        move_into_place(arrived, path)
-        save_fingerprint(path, path.stat(), digest, proven=True)
-    return Fetched(file.name, path.stat().st_size, new)
+@dataclass(frozen=True)
+class _Fetch:
+    """The download of one file, in the fetch of several."""
 
+    wanted: Wanted
+    workspace: Workspace
+    force: bool
+    reread: bool
 
-def _download(wanted: Wanted, folder: Path, force: bool) -> tuple[Path, str]:
-    """Download a file to `folder`, test it, and return it with its sha256. Try a damaged one twice."""
-    file = wanted.file
-    arrived = Arrived(target_path(folder, file.name), proven=False)
-    there = _has_size(arrived.path, file) and not force  # a kill interrupted its test
-    last = False
-    while True:
-        if not there:
-            with progress.bar(f"fetch {file.name}", file.size, "B") as advance:
-                arrived = wanted.download(folder, advance)
-        try:
-            checks: list[Callable[[], object]] = [partial(sha256, arrived.path)]
-            checks.append(partial(_list if arrived.proven else _test, arrived.path))
-            return arrived.path, str(_at_once(checks)[0])
-        except ArchiveError as error:
-            arrived.path.unlink()  # so that the next run does not resume it
-            if last or not isinstance(error, archive.DamagedError):
-                raise
-            console.note(f"{error}: fetching it again")
-            last, there = not there, False
+    def __call__(self) -> Fetched:
+        """Download the file where it is missing, changed or damaged."""
+        file = self.wanted.file
+        path = target_path(self.wanted.folder, file.name)
+        if new := self.force or not self._is_good(path):
+            arrived, digest = self._download()
+            move_into_place(arrived, path)
+            self._save(path, path.stat(), digest)
+        return Fetched(file.name, path.stat().st_size, new)
 
+    def _download(self) -> tuple[Path, str]:
+        """Download to incoming/, so that a damaged file does not replace a good one, test it, and return it
+        with its sha256. A damaged one is tried twice.
+        """
+        file = self.wanted.file
+        folder = self.workspace.incoming / self.wanted.folder.name
+        arrived = Arrived(target_path(folder, file.name), proven=False)
+        there = arrived.path.is_file() and file.size in (None, arrived.path.stat().st_size)
+        there, last = there and not self.force, False  # a kill interrupted the test of what is there
+        while True:
+            if not there:
+                with progress.bar(f"fetch {file.name}", file.size, "B") as advance:
+                    arrived = self.wanted.download(folder, advance)
+            try:
+                checks: list[Callable[[], object]] = [partial(sha256, arrived.path)]
+                checks.append(partial(_list if arrived.proven else _test, arrived.path))
+                return arrived.path, str(_at_once(checks)[0])
+            except ArchiveError as error:
+                arrived.path.unlink()  # so that the next run does not resume it
+                if last or not isinstance(error, archive.DamagedError):
+                    raise
+                console.note(f"{error}: fetching it again")
+                last, there = not there, False
 
-def _is_good(path: Path, file: HostFile, reread: bool) -> bool:
-    """Tell whether a file is unchanged since it was fetched or, where no fingerprint is kept, undamaged."""
-    if not _has_size(path, file):
-        return False
-    stat = path.stat()  # before reading: a write in the meantime changes the time
-    digest, proven = sha256(path) if reread else fingerprint(path), last_fingerprint(path).proven
-    if proven is None:
-        try:
-            _test(path)
-        except archive.DamagedError as error:
-            console.note(f"{error}: fetching it again")
+    def _is_good(self, path: Path) -> bool:
+        """Tell whether a file is unchanged since it was fetched or, without a fingerprint, undamaged."""
+        notes = self.workspace.fingerprints
+        if not path.is_file():
             return False
-    elif proven != digest:
-        console.note(f"{path.name} has changed since it was fetched: fetching it again")
-        return False
-    save_fingerprint(path, stat, digest, proven=True)
-    return True
+        stat = path.stat()  # before reading: a write in the meantime changes the time
+        last, size = last_fingerprint(path, notes), self.wanted.file.size
+        if size not in (None, stat.st_size) and (size, stat.st_size) != (last.listed, last.size):
+            return False
+        digest = sha256(path) if self.reread else fingerprint(path, notes)
+        if last.proven is None:
+            try:
+                _test(path)
+            except archive.DamagedError as error:
+                console.note(f"{error}: fetching it again")
+                return False
+        elif last.proven != digest:
+            console.note(f"{path.name} has changed since it was fetched: fetching it again")
+            return False
+        self._save(path, stat, digest)
+        return True
 
-
-def _has_size(path: Path, file: HostFile) -> bool:
-    return path.is_file() and file.size in (None, path.stat().st_size)
+    def _save(self, path: Path, stat: os.stat_result, digest: str) -> None:
+        entry = Fingerprint(stat.st_size, stat.st_mtime_ns, digest, digest, self.wanted.file.size)
+        save_fingerprint(path, self.workspace.fingerprints, entry)
 
 
 def _list(path: Path) -> None:

@@ -13,7 +13,7 @@ from kagglekit.config import Config, Network
 from kagglekit.errors import HostError
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
-from kagglekit.hosts.client import PATIENCE, Client, number, sign_in, upload, utc
+from kagglekit.hosts.client import PATIENCE, Client, number, sign_in, size, upload, utc
 from kagglekit.hosts.download import Download, PartialFile
 from kagglekit.hosts.replies import UnreadableError, explained, one_line
 from kagglekit.hosts.retry import Retry
@@ -53,8 +53,8 @@ class KaggleHost:
         page = self._ask("read the competition", "get_competition")
         return base.Details(
             slug=self._slug,
-            title=page.title or self._slug,
-            metric=page.evaluation_metric or "",
+            title=one_line(page.title or self._slug),
+            metric=one_line(page.evaluation_metric or ""),
             deadline=utc(page.deadline),
             daily_limit=page.max_daily_submissions or None,
             files_url=f"https://www.kaggle.com/competitions/{self._slug}/data",
@@ -74,8 +74,7 @@ class KaggleHost:
     def files(self, most: int | None = None) -> list[HostFile]:
         """List every file, over all pages; or the first `most` of them."""
         files = islice(self._ask_all("list the files", "list_data_files", "files"), most)
-        # The client returns a size of 0 where Kaggle gives none.
-        listed = [HostFile(f.name or "", f.total_bytes or None, utc(f.creation_date)) for f in files]
+        listed = [HostFile(f.name or "", size(f.total_bytes), utc(f.creation_date)) for f in files]
         self._listed = {file.name: file for file in listed}
         return listed
 
@@ -92,28 +91,34 @@ class KaggleHost:
         target = base.target_path(folder, name)
         if name not in self._listed and name == self.bundle().name:
             request = self._request("download_data_files")
-            return self._download(request, self.bundle(), target, advance, self._slug)
+            return self._download(request, self.bundle(), _part(folder, name), target, advance)
         file = self._listed.get(name) or base.pick_file(self.files(), name)
         request = self._request("download_data_file", file_name=name)
-        return self._download(request, file, target, advance, self._slug)
+        return self._download(request, file, _part(folder, name), target, advance)
 
     def download_dataset(
-        self, owner: str, slug: str, target: Path, advance: Callable[[int], None]
+        self, owner: str, slug: str, folder: Path, advance: Callable[[int], None]
     ) -> base.Arrived:
-        """Download another Kaggle data set, whole, as an archive."""
+        """Download another Kaggle data set, whole, as the archive <owner>/<slug>.zip in `folder`."""
         request = self._client.request("download_dataset", "", owner_slug=owner, dataset_slug=slug)
         file = HostFile(f"{owner}/{slug}.zip", None, None)
-        return self._download(request, file, target, advance, f"{owner}/{slug}")
+        target, part = base.target_path(folder, file.name), _part(folder, file.name)
+        return self._download(request, file, part, target, advance, f"{owner}/{slug}")
 
     def _download(
-        self, request: Any, file: HostFile, target: Path, advance: Callable[[int], None], slug: str
+        self,
+        request: Any,
+        file: HostFile,
+        part: PartialFile,
+        target: Path,
+        advance: Callable[[int], None],
+        slug: str | None = None,
     ) -> base.Arrived:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = PartialFile(target.with_name(target.name + ".partial"))
         base.check_space(target.parent, (file.size or 0) - part.size, file.name)
         link = partial(self._client.storage_url, request, self._timeout_s)
         what = f"download {file.name}"
-        with explained(what, slug):
+        with explained(what, slug or self._slug):
             sign = partial(self._retry, what, link)
             proven = Download(file.name, sign, part, file.size, advance, self._retry).run()
         part.move_to(target)
@@ -169,7 +174,8 @@ class KaggleHost:
         """Return the public leaderboard, best first, also after the competition has ended."""
         rows = self._ask_all("read the leaderboard", "get_leaderboard", "submissions", override_public=True)
         return [
-            base.LeaderboardRow(i, row.team_name or "", number(row.score)) for i, row in enumerate(rows, 1)
+            base.LeaderboardRow(i, one_line(row.team_name or ""), number(row.score))
+            for i, row in enumerate(rows, 1)
         ]
 
     def _ask(self, what: str, method: str, **fields: Any) -> Any:
@@ -211,6 +217,11 @@ class KaggleHost:
         return token
 
 
+def _part(folder: Path, name: str) -> PartialFile:
+    """Return where a download to `folder` is until it is whole: beside it, away from the host's names."""
+    return PartialFile(base.target_path(folder.with_name(f"{folder.name}.partial"), name))
+
+
 def _state(submission: Any) -> SubmissionState:
     date = utc(submission.date)
     if date is None:
@@ -221,10 +232,10 @@ def _state(submission: Any) -> SubmissionState:
     return SubmissionState(
         ref=str(submission.ref),
         date=date,
-        file_name=submission.file_name or "",
+        file_name=one_line(submission.file_name or ""),
         status=submission.status.name,
         public=number(submission.public_score),
         private=number(submission.private_score),
         error=one_line(submission.error_description or ""),
-        message=submission.description or "",
+        message=one_line(submission.description or ""),
     )

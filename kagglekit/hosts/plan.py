@@ -33,10 +33,12 @@ Advance = Callable[[int], None]
 
 
 class Wanted(NamedTuple):
-    """Something to download to raw/."""
+    """Something to download."""
 
     file: HostFile
-    """Its name there, and its size."""
+    """Its name in `folder`, and its size."""
+    folder: Path
+    """Where it belongs: raw/ or datasets/."""
     download: Callable[[Path, Advance], Arrived]
     """Downloads it into a folder, under its name."""
 
@@ -65,7 +67,8 @@ def plan(workspace: Workspace, host: Callable[[], Host], names: Sequence[str] = 
         rest = [pattern for pattern in patterns if pattern.dataset is None]
         files = _Choice(workspace, host()).choose(rest) if rest else []
     others = dict.fromkeys(dataset for dataset in datasets if dataset is not None)
-    return [_from_host(host(), file) for file in files] + [_dataset(workspace, host, d) for d in others]
+    own_files = [_from_host(workspace, host(), file) for file in files]
+    return own_files + [_dataset(workspace, host, dataset) for dataset in others]
 
 
 def _is_mounted(workspace: Workspace, pattern: Pattern) -> bool:
@@ -76,13 +79,16 @@ def _is_mounted(workspace: Workspace, pattern: Pattern) -> bool:
     return False
 
 
-def _from_host(host: Host, file: HostFile) -> Wanted:
-    return Wanted(file, lambda folder, advance: host.download(file.name, folder, advance))
+def _from_host(workspace: Workspace, host: Host, file: HostFile) -> Wanted:
+    def download(folder: Path, advance: Advance) -> Arrived:
+        return host.download(file.name, folder, advance)
+
+    return Wanted(file, workspace.raw, download)
 
 
 def _dataset(workspace: Workspace, host: Callable[[], Host], dataset: KaggleDataset) -> Wanted:
     """Download a data set from Kaggle, also where the competition has another host."""
-    name = dataset_path(workspace, dataset).relative_to(workspace.raw).as_posix()
+    name = dataset_path(workspace, dataset).relative_to(workspace.datasets).as_posix()
 
     def download(folder: Path, advance: Advance) -> Arrived:
         config = workspace.config
@@ -90,10 +96,10 @@ def _dataset(workspace: Workspace, host: Callable[[], Host], dataset: KaggleData
         client: Any = (
             host() if config.competition.host == "kaggle" else kaggle.connect(config, workspace.root)
         )
-        arrived: Arrived = client.download_dataset(dataset.owner, dataset.slug, folder / name, advance)
+        arrived: Arrived = client.download_dataset(dataset.owner, dataset.slug, folder, advance)
         return arrived
 
-    return Wanted(HostFile(name, None, None), download)
+    return Wanted(HostFile(name, None, None), workspace.datasets, download)
 
 
 def choose(workspace: Workspace, host: Host) -> list[HostFile]:

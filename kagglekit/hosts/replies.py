@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import LocationParseError
 
 from kagglekit.errors import HostError
 
@@ -35,6 +37,25 @@ class DamagedDownloadError(UnreadableError):
 
 class StorageError(requests.HTTPError):
     """The storage that holds the files refuses a request that Kaggle itself has accepted."""
+
+
+@contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """Raise UnreadableError for an address that a server gave and that leads nowhere; it is never shown.
+
+    requests raises errors of other libraries for some of them, such as a label of 70 letters.
+    """
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise UnreadableError("an impossible address")
+    try:
+        yield
+    except (UnicodeError, LocationParseError, requests.exceptions.InvalidURL) as error:
+        raise UnreadableError("an impossible address") from error
 
 
 @contextmanager
@@ -154,4 +175,4 @@ def _time(seconds: float) -> str:
 
 def one_line(text: str) -> str:
     """Make a server's text safe to show: one line, printable, at most 300 characters."""
-    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:300]
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]

@@ -82,7 +82,7 @@ def without_secrets(text: str) -> str:
 
 _SECRET = re.compile(
     # to the last @ of the word, as passwords contain : / and @ where nobody has escaped them
-    r"""(\b[a-z][\w+.-]*://[^\s:/@'"]*:)[^\s'"]*@|([?&;](?:[\w-]*(?:password|signature|credential|token))=)[^&\s'"]+""",
+    r"""(\b[a-z][\w+.-]*://[^\s:/@'"]*:)[^\s'"]*@|([?&;](?:[\w-]*(?:password|sign(?:ed|ature)|sig|credential|token|key|accessid))=)[^&\s'"]+""",
     re.IGNORECASE,
 )
 

@@ -200,7 +200,7 @@ def test_a_kaggle_data_set(workspace: Workspace, tmp_path: Path) -> None:
     path = "kaggle:rob/xeno-canto/audio/"
     with pytest.raises(MissingError, match="has not been fetched"):
         list_files(workspace, f"{path}*/*.wav")
-    put(workspace.raw, {"datasets/rob/xeno-canto.zip": as_zip(within("audio/"))})
+    put(workspace.root, {"datasets/rob/xeno-canto.zip": as_zip(within("audio/"))})
     assert contents(workspace, f"{path}*/*.wav") == within(path)
     put(tmp_path / "input/datasets/rob/xeno-canto/audio", {"yes/9.wav": b"mounted"})
     assert contents(workspace, f"{path}*/*.wav") == {f"{path}yes/9.wav": b"mounted"}

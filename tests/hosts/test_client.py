@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ def test_a_bad_token_beside_a_good_key(bare: dict[str, str]) -> None:
     )
     assert listing == ""
     assert problems.startswith("Kaggle rejects the access token in KAGGLE_API_TOKEN|")
+
+
+def test_a_refused_login_says_what_became_of_its_file(bare: dict[str, str]) -> None:
+    path = Path(bare["HOME"], ".kaggle", "credentials.json")
+    path.parent.mkdir()
+    path.write_text(json.dumps({"refresh_token": "withdrawn", "username": USER, "scopes": []}))
+    _, _, problems = sign_in_apart(bare)
+    assert problems.startswith(
+        f"Kaggle rejects the OAuth login in {path}|Kaggle's client has removed that file"
+    )
+    assert not path.exists() and "kaggle auth login" in problems
 
 
 def test_a_bad_key(bare: dict[str, str]) -> None:

@@ -75,7 +75,7 @@ def test_tries_without_a_new_byte_are_counted(server: KaggleServer, fetching: Fe
     assert len(server.ranges) == 3
     assert fetching.part.path.read_bytes() == DATA[:100]
     server.faults.clear()
-    again = Fetching(server, fetching.part.path)
+    again = Fetching(server, fetching.part.folder)
     assert again.run() == DATA
     assert (server.ranges[-1], again.told) == ("bytes=100-", len(DATA))
 
@@ -159,7 +159,7 @@ def test_a_file_that_changed_meanwhile(server: KaggleServer, fetching: Fetching)
     with pytest.raises(requests.ConnectionError):
         fetching.run()
     server.files[NAME] = os.urandom(len(DATA))
-    again = Fetching(server, fetching.part.path)
+    again = Fetching(server, fetching.part.folder)
     assert again.run() == server.files[NAME]
     assert again.told == len(DATA)
 
@@ -171,8 +171,9 @@ def test_a_size_that_nobody_lists(server: KaggleServer, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("note", ["", "{", "[]", '{"etag": "x"}'])
 def test_bytes_of_unknown_origin_are_not_used(server: KaggleServer, fetching: Fetching, note: str) -> None:
+    fetching.part.folder.mkdir()
     fetching.part.path.write_bytes(b"x" * 1000)
-    fetching.part.path.with_name("part.json").write_text(note)
+    fetching.part.path.with_name("origin.json").write_text(note)
     assert fetching.run() == DATA
     assert server.ranges == [""]
 

@@ -24,12 +24,12 @@ import kagglekit.hosts.fetch
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.errors import ArchiveError, ConfigError, HostError
-from kagglekit.files.raw import FINGERPRINTS, fingerprint
+from kagglekit.files.raw import fingerprint
 from kagglekit.files.resolve import read_file, stream
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import SPARE_BYTES, Arrived, Host
-from kagglekit.hosts.fetch import INCOMING, Fetched, _at_once, fetch
+from kagglekit.hosts.fetch import Fetched, _at_once, fetch
 from kagglekit.terminal import console
 
 NAMES = ["train.zip", "test.zip", "sample_submission.csv"]
@@ -122,7 +122,7 @@ def test_a_damaged_file_of_the_right_size(
     fetch(workspace, host)  # type: ignore[arg-type]
     before = (workspace.raw / name).read_bytes()
     flip(workspace.raw / name, 9)
-    fingerprint(workspace.raw / name)  # as `prepare` asks for; it proves nothing
+    fingerprint(workspace.raw / name, workspace.fingerprints)  # as `prepare` asks for; it proves nothing
     host.downloaded.clear()
     assert [f.name for f in fetch(workspace, host) if f.new] == [name]  # type: ignore[arg-type]
     assert host.downloaded == [name]
@@ -178,13 +178,13 @@ def test_a_file_that_arrives_damaged_is_fetched_once_more(
     with pytest.raises(ArchiveError, match=r"train\.zip"):
         fetch(workspace, spoiling, ["train.zip"], force=True)  # type: ignore[arg-type]
     assert (workspace.raw / "train.zip").read_bytes() == (tmp_path / "host" / "train.zip").read_bytes()
-    assert list((workspace.raw / INCOMING).iterdir()) == []
+    assert list((workspace.incoming / "raw").iterdir()) == []
 
 
 def test_killed_while_a_download_was_tested(
     config: Config, workspace: Workspace, host: Counting, tmp_path: Path
 ) -> None:
-    incoming = workspace.raw / INCOMING
+    incoming = workspace.incoming / "raw"
     incoming.mkdir(parents=True)
     shutil.copy(tmp_path / "host" / "train.zip", incoming)
     shutil.copy(tmp_path / "host" / "test.zip", incoming)
@@ -196,8 +196,10 @@ def test_killed_while_a_download_was_tested(
 def test_killed_before_the_host_put_another_file_there(
     config: Config, workspace: Workspace, host: Counting
 ) -> None:
-    (workspace.raw / INCOMING).mkdir(parents=True)
-    (workspace.raw / INCOMING / "sample_submission.csv").write_bytes(b"id,label\n")  # whole, and of last week
+    (workspace.incoming / "raw").mkdir(parents=True)
+    (workspace.incoming / "raw" / "sample_submission.csv").write_bytes(
+        b"id,label\n"
+    )  # whole, and of last week
     fetch(workspace, host, ["sample_submission.csv"])  # type: ignore[arg-type]
     assert host.downloaded == ["sample_submission.csv"]
 
@@ -302,15 +304,15 @@ def test_fingerprint_is_remembered_until_the_file_changes(tmp_path: Path) -> Non
     path = tmp_path / "a.zip"
     path.write_bytes(b"one")
     digest = hashlib.sha256(b"one").hexdigest()
-    assert fingerprint(path) == digest
-    notes = tmp_path / FINGERPRINTS
+    assert fingerprint(path, tmp_path / "fingerprints.json") == digest
+    notes = tmp_path / "fingerprints.json"
     known = json.loads(notes.read_text())
     notes.write_text(json.dumps({"a.zip": [*known["a.zip"][:2], "remembered"]}))
-    assert fingerprint(path) == "remembered"  # not read again
+    assert fingerprint(path, tmp_path / "fingerprints.json") == "remembered"  # not read again
     path.write_bytes(b"other")
-    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+    assert fingerprint(path, tmp_path / "fingerprints.json") == hashlib.sha256(b"other").hexdigest()
     notes.write_text("{ damaged")
-    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+    assert fingerprint(path, tmp_path / "fingerprints.json") == hashlib.sha256(b"other").hexdigest()
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(
@@ -328,9 +330,9 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
         return digest
 
     monkeypatch.setattr(kagglekit.files.raw, "sha256", changing)
-    fingerprint(path)
+    fingerprint(path, tmp_path / "fingerprints.json")
     monkeypatch.undo()
-    assert fingerprint(path) == hashlib.sha256(b"other").hexdigest()
+    assert fingerprint(path, tmp_path / "fingerprints.json") == hashlib.sha256(b"other").hexdigest()
 
 
 def test_fingerprint_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +346,7 @@ def test_fingerprint_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("kagglekit.files.raw.CHUNK_BYTES", 4)
     monkeypatch.setattr("kagglekit.terminal.progress.bar", bar)
     (tmp_path / "a.zip").write_bytes(b"abcdef")
-    fingerprint(tmp_path / "a.zip")
+    fingerprint(tmp_path / "a.zip", tmp_path / "fingerprints.json")
     assert seen == [("check a.zip", 6, "B"), 4, 2]
 
 

@@ -15,6 +15,7 @@ from support.kaggle_server import (
     SLUG,
     Drop,
     Fault,
+    Flip,
     KaggleServer,
     Stall,
     Unheard,
@@ -251,6 +252,62 @@ def test_a_login_page_instead_of_storage(host: KaggleHost, server: KaggleServer,
     server.faults["DownloadDataFile"] = [portal]
     got = host.download("train.7z", tmp_path / "raw", lambda _: None).path
     assert got.read_bytes() == FILES["train.7z"]
+
+
+@pytest.mark.parametrize("packing", ["zip", "gzip"])
+@pytest.mark.parametrize("name", ["my file.csv", "notes.json", "audio/first clip.wav"])
+def test_what_storage_sends_packed_is_unpacked(
+    host: KaggleHost, server: KaggleServer, tmp_path: Path, packing: str, name: str
+) -> None:
+    server.sends_packed = packing
+    server.faults["storage"] = [Drop(30), Flip(60)]
+    arrived = host.download(name, tmp_path / "raw", lambda _: None)
+    assert arrived.path == tmp_path / "raw" / name and arrived.path.read_bytes() == FILES[name]
+    assert [p for p in (tmp_path / "raw").rglob("*") if p.is_file()] == [arrived.path]
+
+
+@pytest.mark.parametrize("packing", ["zip", "gzip"])
+@pytest.mark.parametrize("listed", [3, 5, 10**9])
+def test_what_is_unpacked_has_the_listed_size(
+    host: KaggleHost, server: KaggleServer, tmp_path: Path, packing: str, listed: int
+) -> None:
+    server.sends_packed, server.lists = packing, {"my file.csv": listed}
+    with pytest.raises(HostError, match=rf"my file\.csv, unpacked, has .* but Kaggle lists {listed:,}"):
+        host.download("my file.csv", tmp_path / "raw", lambda _: None)
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+def test_sizes_may_be_listed_as_text(host: KaggleHost, server: KaggleServer) -> None:
+    server.lists = {"train.7z": "300000", "notes.json": "many", "my file.csv": -1}
+    sizes = {file.name: file.size for file in host.files()}
+    assert (sizes["train.7z"], sizes["notes.json"], sizes["my file.csv"]) == (300_000, None, None)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://[", "file:///etc/passwd", "ftp://127.0.0.1/x", "http://", "http://127.0.0.1:99999/?signed=secret",
+     f"http://{'a' * 70}.com/?signed=secret", "http://a..b/?signed=secret", "//", "http://\u2100.com/"],
+)  # fmt: skip
+def test_impossible_addresses(host: KaggleHost, server: KaggleServer, tmp_path: Path, address: str) -> None:
+    server.faults["DownloadDataFile"] = Fault(302, b"", "text/html", (("Location", f" {address}"),))
+    with pytest.raises(HostError) as caught:
+        host.download("train.7z", tmp_path / "raw", lambda _: None)
+    assert "could not download train.7z" in str(caught.value)
+    assert "secret" not in str(caught.value) and "passwd" not in str(caught.value)
+
+
+def test_a_host_is_named_in_text_that_can_be_shown(host: KaggleHost, server: KaggleServer) -> None:
+    server.competition = {"title": "A\ud800 \x1b[31mtitle\n", "evaluationMetric": "\udfffAUC"}
+    server.board = [("\ud800 team \x9b1m", "0.5")]
+    details = host.details()
+    assert (details.title, details.metric) == ("A [31mtitle", "AUC")
+    assert host.leaderboard()[0].team == "team 1m"
+
+
+def test_a_file_whose_name_no_disk_can_have(host: KaggleHost, server: KaggleServer, tmp_path: Path) -> None:
+    server.files["a\ud800.csv"] = b"a"
+    with pytest.raises(HostError, match="unsafe name"):
+        host.download("a\ud800.csv", tmp_path / "raw", lambda _: None)
 
 
 def test_a_short_download_is_not_kept(host: KaggleHost, server: KaggleServer, tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_another_data_set(
     used = host if competition == "kaggle" else open_host(workspace.config, workspace.root)
     server.faults["storage"] = [Drop(50_000)]
     found = [file.name for file in fetch(workspace, used)]
-    assert sorted(found) == ["datasets/rob/xeno-canto.zip", "sample_submission.csv", "test.zip"]
+    assert sorted(found) == ["rob/xeno-canto.zip", "sample_submission.csv", "test.zip"]
     assert len(contents(workspace, f"{DATASET}/audio/*/*.ogg")) == len(TREE)
     assert [file.new for file in fetch(workspace, used, [DATASET])] == [False]
     server.faults["DownloadDataset"] = [flat(403, "Permission 'datasets.get' was denied")]

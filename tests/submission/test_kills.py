@@ -135,7 +135,7 @@ def assert_same_run(yaml: Path, other: Path) -> None:
     [
         "os.rename:*/raw/train.zip",
         pytest.param("os.rename:*/raw/test.zip", marks=slow),
-        "os.rename:*/raw/fingerprints.json",
+        "os.rename:*/.kagglekit/fingerprints.json",
     ],
 )
 def test_fetch(point: str, fresh: Path) -> None:

@@ -16,13 +16,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from unittest.mock import patch
 
-from kagglekit.submission import sync
 from kagglekit.submission.ledger import Ledger
 from support.kaggle_server import (
     EXPIRED,
@@ -39,13 +36,12 @@ from support.kaggle_server import (
     flat,
     nested,
 )
-from support.kaggle_site import NOTES, Done, Site, server
+from support.kaggle_site import LATER, NOTES, Done, Site, server
 from support.kaggle_wire import Masked, Trouble
 
 SLOWEST = 60.0
 """Seconds that a cell may take, with the patience of kaggle_site.YAML."""
-LATER = timedelta(minutes=2)
-"""How far the clock has gone on at the second run: an upload that is not seen by then has not arrived."""
+NOWHERE = Fault(302, b"", "text/html", (("Location", " file:///etc/passwd?signed=secret"),))
 PATIENT = "--set network.timeout_s=20"
 """For a run that must succeed, however busy the machine."""
 
@@ -81,6 +77,7 @@ def faults(request: str) -> dict[str, Trouble]:
         "a byte is wrong": Flip(half if storage else 0),
         "short, length agrees": Short(half if storage else 1),
         **({"the address has expired": EXPIRED} if storage else {}),
+        **({"an impossible address": NOWHERE} if request == "DownloadDataFile" else {}),
     }
 
 
@@ -226,8 +223,7 @@ def run(cell: Cell, folder: Path) -> Outcome:
         if done.code == 0:
             verb.check(site)
         kaggle.faults.clear()
-        with patch.object(sync, "now", lambda: datetime.now(UTC) + LATER):
-            second = site.run(f"{verb.command} {PATIENT}")
+        second = site.run(f"{verb.command} {PATIENT}", later=LATER)
         assert second.code == 0 or (verb.again and verb.again in second.message), f"then: {second.err}"
         verb.check(site)
         site.check_files()

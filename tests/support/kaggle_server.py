@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import hashlib
 import io
 import mmap
@@ -116,6 +117,10 @@ class KaggleServer:
     url_uses: int | None = None
     """Requests after which a signed address has expired."""
     takes_ranges: bool = True
+    sends_packed: str = ""
+    """How storage packs what it sends: "zip", as a file with another name, or "gzip", as an encoding."""
+    lists: dict[str, Any] = field(default_factory=dict)
+    """Sizes that the list has in place of the right ones, by name."""
     tells_md5: bool = True
     """As Google's storage does for files that were stored in one piece."""
     faults: dict[str, Trouble | list[Trouble | None] | list[Trouble]] = field(default_factory=dict)
@@ -179,6 +184,19 @@ class KaggleServer:
     def bundle(self) -> str:
         """The name of the archive of all files, which no list has."""
         return f"{SLUG}.zip"
+
+    def sent(self, name: str) -> Stored:
+        """What storage has in the place of a file, which may be packed."""
+        file = self.stored(name)
+        if not self.sends_packed:
+            return file
+        packed = f"{name} as {self.sends_packed}"
+        with self._lock:
+            if packed not in self._stored:
+                data = bytes(file.data)
+                zipped = self.sends_packed == "zip"
+                self._stored[packed] = Stored(_zipped({name: data}) if zipped else gzip.compress(data))
+            return self._stored[packed]
 
     def trouble(self, method: str) -> Trouble | None:
         """What goes wrong with this request of the method."""
@@ -251,7 +269,7 @@ class KaggleServer:
 
     def ListDataFiles(self, request: dict[str, Any]) -> dict[str, Any]:
         names, token = self._page(sorted(self.files), request)
-        sizes = [len(self.stored(n).data) for n in names]
+        sizes = [self.lists.get(n, len(self.stored(n).data)) for n in names]
         files = [
             {"name": n, "totalBytes": size, "creationDate": _now()}
             for n, size in zip(names, sizes, strict=True)

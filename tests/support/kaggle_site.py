@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
@@ -18,6 +19,7 @@ from unittest.mock import patch
 import py7zr
 
 from kagglekit.cli import main
+from kagglekit.submission import sync
 from kagglekit.terminal import console
 from support.kaggle_server import KEY, SLUG, USER, KaggleServer, point_client_at
 from support.outcome import Outcome
@@ -33,8 +35,10 @@ data: {{train_archive: train.7z, test_archive: test.zip, sample_submission: samp
 labels: {{targets: ["yes", "no"], filler: unknown, silence: silence}}
 network: {{timeout_s: 0.25, tries: 3, pause_s: 0.01}}
 """
-BOOKKEEPING = ("fingerprints.json", ".lock")
-"""Files of raw/ that are none of the competition's."""
+
+
+LATER = timedelta(minutes=2)
+"""After which an upload that the host does not show has not arrived."""
 
 
 @cache
@@ -101,8 +105,19 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(files()[name])
 
-    def run(self, command: str) -> Done:
-        """kagglekit, in this process; a part in '' is one word."""
+    def run(self, command: str, later: timedelta = timedelta()) -> Done:
+        """kagglekit, in this process, when so much time has passed; a part in '' is one word."""
+        code, out, err = self._main(command, later)
+        done = Done(command, code, out, err.replace(f"{self.folder}/", ""))
+        done.check_words()
+        return done
+
+    def raw_output(self, command: str) -> tuple[str, str]:
+        """What kagglekit writes to stdout and stderr, whatever it is."""
+        _, out, err = self._main(command, timedelta())
+        return out, err
+
+    def _main(self, command: str, later: timedelta) -> tuple[int, str, str]:
         argv = [quoted or word for quoted, word in re.findall(r"'([^']*)'|(\S+)", command)]
         out, err = io.StringIO(), io.StringIO()
         point_client_at(self.server.address)
@@ -112,11 +127,10 @@ class Site:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             _new_consoles(),
+            patch.object(sync, "now", lambda: datetime.now(UTC) + later),
         ):
             code = main([*argv, "--quiet"])
-        done = Done(command, code, out.getvalue(), err.getvalue().replace(f"{self.folder}/", ""))
-        done.check_words()
-        return done
+        return code, out.getvalue(), err.getvalue()
 
     def check_files(self, *, all_there: bool = False) -> None:
         """Assert that what counts as fetched is what the server has, and that nothing else lies beside it."""
@@ -125,9 +139,10 @@ class Site:
             if name in files():
                 assert path.read_bytes() == files()[name], f"{name} is corrupt and was accepted"
             else:
-                assert name.startswith(".") or name.endswith(BOOKKEEPING), f"{name} was left behind"
+                raise AssertionError(f"{name} was left behind")
         assert not all_there or set(files()) <= set(found), f"only {sorted(found)} are there"
-        assert not all_there or not any(name.startswith(".incoming/") for name in found), sorted(found)
+        left = [path for path in (self.raw.parent / "incoming").rglob("*") if path.is_file()]
+        assert not all_there or not left, left
 
 
 @contextlib.contextmanager

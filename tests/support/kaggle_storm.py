@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from kagglekit.submission.ledger import Ledger
 from support.kaggle_matrix import VERBS, faults
 from support.kaggle_server import EXPIRED, Drop, Flip, KaggleServer, Short, Stall
-from support.kaggle_site import GUESSES, Done, Site, csv_of, files, server
+from support.kaggle_site import GUESSES, LATER, Done, Site, csv_of, files, server
 from support.kaggle_wire import Trouble
 
 TRIES = 40
@@ -111,8 +111,8 @@ def _submit(site: Site, tally: Tally) -> None:
 
 def _repeat(site: Site, command: str, tally: Tally, ended: object = None, *, damaged: bool = False) -> None:
     """Run a command until it is done, and look after each time."""
-    for _ in range(TRIES):
-        done = site.run(command)
+    for i in range(TRIES):
+        done = site.run(command, later=i * LATER)
         tally.commands[command.split()[0]] += 1
         if not damaged or done.code == 0:
             site.check_files()

@@ -140,11 +140,12 @@ class Handler(BaseHTTPRequestHandler):
         if kaggle.expired(urllib.parse.parse_qs(url.query)["signed"][0]):
             return EXPIRED
         name = urllib.parse.unquote(url.path).removeprefix("/storage/")
-        file = kaggle.stored(name)
+        file = kaggle.sent(name)
         data = file.data[: len(file.data) - kaggle.short_by]
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         headers = [("ETag", file.etag), ("Accept-Ranges", "bytes")]
         headers += [("X-Goog-Hash", file.md5)] if kaggle.tells_md5 else []
+        headers += [("Content-Encoding", "gzip")] if kaggle.sends_packed == "gzip" else []
         current = self.headers.get("If-Range") in (None, file.etag)
         if not wanted or not kaggle.takes_ranges or not current:
             return Fault(200, data, kind, tuple(headers))

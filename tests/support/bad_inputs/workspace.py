@@ -167,7 +167,7 @@ def _raw(box: Box) -> None:
 @case("done.json, fingerprints.json, clips.json", "trained")
 def _markers(box: Box) -> None:
     """What only says that something is done is made again."""
-    for pattern in ("audio/*/done.json", "features/*/done.json", "raw/fingerprints.json", "clips.json"):
+    for pattern in ("audio/*/done.json", "features/*/done.json", "fingerprints.json", "clips.json"):
         for path in box.workspace.glob(pattern):
             path.write_bytes(b"\x00\xff")
     box.fine("train --model gru", "gru/")
