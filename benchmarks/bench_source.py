@@ -90,8 +90,8 @@ def measure(folder: Path, rounds: int, count: int) -> list[Figure]:
 
     def read() -> None:
         order = rng.integers(len(store), size=count)
-        for start in range(0, count, BATCH):
-            torch.from_numpy(store.take(order[start : start + BATCH])).float().div_(32_768)
+        for batch in store.waveforms(order[start : start + BATCH] for start in range(0, count, BATCH)):
+            torch.from_numpy(batch)
 
     def ours_reading() -> float:
         with own_memory() as peak:

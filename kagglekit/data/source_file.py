@@ -6,7 +6,7 @@ import io
 import math
 import struct
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -16,7 +16,7 @@ from kagglekit.config import Audio
 from kagglekit.data import bounds, decoder_messages
 from kagglekit.data.containers import true_container
 from kagglekit.data.decode import Clip, clip_of, decode_recording, length_flags, sort_flags
-from kagglekit.data.samples import Float32, Int16, join, scale_to_int16
+from kagglekit.data.samples import FULL_SCALE, Float32, Int16, join, scale_to_int16
 from kagglekit.data.sound_file import FLOATS, QUIET, is_plain
 
 _PAD = 4096  # samples on either side of a window, more than soxr's filter reaches
@@ -177,8 +177,28 @@ class _Scratch(threading.local):
 _SCRATCH = _Scratch()
 
 
-def read_part(content: bytes, rate: int, audio: Audio, start: int, out: Int16) -> None:
-    """Decode a part of a file into `out`, (samples,) at audio.sample_rate.
+class _View:
+    """A file in memory that is read without copying it: a window is a small part of an hour."""
+
+    def __init__(self, content: memoryview) -> None:
+        self._content, self._at = content, 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = max((0, self._at, len(self._content))[whence] + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, out: Any) -> int:
+        part = self._content[self._at : self._at + len(out)]
+        out[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+
+def read_part(content: memoryview, rate: int, audio: Audio, start: int, out: Int16 | Float32) -> None:
+    """Decode a part of a file into `out`, (samples,) at audio.sample_rate, int16 or float32 in [-1, 1).
 
     What lies before or behind the file is zero. A damaged file is decoded from its beginning.
 
@@ -194,27 +214,30 @@ def read_part(content: bytes, rate: int, audio: Audio, start: int, out: Int16) -
         return
     read = functools.partial(_read_part, content, rate, audio.sample_rate, first, wanted)
     try:
-        if content.startswith(QUIET):
+        if bytes(content[:4]) in QUIET:
             read()
         else:
             decoder_messages.catch(read)
     except _ERRORS:
-        _fill(wanted, decode_recording(content, audio)[0][first : first + len(wanted)])
+        _fill(wanted, decode_recording(bytes(content), audio)[0][first : first + len(wanted)])
+    if out.dtype == np.float32:
+        np.divide(wanted, np.float32(FULL_SCALE), out=wanted)
 
 
-def _fill(out: Int16, part: Int16 | Float32) -> None:
+def _fill(out: Int16 | Float32, part: Int16 | Float32) -> None:
+    """Copy `part`, whole numbers in the range of int16, and fill what it leaves with zeros."""
     out[: len(part)] = part[: len(out)]
     out[len(part) :] = 0
 
 
-def _read_part(content: bytes, rate: int, target: int, start: int, out: Int16) -> None:
+def _read_part(content: memoryview, rate: int, target: int, start: int, out: Int16 | Float32) -> None:
     # soxr maps whole periods of the two rates onto each other, so the part begins with one
     stop, common = start + len(out), int(np.gcd(rate, target))
     period, target_period = rate // common, target // common
     pad = 0 if rate == target else -(-_PAD * target // rate)
     first = max(start - pad, 0) // target_period
     begin = first * period
-    with soundfile.SoundFile(io.BytesIO(content)) as file:
+    with soundfile.SoundFile(_View(content)) as file:
         frames = min(-(-(stop + pad) * rate // target), file.frames) - begin
         if frames <= 0:
             out[:] = 0

@@ -7,8 +7,9 @@ or a window of one, as in a store of decoded audio.
 
 import functools
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kagglekit.config import Audio
+from kagglekit.data.samples import Float32
 from kagglekit.data.source_file import SourceFile, read_part
-from kagglekit.data.store_base import ArrowWriter, Int16, Store, StoreFile, schema_of
+from kagglekit.data.store_base import ArrowWriter, Indices, Int16, Store, StoreFile, schema_of
 from kagglekit.data.windows import window_starts
 from kagglekit.files.blocks import CheckedFile
 from kagglekit.parallel.processes import cores
+from kagglekit.parallel.waiting import gather
 
 BATCH_BYTES = 2**25
 BATCH_SAMPLES = 2**22  # decoded at a time, 8 MB
@@ -122,6 +125,11 @@ def is_source(table: pa.Table) -> bool:
     return bool(table.column_names == [name for name, _ in _COLUMNS])
 
 
+def _result(out: Float32, futures: list[Future[None]]) -> Float32:
+    gather(futures)
+    return out
+
+
 class _Span(NamedTuple):
     """Rows that lie in one recording, and the samples that contain them."""
 
@@ -150,10 +158,27 @@ class SourceStore(Store):
         """Decode contiguous rows, (n, samples)."""
         return self.take(np.arange(*self._range(rows)))
 
-    def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
+    def take(self, indices: Indices) -> Int16:
         """Decode the rows at `indices` (n,), in that order: (n, samples)."""
-        self._check(indices)
-        return self._decode(self._recordings[indices], self._starts[indices])
+        out = np.empty((len(indices), self.samples), np.int16)
+        gather(self._begin(indices, out))
+        return out
+
+    def waveforms(self, batches: Iterable[Indices]) -> Iterator[Float32]:
+        """Decode as Store.waveforms; while a batch is in use, the next one is decoded."""
+        begun: deque[tuple[Float32, list[Future[None]]]] = deque()
+        try:
+            for indices in batches:
+                out = np.empty((len(indices), self.samples), np.float32)
+                begun.append((out, self._begin(indices, out)))
+                if len(begun) > 1:
+                    yield _result(*begun.popleft())
+            while begun:
+                yield _result(*begun.popleft())
+        finally:
+            for _, futures in begun:
+                for future in futures:
+                    future.cancel()
 
     def batches(self) -> Iterator[tuple[int, Int16]]:
         """Decode all rows, a few megabytes at a time: the first row, and (n, samples)."""
@@ -161,26 +186,22 @@ class SourceStore(Store):
         for start in range(0, len(self), size):
             yield start, self[start : start + size]
 
-    def _decode(self, recordings: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> Int16:
-        out = np.empty((len(recordings), self.samples), np.int16)
+    def _begin(self, indices: Indices, out: Int16 | Float32) -> list[Future[None]]:
+        """Decode the rows at `indices` (n,) into `out` (n, samples), in threads."""
+        self._check(indices)
 
         def fill(span: _Span) -> None:
             first, last = int(span.starts.min()), int(span.starts.max())
             if len(span.rows) == 1:
                 self._read(span.recording, first, out[span.rows[0]])
                 return
-            part = np.empty(last - first + self.samples, np.int16)
+            part = np.empty(last - first + self.samples, out.dtype)
             self._read(span.recording, first, part)
             for row, start in zip(span.rows, span.starts - first, strict=True):
                 out[row] = part[start : start + self.samples]
 
-        spans = list(self._spans(recordings, starts))
-        if len(spans) > 1:
-            list(self._pool.map(fill, spans))
-        else:
-            for span in spans:
-                fill(span)
-        return out
+        spans = self._spans(self._recordings[indices], self._starts[indices])
+        return [self._pool.submit(fill, span) for span in spans]
 
     def _spans(self, recordings: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> Iterator[_Span]:
         """Group rows by recording, and split a group where the samples between two rows are not wanted."""
@@ -191,10 +212,10 @@ class SourceStore(Store):
             if len(rows):
                 yield _Span(int(recordings[rows[0]]), rows, starts[rows])
 
-    def _read(self, recording: int, start: int, out: Int16) -> None:
+    def _read(self, recording: int, start: int, out: Int16 | Float32) -> None:
         first, stop = self._places[recording]
         self._file.check(first, stop)
-        read_part(self._file.data[first:stop].tobytes(), self._rates[recording], self.audio, start, out)
+        read_part(self._file.data[first:stop].data, self._rates[recording], self.audio, start, out)
 
     @functools.cached_property
     def _pool(self) -> ThreadPoolExecutor:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from kagglekit.data import source_store
 from kagglekit.data.store_base import DATA_FILE as DATA_FILE
-from kagglekit.data.store_base import ArrowWriter, StoreFile, damaged, open_table, schema_of
+from kagglekit.data.store_base import ArrowWriter, Indices, StoreFile, damaged, open_table, schema_of
 from kagglekit.data.store_base import Int16 as Int16
 from kagglekit.data.store_base import Store as Store
 
@@ -108,7 +107,7 @@ class DecodedStore(Store):
             return parts[0]
         return np.concatenate(parts) if parts else np.empty((0, self.samples), np.int16)
 
-    def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
+    def take(self, indices: Indices) -> Int16:
         """Copy the rows at `indices` (n,), in that order: (n, samples)."""
         self._check(indices)
         self._check_rows(indices)
@@ -125,7 +124,7 @@ class DecodedStore(Store):
             self._check_rows(np.arange(start, start + len(batch)))
             yield start, batch
 
-    def _check_rows(self, indices: npt.NDArray[np.integer[Any]]) -> None:
+    def _check_rows(self, indices: Indices) -> None:
         if self._file.is_checked:
             return
         batch_of = np.searchsorted(self._starts, indices, side="right") - 1

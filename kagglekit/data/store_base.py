@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kagglekit.data.samples import FULL_SCALE, Float32
+from kagglekit.data.samples import Int16 as Int16
 from kagglekit.errors import DamagedCacheError
 from kagglekit.files import blocks
 from kagglekit.files.atomic import move_into_place, read_json, write_json
 from kagglekit.files.blocks import CheckedFile
 from kagglekit.files.checksums import DAMAGED, digest
 
-Int16 = npt.NDArray[np.int16]
+Indices = npt.NDArray[np.integer[Any]]
 
 DATA_FILE = "data-00000-of-00001.arrow"
 FRAME_FILE = "frame.json"
@@ -42,14 +44,19 @@ class Store(ABC):
         """Return contiguous rows, (n, samples)."""
 
     @abstractmethod
-    def take(self, indices: npt.NDArray[np.integer[Any]]) -> Int16:
+    def take(self, indices: Indices) -> Int16:
         """Copy the rows at `indices` (n,), in that order: (n, samples)."""
+
+    def waveforms(self, batches: Iterable[Indices]) -> Iterator[Float32]:
+        """Yield the rows at each batch of indices (n,), in that order: (n, samples) in [-1, 1)."""
+        for indices in batches:
+            yield np.divide(self.take(indices), FULL_SCALE, dtype=np.float32)
 
     @abstractmethod
     def batches(self) -> Iterator[tuple[int, Int16]]:
         """Yield the first row of each batch, and its rows (n, samples)."""
 
-    def _check(self, indices: npt.NDArray[np.integer[Any]]) -> None:
+    def _check(self, indices: Indices) -> None:
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"row {indices.min()} or {indices.max()} is not in a store of {len(self)}")
 

@@ -79,7 +79,7 @@ class CheckedFile:
             if actual != self._expected[block]:
                 raise self._damaged(f"the checksum of its bytes from {block * BLOCK:,} on does not match")
             self._unchecked[block] = False
-            self._left -= 1
+        self._left = int(self._unchecked.sum())  # counted, as two threads may have checked the same block
 
     def _damaged(self, what: str) -> DamagedCacheError:
         assert self.folder is not None

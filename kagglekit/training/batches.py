@@ -69,9 +69,10 @@ class Batches:
             order = torch.randperm(len(self.rows), generator=generator).numpy()
         else:
             order = self.chance.multinomial(len(self.rows), replacement=True, generator=generator).numpy()
-        for batch in range(len(self)):
-            chosen = order[batch * train.batch_size : (batch + 1) * train.batch_size]
-            x = self.dataset.take(self.splits[chosen], self._rows(chosen, generator))
+        order = order[: self.clips]
+        inputs = self.dataset.read(self.splits[order], self._rows(order, generator), train.batch_size)
+        for x, first in zip(inputs, range(0, self.clips, train.batch_size), strict=True):
+            chosen = order[first : first + train.batch_size]
             index = self.targets[chosen]
             speech = self.is_speech[chosen]
             x = self._clutter(x, ~speech, generator)
@@ -96,7 +97,7 @@ class Batches:
             return y
         return torch.where((index == self.targets[chosen])[:, None], self.soft[chosen], y)
 
-    # The next three change x in place, as `take` returns a copy.
+    # The next three change x in place, as `read` gives copies.
 
     def _clutter(self, x: Tensor, silence: Tensor, generator: torch.Generator) -> Tensor:
         """Add clatter to a share of the silence clips (log-mels)."""

@@ -49,22 +49,32 @@ class Dataset:
             return float(self.audio.sample_rate)
         return self.audio.sample_rate / geometry(self.features, self.audio.sample_rate)[1]
 
-    def take(self, splits: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:
-        """Read the inputs at (split, row) pairs: float32 (batch, n_mels, frames) or (batch, samples)."""
-        names = np.unique(splits)
-        if len(names) == 1:
-            return self._take(str(names[0]), rows)
-        parts = [self._take(str(name), rows[splits == name]) for name in names]
-        out = torch.empty((len(rows), *parts[0].shape[1:]))
-        for name, part in zip(names, parts, strict=True):
-            out[torch.from_numpy(splits == name)] = part
-        return out
+    def read(self, splits: NDArray[Any], rows: NDArray[np.int64], size: int) -> Iterator[Tensor]:
+        """Read the inputs at (split, row) pairs, `size` pairs at a time and the next ones ahead.
 
-    def _take(self, split: str, rows: NDArray[np.int64]) -> Tensor:
+        Yields float32 (size, n_mels, frames) or (size, samples); the last one may be smaller.
+        """
+        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
+        names = [str(name) for name in np.unique(splits)]
+        if len(names) == 1:
+            yield from self._read_split(names[0], [rows[part] for part in parts])
+            return
+        readers = {
+            name: self._read_split(name, [rows[part][splits[part] == name] for part in parts])
+            for name in names
+        }
+        for part in parts:
+            read = {name: next(reader) for name, reader in readers.items()}
+            out = torch.empty((len(rows[part]), *read[names[0]].shape[1:]))
+            for name, x in read.items():
+                out[torch.from_numpy(splits[part] == name)] = x
+            yield out
+
+    def _read_split(self, split: str, parts: list[NDArray[np.int64]]) -> Iterator[Tensor]:
         source = self.inputs[split]
         if isinstance(source, Store):
-            return torch.from_numpy(source.take(rows)).float().div_(FULL_SCALE)
-        return torch.from_numpy(source[rows]).float()
+            return map(torch.from_numpy, source.waveforms(parts))
+        return (torch.from_numpy(source[rows]).float() for rows in parts)
 
     def noise_for(self, fold: int) -> list[Tensor]:
         """Return the noise recordings as inputs, without those that `fold` validates on."""
@@ -78,8 +88,7 @@ class Dataset:
         windows = windows_of(clips)
         splits = np.repeat(clips["split"].to_numpy(), windows)
         rows = np.repeat(clips["row"].to_numpy().astype(np.int64), windows) + places(windows)
-        for start in range(0, len(rows), size):
-            yield self.take(splits[start : start + size], rows[start : start + size])
+        yield from self.read(splits, rows, size)
 
 
 def windows_of(clips: pl.DataFrame) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,27 @@ def test_the_same_rows(
     order = np.random.default_rng(0).permutation(len(source))
     assert np.abs(source.take(order) - expected[order]).max() <= most
     np.testing.assert_array_equal(np.concatenate([rows for _, rows in source.batches()]), source[:])
+    read = list(source.waveforms(np.split(order, [3, 3, 4])))
+    assert np.abs(np.concatenate(read) * 32_768 - expected[order]).max() <= most
+    assert [len(batch) for batch in read] == [3, 0, 1, len(order) - 4]
     assert [source[i : i + 1].shape for i in (0, len(source))] == [(1, 16_000), (0, 16_000)]
+
+
+def test_one_batch_is_decoded_ahead(tmp_path: Path) -> None:
+    source, _ = stores(tmp_path, {"a": encode(music(16_000, 3), 16_000, "FLAC")}, WINDOWS)
+    asked = []
+
+    def batches() -> Iterator[np.typing.NDArray[np.int64]]:
+        for row in range(4):
+            asked.append(row)
+            yield np.array([row])
+
+    reader = source.waveforms(batches())
+    assert not asked
+    for row in range(4):
+        expected = source.take(np.array([row])) / np.float32(32_768)
+        np.testing.assert_array_equal(next(reader), expected)
+        assert asked == list(range(min(row + 2, 4)))
 
 
 def test_what_cannot_be_sought_in_is_kept_decoded(tmp_path: Path) -> None:

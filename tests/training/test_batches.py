@@ -68,16 +68,18 @@ def batches(dataset: Dataset, head: Head, augment: Augment = OFF, size: int = 16
 # -- dataset --
 
 
-def test_take_keeps_the_order_of_mixed_splits(log_mels: Dataset, waveforms: Dataset) -> None:
+def test_reading_keeps_the_order_of_mixed_splits(log_mels: Dataset, waveforms: Dataset) -> None:
     splits = np.array(["silence", "train", "train", "silence", "train"])
     rows = np.array([3, 0, 39, 0, 7])
-    found = log_mels.take(splits, rows)
+    (found,) = log_mels.read(splits, rows, 5)
     assert found.shape == (5, 20, 16) and found.dtype == torch.float32
     assert found[:, 0, 0].tolist() == [-4, 1, 40, -1, 8]
-    wave = waveforms.take(splits, rows)
+    (wave,) = waveforms.read(splits, rows, 8)
     assert wave.shape == (5, AUDIO.samples)
     torch.testing.assert_close(wave[:, 0] * 32768, torch.tensor([-400.0, 100, 4000, -100, 800]))
-    assert log_mels.take(splits[1:3], rows[1:3])[:, 0, 0].tolist() == [1, 40]
+    parts = [part[:, 0, 0].tolist() for part in log_mels.read(splits, rows, 3)]
+    assert parts == [[-4, 1, 40], [-1, 8]]
+    assert [part[:, 0, 0].tolist() for part in log_mels.read(splits[1:3], rows[1:3], 1)] == [[1], [40]]
 
 
 def test_batches_of_all_clips_in_order(log_mels: Dataset) -> None:
