@@ -79,7 +79,8 @@ def _annotations(workspace: Workspace, train: TrainSet, paths: list[str]) -> pl.
             train.split,
             *(train.weight, train.secondary and train.secondary.column, *train.where),
         ]
-        present = label_lists(table, train, [name for name in others if isinstance(name, str)])
+        columns = [name for name in others if isinstance(name, str)]
+        present = label_lists(table, train, columns, workspace.config.labels)
     if train.hidden is not None:
         keep = [train.hidden not in labels for labels in present]
         table = table.filter(pl.Series(keep, dtype=pl.Boolean))

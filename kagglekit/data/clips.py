@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from kagglekit.config import Config
 from kagglekit.data.classes import given_folds
 from kagglekit.data.folds import grouped_folds, word_folds
+from kagglekit.data.label_checks import check_labels, say_no_class
 from kagglekit.errors import ConfigError, plural
 from kagglekit.files.ids import describe
 from kagglekit.scoring.task import Task
@@ -68,9 +69,7 @@ def train_table(
     """
     task = Task.of(config)
     table = facts.join(annotations.drop("path"), on="clip_id", how="left", maintain_order="left")
-    words = [
-        _word(labels, clip_id, task) for clip_id, labels in table.select("clip_id", "present").iter_rows()
-    ]
+    words = [_word(labels, task) for labels in table["present"].to_list()]
     labels = [task.label_of(word) for word in words]
     table = table.with_columns(
         split=pl.lit("train"),
@@ -82,9 +81,9 @@ def train_table(
     outside = pl.col("start").is_not_null() & (pl.col("problem") == "empty")  # after the recording's end
     left_out = pl.col("problem").is_in(list(config.data.leave_out)) | outside
     used = pl.col("label").is_not_null() & ~left_out
-    _say_no_class(table.filter(~left_out), task)
+    say_no_class(table.filter(~left_out), task)
     kept = table.with_row_index("_at").filter(used)
-    _check_labels(kept, task.each(table.filter(~left_out)["word"]).explode(), task)
+    check_labels(kept, task.each(table.filter(~left_out)["word"]).explode(), config)
     fold = np.full(len(table), LEFT_OUT, dtype=np.int32)
     fold[kept["_at"].to_numpy()] = TRAINED_ONLY
     judged = _judged(kept)
@@ -106,21 +105,12 @@ def train_table(
     return _without_relatives(table.with_columns(part=part)).select(_columns(facts))
 
 
-def _word(labels: list[str] | None, clip_id: str, task: Task) -> str | None:
-    """Return the labels of a clip as one text; None where there is none and each clip has one.
-
-    Raises:
-        ConfigError: each clip has one class, and this one has several labels.
-    """
+def _word(labels: list[str] | None, task: Task) -> str | None:
+    """Return the labels of a clip as one text; None where there is none and each clip has one."""
     if labels is None:
         return None
     if task.separator is not None:
         return task.separator.join(labels)
-    if len(labels) > 1:
-        raise ConfigError(
-            f"{clip_id} has two labels, '{labels[0]}' and '{labels[1]}', and labels.kind is single",
-            hint="correct the table, or set labels.kind: multi",
-        )
     return labels[0] if labels else None
 
 
@@ -135,56 +125,6 @@ def _unsure(table: pl.DataFrame, task: Task) -> dict[str, pl.Series]:
         masked.append(joiner.join(name for name in names if name not in sure))
         soft.append(joiner.join(name for name in weaker or () if name in classes and name not in sure))
     return {"masked": pl.Series("masked", masked, pl.String), "soft": pl.Series("soft", soft, pl.String)}
-
-
-def _check_labels(kept: pl.DataFrame, named: pl.Series, task: Task) -> None:
-    """Check that each class has a clip, and count the clips of no class.
-
-    Args:
-        named: all labels of the data, for the message.
-
-    Raises:
-        ConfigError: classes have no clip, or a clip of one class has secondary or unknown ones.
-    """
-    if not task.multi and len(unsure := kept.filter((pl.col("masked") != "") | (pl.col("soft") != ""))):
-        hint = "remove secondary and unnamed: unknown from data.train, or set labels.kind: multi"
-        raise ConfigError(f"{unsure['clip_id'][0]} has one class, and secondary or unknown ones", hint=hint)
-    words = task.each(kept["word"]).explode()
-    missing = sorted(set(task.targets) - set(words.str.strip_chars()))
-    if missing and (not task.multi or len(missing) == len(task.targets)):
-        present = sorted(set(named.drop_nulls()) - {""})
-        what = "labels" if task.multi else "words"
-        raise ConfigError(
-            "no training clip has any of the classes"
-            if task.multi
-            else f"no training clip for {', '.join(missing)}",
-            hint=f"check labels.classes and data.train; {what} found: {', '.join(present[:12]) or 'none'}",
-        )
-    if missing:
-        console.note(f"classes without a training clip: {len(missing):,} ({', '.join(missing[:12])})")
-    nameless = len(kept.filter((pl.col("label") == "") & (pl.col("word") != ""))) if task.multi else 0
-    if nameless:
-        console.note(
-            f"training clips whose labels are all outside labels.classes: {nameless:,} of {len(kept):,}; "
-            "each is treated as a negative for every class. "
-            f"If that is too many, check the separator '{task.separator}'."
-        )
-
-
-def _say_no_class(table: pl.DataFrame, task: Task) -> None:
-    """Count and name labels that are no class, where there is no filler class for them."""
-    if task.filler is not None:
-        return
-    named = task.each(table["word"]).explode().drop_nulls().str.strip_chars()
-    others = named.filter(~named.is_in(list(task.classes)) & (named != ""))
-    if not len(others):
-        return
-    names = others.value_counts(sort=True, name="count").sort("count", others.name, descending=[True, False])
-    what = "these labels are not trained on" if task.multi else "clips with them are not trained on"
-    console.note(
-        f"{plural(len(names), 'label')} of training clips outside labels.classes, {len(others):,} times: "
-        f"{describe(names.to_series(0).to_list())}; {what}"
-    )
 
 
 def _judged(kept: pl.DataFrame) -> pl.DataFrame:

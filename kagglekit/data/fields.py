@@ -11,6 +11,7 @@ from kagglekit.config.data import FOLDER
 from kagglekit.data.labels import each, require
 from kagglekit.errors import ConfigError, plural
 from kagglekit.files.ids import NUMBER, describe
+from kagglekit.scoring.label_cells import is_empty
 from kagglekit.terminal import console
 
 TRAIN_WORDS = frozenset(("train", "training", "dev", "development", "val", "valid", "validation"))
@@ -85,7 +86,7 @@ def _report_unnamed(spec: FromName, values: list[str | None], paths: list[str], 
 
 def fold_name(cell: str | None) -> str | None:
     """Return one name for a given fold, 0 for 0.0, as pandas writes it beside empty cells; None for NaN."""
-    if cell is None or cell.lower() == "nan":
+    if cell is None or is_empty(cell):
         return None
     return str(int(cell.partition(".")[0])) if NUMBER.fullmatch(cell) else cell
 
@@ -100,13 +101,13 @@ def numbers(table: pl.DataFrame, spec: float | str | None, train: TrainSet, rows
         return [spec] * rows
 
     def number(cell: str | None) -> float | None:
-        return None if cell is None else _number(cell, -LARGEST)
+        return None if cell is None or is_empty(cell) else _number(cell, -LARGEST)
 
     return each(require(table, spec, train, "number"), number, train)
 
 
 def _number(cell: str | None, least: float) -> float:
-    value = float(cell or "nan")
+    value = _float(cell or "nan")
     if not least <= value <= LARGEST:
         raise ValueError(f"{cell} is no number from {least:g} to {LARGEST:g}")
     return value
@@ -132,20 +133,28 @@ def weights(table: pl.DataFrame, train: TrainSet, paths: list[str]) -> list[floa
     return values
 
 
+def _float(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        remedy = "; write a point instead of the comma" if "," in cell else ""
+        raise ValueError(f"no number{remedy}") from None
+
+
 def seconds(cell: str | None) -> float | None:
     """Return a time in seconds: `12.5`, `1:02`, `90:00` or `0:01:02.5`.
 
     Raises:
         ValueError: it is neither.
     """
-    if cell is None:
+    if cell is None or is_empty(cell):
         return None
     if clock := _CLOCK.fullmatch(cell):
         hours, minutes, rest = clock.groups()
         if float(rest) >= 60 or (hours is not None and int(minutes) >= 60):
             raise ValueError(f"{cell} is not a time: behind a colon, minutes and seconds are less than 60")
         return int(hours or 0) * 3600 + int(minutes) * 60 + float(rest)
-    value = float(cell)
+    value = _float(cell)
     if not 0 <= value < 1e6:
         raise ValueError(f"{cell} is not a time in seconds")
     return value

@@ -20,6 +20,7 @@ from kagglekit.data.audit import say_overlaps, without_test_copies
 from kagglekit.data.classes import check_classes, given_folds, named, resolve, spelled
 from kagglekit.data.cuts import test_cutter, train_cutter, with_clip_ids
 from kagglekit.data.expected_rows import expected
+from kagglekit.data.label_checks import checked_annotations
 from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
 from kagglekit.data.store import Store, open_recordings, open_store
@@ -146,9 +147,9 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     sets, annotations = read_train(workspace, noise_files)
     annotations = with_clip_ids(named(workspace, annotations))
     workspace = resolve(workspace, annotations)
-    annotations = spelled(annotations, workspace.config.labels)
-    say_overlaps(annotations)
     config = workspace.config
+    annotations = checked_annotations(spelled(annotations, config.labels), config)
+    say_overlaps(annotations)
     jobs = _jobs(workspace, sets, annotations, noise_files)
     keys: dict[str, str] = {job.split: job.key for job in jobs}
     folders: dict[str, Path] = {job.split: job.target for job in jobs}
@@ -273,8 +274,7 @@ def _check_sample(workspace: Workspace, clip_ids: list[str]) -> None:
     """
     config, marker = workspace.config, workspace.clips_path.with_name("sample.json")
     digest = fingerprint_of(workspace, config.data.sample) if config.data.sample else ""
-    competition = config.competition
-    judged = (competition.metric, competition.metric_parameters, competition.delivery)
+    judged = [getattr(config.competition, name) for name in ("metric", "metric_parameters", "delivery")]
     key = key_of("sample", clip_ids, digest, config.submission.model_dump(), judged)
     try:
         if read_json(marker)["key"] == key:

@@ -70,7 +70,8 @@ def answer_columns(
     others = tuple(column for column in columns if column not in fixed)
     wanted = [*fixed, *(classes if settings.shape == PROBABILITIES else [settings.label or "label"])]
     error = SubmissionError(
-        f"{name} has the columns {quoted(columns)}, not {quoted(wanted)}", hint=COLUMNS_HINT
+        f"{name} has the columns {quoted(columns)}, not {quoted(wanted)}",
+        hint=_columns_hint(columns, settings, classes),
     )
     if len(others) + len(fixed) != len(columns):
         raise error
@@ -83,6 +84,18 @@ def answer_columns(
     except ValueError as reason:
         raise SubmissionError(f"{error}: {reason}", hint=error.hint) from reason
     return others
+
+
+def _columns_hint(columns: Sequence[str], settings: Submission, classes: Sequence[str]) -> str:
+    """Return what to set: another shape, where the columns are the classes."""
+    for ident, *others in ([settings.id, *(c for c in columns if c != settings.id)], columns):
+        try:
+            column_classes(others, classes)
+        except ValueError:
+            continue
+        if settings.shape != PROBABILITIES or ident != settings.id:
+            return f"there is a column for each class: set submission: {{shape: probabilities, id: {ident}}}"
+    return COLUMNS_HINT
 
 
 def column_classes(columns: Sequence[str], classes: Sequence[str]) -> list[int]:

@@ -1,12 +1,12 @@
 """Read a solution that has labels in a cell, one or several, whatever the shape of the submissions."""
 
-import ast
 from collections.abc import Sequence
 
 import numpy as np
 
 from kagglekit.config import Config
 from kagglekit.errors import close_match
+from kagglekit.scoring.label_cells import in_brackets, list_literal
 from kagglekit.scoring.metrics import Truth
 from kagglekit.scoring.task import Task
 
@@ -43,11 +43,11 @@ def _names(text: str, known: set[str | None], joiners: Sequence[str]) -> list[st
     """Split a cell by the first joiner that leaves known names, or else by the first that it contains."""
     if not text or text in known:
         return [text] if text else []
-    if text.startswith("[") and text.endswith("]"):
-        try:
-            return [str(name) for name in ast.literal_eval(text)]
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-            raise ValueError(f"{text[:60]!r} is no list of labels") from error
-    splits = [[part.strip() for part in text.split(joiner) if part.strip()] for joiner in joiners]
+    if (listed := list_literal(text)) is not None:
+        return listed
+    texts = [text, text[1:-1]] if in_brackets(text) else [text]  # [a, b], a list without quotes
+    splits = [
+        [part.strip() for part in one.split(joiner) if part.strip()] for joiner in joiners for one in texts
+    ]
     fitting = [parts for parts in splits if known.issuperset(parts)]
     return (fitting or [parts for parts in splits if len(parts) > 1] or [[text]])[0]

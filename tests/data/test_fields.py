@@ -35,11 +35,9 @@ def test_seconds(cell: str | None, expected: float | None) -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        "",
         "a",
         "1:2:3:4",
         "-1",
-        "nan",
         "inf",
         "1e6",
         "1:",
@@ -127,3 +125,8 @@ def test_times_of_whole_recordings() -> None:
 def test_a_fold_has_one_name() -> None:
     cells = ["1", "1.0", "01", "a", "-1", "1.5", "NaN", None]
     assert list(map(fold_name, cells)) == ["1", "1", "1", "a", "-1", "1.5", None, None]
+
+
+@pytest.mark.parametrize("cell", [None, "", "NA", "n/a", "NaN", "null", "None", "<NA>", "-"])
+def test_an_empty_cell_in_every_spelling(cell: str | None) -> None:
+    assert seconds(cell) is None and fold_name(cell) is None

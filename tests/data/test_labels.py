@@ -6,8 +6,10 @@ import polars as pl
 import pytest
 
 from kagglekit.config import TrainSet
-from kagglekit.data.labels import MAX_LITERAL, each, label_lists, require, split_cell
+from kagglekit.config.labels import Labels
+from kagglekit.data.labels import each, label_lists, require, split_cell
 from kagglekit.errors import ConfigError
+from kagglekit.scoring.label_cells import MAX_LITERAL
 
 TRAIN = TrainSet(files="*.wav", table="t.csv", file="id", label="label")
 
@@ -29,6 +31,8 @@ TRAIN = TrainSet(files="*.wav", table="t.csv", file="id", label="label")
         ("[dog, cat]", None, ["dog", "cat"]),
         ("['']", None, []),
         ("[]", ",", []),
+        ("['a'] + ['b']", None, ["['a'] + ['b']"]),  # an expression is read as text, never run
+        ("[noise];[music]", ";", ["[noise]", "[music]"]),
     ],
 )
 def test_split_cell(cell: str | None, delimiter: str | None, labels: list[str]) -> None:
@@ -40,16 +44,23 @@ def test_split_cell(cell: str | None, delimiter: str | None, labels: list[str]) 
     [
         ("[['a']]", "is not a list of labels"),
         ("[{'a': 1}]", "is not a list of labels"),
-        ("['a'] + ['b']", "is not a list of labels"),
         ("[" + "1," * MAX_LITERAL + "]", "a list of 20,002 characters"),
     ],
 )
 def test_no_list(cell: str, message: str) -> None:
-    if cell.startswith("['a'] +"):  # an expression is read as text, never run
-        assert split_cell(cell, None) == ["'a'] + ['b'"]
-        return
     with pytest.raises(ValueError, match=message):
         split_cell(cell, None)
+
+
+def test_brackets_are_part_of_a_label_where_not_all_cells_have_them() -> None:
+    train = TRAIN.model_copy(update={"delimiter": ";"})
+    some = pl.DataFrame({"label": ["[noise]", "speech", "[noise];[/music]", "['a', 'b']", None]})
+    assert label_lists(some, train, []) == [["[noise]"], ["speech"], ["[noise]", "[/music]"], ["a", "b"], []]
+    lists = pl.DataFrame({"label": ["[noise]", "[a, b]", "", "[]"]})
+    assert label_lists(lists, train, []) == [["noise"], ["a", "b"], [], []]
+    single = Labels(classes=("[noise]", "[1]", "a;b"))
+    table = pl.DataFrame({"label": ["[noise]", "[other]", "[1]", "a;b"]})
+    assert label_lists(table, train, [], single) == [["[noise]"], ["[other]"], ["[1]"], ["a;b"]]
 
 
 def test_ragged_rows() -> None:
@@ -59,10 +70,17 @@ def test_ragged_rows() -> None:
 
 
 def test_one_column_for_each_class() -> None:
-    cells = {"dog": ["1", "0", "True"], "cat": ["1.0", "0.0", "no"], "cow": [None, "false", "0"]}
+    cells = {"dog": ["1", "0", "True"], "cat": ["1.0", "0.00", "no"], "cow": [None, "NaN", "NA"]}
     table = pl.DataFrame({"id": ["a", "b", "c"], "who": ["x", "y", "z"], **cells})
     train = TRAIN.model_copy(update={"label": None})
     assert label_lists(table, train, ["id", "who"]) == [["dog", "cat"], [], ["dog"]]
+
+
+@pytest.mark.parametrize("cell", ["maybe", "-1", "inf", "2024-01-01"])
+def test_a_class_column_says_yes_or_no(cell: str) -> None:
+    table = pl.DataFrame({"id": ["a"], "dog": [cell]})
+    with pytest.raises(ConfigError, match=rf"column 'dog' has the cell '{cell}': neither yes nor no"):
+        label_lists(table, TRAIN.model_copy(update={"label": None}), ["id"])
 
 
 def test_a_cell() -> None:

@@ -21,16 +21,12 @@ BEING_FIXED = {
     "deflate64-and-zstd",
     "split-zip",
     "7z-with-a-newer-filter",
-    "brackets-slashes-emoji",
     "classes-that-look-like-numbers",
     "classes-called-null",
     "yaml-from-windows",
     "labels-beside-the-archive",
     "loose-files",
     "no-test-yet",
-    "labels-in-file-names",
-    "a-column-for-each-class",
-    "one-clip-two-labels",
     "kaggle-json-that-is-none",
 }
 

@@ -49,18 +49,21 @@ def test_no_test_yet(case: FieldCase) -> None:
 def test_labels_in_file_names(case: FieldCase) -> None:
     case.good("fetch")
     failed = case.bad("prepare")
-    assert "recordings" in failed.hint and "name:" in failed.hint
-    case.good("prepare", "--set", "data.label_pattern='^(\\d)_'")
+    assert "words found: recordings" in failed.hint
+    assert "{name: 'REGEX'}" in failed.hint and "set table, file and label" in failed.hint
+    case.good("init", "--upgrade", "competition.yaml")
+    case.good("prepare", "--set", "data.train.label={name: '^(\\d)_'}")
     assert case.counts("word") == {"0": 8, "1": 8, "2": 8, "3": 8}
 
 
 def test_a_column_for_each_class(case: FieldCase) -> None:
     case.good("fetch")
     failed = case.bad("prepare")
-    assert "submission.shape: probabilities" in failed.hint
-    case.good("prepare", "--set", "submission.shape=probabilities")
-    case.good("train", "--model", "tcresnet", "--set", "submission.shape=probabilities")
-    case.good("submit", "--ensemble", "tcresnet", "--set", "submission.shape=probabilities")
+    assert "there is a column for each class" in failed.hint
+    assert "submission: {shape: probabilities, id: row_id}" in failed.hint
+    shape = ("--set", "submission.shape=probabilities")
+    case.good("prepare", *shape)
+    case.up_to_a_score(*shape)
     multi = ("-C", "multi.yaml")
     case.good(*multi, "fetch")
     case.good(*multi, "prepare")

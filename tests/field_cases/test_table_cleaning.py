@@ -49,7 +49,7 @@ def test_stray_quote(case: FieldCase) -> None:
 def test_one_clip_two_labels(case: FieldCase) -> None:
     case.good("fetch")
     failed = case.bad("prepare")
-    assert "4 files have two labels" in failed.message
+    assert "4 clips with several labels" in failed.message
     assert "train/0003.wav is 'low' and 'mid'" in failed.message
 
 

@@ -128,7 +128,7 @@ def test_long_submissions(tmp_path: Path) -> None:
     assert host.grade(text(("id", "p"), said[1])) == Grade("", 0.5, None)
 
 
-@pytest.mark.parametrize("cell", ["b,c", "b c", "['b', 'c']"])
+@pytest.mark.parametrize("cell", ["b,c", "b c", "['b', 'c']", "[b, c]"])
 @pytest.mark.parametrize("name", ["label", "names"])
 def test_a_solution_with_several_labels_in_a_cell(name: str, cell: str, tmp_path: Path) -> None:
     """Of 3 positives and 3 negatives, one pair of nine is in the wrong order."""
@@ -162,7 +162,7 @@ def test_a_row_of_silence_is_silence_and_other_words_are_the_filler(tmp_path: Pa
         ("f1_rows", "multi", {"shape": "label_list"}, ["a", "bb"], "the label 'bb' is no class"),
         ("f1_rows", "multi", {"shape": "label_list"}, ["a", "a,bb"], "the label 'bb' is no class"),
         ("f1_rows", "multi", {"shape": "label_list"}, ["a", "[a b"], "the label '[a' is no class"),
-        ("f1_rows", "multi", {"shape": "label_list"}, ["a", "[a, b]"], "is no list of labels"),
+        ("f1_rows", "multi", {"shape": "label_list"}, ["a", "[['a']]"], "is not a list of labels"),
         ("log_loss", "single", {"shape": "probabilities"}, ["a", "bb"], "the label 'bb' is no class"),
         ("roc_auc_micro", "multi", {"shape": "long"}, ["0.3", "1"], "0.3 is neither 0 nor 1"),
     ],

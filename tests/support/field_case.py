@@ -145,7 +145,7 @@ class FieldCase:
         """Train, send a submission, and return its public score."""
         self.good(*common, "train", "--model", "tcresnet")
         self.good(*common, "submit", "--ensemble", "tcresnet", "--upload", "--yes")
-        assert len(self.submitted()) == rows
+        assert len(self.submission()) == rows
         score = self.public_score
         assert score is not None
         return score
@@ -161,10 +161,14 @@ class FieldCase:
         counted = self.clips(split, workspace).group_by(*columns).len()
         return {row[0] if len(columns) == 1 else row[:-1]: row[-1] for row in counted.iter_rows()}
 
-    def submitted(self) -> dict[str, str]:
-        """Return the newest submission's answers by id."""
+    def submission(self) -> pl.DataFrame:
+        """Return the newest submission."""
         path = max((self.folder / "submissions").iterdir(), key=lambda p: (p.suffix == ".csv", p.name))
-        return dict(pl.read_csv(path.read_bytes(), infer_schema=False).iter_rows())
+        return pl.read_csv(path.read_bytes(), infer_schema=False)
+
+    def submitted(self) -> dict[str, str]:
+        """Return the newest submission's labels by id."""
+        return dict(self.submission().iter_rows())
 
     @property
     def public_score(self) -> float | None:
