@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.errors import ConfigError, KagglekitError, plural
+from kagglekit.files.passed_over import passed_over
 from kagglekit.files.patterns import parse
-from kagglekit.files.resolve import is_there
+from kagglekit.files.resolve import is_there, list_files
 from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
@@ -57,6 +58,7 @@ def examine(path: Path | None = None, overrides: Sequence[str] = ()) -> Iterator
         else:
             yield _disk(config, [])
         yield _try("workspace", lambda: _workspace(config))
+        yield _try("recordings", lambda: _recordings(Workspace(config)))
     yield _versions()
     yield _device()
 
@@ -196,6 +198,20 @@ def _workspace(config: Config) -> Check:
         remedy = "kagglekit leaderboard --sync checks whether it arrived"
         return Check("workspace", "warn", f"{what}; the upload of {interrupted[0]} was interrupted", remedy)
     return Check("workspace", "ok", what)
+
+
+def _recordings(workspace: Workspace) -> Check:
+    """Count the audio files of train and test, and those that no pattern matches."""
+    data = workspace.config.data
+    train = sum(len(list_files(workspace, one.files, one.external, empty_ok=True)) for one in data.train)
+    test = len(list_files(workspace, data.test.files, empty_ok=True))
+    if not train and not test:
+        return Check("recordings", "ok", "not fetched yet")
+    left = passed_over(workspace)
+    what = f"{train:,} train, {test:,} test; {'; '.join(left.describe())}"
+    if left.unmatched:
+        return Check("recordings", "warn", what, "check data.train.files and data.test.files")
+    return Check("recordings", "ok", what)
 
 
 def _versions() -> Check:

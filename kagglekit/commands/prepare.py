@@ -16,6 +16,7 @@ EXAMPLE = """example:
   6,146 train, 615 silence, 3,575 test clips; 4 folds by group
   train: 127 clipped, 576 short
   test: 47 clipped, 228 short
+  0 audio files match no pattern of competition.yaml
   Recordings: lengths in seconds; sample rates in Hz with their number of files
            files   min    5%     median   95%    max    sample rates
    train    6146   0.43   0.88   1.00     1.00   1.00   16,000: 6,146
@@ -37,11 +38,14 @@ def _folds(prepared: Prepared) -> str:
 
 
 def run(args: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
     import polars as pl
 
     from kagglekit.data.clips import LEFT_OUT, TRAINED_ONLY
     from kagglekit.data.lengths import QUANTILES, lengths_and_rates, rows
     from kagglekit.data.prepare import summary
+    from kagglekit.files.passed_over import passed_over
     from kagglekit.terminal.table import ResultTable
 
     project = open_project(args)
@@ -56,6 +60,8 @@ def run(args: argparse.Namespace) -> None:
     for split, problems in prepared.problems.items():
         if problems:
             lines.append(f"{split}: " + ", ".join(f"{n:,} {name}" for name, n in problems.items()))
+    left = passed_over(project.workspace)
+    lines += left.describe()
     described = lengths_and_rates(prepared.clips, project.config.audio.sample_rate)
     if described:
         columns = ("", "files", *QUANTILES, "sample rates")
@@ -71,5 +77,10 @@ def run(args: argparse.Namespace) -> None:
         lines += ["  ".join(filter(None, row)) for row in odd.iter_rows()]
     lines += [f"in {path}", next_command(project, "train --model tcresnet")]
     console.result(
-        {**summary(prepared), "left_out": left_out, "trained_only": trained_only, "table": path}, lines
+        {
+            **summary(prepared),
+            **{"left_out": left_out, "trained_only": trained_only, "table": path},
+            "passed_over": asdict(left),
+        },
+        lines,
     )

@@ -14,6 +14,7 @@ from kagglekit.config.base import FilePath, Positive, Section, Share, kind_of_va
 
 FOLDER = "folder"
 """A field's value for "the name of the folder that the file lies in"."""
+MOST_UNREADABLE = 0.2
 Scalar = str | int | float | bool
 FIELDS = ("label", "group", "fold", "split", "weight")
 """Keys whose values are fields, or may be."""
@@ -182,6 +183,10 @@ class TestSet(Recordings):
     """Recordings to predict."""
 
     __test__ = False  # for pytest, which would collect it
+
+    unreadable: Share = Field(default=MOST_UNREADABLE, exclude_if=lambda most: most == MOST_UNREADABLE)
+    """Largest share of the test recordings that may be empty or in no format that can be read; where there
+    are more, `prepare` stops."""
 
 
 def _as_list(value: Any) -> Any:

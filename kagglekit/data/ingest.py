@@ -120,10 +120,15 @@ def ingest(workspace: Workspace, job: Job, *, stop: threading.Event | None = Non
         if folder is not None:
             return _Ingest(workspace, job, folder, stop or threading.Event()).run()
     ingested = read_counts(job.target)
-    if "unreadable" in ingested.problems:
+    if not {"unreadable", "empty"}.isdisjoint(ingested.problems):
         path = job.target / FACTS_FILE
-        report_unread(job.split, parquet.read(path, f"remove the folder {job.target} and run again"))
+        facts = parquet.read(path, f"remove the folder {job.target} and run again")
+        report_unread(job.split, facts, _most_unreadable(workspace, job))
     return ingested
+
+
+def _most_unreadable(workspace: Workspace, job: Job) -> float:
+    return workspace.config.data.test.unreadable if job.split == "test" else 1.0
 
 
 def read_counts(folder: Path) -> Ingested:
@@ -281,7 +286,7 @@ class _Ingest:
     def _finish(self) -> Ingested:
         facts = pl.DataFrame(self.facts, schema=_SCHEMA, orient="row")
         facts = facts.with_columns(pl.col("rms", "peak").fill_nan(None))  # unknown with audio.store: source
-        needs_av = report_unread(self.job.split, facts)
+        needs_av = report_unread(self.job.split, facts, _most_unreadable(self.workspace, self.job))
         say_outside(self.job.split, self.outside)
         if self.audio.longer == "cut":
             facts = facts.drop("windows")

@@ -17,12 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from kagglekit.errors import TableError
+from kagglekit.files.patterns import is_audio
 from kagglekit.files.tables import SPACES
 
-AUDIO_ENDINGS = {
-    *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "aifc", "au", "snd", "caf"),
-    *("m4a", "mp4", "aac", "webm", "3gp", "amr", "wma", "w64", "rf64", "sph"),
-}
 Candidates = Iterable[tuple[str, list[int]]]
 """Ids, each with the places of the files that it fits."""
 NUMBER = re.compile(r"\d{1,18}(\.0*)?")
@@ -102,8 +99,8 @@ def plain(name: str) -> str:
 def stem(name: str) -> str:
     """Return a plain name without the ending of an audio file."""
     name = plain(name)
-    start, _, ending = name.rpartition(".")
-    return start if ending.lower() in AUDIO_ENDINGS and start else name
+    start = name.rpartition(".")[0]
+    return start if start and is_audio(name) else name
 
 
 def number(name: str) -> str:

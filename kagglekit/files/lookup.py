@@ -114,7 +114,6 @@ class Lookup:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.passed_over = 0
         self._searched: list[Searched] = []
 
     def place(self, place: Place, levels: tuple[str, ...], prefix: str) -> list[Batch]:
@@ -144,8 +143,6 @@ class Lookup:
         files = [
             File(prefix + path[len(inside) :], status.st_size) for path, status in tree.match(first, inside)
         ]
-        self.passed_over += tree.passed_over
-        tree.passed_over = 0
         files.sort()
         batch = Batch(tree.root, False, prefix, inside, files)
         names = functools.partial(tree.names, inside)
@@ -168,8 +165,6 @@ class Lookup:
         first, rest = levels[0], levels[1:]
         matches, at = expression(first).fullmatch, len(inside)
         names = [member for member in archive.listing(path) if member.name.startswith(inside)]
-        if not inside:
-            self.passed_over += sum(is_junk(member.name) for member in names)
         files = [
             File(prefix + name[at:], size)
             for name, size in names

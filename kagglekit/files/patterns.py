@@ -14,12 +14,21 @@ from kagglekit.files.archive import ARCHIVE_SUFFIXES
 AUDIO_SUFFIXES = frozenset(
     (
         *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd"),
-        *(".m4a", ".mp4", ".aac", ".caf", ".3gp", ".amr", ".webm", ".wma"),
+        *(".m4a", ".mp4", ".aac", ".caf", ".3gp", ".amr", ".webm", ".wma", ".w64", ".rf64", ".sph"),
     )
 )
-"""File endings that match in any case."""
+"""Endings of audio files, which match in any case."""
 DATASET = "kaggle:"
-_JUNK = frozenset((".DS_Store", "Thumbs.db", "desktop.ini", "Icon\r", "__MACOSX"))
+_JUNK = frozenset(  # in lower case: of macOS, Windows, Synology and QNAP, Linux, Jupyter and others
+    (
+        *("__macosx", ".ds_store", "icon\r", ".localized", ".appledouble", ".spotlight-v100", ".trashes"),
+        *(".fseventsd", ".temporaryitems", ".apdisk", "thumbs.db", "ehthumbs.db", "desktop.ini"),
+        *("$recycle.bin", "system volume information", "@eadir", "#recycle", "@recycle", ".@__thumb"),
+        *("lost+found", ".directory", ".ipynb_checkpoints", "__pycache__", ".git", ".svn", ".dropbox.cache"),
+    )
+)
+_JUNK_STARTS = ("._", ".trash-", ".nfs", ".fuse_hidden", ".~lock.", "~$")
+_JUNK_ENDS = (":zone.identifier",)
 
 
 class KaggleDataset(NamedTuple):
@@ -100,12 +109,23 @@ def without_ending(name: str) -> str:
     return name.removesuffix(name[len(name) - len(ending) :]) if ending else name
 
 
+@lru_cache(maxsize=1024)
+def _is_junk_folder(folder: str) -> bool:
+    return any(name in _JUNK or name.startswith(_JUNK_STARTS) for name in folder.lower().split("/"))
+
+
 def is_junk(path: str) -> bool:
-    """Tell whether an operating system, not a person, has added a file: __MACOSX/, ._x.wav, Thumbs.db."""
-    if "." not in path and "_" not in path:
-        return False
-    parts = path.split("/")
-    return parts[-1].startswith("._") or not _JUNK.isdisjoint(parts)
+    """Tell whether a system, not a person, has added a file or its folder: __MACOSX/, ._x.wav, Thumbs.db."""
+    folder, _, name = path.rpartition("/")
+    lower = name.lower()
+    if lower in _JUNK or lower.startswith(_JUNK_STARTS) or lower.endswith(_JUNK_ENDS):
+        return True
+    return bool(folder) and _is_junk_folder(folder)
+
+
+def is_audio(name: str) -> bool:
+    """Tell whether a file's name ends as an audio file's does, in any case."""
+    return f".{name.rpartition('.')[2].lower()}" in AUDIO_SUFFIXES
 
 
 def same_form(name: str) -> str:

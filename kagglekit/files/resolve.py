@@ -4,7 +4,6 @@ They are read where they lie: in a folder, in an archive, or in an archive insid
 unpacked (to raw/.unpacked). A file's path is always the one that the YAML writes, its wildcards filled in.
 """
 
-import functools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,6 @@ from kagglekit.files.places import Place, places
 from kagglekit.files.raw import fingerprint
 from kagglekit.files.trees import read_regular
 from kagglekit.files.workspace import Workspace
-from kagglekit.terminal import console
 
 MAX_TABLE_BYTES = 2**30
 _TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet")
@@ -42,7 +40,7 @@ def list_files(
         ConfigError: nothing matches; the hint has the closest folder.
         ArchiveError: an archive is damaged or unsafe, or a link leads out of its folder.
     """
-    return [file for batch in _find(workspace, pattern, root, empty_ok) for file in batch.files]
+    return [file for batch in find(workspace, pattern, root, empty_ok) for file in batch.files]
 
 
 def stream(
@@ -64,7 +62,7 @@ def stream(
         KagglekitError: as `list_files`; or a file is damaged, or larger than archive.MAX_MEMBER_BYTES.
     """
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    sources = _by_source(batch for p in patterns for batch in _find(workspace, p, root, empty_ok=True))
+    sources = _by_source(batch for p in patterns for batch in find(workspace, p, root, empty_ok=True))
     if wanted is not None:
         files = [file for source in sources for file in source.files.values()]
         chosen = set(wanted(files) if callable(wanted) else wanted)
@@ -112,7 +110,7 @@ def read_tables(workspace: Workspace, path: str, add: Add, root: Path | None = N
     Raises:
         KagglekitError: as `read_file`.
     """
-    batches = [] if is_archive(path) or parse(path).literal else _find(workspace, path, root, empty_ok=True)
+    batches = [] if is_archive(path) or parse(path).literal else find(workspace, path, root, empty_ok=True)
     if sum(len(batch.files) for batch in batches) > 1:
         for source in _by_source(batches):
             _read(source, add, limit=MAX_TABLE_BYTES)
@@ -135,7 +133,7 @@ def fingerprint_of(workspace: Workspace, patterns: str | Sequence[str], root: Pa
     """
     parts: list[object] = []
     for text in [patterns] if isinstance(patterns, str) else patterns:
-        for batch in _find(workspace, text, root, empty_ok=True):
+        for batch in find(workspace, text, root, empty_ok=True):
             if batch.packed:
                 parts.append(fingerprint(batch.source, workspace.fingerprints))
             elif parse(text).literal:
@@ -150,22 +148,17 @@ def fingerprint_of(workspace: Workspace, patterns: str | Sequence[str], root: Pa
 # --- finding ---
 
 
-def _find(workspace: Workspace, text: str, root: Path | None, empty_ok: bool) -> list[Batch]:
+def find(workspace: Workspace, text: str, root: Path | None, empty_ok: bool) -> list[Batch]:
+    """Return the files that a pattern matches, by the archive or folder that holds them.
+
+    Raises:
+        KagglekitError: as `list_files`.
+    """
     pattern, lookup = parse(text), Lookup(workspace)
     batches = _search(lookup, pattern, workspace, root)
-    if lookup.passed_over:
-        _note_junk(pattern.text, lookup.passed_over)
     if not batches and not empty_ok:
         raise _nothing(lookup, pattern, workspace, root)
     return batches
-
-
-@functools.cache
-def _note_junk(pattern: str, count: int) -> None:
-    """Say once how many files an operating system has added."""
-    console.note(
-        f"{pattern}: passing over {plural(count, 'file')} that an operating system has added (._*, __MACOSX)"
-    )
 
 
 def _search(lookup: Lookup, pattern: Pattern, workspace: Workspace, root: Path | None) -> list[Batch]:

@@ -23,8 +23,6 @@ class Tree:
     def __init__(self, root: Path, skip: Collection[str] = ()) -> None:
         self.root = root
         self.skip = frozenset(skip)
-        self.passed_over = 0
-        """Files that operating systems have added."""
         self._real = os.path.realpath(root)
 
     def match(self, pattern: str, inside: str = "") -> Iterator[tuple[str, os.stat_result]]:
@@ -42,13 +40,17 @@ class Tree:
 
     def names(self, inside: str = "") -> Iterator[str]:
         """Yield the paths of all files below a folder, for a message; links are not followed."""
+        return (path for path in self.all_names(inside) if not is_junk(path))
+
+    def all_names(self, inside: str = "") -> Iterator[str]:
+        """Yield `names`, and the files that a system has added."""
         start = self.root / inside
         for folder, folders, names in os.walk(start):
-            folders[:] = sorted(name for name in folders if not is_junk(name))
+            folders.sort()
             below = Path(folder).relative_to(start)
             for name in sorted(names):
                 path = (below / name).as_posix()
-                if not is_junk(name) and self._top(inside + path) not in self.skip:
+                if self._top(inside + path) not in self.skip:
                     yield path
 
     def is_folder(self, path: str) -> bool:
@@ -75,8 +77,8 @@ class Tree:
             if path in self.skip:
                 continue
             if is_junk(name):
-                self.passed_over += not folder
-            elif folder:
+                continue
+            if folder:
                 below = frozenset(_below(segments, states, same_form(name)))
                 if below and self._is_followed(path, entry, segments, states, below):
                     yield from self._descend(f"{path}/", segments, below)

@@ -19,6 +19,7 @@ def test_prepare_lists_problems(bare: Path, run: Run) -> None:
     lines = run("prepare", "--list").out.splitlines()
     assert lines[0] == "42 train, 13 silence, 24 test clips; 2 folds by group"
     assert lines[1] == "train: 1 empty, 1 duplicate"
+    assert lines[2] == "0 audio files match no pattern of competition.yaml"
     assert [line.split() for line in lines[2:] if " 8,000: " in line] == [
         ["train", "41", *["0.50"] * 5, "8,000:", "41"],
         ["test", "24", *["0.50"] * 5, "8,000:", "24"],

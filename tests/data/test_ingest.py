@@ -40,7 +40,8 @@ NOISE = "train.7z/train/audio/_background_noise_/*.wav"
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return dataset(tmp_path, {}, {"files": "train.7z/train/audio/*/*.wav"})
+    test = {"files": "test/*.wav", "unreadable": 0.5}
+    return dataset(tmp_path, {}, {"files": "train.7z/train/audio/*/*.wav"}, data={"test": test})
 
 
 def last_two(path: str, _: float) -> list[Cut]:
@@ -201,6 +202,13 @@ def test_unreadable_files_are_named_again(workspace: Workspace, monkeypatch: pyt
     ingest(workspace, job)
     assert len(first) == 1 and "1 of 2 files cannot be read" in first[0]
     assert said == first * 2
+
+
+def test_a_test_that_is_mostly_damaged(workspace: Workspace) -> None:
+    job = held_out(workspace, {"a.wav": wav(0), "b.wav": b"nonsense", "c.wav": b""})
+    with pytest.raises(AudioError, match=r"2 of its 3 files cannot be read as audio: .* 1 is empty"):
+        ingest(workspace, job)
+    assert not job.target.exists()
 
 
 def test_no_file_can_be_read(workspace: Workspace) -> None:

@@ -20,10 +20,9 @@ from support.tiny import make
 
 from kagglekit.config.load import load_config
 from kagglekit.errors import ArchiveError, ConfigError, KagglekitError, MissingError
-from kagglekit.files import archive, places, resolve
+from kagglekit.files import archive, places
 from kagglekit.files.resolve import File, fingerprint_of, list_files, read_file, stream
 from kagglekit.files.workspace import Workspace
-from kagglekit.terminal import console
 
 TABLE = b"fname,label\n1.wav,yes\n"
 AUDIO = {f"{label}/{i}.wav": f"{label}{i}".encode() * 50 for label in ("yes", "no") for i in range(3)}
@@ -36,7 +35,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     config = load_config(make(tmp_path, speakers=1, test_clips=1), ["competition.slug=birds"])
     for path in (tmp_path / "host").iterdir():
         path.unlink()
-    resolve._note_junk.cache_clear()
     return Workspace(config)
 
 
@@ -284,25 +282,29 @@ def test_several_archives_by_one_pattern(workspace: Workspace) -> None:
     assert contents(workspace, "part*.zip/*.wav") == {"part1.zip/a.wav": b"1", "part2.zip/a.wav": b"2"}
 
 
-def test_what_operating_systems_add(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_systems_add_is_no_data(workspace: Workspace) -> None:
     junk = [
-        "__MACOSX/audio/._a.wav",
-        "audio/._a.wav",
-        "audio/.DS_Store",
-        "audio/Thumbs.db",
-        "audio/desktop.ini",
+        *(
+            "__MACOSX/audio/._a.wav",
+            "audio/._a.wav",
+            "audio/.DS_Store",
+            "audio/Thumbs.db",
+            "audio/desktop.ini",
+        ),
+        *("audio/@eaDir/a.wav/SYNOAUDIO.wav", ".ipynb_checkpoints/a-checkpoint.wav", "$RECYCLE.BIN/$R1.wav"),
+        *(
+            "audio/Icon\r",
+            "audio/.ipynb_checkpoints/a.wav",
+            "audio/a.wav:Zone.Identifier",
+            ".Trash-1000/files/a.wav",
+        ),
     ]
     files = {"audio/a.wav": b"a"} | dict.fromkeys(junk, b"junk")
-    put(workspace.raw, {"a.zip": as_zip(files)} | files)
-    console.configure(quiet=False)
-    for _ in range(2):
-        assert contents(workspace, "a.zip/**/*.wav") == {"a.zip/audio/a.wav": b"a"}
-        assert contents(workspace, "audio/*") == {"audio/a.wav": b"a"}
-    lines = capsys.readouterr().err.splitlines()
-    assert [line for line in lines if "passing over" in line] == [
-        "a.zip/**/*.wav: passing over 5 files that an operating system has added (._*, __MACOSX)",
-        "audio/*: passing over 4 files that an operating system has added (._*, __MACOSX)",
-    ]
+    packed = {name: content for name, content in files.items() if "\r" not in name and ":" not in name}
+    put(workspace.raw, {"a.zip": as_zip(packed)} | files)
+    assert contents(workspace, "a.zip/**/*.wav") == {"a.zip/audio/a.wav": b"a"}
+    assert contents(workspace, "audio/*") == {"audio/a.wav": b"a"}
+    assert contents(workspace, "**/*.wav") == {"audio/a.wav": b"a"}
 
 
 def test_the_solution_of_a_local_host_is_no_data(workspace: Workspace, tmp_path: Path) -> None:
