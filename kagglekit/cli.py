@@ -3,6 +3,8 @@
 Exit codes: 0 done · 1 a failure, explained · 2 wrong usage · 130 Ctrl-C · 143 SIGTERM · 129 SIGHUP.
 """
 
+from __future__ import annotations
+
 import argparse
 import errno
 import os
@@ -12,11 +14,15 @@ import traceback
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from kagglekit import __version__
 from kagglekit.errors import DamagedCacheError, KagglekitError
-from kagglekit.files.faults import explain
+from kagglekit.files.faults import MachineError, explain
 from kagglekit.terminal import console, signals
+
+if TYPE_CHECKING:
+    from kagglekit.project import Project
 
 VERBS = {
     "init": "draft a competition.yaml, or copy a shipped one",
@@ -119,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.traceback:
             print(console.without_secrets(traceback.format_exc()), end="", file=sys.stderr)
         else:
-            _show(*_explain(error))
+            _show(*_explain(error, getattr(args, "project", None)))
         return 1
     return 0
 
@@ -138,12 +144,12 @@ def _run(args: argparse.Namespace) -> None:
             console.note(f"{error}: making it again")
 
 
-def _explain(error: BaseException) -> tuple[str, str | None]:
+def _explain(error: BaseException, project: Project | None) -> tuple[str, str | None]:
     """Return the message and the hint for an error."""
+    if (fault := error if isinstance(error, MachineError) else explain(error)) is not None:
+        return str(fault), _elsewhere(fault, project) or fault.hint
     if isinstance(error, KagglekitError):
         return str(error), error.hint
-    if (fault := explain(error)) is not None:
-        return str(fault), fault.hint
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EAGAIN or "can't start new thread" in str(error):
         hint = "close other programs, raise the limit (ulimit -u), or set OMP_NUM_THREADS=1"
@@ -155,6 +161,14 @@ def _explain(error: BaseException) -> tuple[str, str | None]:
         return "out of memory", "close other programs, or set train.batch_size lower"
     kind = type(error).__name__
     return f"unexpected {kind}: {error}", "run again with --traceback and report what it shows"
+
+
+def _elsewhere(fault: MachineError, project: Project | None) -> str:
+    """Say which settings lead elsewhere where a folder of the project must not be written to."""
+    with suppress(KagglekitError):
+        if fault.refused is not None and project is not None:
+            return project.workspace.elsewhere(fault.refused)
+    return ""
 
 
 def _show(message: str, hint: str | None) -> None:

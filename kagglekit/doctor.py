@@ -11,11 +11,12 @@ from typing import Literal, NamedTuple
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
 from kagglekit.errors import ConfigError, KagglekitError, plural
+from kagglekit.files.faults import MachineError
 from kagglekit.files.passed_over import passed_over
 from kagglekit.files.patterns import parse
 from kagglekit.files.resolve import is_there, list_files
 from kagglekit.files.wanted import host_files
-from kagglekit.files.workspace import Workspace
+from kagglekit.files.workspace import FOLDERS, Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import Details, Host, HostFile
 from kagglekit.hosts.plan import choose
@@ -57,6 +58,7 @@ def examine(path: Path | None = None, overrides: Sequence[str] = ()) -> Iterator
             yield from _host(config)
         else:
             yield _disk(config, [])
+        yield _folders(config)
         yield _try("workspace", lambda: _workspace(config))
         yield _try("recordings", lambda: _recordings(Workspace(config)))
     yield _versions()
@@ -79,10 +81,13 @@ def _try(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _credential() -> Check:
-    from kagglekit.hosts.credentials import credential
-    from kagglekit.hosts.replies import SIGN_IN_HINT
+    from kagglekit.hosts.credentials import NOWHERE, credential, home_folder
+    from kagglekit.hosts.replies import NO_HOME, NO_HOME_HINT, SIGN_IN_HINT
 
-    if (login := credential()) is None:
+    login = credential()
+    if login is None and home_folder() == NOWHERE:
+        return Check("credential", "bad", NO_HOME, NO_HOME_HINT)
+    if login is None:
         return Check("credential", "bad", "none found", SIGN_IN_HINT)
     return Check("credential", "ok", f"{login.kind} in {login.where}")
 
@@ -180,6 +185,17 @@ def _disk(config: Config, files: Sequence[HostFile]) -> Check:
     remedy = "free some space, or set `workspace:` in competition.yaml to a folder on another disk"
     verdict: Verdict = "bad" if free < archives - used else "warn"
     return Check("disk", verdict, f"{what}, about {needed / 1e9:,.1f} GB more are needed", remedy)
+
+
+def _folders(config: Config) -> Check:
+    """Tell whether the folders can be written to; what is there can be read all the same."""
+    workspace = Workspace(config)
+    try:
+        workspace.check_writable(*FOLDERS)
+    except MachineError as error:
+        verdict: Verdict = "warn" if workspace.runs.is_dir() else "bad"
+        return Check("folders", verdict, str(error), error.hint or "")
+    return Check("folders", "ok", f"{workspace.root} and {workspace.submissions} can be written to")
 
 
 def _workspace(config: Config) -> Check:

@@ -94,7 +94,7 @@ def open_project(args: argparse.Namespace) -> Project:
     """Open the competition that the options name."""
     from kagglekit.project import Project
 
-    project = Project(args.config, *args.set)
+    args.project = project = Project(args.config, *args.set)
     _note_first_edition(project.path)
     return project
 

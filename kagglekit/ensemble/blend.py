@@ -113,20 +113,24 @@ def read_record(path: Path) -> Any:
 
 
 def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRuns | None:
-    """Return the stored blend of this identity; None if its folder holds another one or a damaged one."""
+    """Return the stored blend of this identity; None if its folder holds another one or a damaged one.
+
+    No lock is needed, so that a read-only folder can be read: `write_blend` removes the record first.
+    """
     folder = folder_of(workspace, runs)
-    with locked(folder, folder.name):
-        try:
-            record = read_record(folder / WEIGHTS)
-            if record.get("key") != key:
-                return None
-            comparisons = tuple(_comparison(**one) for one in record["comparisons"])
-            weights = tuple(member["weight"] for member in record["members"])
-            choices = record["method"], record["decision"], dict(record["rule"])
-            fields = {name: record[name] for name in Score._fields}
-            test = read_predictions(folder / TEST, "")
-        except (OSError, ValueError, LookupError, TypeError, MissingError):
+    try:
+        record = read_record(folder / WEIGHTS)
+        if record.get("key") != key:
             return None
+        comparisons = tuple(_comparison(**one) for one in record["comparisons"])
+        weights = tuple(member["weight"] for member in record["members"])
+        choices = record["method"], record["decision"], dict(record["rule"])
+        fields = {name: record[name] for name in Score._fields}
+        test = read_predictions(folder / TEST, "")
+        if read_record(folder / WEIGHTS) != record:  # another process has written it meanwhile
+            return None
+    except (OSError, ValueError, LookupError, TypeError, MissingError):
+        return None
     score = Score(**fields | {name: tuple(fields[name]) for name in ("constant", "notes")})
     return BlendedRuns(tuple(runs), weights, *choices, comparisons, score, folder, test)
 

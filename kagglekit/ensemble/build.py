@@ -22,6 +22,7 @@ from kagglekit.ensemble.members import (
 from kagglekit.ensemble.methods import METHODS, methods_for
 from kagglekit.ensemble.nested_cv import Comparison, compare_decisions, compare_methods
 from kagglekit.errors import ConfigError, close_match
+from kagglekit.files.faults import unless_refused
 from kagglekit.runs.score import score_key
 from kagglekit.runs.store import Run
 from kagglekit.scoring.cv import accuracy_by_part, score
@@ -102,7 +103,8 @@ def build(
         folder=folder_of(prepared.workspace, runs),
         test=predictions(tested, to_logits(np.mean(folds, axis=0), task)),
     )
-    write_blend(result, predictions(clips, blended), key, score_key(prepared.config))
+    with unless_refused(f"the ensemble is not kept in {result.folder}"):
+        write_blend(result, predictions(clips, blended), key, score_key(prepared.config))
     return result
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kagglekit.errors import KagglekitError
+from kagglekit.terminal import console
 from kagglekit.terminal.progress import amount
 
 AGAIN = "run the same command again; nothing is lost"
@@ -79,6 +80,22 @@ def explained(folder: Path) -> Iterator[None]:
         raise explained from error
 
 
+@contextmanager
+def unless_refused(what: str = "") -> Iterator[None]:
+    """Leave the block where its folder must not be written to, for what can be done without being kept.
+
+    Args:
+        what: is then noted, with the reason.
+    """
+    try:
+        yield
+    except MachineError as error:
+        if error.refused is None:
+            raise
+        if what:
+            console.note(f"{what}: {error}")
+
+
 def explain(error: BaseException, folder: Path | None = None) -> MachineError | None:
     """Return what to say of an error that is the machine's fault; None of another.
 
@@ -100,7 +117,7 @@ def explain(error: BaseException, folder: Path | None = None) -> MachineError | 
         return MachineError(f"{os.strerror(number)}{where}", hint=hint)
     if number in _REFUSED:
         hint = "check the path and its permissions"
-        return MachineError(f"{os.strerror(number)}{where}", hint=hint, refused=path)
+        return MachineError(f"{os.strerror(number)}{where}", hint=hint, refused=path or Path())
     return None
 
 
@@ -115,6 +132,19 @@ def _free(path: Path | None) -> str:
         return ""
     more = ", and room for no more files" if files.f_files and not files.f_favail else ""
     return f" ({free} free in {folder}{more})"
+
+
+def is_writable(folder: Path) -> bool:
+    """Tell whether a folder can be written to, or made."""
+    near = nearest_folder(folder)
+    return near is not None and os.access(near, os.W_OK | os.X_OK)
+
+
+def reason(folder: Path) -> str:
+    """Return why a folder cannot be written to."""
+    near = nearest_folder(folder)
+    read_only = near is not None and os.statvfs(near).f_flag & os.ST_RDONLY
+    return os.strerror(errno.EROFS if read_only else errno.EACCES)
 
 
 def nearest_folder(path: Path) -> Path | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kagglekit.files.atomic import read_json, write_json
+from kagglekit.files.faults import unless_refused
 from kagglekit.files.locks import locked
 from kagglekit.terminal import progress
 
@@ -36,7 +37,9 @@ def fingerprint(path: Path, notes: Path) -> str:
     if (last.size, last.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
         return last.sha256
     digest = sha256(path)
-    save_fingerprint(path, notes, last._replace(size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=digest))
+    entry = last._replace(size=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=digest)
+    with unless_refused():  # in a workspace that is read-only, it is read each time
+        save_fingerprint(path, notes, entry)
     return digest
 
 

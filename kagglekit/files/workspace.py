@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import read_json, write_json
+from kagglekit.files.faults import MachineError, is_writable, reason
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
 
 EDITION = 2
+Folder = Literal["workspace", "submissions"]
+FOLDERS: tuple[Folder, ...] = ("workspace", "submissions")
+"""Settings that name what is written to."""
 
 
 class Workspace:
@@ -55,6 +60,27 @@ class Workspace:
         if facts["given"]:
             validation = validation.model_copy(update={"folds": facts["folds"]})
         return Workspace(config.model_copy(update={"labels": labels, "validation": validation}))
+
+    def check_writable(self, *settings: Folder) -> None:
+        """Check folders before they are needed.
+
+        Raises:
+            MachineError: one must not be written to; the hint names every setting that must lead elsewhere.
+        """
+        for setting in settings:
+            if not is_writable(folder := getattr(self.config, setting)):
+                why = "cannot be written to" if folder.exists() else "cannot be made"
+                raise MachineError(
+                    f"{folder} {why}: {reason(folder)}", hint=self.elsewhere(folder), refused=folder
+                )
+
+    def elsewhere(self, path: Path) -> str:
+        """Return what to type where a path in a folder must not be written to; "" for other paths."""
+        inside = [name for name in FOLDERS if path.is_relative_to(getattr(self.config, name))]
+        closed = [name for name in FOLDERS if not is_writable(getattr(self.config, name))]
+        names = [name for name in FOLDERS if name in (*inside, *closed)]
+        options = " ".join(f"--set {name}=FOLDER" for name in names)
+        return f"name a folder that can be written to: {options}" if inside else ""
 
     @property
     def is_first_edition(self) -> bool:

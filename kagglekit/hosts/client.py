@@ -20,8 +20,19 @@ from requests.adapters import HTTPAdapter
 
 from kagglekit.config import Network
 from kagglekit.errors import HostError
-from kagglekit.hosts.credentials import TOKEN, Credential, credential
-from kagglekit.hosts.replies import SIGN_IN_HINT, StorageError, UnreadableError, explained, one_line, reaching
+from kagglekit.files.faults import is_writable
+from kagglekit.files.leftovers import temporary_folder
+from kagglekit.hosts.credentials import NOWHERE, TOKEN, Credential, config_folder, credential, home_folder
+from kagglekit.hosts.replies import (
+    NO_HOME,
+    NO_HOME_HINT,
+    SIGN_IN_HINT,
+    StorageError,
+    UnreadableError,
+    explained,
+    one_line,
+    reaching,
+)
 from kagglekit.hosts.retry import Retry
 
 PATIENCE = Network()
@@ -106,7 +117,7 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
     used = credential()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            with _without_credentials():
+            with _without_credentials(), _with_config_folder():
                 module = import_module("kaggle.api.kaggle_api_extended")
             api = _with_timeouts(module.KaggleApi, network.timeout_s)()
             # With VERBOSE=1 the client prints every request, API key included.
@@ -130,12 +141,29 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
 
 
 def _not_signed_in(used: Credential | None) -> HostError:
+    if used is None and home_folder() == NOWHERE:
+        return HostError(f"not signed in to Kaggle: {NO_HOME}", hint=NO_HOME_HINT)
     if used is None:
         return HostError("not signed in to Kaggle: no credential found", hint=HOW_TO_SIGN_IN)
     hint = SIGN_IN_HINT
     if not used.where.startswith("KAGGLE_") and not Path(used.where).exists():  # so for a refused login
         hint = f"Kaggle's client has removed that file: sign in again with `kaggle auth login`, or {hint}"
     return HostError(f"Kaggle rejects the {used.kind} in {used.where}", hint=hint)
+
+
+@contextlib.contextmanager
+def _with_config_folder() -> Iterator[None]:
+    """Name another folder where the client cannot make its own, which it does when it is imported."""
+    folder = config_folder()
+    if folder.is_dir() or (NOWHERE not in folder.parents and is_writable(folder)):
+        yield
+        return
+    with temporary_folder() as other:
+        os.environ["KAGGLE_CONFIG_DIR"] = str(other)
+        try:
+            yield
+        finally:
+            del os.environ["KAGGLE_CONFIG_DIR"]
 
 
 @contextlib.contextmanager

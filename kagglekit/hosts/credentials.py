@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TOKEN = "access token"
+NOWHERE = Path(os.devnull, "no-home")
 
 
 class Credential(NamedTuple):
@@ -19,15 +20,23 @@ class Credential(NamedTuple):
 
 def credential() -> Credential | None:
     """Return the credential that the client will use, searched in the client's order; None without one."""
-    home = Path.home() / ".kaggle"
+    home = home_folder() / ".kaggle"
     token = _notebook_token() or _environment_token() or _token_file(home)
     if token:
         return Credential(TOKEN, token)
-    key = _key(home)
+    key = _key()
     if key:
         return Credential("API key", key)
     login = home / "credentials.json"
     return Credential("OAuth login", str(login)) if _json(login).get("refresh_token") else None
+
+
+def home_folder() -> Path:
+    """Return the home folder; NOWHERE, at which nothing can be, where HOME is not set and no user known."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return NOWHERE
 
 
 def _notebook_token() -> str | None:
@@ -51,9 +60,9 @@ def _token_file(home: Path) -> str | None:
     return next((str(p) for p in (home / "access_token", home / "access_token.txt") if _text(p)), None)
 
 
-def _key(home: Path) -> str | None:
+def _key() -> str | None:
     """Look for a user name and a key. Each variable takes precedence over its entry in kaggle.json."""
-    path = _config_dir(home) / "kaggle.json"
+    path = config_folder() / "kaggle.json"
     saved = _json(path)
     named = "KAGGLE_USERNAME" in os.environ or "username" in saved
     if named and "KAGGLE_KEY" in os.environ:
@@ -61,12 +70,13 @@ def _key(home: Path) -> str | None:
     return str(path) if named and "key" in saved else None
 
 
-def _config_dir(home: Path) -> Path:
+def config_folder() -> Path:
     """Return the folder of kaggle.json. Tokens and logins are always in ~/.kaggle."""
+    home = home_folder() / ".kaggle"
     if folder := os.environ.get("KAGGLE_CONFIG_DIR"):
         return Path(folder)
     if sys.platform.startswith("linux") and not home.exists():
-        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "kaggle")
+        return Path(os.environ.get("XDG_CONFIG_HOME") or home_folder() / ".config", "kaggle")
     return home
 
 

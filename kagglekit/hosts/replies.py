@@ -13,6 +13,8 @@ from urllib3.exceptions import LocationParseError
 
 from kagglekit.errors import HostError
 
+NO_HOME = "there is no home folder to look for a credential in: HOME is not set"
+NO_HOME_HINT = "set KAGGLE_API_TOKEN to a token (kaggle.com > Settings > API), or HOME to a folder"
 SIGN_IN_HINT = (
     "create a token at kaggle.com > Settings > API, then set KAGGLE_API_TOKEN to it "
     "or save it as ~/.kaggle/access_token"

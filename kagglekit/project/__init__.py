@@ -60,6 +60,7 @@ class Project(
         from kagglekit.pipeline import Clock, train_models
 
         self.workspace.check_edition()
+        self.workspace.check_writable("workspace", "submissions")
         clock = Clock(time_limit)
         self.fetch(reread=False)
         runs = train_models(self.workspace, split_names(model) or MODELS, clock, trials=trials)

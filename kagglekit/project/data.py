@@ -51,6 +51,7 @@ class DataMethods(ProjectBase):
         """
         from kagglekit.hosts.fetch import fetch
 
+        self.workspace.check_writable("workspace")
         return fetch(self.workspace, lambda: self.host, files, force=force, reread=reread)
 
     def fetch_checkpoints(self) -> dict[str, str]:
@@ -81,6 +82,7 @@ class DataMethods(ProjectBase):
         from kagglekit.training.inputs import inputs_of
         from kagglekit.training.plan import resolve
 
+        self.workspace.check_writable("workspace")
         plan = resolve(self.config, model)
         kind = input_kind(plan.model, plan.params)
         if kind is InputKind.WAVEFORM:

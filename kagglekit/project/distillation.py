@@ -64,6 +64,7 @@ class DistillationMethods(ProjectBase):
         from kagglekit.models import info
 
         self._require_single_label("pseudo")
+        self.workspace.check_writable("workspace")
         info(model)
         runs = self._teachers(teachers)
         rule = pseudo_labels.PseudoLabelRule(_agreeing(agree, len(runs)), *_shares(precision, share))
@@ -83,6 +84,7 @@ class DistillationMethods(ProjectBase):
         from kagglekit.training.plan import resolve
 
         self._require_single_label("distill")
+        self.workspace.check_writable("workspace")
         info(model)
         check_names(method, None)
         runs = self._teachers(teachers)

@@ -141,6 +141,8 @@ class SubmissionMethods(ProjectBase):
         from kagglekit.submission.write import draft, import_csv, write
 
         _check_submission(file, best, dry_run, upload, method, decision)
+        if not dry_run:
+            self.workspace.check_writable("submissions")
         blend = None if file else self._blend(ensemble, best, method, decision)
         if dry_run and blend is not None:
             submission = self._preview(blend, *draft(self.workspace, blend), ask_host=True)

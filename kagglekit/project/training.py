@@ -76,6 +76,7 @@ class TrainingMethods(ProjectBase):
 
         if seeds < 1:
             raise ConfigError(f"--seeds {seeds}: must be at least 1", hint="for example --seeds 3")
+        self.workspace.check_writable("workspace")
         project = self.with_settings(
             *([f"train.only={json.dumps(split_names(only))}"] if only else []),
             *([f"processes={processes}"] if processes is not None else []),
@@ -137,6 +138,7 @@ class TrainingMethods(ProjectBase):
 
         deadline = None if time_limit is None else time.monotonic() + time_limit
         _check_search(trials, until_stagnation, jobs, cluster)
+        self.workspace.check_writable("workspace")
         project = self.with_settings(
             *([f"search.storage={json.dumps(storage)}"] if storage is not None else []),
             *([f"search.objectives={json.dumps(split_names(objectives))}"] if objectives else []),

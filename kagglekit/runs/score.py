@@ -11,12 +11,14 @@ from kagglekit.config import Config, Train
 from kagglekit.config.names import LabelKind
 from kagglekit.data.prepare import Prepared
 from kagglekit.files.atomic import write_json
+from kagglekit.files.faults import unless_refused
 from kagglekit.files.keys import key_of
 from kagglekit.runs.store import (
     Run,
     finite_logits,
     fold_probs,
     load_run,
+    make_run,
     mean_test,
     read_meta,
     rows_of,
@@ -88,7 +90,13 @@ def _decide(
 
 
 def measure(prepared: Prepared, folder: Path, facts: Mapping[str, Any]) -> Run:
-    """Score a run's OOF predictions, and write metrics.json with the facts: it marks the run as finished.
+    """Score a run's OOF predictions, and write metrics.json with the facts: it marks the run as finished."""
+    write_json(folder / METRICS, _metrics(prepared, folder, facts), bound=True)
+    return load_run(folder)
+
+
+def _metrics(prepared: Prepared, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a run with its scores.
 
     With the fact `only`, the test, which has clips of every class, is left out of the score.
     """
@@ -99,9 +107,7 @@ def measure(prepared: Prepared, folder: Path, facts: Mapping[str, Any]) -> Run:
     result = score(logits_of(oof), rows_of(oof, clips), config, test, facts.get("shift_limit"))
     parts = [oof.filter(pl.col("fold") == number) for number in folds]
     by_fold = [score(logits_of(part), rows_of(part, clips), config, interval=False).cv for part in parts]
-    scores = {**result.as_dict(), "folds": by_fold, "score_key": score_key(config)}
-    write_json(folder / METRICS, {**facts, **scores}, bound=True)
-    return load_run(folder)
+    return {**facts, **result.as_dict(), "folds": by_fold, "score_key": score_key(config)}
 
 
 def scored(prepared: Prepared, run: Run) -> Run:
@@ -111,4 +117,7 @@ def scored(prepared: Prepared, run: Run) -> Run:
     if (run.folder / DECISION).is_file():
         assemble(prepared, run.folder)  # thresholds may have been fitted for another prior
         write_predictions(mean_test(prepared.config, run.folder), run.folder / TEST)
-    return measure(prepared, run.folder, run.metrics)
+    metrics = _metrics(prepared, run.folder, run.metrics)
+    with unless_refused():
+        write_json(run.folder / METRICS, metrics, bound=True)
+    return make_run(run.folder, metrics)

@@ -151,9 +151,13 @@ def load_run(folder: Path) -> Run:
         MissingError: metrics.json is absent or damaged.
     """
     try:
-        metrics = read_json(folder / METRICS, bound=True)
-        fields = {name: metrics[name] for name in Score._fields if name in metrics}
-        fields |= {name: tuple(fields.get(name, ())) for name in ("constant", "notes")}
+        return make_run(folder, read_json(folder / METRICS, bound=True))
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise MissingError(f"{folder / METRICS} cannot be read: {error}", hint=train_again(folder)) from error
+
+
+def make_run(folder: Path, metrics: dict[str, Any]) -> Run:
+    """Return the run of these metrics."""
+    fields = {name: metrics[name] for name in Score._fields if name in metrics}
+    fields |= {name: tuple(fields.get(name, ())) for name in ("constant", "notes")}
     return Run(metrics["model"], folder.name, folder, Score(**fields), metrics)

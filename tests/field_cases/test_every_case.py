@@ -10,11 +10,6 @@ from support.field_case import CASES, kinds
 
 NOT_YET = {
     "a-thousand-classes",
-    "no-home",
-    "no-dev-shm",
-    "no-flock-and-a-kill",
-    "somebody-elses-workspace",
-    "config-among-the-inputs",
     "journal-with-zeros",
     "journal-of-a-newer-optuna",
 }
