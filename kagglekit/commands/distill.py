@@ -15,7 +15,7 @@ EXAMPLE = """example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_teachers(parser)
     parser.add_argument(
-        "--method", default="caruana", metavar="NAME", help="how the teachers are blended (caruana)"
+        "--method", metavar="NAME", help="how the teachers are blended (ensemble.method of competition.yaml)"
     )
 
 
@@ -24,11 +24,11 @@ def run(args: argparse.Namespace) -> None:
     student, soft_targets, method, ensemble_oof = project.distill(
         args.teachers, method=args.method, model=args.model
     )
-    score = student.score
+    score, metric = student.score, project.metric
     lines = [
         *show_run(student),
         f"student OOF {score.oof:.4f}, its ensemble {ensemble_oof:.4f}: "
-        f"{100 * (score.oof - ensemble_oof):+.1f} points",
+        f"{metric.difference(score.oof - ensemble_oof)}{' points' * metric.in_points}",
         next_command(project, f"export --model {student.model} --run {student.id}"),
     ]
     data = {

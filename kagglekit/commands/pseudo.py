@@ -71,13 +71,18 @@ def run(args: argparse.Namespace) -> None:
 def _audit(labels: PseudoLabels) -> list[object]:
     """Return lines with the audit's coverage and precision, by class and in all."""
     audit = labels.audit
-    rows = [
-        [name, count, precision if count else None, f"{labels.counts[name]:,.0f}"]
-        for name, (count, precision) in audit.by_class.items()
-    ]
+    several = bool(audit.absent)
+    rows: list[list[Any]] = []
+    for name, (count, precision) in audit.by_class.items():
+        absent, right = audit.absent.get(name, (0, 0.0))
+        lacking = [absent, right if absent else None] if several else []
+        counted = [name, count, precision if count else None, *lacking]
+        rows.append([*counted, f"{labels.counts[name]:,.0f}"])
+    columns = ["class", "clips", "precision", *(["absent in", "right"] if several else [])]
     left_out = f"; left out, too often wrong: {', '.join(audit.left_out)}" * bool(audit.left_out)
+    what = "pairs of a clip and a class" if several else "clips"
     return [
-        ResultTable("audit on OOF", ["class", "clips", "precision", "test clips a fold"], rows),
-        f"audit on OOF: {audit.coverage:.2f} of the clips pseudo-labelled, "
-        f"{audit.precision:.4f} of them right{left_out}",
+        ResultTable("audit on OOF", [*columns, "test clips a fold"], rows),
+        f"audit on OOF: {audit.coverage:.2f} of the {what} pseudo-labelled, {audit.precision:.4f} of "
+        f"{'the classes found present' if several else 'them'} right{left_out}",
     ]

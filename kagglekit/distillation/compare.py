@@ -8,6 +8,7 @@ import numpy as np
 from kagglekit.data.prepare import Prepared
 from kagglekit.runs.store import Run
 from kagglekit.runs.train import train_run
+from kagglekit.scoring.metrics import Metric
 from kagglekit.training.plan import resolve
 
 
@@ -17,20 +18,23 @@ class Gains(NamedTuple):
     students: list[Run]
     baselines: list[Run]
     """The same models without soft targets."""
+    metric: Metric
 
     @property
     def by_seed(self) -> list[float]:
-        """Gain in OOF of each student. CV would mislead: its test shift and fold-ensemble gain assume that
-        the model was not trained on test clips."""
-        return [a.score.oof - b.score.oof for a, b in zip(self.students, self.baselines, strict=True)]
+        """How much better each student's OOF is. CV would mislead: its test shift and fold-ensemble gain
+        assume that the model was not trained on test clips."""
+        pairs = zip(self.students, self.baselines, strict=True)
+        return [self.metric.gain(student.score.oof, other.score.oof) for student, other in pairs]
 
     def summary(self) -> str:
-        """Return mean and standard error: `+0.91 ± 0.30 points (3 seeds)`."""
-        gains = 100 * np.array(self.by_seed)
+        """Return mean and standard error of the gain: `+0.91 ± 0.30 points (3 seeds)`."""
+        gains = np.array(self.by_seed)
         if len(gains) == 1:
-            return f"{gains[0]:+.2f} points (1 seed: it may be chance)"
+            points = " points" if self.metric.in_points else ""
+            return f"{self.metric.difference(gains[0], 2)}{points} (1 seed: it may be chance)"
         error = gains.std(ddof=1) / math.sqrt(len(gains))
-        return f"{gains.mean():+.2f} ± {error:.2f} points ({len(gains)} seeds)"
+        return f"{self.metric.points(gains.mean(), error)} ({len(gains)} seeds)"
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""
@@ -47,7 +51,7 @@ def gains(prepared: Prepared, model: str, soft_targets: str, seeds: int) -> Gain
 
     Runs that exist already are not trained again.
     """
-    pairs = Gains([], [])
+    pairs = Gains([], [], prepared.task.metric)
     for number in range(seeds):
         for runs, key in ((pairs.baselines, ""), (pairs.students, soft_targets)):
             seed = resolve(prepared.config, model).train.seed + number

@@ -15,23 +15,25 @@ import polars as pl
 
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
-from kagglekit.distillation.pseudo_labels import may_teach, soft_table
+from kagglekit.distillation.teaching import labels_of, may_teach, soft_table, test_rows
 from kagglekit.ensemble.blends import Blend
-from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
-from kagglekit.ensemble.methods import METHODS
+from kagglekit.ensemble.members import fold_test_logits, probs_to_blend
+from kagglekit.ensemble.methods import methods_for
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
 from kagglekit.runs.setup import make_dataset
 from kagglekit.runs.store import Run, load_fold, plan_of, train_again
+from kagglekit.scoring.metrics.base import THRESHOLD
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.terminal import progress
+from kagglekit.training.loss_weights import hidden_classes
 from kagglekit.training.predict import device, predict
-from kagglekit.training.soft_targets import folder_of, table_path, write_facts
+from kagglekit.training.soft_targets import folder_of, label_targets, table_path, write_facts
 
-VERSION = 1
+VERSION = 2
 LABEL_SHARE = 0.3  # weight of the label in a training clip's target
 
 
@@ -49,7 +51,7 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, method: str) -> str:
         if folder is None:
             return key
         for fold in range(config.validation.folds):
-            blend = METHODS[method](oof.select(oof.fold != fold), config.ensemble)
+            blend = methods_for(prepared.task)[method](oof.select(oof.fold != fold), config.ensemble)
             targets = [
                 _train_targets(prepared, runs, blend, fold),
                 _test_targets(prepared, runs, blend, fold),
@@ -78,9 +80,12 @@ def _train_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: 
     rows = training_rows(prepared.clips, fold, prepared.config, seed=0)
     with progress.bar(f"teachers of fold {fold}", len(rows) * len(runs), "clips") as advance:
         logits = np.stack([_predict(prepared, run, rows, fold, advance) for run in runs])
-    label = prepared.task.truth(rows["label"]).astype(np.float64)
-    targets = LABEL_SHARE * label + (1 - LABEL_SHARE) * blend(probs_to_blend(logits, prepared.task))
-    return soft_table(rows, targets)
+    task = prepared.task
+    taught = blend(probs_to_blend(logits, task))
+    targets = LABEL_SHARE * label_targets(rows, task).numpy() + (1 - LABEL_SHARE) * taught
+    if task.multi:  # where labels say nothing, the teachers alone do
+        targets = np.where(hidden_classes(rows, task), taught, targets)
+    return soft_table(rows, targets, None, task)
 
 
 def _predict(
@@ -94,14 +99,13 @@ def _predict(
 
 def _test_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: int) -> pl.DataFrame:
     """Return the test clips, with the teachers' probabilities."""
-    targets = blend(probs_to_blend(fold_test_logits(runs, fold), prepared.task))
-    labels = np.array(prepared.task.classes)[targets.argmax(1)]
-    clips = test_clips(prepared)
-    rows = clips.join(
-        prepared.clips.select("clip_id", "split", "row"), on="clip_id", maintain_order="left"
-    ).with_columns(
-        part=pl.Series(np.where(labels == prepared.config.labels.silence, "silence", "keyword")),
-        label=pl.Series(labels),
+    task = prepared.task
+    targets = blend(probs_to_blend(fold_test_logits(runs, fold), task))
+    likeliest = targets >= THRESHOLD if task.multi else task.one_hot(targets.argmax(1))
+    labels, silence = labels_of(likeliest, task), prepared.config.labels.silence
+    parts = ["silence" if label == silence else "keyword" for label in labels]
+    rows = test_rows(prepared.clips).with_columns(
+        label=pl.Series(labels, dtype=pl.String), part=pl.Series(parts, dtype=pl.String)
     )
-    allowed = may_teach(prepared.config, prepared.clips, clips, fold)
-    return soft_table(rows, targets).filter(pl.Series(allowed))
+    allowed = pl.Series(may_teach(prepared.config, prepared.clips, fold), dtype=pl.Boolean)
+    return soft_table(rows, targets, None, task).filter(allowed)

@@ -14,6 +14,8 @@ has learnt from them may teach it:
 One difference stays: the student learns from the test's own voices and words, so it may gain more on the test
 than OOF shows, since OOF's speakers are not the test's. The audit applies the same rule to OOF, where labels
 are known, with the thresholds of the other folds.
+
+Where a clip may have several classes, `pseudo_sets` says of which classes it is known whether they are in it.
 """
 
 from collections.abc import Sequence
@@ -23,10 +25,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kagglekit.config import Config, FromName
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
-from kagglekit.ensemble.members import fold_test_logits, probs_to_blend, test_clips
+from kagglekit.distillation import pseudo_sets
+from kagglekit.distillation.rules import MAX_ERRORS, MIN_CLIPS, NEVER, Audit, PseudoLabelRule
+from kagglekit.distillation.teaching import Mask, may_teach, soft_table, test_rows
+from kagglekit.ensemble.members import fold_test_logits, probs_to_blend
 from kagglekit.errors import KagglekitError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building
@@ -34,40 +38,9 @@ from kagglekit.files.keys import key_of
 from kagglekit.runs.store import Run
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
-from kagglekit.training.soft_targets import FIELDS, folder_of, table_path, write_facts
+from kagglekit.training.soft_targets import folder_of, table_path, write_facts
 
-VERSION = 1
-MIN_CLIPS = 20  # of a class above a threshold: the precision of fewer is noise
-MAX_ERRORS = 2.0  # a class with more than this many times the errors that the rule allows is excluded
-NEVER = 2.0  # a threshold that no probability reaches
-
-Mask = NDArray[np.bool_]
-
-
-class PseudoLabelRule(NamedTuple):
-    """When a test clip gets a pseudo-label."""
-
-    agree: int
-    """Minimum number of runs whose answer is that of their mean."""
-    precision: float
-    """Minimum precision of pseudo-labels on OOF."""
-    share: float
-    """Maximum share of pseudo-labelled clips in a fold's training."""
-    seed: int = 0
-    """Seed of the draw where there are too many clips."""
-
-
-class Audit(NamedTuple):
-    """The rule applied to OOF, where labels are known."""
-
-    coverage: float
-    """Share of the OOF clips that get a pseudo-label, weighted as the test has them."""
-    precision: float
-    """Share of those whose pseudo-label is right."""
-    by_class: dict[str, tuple[int, float]]
-    """Pseudo-labelled clips of each class, and their precision."""
-    left_out: tuple[str, ...]
-    """Classes that are wrong too often; counted only in their own row."""
+VERSION = 2
 
 
 class PseudoLabels(NamedTuple):
@@ -100,8 +73,13 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
     Raises:
         KagglekitError: the rule labels no clip, or its precision on OOF is too low.
     """
-    config, classes = prepared.config, prepared.task.classes
-    audited = audit(oof, rule, classes)
+    config, task, classes = prepared.config, prepared.task, prepared.task.classes
+    if not len(test_rows(prepared.clips)):
+        raise KagglekitError(
+            f"there is nothing to pseudo-label: no test recordings match {config.data.test.files}",
+            hint="the host shows them to a notebook alone; a student of training clips: kagglekit distill",
+        )
+    audited = (pseudo_sets.audit if task.multi else audit)(oof, rule, classes)
     if audited.coverage == 0:
         raise KagglekitError(
             f"the rule labels no clip: on OOF, no class has a precision of {rule.precision:.3g} where "
@@ -118,8 +96,8 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
     with building(folder_of(prepared.workspace, key), key) as folder:
         if folder is not None:
             for fold in range(config.validation.folds):
-                labelled = _label(prepared, runs, oof, rule, fold)
-                labelled = labelled.filter(~pl.col("label").is_in(audited.left_out))
+                label = pseudo_sets.label if task.multi else _label
+                labelled = label(prepared, runs, oof, rule, audited.left_out, fold)
                 parquet.write(labelled, table_path(folder, fold))
             shifts = {run.id: run.score.shift for run in runs}
             write_facts(folder, "pseudo", shifts, {"rule": rule._asdict(), "audit": audited._asdict()})
@@ -127,8 +105,9 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
     for fold in range(config.validation.folds):
         path = table_path(folder_of(prepared.workspace, key), fold)
         labelled = parquet.read(path, f"remove {path.parent} and run kagglekit pseudo again")
-        for label, count in labelled["label"].value_counts().iter_rows():
-            counts[label] += count / config.validation.folds
+        named = task.each(labelled["label"]).explode().drop_nulls()
+        for name, count in named.filter(named != "").value_counts().iter_rows():
+            counts[name] += count / config.validation.folds
     return PseudoLabels(key, audited, counts)
 
 
@@ -187,29 +166,27 @@ def thresholds(votes: Votes, oof: Oof, rest: Mask, rule: PseudoLabelRule) -> Flo
 
 
 def _label(
-    prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRule, fold: int
+    prepared: Prepared,
+    runs: Sequence[Run],
+    oof: Oof,
+    rule: PseudoLabelRule,
+    left_out: Sequence[str],
+    fold: int,
 ) -> pl.DataFrame:
     """Return the test clips that one fold learns from, with one-hot targets."""
     labels, classes = prepared.config.labels, prepared.task.classes
     limits = thresholds(vote(oof.probs, rule.agree), oof, oof.fold != fold, rule)
     votes = vote(probs_to_blend(fold_test_logits(runs, fold), prepared.task), rule.agree)
-    clips = test_clips(prepared)
-    allowed = may_teach(prepared.config, prepared.clips, clips, fold)
+    allowed = may_teach(prepared.config, prepared.clips, fold)
     chosen = _draw(prepared, votes.answer, votes.above(limits) & allowed, rule, fold)
     label = np.asarray(classes)[votes.answer[chosen]]
     part = np.where(label == labels.silence, "silence", "keyword")
     part = np.where(label == labels.filler, "seen", part)
-    columns = {"clip_id": clips["clip_id"].to_numpy()[chosen], "part": part, "label": label}
-    targets = np.eye(len(classes))[votes.answer[chosen]]
-    table = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-    places = prepared.clips.select("clip_id", "split", "row")
-    return soft_table(table.join(places, on="clip_id", maintain_order="left"), targets)
-
-
-def soft_table(rows: pl.DataFrame, targets: Floats) -> pl.DataFrame:
-    """Return the table of a fold's soft targets (rows, classes)."""
-    soft = pl.Series(targets.astype(np.float32), dtype=pl.Array(pl.Float32, targets.shape[1]))
-    return rows.with_columns(targets=soft).select(FIELDS)
+    rows = test_rows(prepared.clips)[chosen].with_columns(
+        part=pl.Series(part, dtype=pl.String), label=pl.Series(label, dtype=pl.String)
+    )
+    table = soft_table(rows, np.eye(len(classes))[votes.answer[chosen]], None, prepared.task)
+    return table.filter(~pl.col("label").is_in(left_out))
 
 
 def _draw(
@@ -224,18 +201,3 @@ def _draw(
         candidates = np.flatnonzero(allowed & (answer == index))
         chosen.append(np.sort(rng.permutation(candidates)[:cap]))
     return np.concatenate(chosen)
-
-
-def may_teach(config: Config, clips: pl.DataFrame, test: pl.DataFrame, fold: int) -> Mask:
-    """Return which test clips are neither copies of training clips nor by a speaker of the fold, (clips,)."""
-    labelled = clips.filter(pl.col("split") == "train")
-    digests = set(labelled["sha1"].drop_nulls())
-    speakers = set(labelled.filter(pl.col("fold") == fold)["speaker"].drop_nulls())
-    group = config.data.train[0].group
-    named = group if isinstance(group, FromName) else None
-    rows = test.select("clip_id").join(clips.select("clip_id", "sha1"), on="clip_id", how="left")
-    allowed = []
-    for clip_id, digest in rows.rows():
-        speaker = named(clip_id.rpartition("/")[2]) if named else None
-        allowed.append(digest not in digests and (speaker is None or speaker not in speakers))
-    return np.array(allowed, bool)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Self
 
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
-from kagglekit.config.names import LabelKind
-from kagglekit.errors import ConfigError
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.metrics import make_metric
 
@@ -94,11 +92,3 @@ class ProjectBase:
         options = [] if self.path is None else ["-C", str(self.path)]
         options += [word for setting in self.settings for word in ("--set", setting)]
         return " ".join(["kagglekit", *map(shlex.quote, options), verb]).rstrip()
-
-    def _require_single_label(self, verb: str) -> None:
-        """Raise a ConfigError for a verb that needs one label per clip, where clips may have several."""
-        if self.config.labels.kind is LabelKind.MULTI:
-            raise ConfigError(
-                f"{verb} needs clips with one label each, and these may have several",
-                hint=f"cv, ensemble, submit and report support {self.config.competition.metric}",
-            )

@@ -60,22 +60,24 @@ class DistillationMethods(ProjectBase):
         """
         from kagglekit.distillation import pseudo_labels
         from kagglekit.distillation.compare import gains
+        from kagglekit.distillation.rules import PseudoLabelRule
         from kagglekit.ensemble.members import read_oof
         from kagglekit.models import info
 
-        self._require_single_label("pseudo")
         self.workspace.check_writable("workspace")
         info(model)
         runs = self._teachers(teachers)
-        rule = pseudo_labels.PseudoLabelRule(_agreeing(agree, len(runs)), *_shares(precision, share))
+        rule = PseudoLabelRule(_agreeing(agree, len(runs)), *_shares(precision, share))
         if seeds < 1:
             raise ConfigError(f"--seeds {seeds}: must be at least 1", hint="for example --seeds 3")
         labels = pseudo_labels.make(self.prepared, runs, read_oof(self.prepared, runs), rule)
         audited(labels)
         return PseudoLabelled(labels, gains(self.prepared, model, labels.key, seeds) if train else None)
 
-    def distill(self, teachers: Names = (), *, method: str = "caruana", model: str = "tcresnet") -> Distilled:
-        """Train one student on an ensemble's probabilities."""
+    def distill(
+        self, teachers: Names = (), *, method: str | None = None, model: str = "tcresnet"
+    ) -> Distilled:
+        """Train one student on an ensemble's probabilities; by default blended as competition.yaml says."""
         from kagglekit.distillation import distill
         from kagglekit.ensemble.build import check_names, compare
         from kagglekit.ensemble.members import read_oof
@@ -83,13 +85,12 @@ class DistillationMethods(ProjectBase):
         from kagglekit.runs.train import train_run
         from kagglekit.training.plan import resolve
 
-        self._require_single_label("distill")
         self.workspace.check_writable("workspace")
         info(model)
         check_names(method, None)
         runs = self._teachers(teachers)
         oof = read_oof(self.prepared, runs)
-        methods, _ = compare(self.prepared, oof, method, "none")
+        methods = compare(self.prepared, oof, method, "none")[0]
         key = distill.make(self.prepared, runs, oof, methods.chosen)
         plan = resolve(self.config, model, {"train.soft_targets": key, "train.labels": "targets"})
         student = train_run(self.prepared, plan, source=f"soft targets {key}")

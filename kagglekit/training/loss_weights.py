@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kagglekit.scoring.task import Task
@@ -36,6 +37,11 @@ class LossWeights(NamedTuple):
         return weight[:, None] * (known if other is None else known & self.known[other])
 
 
+def hidden_classes(clips: pl.DataFrame, task: Task) -> NDArray[np.bool_]:
+    """Return the pairs of a clip and a class of which the labels say nothing, (clips, classes)."""
+    return task.named(clips, "masked") & ~task.named(clips, "soft")
+
+
 def loss_weights(clips: pl.DataFrame, task: Task) -> LossWeights | None:
     """Return the weights of training clips, or None where all weigh alike and every class is known.
 
@@ -43,7 +49,7 @@ def loss_weights(clips: pl.DataFrame, task: Task) -> LossWeights | None:
         clips: rows of the clips table. Clips without the columns weight and masked, such as pseudo-labelled
             ones, weigh 1, with every class known.
     """
-    hidden = task.named(clips, "masked") & ~task.named(clips, "soft") if task.multi else np.zeros(0, bool)
+    hidden = hidden_classes(clips, task) if task.multi else np.zeros(0, bool)
     mask = torch.from_numpy(~hidden) if hidden.any() else None
     if "weight" not in clips.columns:
         return None if mask is None else LossWeights(torch.ones(len(clips)) / mask.float().mean(), mask)

@@ -142,7 +142,6 @@ def _multi(train: Train) -> Train:
         ("loss", train.loss, ("bce", "crossentropy")),
         ("only", train.only, ((),)),
         ("balance", train.balance, (0,)),
-        ("soft_targets", train.soft_targets, ("",)),
     ):
         if value not in usual:
             raise ConfigError(

@@ -1,8 +1,9 @@
 """Soft targets: class probabilities that a student trains on, made separately for each fold.
 
-`kagglekit pseudo` and `kagglekit distill` make a folder with one table per fold: clip_id, split, row, part,
-label (the likeliest class) and targets (classes). A training clip in it gets these targets instead of its
-label; a test clip joins the training. kagglekit.distillation decides which clips fold k's table may hold.
+`kagglekit pseudo` and `kagglekit distill` make a folder with one table per fold: clip_id, split, row (and
+windows), part, label (the likeliest class, or all that are likely), masked (classes without a loss) and
+targets (classes). A training clip in it gets these targets instead of its label; a test clip joins the
+training. kagglekit.distillation decides which clips fold k's table may hold.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from kagglekit.training.head import Head
 from kagglekit.training.loss_weights import LossWeights, loss_weights
 
 FACTS = "facts.json"
-FIELDS = ("clip_id", "split", "row", "part", "label", "targets")
+FIELDS = ("clip_id", "split", "row", "part", "label", "masked", "targets")
 
 
 class TrainingSet(NamedTuple):
@@ -99,18 +100,21 @@ def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head
         KagglekitError: the fold's table is damaged.
     """
     if folder is None:
-        return TrainingSet(clips, _hot(clips, task) if task.multi else None, loss_weights(clips, task))
+        targets = label_targets(clips, task) if task.multi else None
+        return TrainingSet(clips, targets, loss_weights(clips, task))
     path = table_path(folder, fold)
     soft = parquet.read(path, f"remove {folder} and make it again")
     CheckedFile(path).check()  # that it is this fold's
-    targets = _hot(clips, task) if task.multi else _one_hot(clips, head)
-    labelled = clips.select("clip_id").with_row_index("at").join(soft, on="clip_id", maintain_order="left")
+    targets = label_targets(clips, task) if task.multi else _one_hot(clips, head)
+    key = ["split", "clip_id"]  # a row of the test may have the name of a training clip
+    labelled = clips.select(key).with_row_index("at").join(soft, on=key, maintain_order="left")
     if len(labelled):
         targets[torch.from_numpy(labelled["at"].to_numpy().astype("int64"))] = spread(labelled, head)
-    if task.multi:  # the teachers know every class
-        taught = pl.col("clip_id").is_in(soft["clip_id"].implode())
-        clips = clips.with_columns(masked=pl.when(~taught).then("masked"))
-    extra = soft.filter(~pl.col("clip_id").is_in(clips["clip_id"].implode()))
+    if task.multi:  # the teachers say of which classes there is no loss
+        taught = soft.select(*key, _taught="masked")
+        clips = clips.join(taught, on=key, how="left", maintain_order="left")
+        clips = clips.with_columns(masked=pl.coalesce("_taught", "masked")).drop("_taught")
+    extra = soft.join(clips.select(key), on=key, how="anti", maintain_order="left")
     if not extra.is_empty():
         clips = pl.concat([clips, extra.drop("targets")], how="diagonal_relaxed")
         targets = torch.cat([targets, spread(extra, head)])
@@ -122,8 +126,8 @@ def _one_hot(clips: pl.DataFrame, head: Head) -> Tensor:
     return functional.one_hot(head.targets(clips), len(head.outputs)).float()
 
 
-def _hot(clips: pl.DataFrame, task: Task) -> Tensor:
-    """Return the targets of clips that may have several labels, (clips, classes): secondary ones are soft."""
+def label_targets(clips: pl.DataFrame, task: Task) -> Tensor:
+    """Return the targets of clips by their labels alone, (clips, classes): secondary ones are soft."""
     hot = torch.from_numpy(task.truth(clips["label"])).float()
     soft = task.named(clips, "soft")
     if not soft.any():

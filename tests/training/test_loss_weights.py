@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 import torch
@@ -9,12 +11,14 @@ from torch.nn import functional
 
 from kagglekit.config import Train
 from kagglekit.config.names import LabelKind
+from kagglekit.distillation.teaching import soft_table
+from kagglekit.files import parquet
 from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.task import Task
 from kagglekit.training.head import make_head
 from kagglekit.training.loss_weights import LossWeights, loss_weights
 from kagglekit.training.optimizers import loss_of
-from kagglekit.training.soft_targets import training_set
+from kagglekit.training.soft_targets import table_path, training_set
 
 CLASSES = ("a", "b", "c")
 MULTI = Task(CLASSES, CLASSES, None, make_metric("lwlrap", "multi"), "|")
@@ -94,3 +98,19 @@ def test_a_masked_class_has_neither_loss_nor_gradient() -> None:
     )
     found = loss_of(logits, torch.ones(4, 3), BCE, weights.of_batch(torch.arange(4)))
     torch.testing.assert_close(found, expected)  # the mean over the known pairs
+
+
+def test_soft_targets_bring_their_masks_and_stand_apart_from_clips_of_the_same_name(tmp_path: Path) -> None:
+    table = clips(split=["train"] * 4, row=[0, 1, 2, 3], part=["keyword"] * 4, masked=["b|c", "b", "", ""])
+    soft = table[:2].with_columns(
+        split=pl.Series(["train", "test"]), masked=pl.Series(["", "c"]), row=pl.lit(7)
+    )
+    targets = torch.tensor([[0.6, 0.3, 0.1], [1.0, 0.0, 0.0]]).numpy()
+    frame = soft_table(soft, targets, torch.tensor([[False] * 3, [False, False, True]]).numpy(), MULTI)
+    parquet.write(frame, table_path(tmp_path, 0))
+    head = make_head(table, CLASSES, "targets", None, kind=LabelKind.MULTI)
+    made = training_set(tmp_path, 0, table, head, MULTI)
+    assert made.clips["split"].to_list() == ["train"] * 4 + ["test"] and made.clips["row"][4] == 7
+    assert made.targets is not None and made.weights is not None and made.weights.known is not None
+    torch.testing.assert_close(made.targets[[0, 1, 4]], torch.tensor([[0.6, 0.3, 0.1], [1, 1, 0], [1, 0, 0]]))
+    assert made.weights.known[[0, 1, 4]].tolist() == [[True] * 3, [True, False, True], [True, True, False]]
