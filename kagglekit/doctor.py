@@ -39,8 +39,15 @@ class Check(NamedTuple):
     remedy: str = ""
 
 
-def examine(path: Path | None = None, overrides: Sequence[str] = ()) -> Iterator[Check]:
-    """Run every check, in the order in which the stages need their subjects; arguments as for load_config."""
+def examine(
+    path: Path | None = None, overrides: Sequence[str] = (), *, deep: bool = False
+) -> Iterator[Check]:
+    """Run every check, in the order in which the stages need their subjects.
+
+    Args:
+        path, overrides: as for load_config.
+        deep: also decode the recordings whose lengths were taken from their headers.
+    """
     config = None
     try:
         config = load_config(path, overrides)
@@ -61,6 +68,8 @@ def examine(path: Path | None = None, overrides: Sequence[str] = ()) -> Iterator
         yield _folders(config)
         yield _try("workspace", lambda: _workspace(config))
         yield _try("recordings", lambda: _recordings(Workspace(config)))
+        if deep:
+            yield _try("lengths", lambda: _lengths(Workspace(config)))
     yield _versions()
     yield _device()
 
@@ -228,6 +237,18 @@ def _recordings(workspace: Workspace) -> Check:
     if left.unmatched:
         return Check("recordings", "warn", what, "check data.train.files and data.test.files")
     return Check("recordings", "ok", what)
+
+
+def _lengths(workspace: Workspace) -> Check:
+    """Compare the headers of the recordings that are kept as files with what they decode to."""
+    from kagglekit.data.proven import prove
+
+    keys = workspace.clips_facts().get("keys", {})
+    folders = [workspace.audio_folder(split, key) for split, key in keys.items() if split != "silence"]
+    proof = prove(workspace, [folder for folder in folders if folder.is_dir()])
+    if proof.differing:
+        return Check("lengths", "warn", proof.describe(), "kagglekit prepare, which decodes them from now on")
+    return Check("lengths", "ok", proof.describe())
 
 
 def _versions() -> Check:

@@ -16,11 +16,14 @@ EXAMPLE = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: the verb has only the common options."""
+    """Add the options of the verb."""
+    parser.add_argument(
+        "--deep", action="store_true", help="also decode every recording that is kept as a file"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    checks = open_project(args).doctor()
+    checks = open_project(args).doctor(deep=args.deep)
     lines = []
     for check in checks:
         lines.append(f"{check.verdict:<4}  {check.name:<11}  {check.what}")

@@ -1,7 +1,7 @@
 """Write clips of recordings to a store: decoded, or as the recordings' own bytes (audio.store)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -13,6 +13,8 @@ from kagglekit.data.sound_file import Sound
 from kagglekit.data.source_file import SourceFile, clip_of_part, look
 from kagglekit.data.source_store import Excerpt, SourceWriter
 from kagglekit.data.store import StoreWriter
+
+WEIGHT = 12  # of decoding a file, in multiples of its size: Ogg is a tenth of int16
 
 
 class DecodedFile(NamedTuple):
@@ -57,9 +59,13 @@ class ClipWriter(Protocol):
         ...
 
 
-def clip_writer(folder: Path, audio: Audio) -> ClipWriter:
-    """Return the writer that audio.store names."""
-    return _SourceClips(folder, audio) if audio.store == "source" else _DecodedClips(folder, audio)
+def clip_writer(folder: Path, audio: Audio, false: Collection[str] = ()) -> ClipWriter:
+    """Return the writer that audio.store names.
+
+    Args:
+        false: SHA-1 of recordings whose headers are known to be wrong.
+    """
+    return _SourceClips(folder, audio, false) if audio.store == "source" else _DecodedClips(folder, audio)
 
 
 def read_decoded(content: bytes, audio: Audio) -> DecodedFile:
@@ -69,7 +75,7 @@ def read_decoded(content: bytes, audio: Audio) -> DecodedFile:
 
 
 class _DecodedClips:
-    weight = 12  # Ogg is a tenth of int16
+    weight = WEIGHT
 
     def __init__(self, folder: Path, audio: Audio) -> None:
         self.audio, self.store = audio, StoreWriter(folder, audio.samples)
@@ -100,8 +106,8 @@ class _DecodedClips:
 class _SourceClips:
     weight = 2
 
-    def __init__(self, folder: Path, audio: Audio) -> None:
-        self.audio, self.store = audio, SourceWriter(folder, audio)
+    def __init__(self, folder: Path, audio: Audio, false: Collection[str]) -> None:
+        self.audio, self.store, self.false = audio, SourceWriter(folder, audio), false
 
     def __enter__(self) -> Self:
         self.store.__enter__()
@@ -111,7 +117,7 @@ class _SourceClips:
         self.store.__exit__(*error)
 
     def read(self, content: bytes) -> SourceFile:
-        return look(content, self.audio)
+        return look(content, self.audio, self.false)
 
     def add(self, path: str, file: DecodedFile | SourceFile, cuts: Sequence[Cut]) -> list[WrittenClip]:
         assert isinstance(file, SourceFile)

@@ -73,6 +73,8 @@ class Job(NamedTuple):
     key: str
     """Hash of the files, their cuts, audio and `VERSION`."""
     noise: FileSet | None = None
+    false: frozenset[str] = frozenset()
+    """SHA-1 of recordings whose headers are known to be wrong (kagglekit.data.proven)."""
 
 
 class _Fact(NamedTuple):
@@ -196,7 +198,7 @@ class _Ingest:
         sources = [*self.job.sources, *([self.job.noise] if self.job.noise else [])]
         wanted = {prefix(source.root) + file.path for source in sources for file in source.files}
         with ExitStack() as stack:
-            self.store = stack.enter_context(clip_writer(self.folder / STORE, self.audio))
+            self.store = stack.enter_context(clip_writer(self.folder / STORE, self.audio, self.job.false))
             if self.job.split == "train":
                 self.noise_store = stack.enter_context(StoreWriter(self.folder / NOISE, None))
             bar = progress.bar(f"prepare {self.job.split}", total=len(wanted), unit="files")

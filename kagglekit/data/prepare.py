@@ -23,6 +23,7 @@ from kagglekit.data.expected_rows import expected
 from kagglekit.data.label_checks import checked_annotations
 from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
+from kagglekit.data.proven import false_lengths
 from kagglekit.data.store import Store, open_recordings, open_store
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building, done_key, read_json, write_json
@@ -98,7 +99,7 @@ def prepare(workspace: Workspace) -> Prepared:
                 saved = _make(workspace, inputs, marker)
     opened = workspace.resolved()
     check_classes(opened.config)
-    folders = {split: _folder(workspace, split, key) for split, key in saved["keys"].items()}
+    folders = {split: workspace.audio_folder(split, key) for split, key in saved["keys"].items()}
     again = f"remove {workspace.clips_path} and run the same command again"
     clips = parquet.read(workspace.clips_path, again)
     _check_sample(opened, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
@@ -116,7 +117,7 @@ def _inputs_key(workspace: Workspace) -> str:
         config.labels.model_dump(mode="json", exclude={"keep_fillers"}),
         config.rows.model_dump(mode="json"),
         _columns_of_classes(config),
-        config.audio.model_dump(),
+        (config.audio.model_dump(), false_lengths(workspace)),
         (config.validation.folds, config.validation.seed),
         fingerprint_of(workspace, host_files(config)),
         *(fingerprint_of(workspace, paths, folder) for folder, paths in _external(config)),
@@ -158,7 +159,7 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     if config.labels.silence is not None:
         share = (config.validation.folds, config.validation.seed, config.labels.silence_share)
         keys["silence"] = key_of("silence", silence.VERSION, keys["train"], *share)
-        folders["silence"] = _folder(workspace, "silence", keys["silence"])
+        folders["silence"] = workspace.audio_folder("silence", keys["silence"])
         noise_fold = _make_silence(config, folders, keys, train.clips)
     table = _clips_table(workspace, folders, annotations, noise_fold)
     labels = config.labels.model_dump(mode="json", exclude={"keep_fillers"})
@@ -201,27 +202,25 @@ def _jobs(
         "test": (rows.every, rows.id, [(file.path, cutter(file.path, 0.0)) for file in test_files]),
     }
     sources = {"train": (train, train_cutter(annotations), noise), "test": (test, cutter, None)}
+    false = false_lengths(workspace)
     for split, (patterns, cut, extra) in sources.items():
         sounds = [*patterns, *([extra] if extra else [])]
         files = [fingerprint_of(workspace, source.pattern, source.root) for source in sounds]
         noise_names = [file.path for file in extra.files] if extra else []
-        key = key_of(split, ingest.VERSION, cuts[split], config.audio.model_dump(), *files, noise_names)
-        if ingest.is_outdated(workspace.audio / f"{split}-{key}"):
+        audio = (config.audio.model_dump(), false)
+        key = key_of(split, ingest.VERSION, cuts[split], audio, *files, noise_names)
+        if ingest.is_outdated(workspace.audio_folder(split, key)):
             key = key_of(key, "av")
-        target = _folder(workspace, split, key)
-        jobs.append(ingest.Job(split, patterns, cut, target, key, extra))  # type: ignore[arg-type]
+        target = workspace.audio_folder(split, key)
+        jobs.append(ingest.Job(split, patterns, cut, target, key, extra, frozenset(false)))  # type: ignore[arg-type]
     return jobs
-
-
-def _folder(workspace: Workspace, split: str, key: str) -> Path:
-    return workspace.audio / f"{split}-{key}"
 
 
 def _is_made(workspace: Workspace, saved: dict[str, Any], inputs: str) -> bool:
     """Tell whether the clips table is of these inputs, and its folders as they would be made today."""
     if saved.get("inputs") != inputs or not workspace.clips_path.is_file():
         return False
-    folders = {key: _folder(workspace, split, key) for split, key in saved.get("keys", {}).items()}
+    folders = {key: workspace.audio_folder(split, key) for split, key in saved.get("keys", {}).items()}
     is_done = bool(folders) and all(done_key(folder) == key for key, folder in folders.items())
     return is_done and not any(map(ingest.is_outdated, folders.values()))
 

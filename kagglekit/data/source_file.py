@@ -6,6 +6,7 @@ import io
 import math
 import struct
 import threading
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,28 +53,33 @@ class _Header(NamedTuple):
     plain: bool  # one channel, and no samples of other than 16 bits
 
 
-def look(data: bytes, audio: Audio) -> SourceFile:
-    """Read a file's header; decode the file only if it is damaged, or in a format without seeking."""
+def look(data: bytes, audio: Audio, false: Collection[str] = ()) -> SourceFile:
+    """Read a file's header; decode the file only if it is damaged, or in a format without seeking.
+
+    Args:
+        false: SHA-1 of files whose headers are known to be wrong, so that they are decoded.
+    """
+    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    if sha1 in false:
+        return _decoded(data, sha1, audio)
     container = true_container(data)
     content = container.parts[0]
     header = None
     if len(container.parts) == 1 and not container.cut and not container.message:
         header = _vorbis_header(content) or _header(content)
     if header is None:
-        return _decoded(data, audio)
+        return _decoded(data, sha1, audio)
     samples = round(header.frames * audio.sample_rate / header.rate)
     flags = [] if header.plain else ["converted"]
     if header.rate != audio.sample_rate:
         flags.append("resampled")
     flags += length_flags(samples, audio)
-    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     return SourceFile(content, samples, sha1, sort_flags(flags), header.rate, "", header.rate)
 
 
-def _decoded(data: bytes, audio: Audio) -> SourceFile:
+def _decoded(data: bytes, sha1: str, audio: Audio) -> SourceFile:
     """Decode a file, and encode its samples as FLAC, from which windows can be read."""
     pcm, sound = decode_recording(data, audio)
-    sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     clip = clip_of(pcm, sound, sha1, audio)
     file = io.BytesIO()
     if len(pcm):
@@ -197,10 +203,11 @@ class _View:
         return len(part)
 
 
-def read_part(content: memoryview, rate: int, audio: Audio, start: int, out: Int16 | Float32) -> None:
+def read_part(content: memoryview, rate: int, audio: Audio, start: int, out: Int16 | Float32) -> bool:
     """Decode a part of a file into `out`, (samples,) at audio.sample_rate, int16 or float32 in [-1, 1).
 
-    What lies before or behind the file is zero. A damaged file is decoded from its beginning.
+    What lies before or behind the file is zero. A file that is damaged, or ends before its header says, is
+    decoded from its beginning; return whether it is whole.
 
     Args:
         rate: the file's own, in Hz.
@@ -211,7 +218,8 @@ def read_part(content: memoryview, rate: int, audio: Audio, start: int, out: Int
     wanted, first = out[before:], max(start, 0)
     if not content or not len(wanted):
         wanted[:] = 0
-        return
+        return True
+    is_whole = True
     read = functools.partial(_read_part, content, rate, audio.sample_rate, first, wanted)
     try:
         if bytes(content[:4]) in QUIET:
@@ -219,9 +227,11 @@ def read_part(content: memoryview, rate: int, audio: Audio, start: int, out: Int
         else:
             decoder_messages.catch(read)
     except _ERRORS:
+        is_whole = False
         _fill(wanted, decode_recording(bytes(content), audio)[0][first : first + len(wanted)])
     if out.dtype == np.float32:
         np.divide(wanted, np.float32(FULL_SCALE), out=wanted)
+    return is_whole
 
 
 def _fill(out: Int16 | Float32, part: Int16 | Float32) -> None:
@@ -243,7 +253,10 @@ def _read_part(content: memoryview, rate: int, target: int, start: int, out: Int
             out[:] = 0
             return
         file.seek(begin)
-        waveform = join(file.read(out=_SCRATCH.take(frames, file.channels)))
+        block = file.read(out=_SCRATCH.take(frames, file.channels))
+    if len(block) < frames:
+        raise ValueError("it ends before its header says")
+    waveform = join(block)
     if not math.isfinite(float(waveform @ waveform)):
         waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
     if rate != target:

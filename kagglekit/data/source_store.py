@@ -25,6 +25,7 @@ from kagglekit.data.windows import window_starts
 from kagglekit.files.blocks import CheckedFile
 from kagglekit.parallel.processes import cores
 from kagglekit.parallel.waiting import gather
+from kagglekit.terminal import console
 
 BATCH_BYTES = 2**25
 BATCH_SAMPLES = 2**22  # decoded at a time, 8 MB
@@ -120,6 +121,15 @@ def _places(chunks: Sequence[pa.Array], file: CheckedFile) -> npt.NDArray[np.int
     return np.concatenate(places)
 
 
+@functools.cache
+def _note_damage(path: str) -> None:
+    """Say once that a recording is not as its header says."""
+    console.note(
+        f"{path} is damaged, or shorter than its header says; what is missing is zero: "
+        "kagglekit doctor --deep counts such recordings"
+    )
+
+
 def is_source(table: pa.Table) -> bool:
     """Tell whether a store's table holds files."""
     return bool(table.column_names == [name for name, _ in _COLUMNS])
@@ -149,6 +159,8 @@ class SourceStore(Store):
         self.samples = self.audio.samples
         self._places = _places(table.column("bytes").chunks, self._file)
         self._rates = table.column("rate").to_pylist()
+        self.paths: list[str] = table.column("path").to_pylist()
+        """Of the recordings."""
         ids = table.column("clip_ids").to_pylist()
         self.clip_ids = [clip_id for each in ids for clip_id in each]
         self._recordings = np.repeat(np.arange(len(ids)), list(map(len, ids)))
@@ -179,6 +191,12 @@ class SourceStore(Store):
             for _, futures in begun:
                 for future in futures:
                     future.cancel()
+
+    def recordings(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the path and the file of each recording."""
+        for path, (first, stop) in zip(self.paths, self._places, strict=True):
+            self._file.check(first, stop)
+            yield path, self._file.data[first:stop].tobytes()
 
     def batches(self) -> Iterator[tuple[int, Int16]]:
         """Decode all rows, a few megabytes at a time: the first row, and (n, samples)."""
@@ -215,7 +233,9 @@ class SourceStore(Store):
     def _read(self, recording: int, start: int, out: Int16 | Float32) -> None:
         first, stop = self._places[recording]
         self._file.check(first, stop)
-        read_part(self._file.data[first:stop].data, self._rates[recording], self.audio, start, out)
+        content, rate = self._file.data[first:stop].data, self._rates[recording]
+        if not read_part(content, rate, self.audio, start, out):
+            _note_damage(self.paths[recording])
 
     @functools.cached_property
     def _pool(self) -> ThreadPoolExecutor:

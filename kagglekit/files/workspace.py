@@ -49,6 +49,10 @@ class Workspace:
             return {}
         return facts if isinstance(facts, dict) else {}
 
+    def audio_folder(self, split: str, key: str) -> Path:
+        """Return the folder of a split's audio."""
+        return self.audio / f"{split}-{key}"
+
     def resolved(self) -> Workspace:
         """Return the workspace with the classes and the number of folds that `prepare` read from the data."""
         config, facts = self.config, self.clips_facts()

@@ -33,11 +33,11 @@ class ComputedFeatures(NamedTuple):
 class DataMethods(ProjectBase):
     """The part of `Project` that deals with data."""
 
-    def doctor(self) -> list[Check]:
-        """Check competition.yaml, credentials, rules, limits, disk and versions."""
+    def doctor(self, *, deep: bool = False) -> list[Check]:
+        """Check competition.yaml, credentials, rules, limits, disk and versions; `deep` reads every file."""
         from kagglekit.doctor import examine
 
-        return list(examine(self.path, self.settings))
+        return list(examine(self.path, self.settings, deep=deep))
 
     def files(self) -> Sequence[HostFile]:
         """List the host's files."""

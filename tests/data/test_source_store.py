@@ -10,11 +10,13 @@ import pytest
 from support.sounds import by_ffmpeg, damaged_mp3, encode, mp3_in_riff
 
 from kagglekit.config import Audio
+from kagglekit.data import source_store
 from kagglekit.data.decode import decode
 from kagglekit.data.source_file import look
 from kagglekit.data.source_store import Excerpt, SourceStore, SourceWriter
 from kagglekit.data.store import DATA_FILE, Store, StoreWriter, open_store
 from kagglekit.errors import KagglekitError
+from kagglekit.terminal import console
 
 WINDOWS = Audio(sample_rate=16_000, seconds=1.0, longer="windows", hop_seconds=0.4)
 
@@ -143,7 +145,12 @@ def test_parts_of_a_recording(tmp_path: Path) -> None:
     np.testing.assert_array_equal(store[5:][0], np.pad(pcm[70_000:], (0, 6000)))
 
 
-def test_damage_inside_of_a_file_costs_the_windows_around_it(tmp_path: Path) -> None:
+def test_damage_inside_of_a_file_costs_the_windows_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(console, "note", said.append)
+    source_store._note_damage.cache_clear()
     clean = encode(music(16_000, 4), 16_000, "FLAC")
     middle = len(clean) // 2
     files = {"clean": clean, "damaged": clean[:middle] + bytes(300) + clean[middle + 300 :]}
@@ -156,6 +163,7 @@ def test_damage_inside_of_a_file_costs_the_windows_around_it(tmp_path: Path) -> 
     np.testing.assert_array_equal(store[9:11], store[:2])
     np.testing.assert_array_equal(store[17:], store[8:9])
     assert not store[12:13][0][-1000:].any() and store[3:4][0][-1000:].any()
+    assert len(said) == 1 and said[0].startswith("damaged is damaged, or shorter than its header says")
 
 
 def test_random_bytes_never_raise(tmp_path: Path) -> None:
