@@ -69,7 +69,7 @@ def upgrade(raw: dict[str, Any]) -> dict[str, Any]:
 def _second(data: dict[str, Any]) -> dict[str, Any]:
     archive = data["train_archive"]
     table = data["label_table"]
-    train: dict[str, Any] = {"files": f"{archive}/{data['train_clips']}"}
+    train: dict[str, Any] = {"files": _inside(archive, data["train_clips"])}
     pattern = data["speaker_pattern"]
     if pattern is not None:
         train["group"] = {"name": pattern}
@@ -77,21 +77,27 @@ def _second(data: dict[str, Any]) -> dict[str, Any]:
         set_keys = [key for key, value in table.items() if value is not None]
         values: dict[str, Any] = {_SET_KEYS.get(key, key): table[key] for key in set_keys}
         if isinstance(values.get("table"), str):
-            values["table"] = f"{archive}/{values['table']}"
+            values["table"] = _inside(archive, values["table"])
         train.update(values)
     elif table is not None:
         train["table"] = table
     new = {
         "sample": data["sample_submission"],
         "train": train,
-        "test": {"files": f"{data['test_archive']}/{data['test_clips']}"},
+        "test": {"files": _inside(data["test_archive"], data["test_clips"])},
     }
     if data["noise_clips"] is not None:
-        new["noise"] = f"{archive}/{data['noise_clips']}"
+        new["noise"] = _inside(archive, data["noise_clips"])
     for name in ("validation_list", "testing_list"):
         if data[name] is not None:
-            new[name] = f"{archive}/{data[name]}"
+            new[name] = _inside(archive, data[name])
     return new
+
+
+def _inside(archive: Any, path: Any) -> str:
+    """Return the path of what lies in an archive, or in a folder that stands for one and begins the path."""
+    is_folder = isinstance(archive, str) and "." not in archive
+    return str(path) if is_folder and str(path).startswith(f"{archive}/") else f"{archive}/{path}"
 
 
 def origin(path: Sequence[int | str]) -> list[int | str]:

@@ -14,7 +14,7 @@ from kagglekit.data.fields import seconds
 from kagglekit.data.matching import files_of, rows_of
 from kagglekit.errors import ConfigError
 from kagglekit.files.lookup import File
-from kagglekit.files.resolve import list_files
+from kagglekit.files.resolve import holds_no_recording, list_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.terminal import console
 
@@ -81,7 +81,9 @@ def test_cutter(workspace: Workspace) -> tuple[list[File], Cutter]:
         KagglekitError: as `list_files`.
     """
     config = workspace.config
-    hidden = config.competition.delivery == "notebook"
+    hidden = config.competition.delivery == "notebook" or holds_no_recording(
+        workspace, config.data.test.files
+    )
     files, rows = list_files(workspace, config.data.test.files, empty_ok=hidden), config.rows
     if not files:
         console.note(f"{config.data.test.files}: no test recordings here; the host shows them to notebooks")

@@ -138,7 +138,7 @@ def _float(cell: str) -> float:
         return float(cell)
     except ValueError:
         remedy = "; write a point instead of the comma" if "," in cell else ""
-        raise ValueError(f"no number{remedy}") from None
+        raise ValueError(f"'{cell[:40]}' is no number{remedy}") from None
 
 
 def seconds(cell: str | None) -> float | None:

@@ -18,6 +18,7 @@ AUDIO_SUFFIXES = frozenset(
     )
 )
 """Endings of audio files, which match in any case."""
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet")
 DATASET = "kaggle:"
 _JUNK = frozenset(  # in lower case: of macOS, Windows, Synology and QNAP, Linux, Jupyter and others
     (
@@ -54,6 +55,13 @@ class Pattern(NamedTuple):
     def literal(self) -> bool:
         """Whether the path can match one file only."""
         return not has_wildcard(self.text)
+
+    @property
+    def beside(self) -> "Pattern | None":
+        """The same table beside the archive that the path names; None for other paths."""
+        if len(self.levels) == 1 or not self.literal or not self.levels[-1].endswith(TABLE_SUFFIXES):
+            return None
+        return Pattern(self.levels[-1], self.dataset, self.levels[-1:])
 
     @property
     def first(self) -> str:

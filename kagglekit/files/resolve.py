@@ -5,21 +5,21 @@ unpacked (to raw/.unpacked). A file's path is always the one that the YAML write
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from kagglekit.errors import ArchiveError, ConfigError, MissingError, plural
 from kagglekit.files import archive
 from kagglekit.files.keys import key_of
 from kagglekit.files.lookup import Batch, File, Lookup
-from kagglekit.files.patterns import Pattern, is_archive, is_junk, parse
+from kagglekit.files.patterns import AUDIO_SUFFIXES, TABLE_SUFFIXES, Pattern, is_archive, is_junk, parse
 from kagglekit.files.places import Place, places
 from kagglekit.files.raw import fingerprint
 from kagglekit.files.trees import read_regular
 from kagglekit.files.workspace import Workspace
+from kagglekit.terminal import console
 
 MAX_TABLE_BYTES = 2**30
-_TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet")
 
 Add = Callable[[File, bytes], None]
 Choose = Callable[[list[File]], Collection[str]]
@@ -94,6 +94,8 @@ def read_file(workspace: Workspace, path: str, root: Path | None = None) -> byte
                 return _only_table(lookup.on_disk(_one(packed, path + ending)), path)
     if not batches:
         raise _nothing(lookup, pattern, workspace, root)
+    if pattern.beside and batches[0].files[0].path == pattern.beside.text:
+        console.note(f"'{path}' is not in the archive: reading '{pattern.beside.text}' beside it")
     contents: list[bytes] = []
     (source,) = _by_source([_one(batches, path)])
     _read(source, lambda _, data: contents.append(data), limit=MAX_TABLE_BYTES)
@@ -117,6 +119,18 @@ def read_tables(workspace: Workspace, path: str, add: Add, root: Path | None = N
         return
     data = read_file(workspace, path, root)
     add(File(path, len(data)), data)
+
+
+def holds_no_recording(workspace: Workspace, path: str) -> bool:
+    """Tell whether the archive or the folder of a pattern is there, and has no audio file anywhere in it."""
+    levels = parse(path).levels
+    folder = levels[0].partition("*")[0].rpartition("/")[0]
+    around = "/".join(levels[:-1]) if len(levels) > 1 else folder
+    if not around:
+        return False
+    names = [file.path for file in list_files(workspace, f"{around}/**", empty_ok=True)]
+    there = bool(names) or (len(levels) > 1 and is_there(workspace, around))
+    return there and not any(PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES for name in names)
 
 
 def is_there(workspace: Workspace, path: str) -> bool:
@@ -162,12 +176,15 @@ def find(workspace: Workspace, text: str, root: Path | None, empty_ok: bool) -> 
 
 
 def _search(lookup: Lookup, pattern: Pattern, workspace: Workspace, root: Path | None) -> list[Batch]:
-    """Look into one place after the other, and return what the first has that has any."""
+    """Look into one place after the other, and return what the first has that has any.
+
+    A table that an archive lacks is looked for beside it, too, where most hosts put theirs.
+    """
     prefix = f"{pattern.dataset}/" if pattern.dataset else ""
     for place in _asked(pattern, workspace, root):
         if batches := lookup.place(place, pattern.levels, prefix):
             return batches
-    return []
+    return _search(lookup, pattern.beside, workspace, root) if pattern.beside else []
 
 
 def _asked(pattern: Pattern, workspace: Workspace, root: Path | None) -> list[Place]:
@@ -236,7 +253,7 @@ def _only_table(path: Path, name: str) -> bytes:
     """Read an archive's only table."""
 
     def choose(members: list[archive.Member]) -> list[str]:
-        tables = [m.name for m in members if m.name.lower().endswith(_TABLES) and not is_junk(m.name)]
+        tables = [m.name for m in members if m.name.lower().endswith(TABLE_SUFFIXES) and not is_junk(m.name)]
         same = [t for t in tables if t.rpartition("/")[2] == name.rpartition("/")[2]]
         if len(tables) != 1 and len(same) != 1:
             names = ", ".join(f"'{t}'" for t in tables[:3]) or "none"

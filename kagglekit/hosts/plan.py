@@ -121,8 +121,11 @@ class _Choice:
         self.bundle = host.bundle()
         self.listed = host.files(MOST_LISTED + 1)
         self.is_whole = len(self.listed) <= MOST_LISTED
-        is_hidden = workspace.config.competition.delivery == "notebook"
-        self.hidden = workspace.config.data.test.files if is_hidden else None
+        data, delivery = workspace.config.data, workspace.config.competition.delivery
+        self.optional = {data.validation_list, data.testing_list}
+        """Paths that the host need not have: lists, and a test that only its notebooks see."""
+        if delivery == "notebook":
+            self.optional.add(data.test.files)
 
     def named(self, names: Sequence[str]) -> list[HostFile]:
         """Return the files with names that a person has typed."""
@@ -141,13 +144,15 @@ class _Choice:
         """Return the files that patterns need."""
         chosen: dict[str, HostFile] = {}
         for pattern in patterns:
-            if pattern.text == self.hidden and self.is_whole and not self._matches(pattern.levels[0]):
-                continue  # only the notebook sees the test
+            if pattern.text in self.optional and self.is_whole and not self._matches(pattern.levels[0]):
+                continue
             is_loose = len(pattern.levels) == 1 and not pattern.literal
             files = self._loose(pattern) if is_loose else self._named(pattern)
             if self.bundle is not None and self.bundle in files:
                 return [self.bundle]  # which has everything else in it
             chosen.update((file.name, file) for file in files)
+            if (beside := pattern.beside) is not None and beside.text in self._names():
+                chosen[beside.text] = self._names()[beside.text]
         return list(chosen.values())
 
     def _loose(self, pattern: Pattern) -> list[HostFile]:

@@ -76,6 +76,7 @@ def explain(
 ) -> Explanation:
     """Take a score apart. The arguments are those of `score`."""
     classes = config.labels.all_classes
+    test = [probs for probs in test if len(probs)]  # a hidden test has no clips here
     oof = Oof.from_clips(clips, softmax(logits)[None], Task.of(config), clip_weights(clips, config))
     folds = (oof.fold == number for number in np.unique(oof.fold))
     unseen = pl.when(pl.col("part") == "unseen").then("word")

@@ -145,7 +145,7 @@ def test_a_table_says_which_recordings_are_the_test(tmp_path: Path) -> None:
         ("row_id,audio,seconds\nr1,t0,5\n", "no column 'audio_id'"),
         (
             "row_id,audio_id,seconds\nr1,t0,late\n",
-            "column 'seconds': could not convert string to float: 'late'",
+            "column 'seconds': 'late' is no number",
         ),
         ("row_id,audio_id,seconds\n,t0,5\n", "a row without an id"),
     ],

@@ -24,9 +24,6 @@ BEING_FIXED = {
     "classes-that-look-like-numbers",
     "classes-called-null",
     "yaml-from-windows",
-    "labels-beside-the-archive",
-    "loose-files",
-    "no-test-yet",
     "kaggle-json-that-is-none",
 }
 
