@@ -119,6 +119,11 @@ def next_command(project: Project, command: str) -> str:
     return f"next: {project.command(command)}"
 
 
+def next_if_sound(project: Project, score: Score | None, command: str) -> str:
+    """Return the line that names the next command: the report, where the score raises an alarm."""
+    return next_command(project, "report" if score is not None and score.constant else command)
+
+
 def show_run(run: Run) -> list[str]:
     """Return lines with the cost and the score of a trained run."""
     m = run.metrics

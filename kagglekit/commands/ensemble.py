@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kagglekit.commands import add_blend, add_names, next_command, open_project, show_score
+from kagglekit.commands import add_blend, add_names, next_if_sound, open_project, show_score
 from kagglekit.terminal import console
 from kagglekit.terminal.table import ResultTable
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
             f"{blend.name}: {blend.choice}",
             *show_score(blend.score),
             f"in {blend.folder}",
-            next_command(project, f"submit {same_again(blend, args.model)}"),
+            next_if_sound(project, blend.score, f"submit {same_again(blend, args.model)}"),
         ],
     )
 

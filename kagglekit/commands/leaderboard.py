@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     lines += [f"wrote {args.out}"] if args.out else []
     if log.entries:
         rows = [_row(entry, log, project.metric) for entry in log.entries]
-        title = str(project.workspace.ledger_path)
+        title = f"submissions, logged in {project.workspace.ledger_path}"
         lines = [ResultTable(title, COLUMNS, rows), *_legend(project.config, log.here), *lines]
     else:
         lines += ["no submission yet", next_command(project, "submit --ensemble tcresnet")]

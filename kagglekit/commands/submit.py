@@ -8,11 +8,20 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import add_blend, add_names, add_upload, next_command, open_project, show_score
+from kagglekit.commands import (
+    add_blend,
+    add_names,
+    add_upload,
+    next_command,
+    next_if_sound,
+    open_project,
+    show_score,
+)
 from kagglekit.commands.ensemble import members_table, same_again, weights_of
 from kagglekit.terminal import console
 
 if TYPE_CHECKING:
+    from kagglekit.config.competition import Competition
     from kagglekit.project import Project
     from kagglekit.project.submissions import SubmissionResult
     from kagglekit.submission.ledger import Entry
@@ -94,9 +103,14 @@ def show_result(
     if entry is None:
         lines.append("nothing was written (--dry-run)")
     elif uploaded:
-        lines.append(f"sent {'before ' * submission.skipped}as {entry.ref}: {_scores(entry)}")
+        scores = _scores(entry, project.config.competition)
+        lines.append(f"sent {'before ' * submission.skipped}as {entry.ref}: {scores}")
     options = same_again(blend, chosen) if blend else f"--file {shlex.quote(file or '')}"
-    lines.append(next_command(project, "leaderboard" if uploaded else f"submit {options} --upload"))
+    score = None if blend is None else blend.score
+    if uploaded:
+        lines.append(next_command(project, "leaderboard"))
+    else:
+        lines.append(next_if_sound(project, score, f"submit {options} --upload"))
     console.result(_data(submission), lines)
 
 
@@ -151,11 +165,18 @@ def _forecast(submission: SubmissionResult) -> list[object]:
     return lines
 
 
-def _scores(entry: Entry) -> str:
-    """Format scores: `public 0.92811, private not shown yet, CV 0.9312`."""
+def _scores(entry: Entry, competition: Competition) -> str:
+    """Format scores: `public 0.92811, private not shown yet, CV 0.9312`.
+
+    A local host without a deadline shows all scores; one that is not there has no rows in the solution.
+    """
     if entry.status != "COMPLETE":
         return "not scored yet"
-    private = "not shown yet" if entry.private is None else f"{entry.private:.5f}"
-    public = "not shown yet" if entry.public is None else f"{entry.public:.5f}"
-    cv = "" if entry.cv_score is None else f", CV {entry.cv_score:.4f}"
-    return f"public {public}, private {private}{cv}"
+    later = competition.local is None or competition.local.deadline is not None
+    scores = {"public": entry.public, "private": entry.private}
+    shown = [
+        f"{name} not shown yet" if score is None else f"{name} {score:.5f}"
+        for name, score in scores.items()
+        if score is not None or later
+    ]
+    return ", ".join(shown + ([] if entry.cv_score is None else [f"CV {entry.cv_score:.4f}"]))

@@ -2,7 +2,7 @@
 
 import argparse
 
-from kagglekit.commands import add_count, add_names, next_command, open_project, show_run
+from kagglekit.commands import add_count, add_names, next_if_sound, open_project, show_run
 from kagglekit.terminal import console
 from kagglekit.terminal.table import ResultTable
 
@@ -49,8 +49,11 @@ def run(args: argparse.Namespace) -> None:
                 _over_seeds([run.metrics["cv"] for run in runs[number - args.seeds : number]], run.model)
             )
     lines.append(f"in {project.workspace.runs}")
-    if whole := dict.fromkeys(run.model for run in runs if not run.metrics.get("only")):
-        lines.append(next_command(project, f"submit --ensemble {','.join(whole)}"))
+    whole = [run for run in runs if not run.metrics.get("only")]
+    sound = [run for run in whole if not run.score.constant] or whole[:1]
+    if sound:
+        models = ",".join(dict.fromkeys(run.model for run in sound))
+        lines.append(next_if_sound(project, sound[0].score, f"submit --ensemble {models}"))
     console.result({"runs": [{**run.metrics, "folder": run.folder} for run in runs]}, lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from kagglekit.config.audio import Audio, Features
+from kagglekit.config.names import METRIC_ALIASES, METRICS, Takes
 
 FMAX_SHARE = 0.95
 """Of half the sample rate: the default of features.fmax where it would be higher."""
@@ -18,7 +19,7 @@ def follow(config: Any) -> Any:
     """Return competition.yaml's content with the defaults that its other settings ask for.
 
     features.fmax is below half the sample rate, features.window_ms resolves the mel bands, rows.every is a
-    clip's length where rows.end is set, and submission.k is the metric's. What is set explicitly stays.
+    clip's length where rows.end is set, and submission.shape and k suit the metric. What is set stays.
     """
     if not isinstance(config, Mapping):
         return config
@@ -36,10 +37,7 @@ def follow(config: Any) -> Any:
                 changed["models"] = {**changed.get("models", models), name: section}
     if "end" in rows and "every" not in rows:
         changed["rows"] = {**rows, "every": audio.get("seconds", Audio.model_fields["seconds"].default)}
-    metric = _section(config, "competition").get("metric")
-    submission = _section(config, "submission")
-    if isinstance(metric, Mapping) and "k" in metric and submission.get("shape") == "top_k":
-        changed["submission"] = {"k": metric["k"], **submission}
+    changed["submission"] = _submission(_section(config, "competition"), _section(config, "submission"))
     return {**config, **{key: value for key, value in changed.items() if value}}
 
 
@@ -49,6 +47,23 @@ def _section(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
     if isinstance(value, BaseModel):
         return value.model_dump(exclude_unset=True, by_alias=True)
     return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _submission(competition: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section with the shape that the metric needs, and its k."""
+    metric, section = competition.get("metric"), dict(given)
+    parameters = competition.get("metric_parameters")
+    if isinstance(metric, Mapping):
+        parameters, metric = metric, metric.get("name")
+    info = METRICS.get(METRIC_ALIASES.get(metric, metric)) if isinstance(metric, str) else None
+    if info is not None and "shape" not in section:
+        if "k" in info.parameters:
+            section["shape"] = "top_k"
+        elif info.takes != Takes.DECISIONS:
+            section["shape"] = "probabilities"
+    if section.get("shape") == "top_k" and isinstance(parameters, Mapping) and "k" in parameters:
+        section.setdefault("k", parameters["k"])
+    return section
 
 
 def _features(given: Mapping[str, Any], rate: float, below: Mapping[str, Any]) -> dict[str, Any]:

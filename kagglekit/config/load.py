@@ -38,11 +38,13 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     lines.first_edition = first_edition.is_first_edition(raw)
     if lines.first_edition:
         raw = first_edition.upgrade(raw)
+    context = {"root": path.resolve().parent}
     try:
-        return Config.model_validate(raw, context={"root": path.resolve().parent})
+        return Config.model_validate(raw, context=context)
     except ValidationError as error:
         errors = error.errors()
-    errors += _cross_errors(raw, {str(e["loc"][0]) for e in errors if e["loc"]})
+    if all(error["loc"] for error in errors):  # else the checks between sections have been run
+        errors += _cross_errors(raw, {str(error["loc"][0]) for error in errors}, context)
     problems = list(dict.fromkeys(_describe(e, lines) for e in errors[:MOST_PROBLEMS]))
     if all(problem.startswith(f"{SET} ") for problem in problems):
         where, remedy = "the command line", "correct it and run the command again"
@@ -54,13 +56,17 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     raise ConfigError("\n  ".join([head, *problems, *([f"and {more:,} more"] * bool(more))]), hint=remedy)
 
 
-def _cross_errors(raw: dict[str, Any], bad: set[str]) -> list[Any]:
+def _cross_errors(raw: dict[str, Any], bad: set[str], context: dict[str, Any]) -> list[Any]:
     """Return the errors of the checks between sections, run on the sections without errors of their own."""
     if bad & {"labels", "data"}:
         return []
-    sound = {name: raw[name] for name in ("labels", "validation", "data") if name in raw and name not in bad}
+    named = ("competition", "labels", "validation", "data", "audio", "features", "submission", "models")
+    sound = {name: raw[name] for name in named if name in raw and name not in bad}
+    metric = "log_loss"  # of any label kind, where the competition's is unknown
+    if "competition" in bad:
+        sound.pop("submission", None)
     try:
-        Config.model_validate({"competition": {"slug": "any"}, **sound})
+        Config.model_validate({"competition": {"slug": "any", "metric": metric}, **sound}, context=context)
     except ValidationError as error:
         return list(error.errors())
     return []

@@ -95,6 +95,8 @@ METRIC_PLUGINS = "kagglekit.metrics"
 """Group of entry points of installed packages: metrics by name."""
 SHAPES = ("label", "top_k", "label_list", "probability", "probabilities", "long")
 """Shapes of a submission, implemented in kagglekit.scoring.shapes."""
+OF_ANSWERS = ("label", "top_k", "label_list")
+"""Shapes that hold answers, not probabilities."""
 
 
 class LabelKind(StrEnum):

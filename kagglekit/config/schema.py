@@ -19,7 +19,7 @@ from kagglekit.config.data import Data
 from kagglekit.config.ensemble import Ensemble
 from kagglekit.config.following import follow
 from kagglekit.config.labels import Labels
-from kagglekit.config.names import METRIC_KINDS, MODELS, LabelKind
+from kagglekit.config.names import METRIC_KINDS, METRICS, MODELS, OF_ANSWERS, SHAPES, LabelKind, Takes
 from kagglekit.config.rows import Rows
 from kagglekit.config.search import Range, Search
 from kagglekit.config.submission import Submission
@@ -115,9 +115,22 @@ class Config(Section):
             and (odd := [name for name in labels.targets if separator in name])
         ):
             raise ValueError(f"the label '{odd[0]}' contains the separator '{separator}'")
+        self._check_shape()
         if kind is LabelKind.MULTI and self.validation.prior:
             raise ValueError("validation.prior needs labels.kind single")
         return self
+
+    def _check_shape(self) -> None:
+        """Refuse answers in the submission where the metric takes probabilities."""
+        info, shape = METRICS.get(self.competition.metric), self.submission.shape
+        if info is None or info.takes == Takes.DECISIONS:
+            return
+        if shape in OF_ANSWERS or self.submission.answers:
+            fitting = ", ".join(name for name in SHAPES if name not in OF_ANSWERS)
+            raise ValueError(
+                f"competition.metric {self.competition.metric} takes probabilities, and submission.shape "
+                f"{shape}{', answers: true,' if shape == 'long' else ''} has answers; it needs {fitting}"
+            )
 
     def _check_band(self) -> None:
         """Refuse mel bands above half the sample rate."""
@@ -126,5 +139,6 @@ class Config(Section):
         for key, features in {"features": self.features, **sections}.items():
             if features.fmax > nyquist and (key == "features" or "fmax" in features.model_fields_set):
                 raise ValueError(
-                    f"{key}.fmax is {features.fmax:g} Hz, above {nyquist:g} Hz, half the sample rate"
+                    f"{key}.fmax is {features.fmax:g} Hz, above {nyquist:g} Hz, half the sample rate: "
+                    f"set it to at most {nyquist:g}"
                 )

@@ -12,13 +12,14 @@ class Submission(Section):
     """The shape and the columns of the submission CSV."""
 
     shape: Annotated[str, OneOf(SHAPES, "shape")] = "label"
-    """label, top_k, label_list, probability, probabilities or long."""
+    """label, top_k, label_list, probability, probabilities or long; the default is probabilities where the
+    metric takes them, and top_k for map_at_k."""
     id: str = "fname"
     """Column with the row's id."""
     label: str | None = Field(default=None)
     """Column with the answer; null: the sample's only other column. Unused by probabilities."""
     k: Count = 3
-    """Number of labels in a top_k cell."""
+    """Number of labels in a top_k cell; the default is that of the metric, if it has one."""
     joiner: str = Field(default=" ", min_length=1)
     """Text between the labels of a top_k or label_list cell."""
     none: str | None = None

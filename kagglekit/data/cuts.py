@@ -18,6 +18,7 @@ from kagglekit.files.resolve import holds_no_recording, list_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.terminal import console
 
+MOST_ROWS = 10_000  # of a recording: an hour of rows of 0.36 s
 SHORTEST_ROW = 0.1  # of rows.every: a shorter rest of a recording is no row
 
 Int16 = npt.NDArray[np.int16]
@@ -104,6 +105,11 @@ def test_cutter(workspace: Workspace) -> tuple[list[File], Cutter]:
 
     def windows(path: str, length: float) -> list[Cut]:
         count = max(math.ceil(length / every - SHORTEST_ROW), 1)
+        if count > MOST_ROWS:
+            raise ConfigError(
+                f"rows.every {every:g}: {count:,} rows of {path} ({length:,.1f} s), more than {MOST_ROWS:,}",
+                hint="rows.every is in seconds; BirdCLEF has 5",
+            )
         times = [(number * every, (number + 1) * every) for number in range(count)]
         return [
             Cut(_row_id(rows, shorts[path], path, number, *time), *time) for number, time in enumerate(times)

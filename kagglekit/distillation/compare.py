@@ -31,8 +31,7 @@ class Gains(NamedTuple):
         """Return mean and standard error of the gain: `+0.91 ± 0.30 points (3 seeds)`."""
         gains = np.array(self.by_seed)
         if len(gains) == 1:
-            points = " points" if self.metric.in_points else ""
-            return f"{self.metric.difference(gains[0], 2)}{points} (1 seed: it may be chance)"
+            return f"{self.metric.difference(gains[0], 2)}{self.metric.unit} (1 seed: it may be chance)"
         error = gains.std(ddof=1) / math.sqrt(len(gains))
         return f"{self.metric.points(gains.mean(), error)} ({len(gains)} seeds)"
 

@@ -15,6 +15,7 @@ from kagglekit import __version__
 from kagglekit.charts.svg import DARK, LIGHT, STYLE
 from kagglekit.report import data, ensembles, leaderboard, listening, overview, runs, studies
 from kagglekit.report.source import Source
+from kagglekit.scoring.metrics import Metric
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("pages.js", "charts.js", "sound.js", "listening.js")
@@ -44,7 +45,7 @@ def render(source: Source, *, served: bool = False) -> str:
         "ensembles": ensembles.page(source),
         "data": data.page(source),
     }
-    environment = _environment()
+    environment = _environment(source.prepared.task.metric)
     bodies = {name: _body(environment, name, source, page) for name, page in pages.items()}
     left = LARGEST - FRAME - sum(len(body.encode()) for body in bodies.values())
     clips = listening.page(source, None if served else max(min(MOST_SOUND, left), 0))
@@ -64,7 +65,7 @@ def render(source: Source, *, served: bool = False) -> str:
     )
 
 
-def _environment() -> Environment:
+def _environment(metric: Metric) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # clip ids, words and the host's messages come from others
@@ -73,13 +74,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["chart"] = lambda picture: Markup(picture.inline())  # charts/ escapes its texts
-    environment.filters["points"] = _points
+    environment.filters["difference"] = metric.difference
+    environment.globals["unit"] = metric.unit
     return environment
-
-
-def _points(difference: float) -> str:
-    """Format the difference of two scores in points: `+0.6`, never `-0.0`."""
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def _body(environment: Environment, name: str, source: Source, page: dict[str, Any]) -> str:

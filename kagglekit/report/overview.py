@@ -14,6 +14,7 @@ from kagglekit.report.runs import confused_pairs
 from kagglekit.report.source import ReportRun, Source
 from kagglekit.report.studies import Study
 from kagglekit.scoring.forecast import cv_vs_lb
+from kagglekit.scoring.metrics import Metric
 from kagglekit.submission.ledger import best, cv_public_pairs
 
 STILL_RISING = 0.01  # gain of OOF over the last fifth of the epochs that exceeds the noise between epochs
@@ -78,11 +79,12 @@ def advice(source: Source, studies: list[Study], saved: list[SavedBlend]) -> Ite
         yield Advice(
             "Several models are trained, but there is no ensemble yet.", f"{source.kagglekit} ensemble"
         )
-    history = top.history()
-    if (risen := _still_rising(history)) > STILL_RISING:
+    history, metric = top.history(), source.prepared.task.metric
+    if (risen := _still_rising(history, metric)) > STILL_RISING:
         epochs = int(history.group_by("fold").len()["len"].max() or 0)  # type: ignore[arg-type]
+        gained = f"{metric.difference(risen).lstrip('+')}{metric.unit}"
         yield Advice(
-            f"{top.name} still gained {100 * risen:.1f} points in the last fifth of its {epochs} epochs.",
+            f"{top.name} still gained {gained} in the last fifth of its {epochs} epochs.",
             f"{source.kagglekit} train --model {top.run.model} --set train.epochs={2 * epochs}",
         )
     if top.run.model not in {study.model for study in studies}:
@@ -114,10 +116,10 @@ def _most_costly(source: Source, top: ReportRun) -> Advice:
     pairs = [f"{pair.true} as {pair.predicted}" for pair in confused_pairs(source, top)[:2]]
     clips = {"unseen": "unseen words", "keyword": "the target words", "seen": "filler words seen in training"}
     costly = f" Most costly confusions: {', '.join(pairs)}." if pairs else ""
-    points = f"{100 * sum(lost.values()):.1f} points of OOF"
+    share = f"{100 * sum(lost.values()):.1f} % of OOF"
     if len(lost) > 1:  # more than one part: there is a filler or a silence class
-        points += f", {100 * lost[name]:.1f} on {clips.get(name, name)}"
-    return Advice(f"{top.name} loses {points}.{costly}", page="listening")
+        share += f", {100 * lost[name]:.1f} % on {clips.get(name, name)}"
+    return Advice(f"{top.name} misclassifies {share}.{costly}", page="listening")
 
 
 def _worst_classes(top: ReportRun) -> Advice:
@@ -135,14 +137,15 @@ def _biased_cv(source: Source) -> Iterator[Advice]:
     difference = cv_vs_lb(scores).mean
     if abs(difference) > BAND:
         side = "above" if difference > 0 else "below"
-        points = f"{100 * abs(difference):.1f} points {side} public"
-        why = f"CV is {points} on average. Check that validation.prior fits the test."
+        metric = source.prepared.task.metric
+        apart = f"{metric.difference(abs(difference)).lstrip('+')}{metric.unit}"
+        why = f"CV is {apart} {side} public on average. Check that validation.prior fits the test."
         yield Advice(why, f"{source.kagglekit} cv --prior estimated")
 
 
-def _still_rising(history: pl.DataFrame) -> float:
-    """Return how much OOF rose over the last fifth of the epochs, as a mean over the folds."""
+def _still_rising(history: pl.DataFrame, metric: Metric) -> float:
+    """Return how much better OOF became over the last fifth of the epochs, as a mean over the folds."""
     by_epoch = history.group_by("epoch").agg(pl.col("cv").mean()).sort("epoch")["cv"]
     if len(by_epoch) < 5:
         return 0.0
-    return float(by_epoch[-1] - by_epoch[-1 - len(by_epoch) // 5])
+    return metric.gain(float(by_epoch[-1]), float(by_epoch[-1 - len(by_epoch) // 5]))

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from kagglekit.config import Config
 from kagglekit.data.expected_rows import expected, sample_table
 from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.ensemble.set_decisions import describe
@@ -72,10 +73,7 @@ def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, li
     workspace = workspace.resolved()
     config, clip_ids = workspace.config, ensemble.test["clip_id"].to_list()
     if not clip_ids:
-        raise SubmissionError(
-            f"there is nothing to predict: no test recordings match {config.data.test.files}",
-            hint="the host shows them to a notebook alone; export the models, and predict there",
-        )
+        raise _hidden("there is nothing to predict", config)
     sample, shape = expected(workspace, clip_ids), Shape.of(config)
     predicted = shape.predicted(clip_ids, ensemble.probs(Task.of(config)), sample.columns)
     frame = build(sample, predicted)
@@ -100,6 +98,8 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
     workspace = workspace.resolved()
     config = workspace.config
     sample = expected(workspace, _test_ids(workspace))
+    if not sample.ids:
+        raise _hidden(f"the rows of {path.name} cannot be checked", config)
     if config.data.sample is None or config.competition.delivery == "notebook":  # any order will do
         sample = in_order_of(frame, sample)
     warnings = check(frame, sample, config.labels.all_classes, config.submission)
@@ -108,6 +108,14 @@ def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
     facts: dict[str, Any] = {"models": [], "runs": [], "weights": []}
     copy, entry = _save(workspace, data, [path.stem], facts)
     return SubmissionFile(copy, frame, warnings, entry)
+
+
+def _hidden(what: str, config: Config) -> SubmissionError:
+    """Build the error for a test that only the host's notebook sees."""
+    return SubmissionError(
+        f"{what}: no test recordings match {config.data.test.files}",
+        hint="the host shows them to a notebook alone; export the models, and predict there",
+    )
 
 
 def _test_ids(workspace: Workspace) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -18,14 +19,11 @@ from kagglekit.cli import main
 def answer(monkeypatch: pytest.MonkeyPatch, line: str, terminal: bool = True) -> None:
     """Someone at the keyboard."""
 
-    class Keyboard:
+    class Keyboard(io.StringIO):
         def isatty(self) -> bool:
             return terminal
 
-        def readline(self) -> str:
-            return line
-
-    monkeypatch.setattr(sys, "stdin", Keyboard())
+    monkeypatch.setattr(sys, "stdin", Keyboard(line))
 
 
 @pytest.mark.parametrize(

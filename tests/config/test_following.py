@@ -72,6 +72,8 @@ def test_rows_and_answers() -> None:
     metric = {"slug": "tiny", "metric": {"name": "map_at_k", "k": 5}}
     assert config(competition=metric, submission={"shape": "top_k"}).submission.k == 5
     assert config(competition=metric, submission={"shape": "top_k", "k": 3}).submission.k == 3
+    assert config(competition=metric).submission.shape == "top_k"
+    assert config(competition={"slug": "tiny", "metric": "roc_auc"}).submission.shape == "probabilities"
 
 
 @pytest.mark.parametrize(

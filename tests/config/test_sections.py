@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
-from kagglekit.config import Config, LocalSettings, Range
+from kagglekit.config import Audio, Config, LocalSettings, Range, Train, TrainSet
+from kagglekit.config.base import Section
+from kagglekit.config.data import Secondary
 from kagglekit.config.names import AUTO, HOSTS, METHODS
 
 
@@ -40,3 +42,31 @@ def test_the_schema_lists_the_names() -> None:
     schema = Config.model_json_schema()["$defs"]
     assert schema["Competition"]["properties"]["host"]["enum"] == list(HOSTS)
     assert schema["Ensemble"]["properties"]["method"]["enum"] == [AUTO, *METHODS]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        *((TrainSet, "weight", True), (Audio, "seconds", False), (Train, "epochs", True)),
+        (Secondary, "target", True),
+    ],
+)
+def test_a_truth_value_is_no_number(section: type[Section], key: str, value: bool) -> None:
+    with pytest.raises(ValueError, match=f"must be a number, not {str(value).lower()}"):
+        section.model_validate({"files": "*.wav", "column": "c", key: value})
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "lwlrap", "average_precision_padded"])
+def test_answers_do_not_fit_a_metric_of_probabilities(metric: str) -> None:
+    def config(**submission: Any) -> Config:
+        data = {"train": {"files": "a/*.wav"}, "test": {"files": "t/*.wav"}}
+        classes = {"kind": "multi", "classes": ["a", "b"]}
+        sections = {"competition": {"slug": "x", "metric": metric}, "data": data, "labels": classes}
+        return Config.model_validate({**sections, "submission": submission})
+
+    for shape in ("label", "top_k", "label_list"):
+        with pytest.raises(ValueError, match=f"shape {shape} has answers; it needs probability, probabil"):
+            config(shape=shape)
+    with pytest.raises(ValueError, match="shape long, answers: true, has answers"):
+        config(shape="long", answers=True)
+    assert config(shape="long").submission.shape == "long"

@@ -160,7 +160,7 @@ def test_advice_sends_the_best_and_names_the_costliest(report: Source) -> None:
         == f"{NAMES} submit --ensemble gru,tcresnet --method caruana --decision none --upload"
         and "0.9500" in given[0].why
     )
-    assert any("points of OOF" in one.why and one.page == "listening" for one in given)
+    assert any("% of OOF" in one.why and one.page == "listening" for one in given)
     assert not any("tune" in one.command for one in given)  # the best model was searched
 
 
@@ -259,9 +259,7 @@ def test_a_workspace_with_little_in_it(add: str, tmp_path: Path) -> None:
         logits = np.tile(np.float32([9, 0, 0, 0, 0, 0]), (len(table), 1))
         table.with_columns(logits=pl.Series(logits, dtype=table["logits"].dtype)).write_parquet(path)
     html = build.render(read(made))
-    advice = {"": "No model is trained yet", "run": "Only one architecture is trained"}.get(
-        add, "points of OOF"
-    )
+    advice = {"": "No model is trained yet", "run": "Only one architecture is trained"}.get(add, "% of OOF")
     assert advice in html and "No submission yet" in html and "No search yet" in html
     Tags().feed(html)
 

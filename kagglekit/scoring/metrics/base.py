@@ -170,6 +170,11 @@ class Metric:
         """Whether differences are given in points, hundredths of the range: a share is, a loss is not."""
         return (self.low, self.high) == (0.0, 1.0)
 
+    @property
+    def unit(self) -> str:
+        """The unit of differences: " points", or "" for a metric without."""
+        return " points" if self.in_points else ""
+
     def points(self, gain: float, error: float) -> str:
         """Write a gain with its standard error: "+1.20 ± 0.30 points", or "+0.0120 ± 0.0030"."""
         if self.in_points:
