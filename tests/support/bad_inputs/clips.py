@@ -126,8 +126,8 @@ def _many_folds(box: Box) -> None:
 def _fmax(box: Box) -> None:
     box.bad(
         "train --model tcresnet --set features.fmax=5000",
-        "features.fmax is 5000 Hz, above 4000 Hz",
-        "at most 4000",
+        "features.fmax is 5000 Hz, above 4000 Hz, half the sample rate: set it to at most 4000",
+        "run the same command again",
     )
 
 
