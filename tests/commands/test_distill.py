@@ -12,6 +12,7 @@ import pytest
 from kagglekit.cli import main
 from kagglekit.config.yaml_file import read_yaml
 from kagglekit.distillation import pseudo_labels as pseudo
+from kagglekit.files.atomic import read_json, write_json
 
 
 def call(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, dict[str, object], str]:
@@ -86,8 +87,8 @@ def test_distill_and_export(here: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_teacher_of_an_earlier_architecture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in here.glob(".kagglekit/runs/gru/*/fold_*/meta.json"):
-        meta = json.loads(path.read_text())
-        path.write_text(json.dumps(meta | {"params": meta["params"] | {"gates": 3}}))
+        meta = read_json(path, bound=True)
+        write_json(path, meta | {"params": meta["params"] | {"gates": 3}}, bound=True)
     code, _, err = call(capsys, "distill", "--model", "tcresnet")
     assert (
         code == 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from support.verbs import Run
+
+from kagglekit.files.atomic import read_json, write_json
 
 
 def test_ensemble(here: Path, run: Run) -> None:
@@ -44,7 +45,7 @@ def test_ensemble_of_runs_by_name(here: Path, run: Run) -> None:
 
 def test_without_names_a_model_of_other_folds_is_left_out(here: Path, run: Run) -> None:
     (path,) = here.glob(".kagglekit/runs/tcresnet/*/metrics.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"clips_key": "other"}))
+    write_json(path, read_json(path, bound=True) | {"clips_key": "other"}, bound=True)
     done = run("--json", "ensemble")
     assert (done.code, done.data["name"]) == (0, "gru")
     assert "skipping tcresnet: it was trained on other clips or folds than the present ones\n" in done.err
