@@ -12,13 +12,17 @@ EXAMPLE = """example:
   ok    host         answers: TensorFlow Speech Recognition Challenge
   bad   rules        not accepted
         -> accept them at https://www.kaggle.com/competitions/tensorflow-speech-recognition-challenge/rules
-  ok    submissions  0 sent today, 5 allowed a day, 5 left"""
+  ok    submissions  0 sent today, 5 allowed a day, 5 left
+  $ kagglekit doctor --deep
+  ok    bytes        1,204 files, 5,310.2 MB, 0 damaged"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument(
-        "--deep", action="store_true", help="also decode every recording that is kept as a file"
+        "--deep",
+        action="store_true",
+        help="also check the bytes of every file of the workspace, and decode every recording that it keeps",
     )
 
 

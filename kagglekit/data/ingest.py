@@ -24,7 +24,8 @@ from kagglekit.data.store import StoreWriter
 from kagglekit.data.unread import report_unread
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.files import parquet
-from kagglekit.files.atomic import building, read_json, write_json
+from kagglekit.files.atomic import building, done_key, read_json, write_json
+from kagglekit.files.blocks import damaged
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import stream
 from kagglekit.files.workspace import Workspace
@@ -123,9 +124,7 @@ def ingest(workspace: Workspace, job: Job, *, stop: threading.Event | None = Non
             return _Ingest(workspace, job, folder, stop or threading.Event()).run()
     ingested = read_counts(job.target)
     if not {"unreadable", "empty"}.isdisjoint(ingested.problems):
-        path = job.target / FACTS_FILE
-        facts = parquet.read(path, f"remove the folder {job.target} and run again")
-        report_unread(job.split, facts, _most_unreadable(workspace, job))
+        report_unread(job.split, read_facts(job.target), _most_unreadable(workspace, job))
     return ingested
 
 
@@ -134,24 +133,25 @@ def _most_unreadable(workspace: Workspace, job: Job) -> float:
 
 
 def read_counts(folder: Path) -> Ingested:
-    """Return the counts of a folder that `ingest` has made.
-
-    Raises:
-        MissingError: they cannot be read.
-    """
+    """Return the counts of a folder; raise a DamagedCacheError if they cannot be read: it is made again."""
     counts = folder / _COUNTS_FILE
     try:
         return Ingested(**read_json(counts))
-    except (FileNotFoundError, ValueError, TypeError) as error:
-        raise MissingError(
-            f"{counts} cannot be read: {error}",
-            hint=f"remove the folder {folder} and run the same command again",
-        ) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(folder, f"{counts} cannot be read: {error}") from error
+
+
+def read_facts(folder: Path) -> pl.DataFrame:
+    """Return facts.parquet of a folder; raise a DamagedCacheError as `read_counts` does."""
+    try:
+        return parquet.read(folder / FACTS_FILE, "")
+    except MissingError as error:
+        raise damaged(folder, str(error)) from error
 
 
 def is_outdated(folder: Path) -> bool:
     """Tell whether files in a folder were unreadable without PyAV, which is installed now."""
-    if not with_ffmpeg.is_installed() or not (folder / _COUNTS_FILE).is_file():
+    if not with_ffmpeg.is_installed() or done_key(folder) is None:
         return False
     return read_counts(folder).needs_av > 0
 

@@ -100,8 +100,7 @@ def prepare(workspace: Workspace) -> Prepared:
     opened = workspace.resolved()
     check_classes(opened.config)
     folders = {split: workspace.audio_folder(split, key) for split, key in saved["keys"].items()}
-    again = f"remove {workspace.clips_path} and run the same command again"
-    clips = parquet.read(workspace.clips_path, again)
+    clips = parquet.read_cache(workspace.clips_path)
     _check_sample(opened, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
     problems = {split: ingest.read_counts(folders[split]).problems for split in ("train", "test")}
     return Prepared(opened, clips, saved["key"], folders, saved["keys"], saved["noise_fold"], problems)
@@ -249,12 +248,7 @@ def _clips_table(
     workspace: Workspace, folders: dict[str, Path], annotations: pl.DataFrame, noise_fold: dict[str, int]
 ) -> pl.DataFrame:
     config = workspace.config
-    facts = {
-        split: parquet.read(
-            folder / ingest.FACTS_FILE, f"remove the folder {folder} and run the same command again"
-        )
-        for split, folder in folders.items()
-    }
+    facts = {split: ingest.read_facts(folder) for split, folder in folders.items()}
     parts = [clip_table.train_table(config, facts["train"], annotations, official_lists(workspace))]
     if "silence" in facts:
         parts.append(clip_table.silence_table(config, facts["silence"], noise_fold))

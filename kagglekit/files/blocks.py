@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kagglekit.errors import DamagedCacheError
 from kagglekit.files.atomic import MARKER, read_json, write_json
 from kagglekit.files.checksums import BLOCK, KEY, block_sums, sums_of_folder
+from kagglekit.files.faults import MachineError
 from kagglekit.files.locks import locked
 from kagglekit.terminal import console
 
@@ -44,6 +45,11 @@ class CheckedFile:
         self._expected = None if sums is None else sums[1]
         self._unchecked = np.ones(0 if sums is None else len(sums[1]), bool)
         self._left = len(self._unchecked)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the file has checksums."""
+        return self._expected is not None
 
     @property
     def is_checked(self) -> bool:
@@ -103,7 +109,7 @@ def damaged(folder: Path, what: str) -> DamagedCacheError:
     try:
         if marker.exists():
             write_json(marker, {"damaged": what})
-    except OSError:  # a workspace that must not be written to
+    except (OSError, MachineError):  # a workspace that must not be written to
         return DamagedCacheError(what, hint=f"remove the folder {folder}: it is made again")
     return DamagedCacheError(what, hint="run the same command again: it is made again")
 
@@ -128,7 +134,7 @@ def _files_of(folder: Path) -> dict[str, Any]:
             files = sums_of_folder(folder)
             del files[MARKER]
             write_json(marker, {**content, "files": files})
-    except OSError:  # a workspace that must not be written to
+    except (OSError, MachineError):  # a workspace that must not be written to
         return {}
     console.note(f"{folder} was made by an earlier version: its checksums are taken now")
     return files

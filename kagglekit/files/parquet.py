@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kagglekit.errors import MissingError, TableError, plural
+from kagglekit.errors import DamagedCacheError, MissingError, TableError, plural
 from kagglekit.files.atomic import replacing
 from kagglekit.files.checksums import check_parquet, home_of, seal_parquet
 
@@ -43,6 +43,23 @@ def read(path: Path, hint: str, *, bound: bool = False) -> pl.DataFrame:
     except (OSError, ValueError, *POLARS_ERRORS) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise MissingError(f"{path} cannot be read: {reason}", hint=hint) from error
+
+
+def read_cache(path: Path) -> pl.DataFrame:
+    """Read a table that an earlier stage makes again; a damaged one is removed.
+
+    Raises:
+        MissingError: it does not exist.
+        DamagedCacheError: it was damaged.
+    """
+    again = "run kagglekit prepare, which makes it again"
+    try:
+        return read(path, again)
+    except MissingError as error:
+        if not path.is_file():
+            raise
+        path.unlink()
+        raise DamagedCacheError(str(error), hint=again) from error
 
 
 def text_columns(data: bytes, name: str, hint: str) -> tuple[list[str], pl.DataFrame, tuple[str, ...]]:

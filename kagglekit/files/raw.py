@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kagglekit.errors import MissingError
 from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.faults import unless_refused
 from kagglekit.files.locks import locked
@@ -41,6 +42,32 @@ def fingerprint(path: Path, notes: Path) -> str:
     with unless_refused():  # in a workspace that is read-only, it is read each time
         save_fingerprint(path, notes, entry)
     return digest
+
+
+def unchanged_fingerprint(path: Path, notes: Path) -> str:
+    """Return the fingerprint of a file, which is still as it was fetched, if it was.
+
+    Raises:
+        MissingError: it has changed since.
+    """
+    digest = fingerprint(path, notes)
+    if last_fingerprint(path, notes).proven not in (None, digest):
+        raise _changed(path)
+    return digest
+
+
+def check_fetched(path: Path, data: bytes, notes: Path) -> None:
+    """Raise MissingError where the bytes of a file are not those that were fetched."""
+    proven = last_fingerprint(path, notes).proven
+    if proven is not None and hashlib.sha256(data).hexdigest() != proven:
+        raise _changed(path)
+
+
+def _changed(path: Path) -> MissingError:
+    return MissingError(
+        f"{path} has changed since it was fetched: it was edited or damaged",
+        hint="kagglekit fetch gets it again; files of your own belong in another folder (external)",
+    )
 
 
 def last_fingerprint(path: Path, notes: Path) -> Fingerprint:

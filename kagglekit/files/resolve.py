@@ -14,7 +14,7 @@ from kagglekit.files.keys import key_of
 from kagglekit.files.lookup import Batch, File, Lookup
 from kagglekit.files.patterns import AUDIO_SUFFIXES, TABLE_SUFFIXES, Pattern, is_archive, is_junk, parse
 from kagglekit.files.places import Place, places
-from kagglekit.files.raw import fingerprint
+from kagglekit.files.raw import check_fetched, unchanged_fingerprint
 from kagglekit.files.trees import read_regular
 from kagglekit.files.workspace import Workspace
 from kagglekit.terminal import console
@@ -99,6 +99,8 @@ def read_file(workspace: Workspace, path: str, root: Path | None = None) -> byte
     contents: list[bytes] = []
     (source,) = _by_source([_one(batches, path)])
     _read(source, lambda _, data: contents.append(data), limit=MAX_TABLE_BYTES)
+    if not source.packed:
+        check_fetched(source.path / next(iter(source.files)), contents[0], workspace.fingerprints)
     return contents[0]
 
 
@@ -149,10 +151,10 @@ def fingerprint_of(workspace: Workspace, patterns: str | Sequence[str], root: Pa
     for text in [patterns] if isinstance(patterns, str) else patterns:
         for batch in find(workspace, text, root, empty_ok=True):
             if batch.packed:
-                parts.append(fingerprint(batch.source, workspace.fingerprints))
+                parts.append(unchanged_fingerprint(batch.source, workspace.fingerprints))
             elif parse(text).literal:
                 paths = [batch.source / batch.name(file) for file in batch.files]
-                parts += [fingerprint(path, workspace.fingerprints) for path in paths]
+                parts += [unchanged_fingerprint(path, workspace.fingerprints) for path in paths]
             else:
                 parts.append(key_of(*batch.stamps()))
     unique = list(dict.fromkeys(map(str, parts)))

@@ -6,7 +6,6 @@ that are shown as a status, public and private scores, a daily limit, a deadline
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from pathlib import Path
 from kagglekit.config import Config
 from kagglekit.errors import HostError, plural
 from kagglekit.files.atomic import move_into_place, write_bytes
-from kagglekit.files.json_lines import parsed, without_zeros
+from kagglekit.files.json_lines import line_of, parsed, with_line_end, without_zeros
 from kagglekit.files.locks import lock_file
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
@@ -186,7 +185,7 @@ class LocalHost:
         """
         path = self._log_path
         data = path.read_bytes() if path.is_file() else b""
-        complete, _, _cut_off = without_zeros(data).rpartition(b"\n")
+        complete, _, _cut_off = with_line_end(without_zeros(data)).rpartition(b"\n")
         try:
             return [Record(**(parsed(line) or {})) for line in complete.splitlines()]
         except (ValueError, TypeError) as error:
@@ -257,10 +256,10 @@ def _copy_rest(source: Path, part: Path, done: int, advance: Callable[[int], Non
 
 def _append_log(path: Path, record: Record) -> None:
     """Append a line, in place of one that a kill cut off."""
-    line = json.dumps(asdict(record)) + "\n"
     with path.open("a+b") as log:
         log.seek(0)
-        log.truncate(log.read().rstrip(b"\0").rfind(b"\n") + 1)
-        log.write(line.encode())
+        complete, end, _cut_off = with_line_end(log.read().rstrip(b"\0")).rpartition(b"\n")
+        log.truncate(len(complete))
+        log.write(end + line_of(asdict(record)))
         log.flush()
         os.fsync(log.fileno())

@@ -15,7 +15,8 @@ from optuna.storages.journal._storage import JournalOperation  # Optuna lists it
 
 from kagglekit.errors import KagglekitError
 from kagglekit.files.atomic import write_bytes
-from kagglekit.files.json_lines import without_zeros
+from kagglekit.files.checksums import sealed, unsealed
+from kagglekit.files.json_lines import with_line_end, without_zeros
 from kagglekit.files.locks import lock_file
 from kagglekit.terminal import console
 
@@ -63,11 +64,14 @@ class Journal(JournalFileBackend):
         self.record = log_number_from
         try:
             for record in super().read_logs(log_number_from):
-                self._check(record)
-                yield record
+                yield self._checked(record)
                 self.record += 1
         except (ValueError, RecursionError) as error:
             raise self.damaged() from error
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records with their checksums."""
+        super().append_logs([sealed(record) for record in logs])
 
     def unknown(self, what: str) -> KagglekitError:
         """Return the error of a record that this Optuna does not know."""
@@ -81,7 +85,8 @@ class Journal(JournalFileBackend):
         """Return the error of a record that cannot be read."""
         return _damaged(self.path, self.record, self._log_number_offset.get(self.record, 0))
 
-    def _check(self, record: Any) -> None:
+    def _checked(self, record: Any) -> dict[str, Any]:
+        """Return a record without its checksum."""
         operation = record.get("op_code") if isinstance(record, dict) else None
         if not isinstance(operation, int):
             raise ValueError("no record of Optuna")
@@ -89,6 +94,7 @@ class Journal(JournalFileBackend):
             raise self.unknown(f"op_code {operation}")
         if "distribution" in record and (problem := _problem(str(record["distribution"]))):
             raise self.unknown(problem)
+        return unsealed(record)
 
 
 @cache
@@ -113,7 +119,7 @@ def _mend(path: Path) -> int:
     with path.open("a+b") as file:
         file.seek(0)
         data = file.read()
-        kept, _, rest = without_zeros(data).rpartition(b"\n")
+        kept, _, rest = with_line_end(without_zeros(data)).rpartition(b"\n")
         kept += b"\n" if kept else b""
         if rest and not rest.startswith(b"{"):
             raise _damaged(path, kept.count(b"\n"), len(kept))

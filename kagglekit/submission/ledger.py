@@ -8,7 +8,6 @@ Submissions made without kagglekit are logged as the host shows them. Nothing he
 from __future__ import annotations
 
 import csv
-import json
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kagglekit.errors import KagglekitError
 from kagglekit.files.atomic import replacing
-from kagglekit.files.json_lines import parsed, without_zeros
+from kagglekit.files.checksums import KEY
+from kagglekit.files.json_lines import line_of, parsed, with_line_end, without_zeros
 from kagglekit.files.locks import locked
 from kagglekit.terminal import console
 
@@ -137,28 +137,28 @@ class Ledger:
         Raises:
             OSError: writing failed, for example because the disk is full.
         """
-        line = json.dumps(asdict(entry), allow_nan=False).encode() + b"\n"
+        line = line_of(asdict(entry))
         with locked(self.path, "the leaderboard log"):
-            data = self.path.read_bytes().rstrip(b"\0") if self.path.exists() else b""
+            data = with_line_end(self.path.read_bytes().rstrip(b"\0")) if self.path.exists() else b""
             whole = data.rfind(b"\n") + 1
             torn = data[whole:]
             if torn and _parsed(torn) is None:
                 # Overwrites the fragment with something longer, so a kill right here leaves another fragment.
                 text = torn.decode("utf-8", "backslashreplace")
-                line = json.dumps({TORN: text}).encode() + b"\n" + line
+                line = line_of({TORN: text}) + line
                 console.note(f"{self.path.name}: ignoring the last line, which was cut off: {text}")
             elif torn:  # only the line end is missing
                 whole, line = len(data), b"\n" + line
             with self.path.open("r+b" if data else "wb") as file:
-                file.seek(whole)
-                file.write(line)
+                file.seek(max(whole - 1, 0))  # the line end is written, too, as it may be damaged
+                file.write(data[whole - 1 : whole] + line if whole else line)
                 file.truncate()  # zeros, which a power cut has left
                 file.flush()
                 os.fsync(file.fileno())
 
     def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
         data = self.path.read_bytes() if self.path.exists() else b""
-        *whole, last = without_zeros(data).split(b"\n")
+        *whole, last = with_line_end(without_zeros(data)).split(b"\n")
         for number, text in enumerate(whole, start=1):
             if not text.strip():
                 continue
@@ -177,8 +177,8 @@ class Ledger:
 
     def _damaged(self, number: int) -> KagglekitError:
         return KagglekitError(
-            f"{self.path}: line {number} is not a submission",
-            hint=f"restore the file from git, or delete line {number}",
+            f"{self.path}: line {number} is not a submission as it was written",
+            hint=f"restore the file from git, or delete line {number} (if you edited it: its key {KEY})",
         )
 
 

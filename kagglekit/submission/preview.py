@@ -1,5 +1,6 @@
 """Preview a submission before it is sent: its rank on the leaderboard, and the rows that changed."""
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,12 +60,15 @@ def change(frame: pl.DataFrame, ledger: Ledger, host: str, folder: Path) -> Chan
     else:
         return None
     try:
-        earlier = read_table((folder / entry.csv).read_bytes(), entry.csv, hint="").frame
+        data = (folder / entry.csv).read_bytes()
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            return None
+        earlier = read_table(data, entry.csv, hint="").frame
         frame, earlier = _labels(frame), _labels(earlier.select(frame.columns))
         pair = frame.join(earlier, on=frame.columns[0], how="inner", suffix="_before")
         before, now = pl.col(f"{frame.columns[1]}_before"), pl.col(frame.columns[1])
         moved = pair.filter(before != now).group_by(before.alias("from"), now.alias("to")).len()
-    except (KagglekitError, pl.exceptions.PolarsError):  # the file was edited
+    except (KagglekitError, pl.exceptions.PolarsError):  # another host's table, or other columns
         return None
     moves = moved.sort(["len", "from", "to"], descending=[True, False, False]).rows()
     return Change(entry.csv, sum(count for *_, count in moves), moves)

@@ -21,7 +21,7 @@ from kagglekit.hosts.base import Host
 from kagglekit.hosts.replies import is_about_limit, server_words
 from kagglekit.submission.ledger import Entry, Ledger, stamp
 from kagglekit.submission.sync import match_upload, now, record_state, settle_seconds, sync
-from kagglekit.submission.write import SubmissionFile
+from kagglekit.submission.write import SubmissionFile, check_unchanged
 from kagglekit.terminal import console, progress
 
 Sleep = Callable[[float], None]
@@ -82,6 +82,7 @@ def _resume_or_upload(
         raise SubmissionError(
             "not uploaded", hint=f"{submission.path} is kept; --yes skips the confirmation prompt"
         )
+    check_unchanged(submission)
     return upload(submission, host, ledger, options.message or _default_message(entry), config.network)
 
 

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import polars as pl
@@ -14,7 +15,7 @@ from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.ensemble.set_decisions import describe
 from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files import parquet
-from kagglekit.files.atomic import write_bytes
+from kagglekit.files.atomic import move_into_place, write_bytes
 from kagglekit.files.keys import key_of
 from kagglekit.files.tables import read_table_file, say
 from kagglekit.files.workspace import Workspace
@@ -23,6 +24,7 @@ from kagglekit.scoring.task import Task
 from kagglekit.submission.check import check, in_order_of
 from kagglekit.submission.ledger import Entry, Ledger, git_commit, host_name, stamp
 from kagglekit.submission.table import build, file_name, to_csv
+from kagglekit.terminal import console
 
 NOT_SCORE = {"workspace", "submissions", "network"}  # sections that no prediction depends on
 
@@ -118,11 +120,40 @@ def _hidden(what: str, config: Config) -> SubmissionError:
     )
 
 
+def check_unchanged(submission: SubmissionFile) -> None:
+    """Raise SubmissionError where a CSV no longer has the bytes that were written, as the log knows them."""
+    path = submission.path
+    if not path.is_file() or _sha256(path.read_bytes()) != submission.entry.sha256:
+        raise SubmissionError(
+            f"{path.name} is no longer what kagglekit wrote: it was edited or damaged",
+            hint=f"kagglekit submit --file {quote(str(path))} sends it as it is; the same command again "
+            "without --file writes it anew",
+        )
+
+
+def _as_logged(path: Path, data: bytes) -> Path:
+    """Write a CSV again that was edited or damaged, and keep that one under another name."""
+    if path.read_bytes() != data:
+        number = 1
+        while (changed := path.with_stem(f"{path.stem}-changed-{number}")).exists():
+            number += 1
+        move_into_place(path, changed)
+        write_bytes(path, data)
+        console.note(
+            f"{path.name} was edited or damaged: written again, and the other kept as {changed.name} "
+            f"(kagglekit submit --file {quote(str(changed))} sends that one)"
+        )
+    return path
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def _test_ids(workspace: Workspace) -> list[str]:
     """Return the ids of the test's clips, once they are prepared; else those of the sample."""
     if workspace.clips_path.is_file():
-        again = f"remove {workspace.clips_path} and run kagglekit prepare"
-        clips = parquet.read(workspace.clips_path, again).filter(pl.col("split") == "test")
+        clips = parquet.read_cache(workspace.clips_path).filter(pl.col("split") == "test")
         return clips["clip_id"].to_list()
     table = sample_table(workspace)
     return [] if table is None else table.frame[workspace.config.submission.id].to_list()
@@ -131,10 +162,10 @@ def _test_ids(workspace: Workspace) -> list[str]:
 def _save(workspace: Workspace, data: bytes, names: list[str], facts: dict[str, Any]) -> tuple[Path, Entry]:
     """Write and log a CSV, unless the log has these bytes for this host; `facts` are fields of the entry."""
     ledger, host = Ledger(workspace.ledger_path), host_name(workspace.config)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = _sha256(data)
     earlier = ledger.find(digest, host)
     if earlier is not None and (workspace.submissions / earlier.csv).is_file():
-        return workspace.submissions / earlier.csv, earlier
+        return _as_logged(workspace.submissions / earlier.csv, data), earlier
     now = datetime.now(UTC)
     path = workspace.submissions / file_name(now, names, facts.get("cv_score"))
     while path.exists():  # written within the same second

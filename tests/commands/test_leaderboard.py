@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import polars as pl
 from support.verbs import Run, by_hand, entries, hand_graded
+
+from kagglekit.files.json_lines import line_of
 
 
 def test_leaderboard_shows_what_was_sent_elsewhere(bare: Path, run: Run) -> None:
@@ -26,7 +27,7 @@ def test_leaderboard_tells_the_medal_zones(bare: Path, run: Run) -> None:
     run("fetch")
     run("submit", "--file", by_hand(bare).name, "--upload", "--yes")
     log = bare / "submissions/leaderboard.jsonl"
-    log.write_text(json.dumps(entries(bare)[-1] | {"rank": 60, "teams": 1315}) + "\n")
+    log.write_bytes(line_of(entries(bare)[-1] | {"rank": 60, "teams": 1315}))
     shown = run("leaderboard").out
     assert " 60/1315 silver " in shown
     assert "; medal zones: gold to 12, silver to 65, bronze to 131\n" in shown

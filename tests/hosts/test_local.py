@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import pytest
 
 from kagglekit.config import Competition, Config, Data, Labels, LocalSettings
 from kagglekit.errors import HostError
+from kagglekit.files.json_lines import line_of, parsed
 from kagglekit.hosts import base, open_host
 
 IDS = [f"clip_{i}.wav" for i in range(8)]
@@ -200,9 +200,10 @@ def test_yesterday_does_not_count(make_host: MakeHost, tmp_path: Path) -> None:
     host = make_host(daily_limit=1)
     _submit(host, tmp_path, _csv(IDS, LABELS))
     log = tmp_path / "workspace" / "host" / "tiny-speech" / "submissions.jsonl"
-    record = json.loads(log.read_text())
+    record = parsed(log.read_bytes())
+    assert record is not None
     record["date"] = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    log.write_text(json.dumps(record) + "\n")
+    log.write_bytes(line_of(record))
     assert host.limits().allowed_now == 1
     assert _submit(host, tmp_path, _csv(IDS, LABELS)).ref == "2"
 

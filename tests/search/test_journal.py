@@ -109,3 +109,25 @@ def test_damage_is_named_with_its_byte_and_what_to_keep(journal: Path, damage: b
     assert f"is damaged at byte {len(good):,}, in record {good.count(10) + 1}" in str(caught.value)
     assert caught.value.hint and re.search(rf"head -c {len(good)} \S+ > kept", caught.value.hint)
     assert journal.read_bytes() == before
+
+
+def test_a_flipped_bit_is_noticed(journal: Path) -> None:
+    whole = journal.read_bytes()
+    before = [
+        trial.params for trial in optuna.load_study(study_name="one", storage=open_journal(journal)).trials
+    ]
+    for at in range(0, 8 * len(whole), 211):
+        damaged = bytearray(whole)
+        damaged[at // 8] ^= 1 << at % 8
+        journal.write_bytes(damaged)
+        try:
+            study = optuna.load_study(study_name="one", storage=open_journal(journal))
+        except KagglekitError:
+            continue
+        assert [trial.params for trial in study.trials] == before, f"bit {at}"
+
+
+def test_a_damaged_line_end_costs_no_record(journal: Path) -> None:
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-1] + b"\x0e")
+    assert trials(journal) == 2 and journal.read_bytes() == whole

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from kagglekit.errors import KagglekitError
+from kagglekit.files.json_lines import line_of, parsed
 from kagglekit.scoring.metrics import make_metric
 from kagglekit.submission.ledger import Entry, Ledger, best, git_commit, to_csv
 
@@ -109,7 +110,7 @@ def test_best():
 def test_keys_of_a_newer_version_are_left_alone(ledger):
     ledger.append(ENTRY)
     newer = json.loads(ledger.path.read_text()) | {"colour": "green"}
-    ledger.path.write_text(json.dumps(newer) + "\n")
+    ledger.path.write_bytes(line_of(newer))
     ledger.append(replace(ENTRY, public=0.9, status="COMPLETE"))
     assert [entry.public for entry in ledger.entries()] == [0.9]
     assert "green" in ledger.path.read_text()
@@ -125,7 +126,7 @@ def test_a_line_cut_off_by_a_kill_is_set_aside(ledger, notes, kept):
     ledger.append(replace(OTHER, public=0.5))
     assert ledger.entries() == [ENTRY, replace(OTHER, public=0.5)]
     assert len(notes) == 1 and line[:kept].decode() in notes[0]
-    assert json.loads(ledger.path.read_text().splitlines()[1]) == {"torn": line[:kept].decode()}
+    assert parsed(ledger.path.read_bytes().splitlines()[1]) == {"torn": line[:kept].decode()}
 
 
 def test_a_fragment_that_is_no_text_is_set_aside(ledger, notes):
@@ -204,9 +205,9 @@ def test_two_processes_at_once_lose_nothing(ledger):
 
 
 def test_ten_thousand_lines_are_folded(ledger):
-    ledger.append(ENTRY)
-    line = ledger.path.read_text()
-    ledger.path.write_text("".join(line.replace("a.csv", f"{i % 500}.csv") for i in range(10_000)))
+    lines = [line_of(asdict(replace(ENTRY, csv=f"{i % 500}.csv"))) for i in range(10_000)]
+    ledger.path.parent.mkdir()
+    ledger.path.write_bytes(b"".join(lines))
     assert len(ledger.entries()) == 500
 
 
@@ -249,3 +250,24 @@ def test_git_commit_outside_a_repository(tmp_path, monkeypatch):
     assert git_commit(tmp_path) is None
     monkeypatch.setenv("PATH", "")
     assert git_commit(tmp_path) is None
+
+
+def test_a_flipped_bit_is_noticed(ledger):
+    for number in range(2):
+        ledger.append(replace(ENTRY, csv=f"{number}.csv", public=0.5))
+    whole, before = ledger.path.read_bytes(), ledger.entries()
+    for at in range(0, 8 * len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[at // 8] ^= 1 << at % 8
+        ledger.path.write_bytes(damaged)
+        try:
+            assert ledger.entries() == before, f"bit {at}"
+        except KagglekitError as error:
+            assert "leaderboard.jsonl: line" in str(error)
+
+
+def test_a_damaged_line_end_costs_no_line(ledger):
+    ledger.append(ENTRY)
+    ledger.path.write_bytes(ledger.path.read_bytes()[:-1] + b"\x0b")
+    ledger.append(replace(ENTRY, csv="2.csv"))
+    assert [entry.csv for entry in ledger.entries()] == [ENTRY.csv, "2.csv"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -51,10 +52,13 @@ def test_standing_is_among_the_other_teams() -> None:
 
 def log(tmp_path: Path, name: str, table: pl.DataFrame, sent: str | None, host: str = HOST) -> Ledger:
     table.write_csv(tmp_path / name)
-    ledger = Ledger(tmp_path / "leaderboard.jsonl")
+    ledger, digest = (
+        Ledger(tmp_path / "leaderboard.jsonl"),
+        sha256((tmp_path / name).read_bytes()).hexdigest(),
+    )
     ledger.append(
         Entry(
-            time="2026-01-01T00:00:00Z", csv=name, sha256=name, models=[], runs=[], weights=[], config_key="",
+            time="2026-01-01T00:00:00Z", csv=name, sha256=digest, models=[], runs=[], weights=[], config_key="",
             host=host, status="COMPLETE" if sent else "written", sent=sent,
         )
     )  # fmt: skip

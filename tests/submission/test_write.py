@@ -25,7 +25,7 @@ from kagglekit.scoring.cv import Score
 from kagglekit.scoring.predictions import predictions
 from kagglekit.submission.ledger import Ledger
 from kagglekit.submission.send import check_unsent
-from kagglekit.submission.write import import_csv, write
+from kagglekit.submission.write import check_unchanged, import_csv, write
 from kagglekit.terminal import console
 
 # --- writing ---
@@ -213,3 +213,25 @@ def test_a_hidden_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert [kk("fetch"), kk("train", "--model", "tcresnet"), kk("cv")] == [0, 0, 0]
     assert kk("submit", "--ensemble", "tcresnet") == 1
     assert "there is nothing to predict: no test recordings match" in capsys.readouterr().err
+
+
+# --- a CSV is what was written ---
+
+
+def test_a_csv_that_was_edited_is_kept_and_written_again(tiny_config: Config, ensemble: MakeEnsemble) -> None:
+    workspace = Workspace(tiny_config)
+    first = write(workspace, ensemble(ids_of(tiny_config)))
+    whole = first.path.read_bytes()
+    edited = whole.replace(b"low", b"mid", 1)
+    first.path.write_bytes(edited)
+    with pytest.raises(SubmissionError, match="no longer what kagglekit wrote") as caught:
+        check_unchanged(first)
+    assert "submit --file" in str(caught.value.hint)
+    again = write(workspace, ensemble(ids_of(tiny_config)))
+    assert (again.path, again.entry) == (first.path, first.entry)
+    check_unchanged(again)
+    assert first.path.read_bytes() == whole
+    (kept,) = first.path.parent.glob("*-changed-1.csv")
+    assert kept.read_bytes() == edited
+    named = import_csv(workspace, kept)  # sent only when named
+    assert named.path.read_bytes() == edited and named.entry.sha256 != first.entry.sha256

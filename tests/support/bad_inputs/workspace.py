@@ -38,30 +38,31 @@ def workspace_case(pattern: str, command: str, message: str, hint: str, remove: 
 
 
 NEW_SEED = "train --model gru --set train.seed=1"
-workspace_case("clips.parquet", "train --model gru", "clips.parquet cannot be read", "remove")
-workspace_case(
-    "audio/train-*/facts.parquet",
-    "prepare --set validation.seed=1",
-    "facts.parquet cannot be read",
-    "remove the folder",
-    "audio/train-*[0-9a-f]",
-)
-workspace_case(
-    "audio/test-*/counts.json",
-    "prepare",
-    "counts.json cannot be read",
-    "remove the folder",
-    "audio/test-*[0-9a-f]",
-)
-workspace_case("audio/test-*/store/*.arrow", NEW_SEED, "cannot be read", "delete", "audio/test-*[0-9a-f]")
-workspace_case("audio/train-*/noise/*.arrow", NEW_SEED, "cannot be read", "delete", "audio/train-*[0-9a-f]")
-workspace_case(
-    "features/*/log_mel.npy",
-    NEW_SEED,
-    "log_mel.npy cannot be read",
-    "remove the folder",
-    "features/*[0-9a-f]",
-)
+
+
+def cache_case(pattern: str, command: str, ways: int = 3) -> None:
+    """A file that can be computed again, damaged in the same ways: it is, and the result is the same."""
+
+    def damage(box: Box) -> None:
+        path = box.one(pattern)
+        whole = path.read_bytes()
+        damages = (whole[: len(whole) // 2], b"", b"\x93\xff{" * (len(whole) // 3))
+        for number, data in enumerate(damages[:ways], start=1):
+            path.write_bytes(data)
+            box.fine(command.format(number), "")
+            assert path.read_bytes() == whole
+        box.shown = box.shown[:1]
+
+    case(pattern, "trained")(damage)
+
+
+NEW_SEED = "train --model gru --set train.seed=1"
+cache_case("clips.parquet", "prepare")
+cache_case("audio/train-*/facts.parquet", "prepare --set validation.seed={}")
+cache_case("audio/test-*/counts.json", "prepare")
+cache_case("audio/test-*/store/*.arrow", NEW_SEED, 1)
+cache_case("audio/train-*/noise/*.arrow", NEW_SEED, 1)
+cache_case("features/*/log_mel.npy", NEW_SEED, 1)
 WAV = "predict --model gru word.wav"
 GRU = "runs/gru/*[0-9a-f]"
 for _name in ("metrics.json", "oof.parquet", "test.parquet"):
@@ -87,7 +88,7 @@ def _weights(box: Box) -> None:
     shutil.copy(
         box.one("runs/tcresnet/*/fold_1/model.safetensors"), box.one("runs/gru/*/fold_1/model.safetensors")
     )
-    box.bad(WAV, "does not fit the model", "train it again")
+    box.bad(WAV, "its checksum does not match its content", "train it again")
     shutil.rmtree(box.one("runs/gru/*/fold_1"))  # only half of the hint followed: not a silent half ensemble
     box.bad(WAV, "fold_1/meta.json cannot be read", "remove the folder")
     shutil.rmtree(box.one(GRU))
@@ -106,13 +107,7 @@ def _state(box: Box) -> None:
         loop.stops_early = keep
     path = box.one("runs/gru/*/fold_0/last.safetensors")
     path.write_bytes(path.read_bytes()[:1000])
-    box.bad(
-        "train --model gru",
-        "last.safetensors cannot be read",
-        f"remove the folder {path.parent.relative_to(box.folder)}",
-    )
-    shutil.rmtree(path.parent)
-    box.good("train --model gru")
+    box.fine("train --model gru", "")  # from the first epoch
 
 
 def _stop(*_: object) -> bool:

@@ -46,7 +46,8 @@ def examine(
 
     Args:
         path, overrides: as for load_config.
-        deep: also decode the recordings whose lengths were taken from their headers.
+        deep: also read every file of the workspace and compare it with its checksum, and decode the
+            recordings whose lengths were taken from their headers.
     """
     config = None
     try:
@@ -69,6 +70,7 @@ def examine(
         yield _try("workspace", lambda: _workspace(config))
         yield _try("recordings", lambda: _recordings(Workspace(config)))
         if deep:
+            yield from _files_of_workspace(Workspace(config))
             yield _try("lengths", lambda: _lengths(Workspace(config)))
     yield _versions()
     yield _device()
@@ -249,6 +251,21 @@ def _lengths(workspace: Workspace) -> Check:
     if proof.differing:
         return Check("lengths", "warn", proof.describe(), "kagglekit prepare, which decodes them from now on")
     return Check("lengths", "ok", proof.describe())
+
+
+def _files_of_workspace(workspace: Workspace) -> Iterator[Check]:
+    """Read every file; return a finding for each damaged one, or one for all."""
+    from kagglekit.doctor.files import check_files
+
+    checked = check_files(workspace)
+    for damage in checked.damages:
+        yield Check("file", "bad", f"{damage.path}: {damage.what}", damage.remedy)
+    for damage in checked.edited:
+        yield Check("file", "warn", f"{damage.path}: {damage.what}", damage.remedy)
+    what = f"{plural(checked.number, 'file')}, {checked.size / 1e6:,.1f} MB, {len(checked.damages):,} damaged"
+    if checked.without:
+        what += f"; {checked.without:,} have no checksum"
+    yield Check("bytes", "ok" if not checked.damages else "bad", what)
 
 
 def _versions() -> Check:
