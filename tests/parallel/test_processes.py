@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import tiny
+from support.jobs import dies, fails, told
 
 from kagglekit.config.load import load_config
 from kagglekit.data.prepare import prepare
@@ -25,30 +25,10 @@ from kagglekit.runs.folds import processes_for
 from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.runs.train import train_run
 from kagglekit.scoring.predictions import logits_of
-from kagglekit.terminal import console, progress
+from kagglekit.terminal import console
 from kagglekit.training.loop import Fold
 from kagglekit.training.plan import resolve, with_epochs
 from kagglekit.training.predict import threads
-
-
-def told(job: int) -> tuple[int, str, int]:
-    """Shows a bar and a note; the job, its threads and its process."""
-    console.note(f"job {job} begins")
-    with progress.bar(f"job {job}", 2, "clips") as advance:
-        advance(1)
-        advance(1, text="done")
-    return job, os.environ["OMP_NUM_THREADS"], os.getpid()
-
-
-def fails(job: int) -> int:
-    if job == 0:
-        raise KagglekitError("job 0 cannot be", hint="leave it out")
-    time.sleep(60)
-    return job
-
-
-def dies(job: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_results_come_in_order_and_what_is_shown_is_shown_here(capsys: pytest.CaptureFixture[str]) -> None:
