@@ -33,7 +33,7 @@ from kagglekit.parallel.in_order import InOrder
 from kagglekit.parallel.waiting import gather
 from kagglekit.terminal import console, progress
 
-VERSION = 6  # part of the cache key: raise it when the output changes
+VERSION = 7  # part of the cache key: raise it when the output changes
 
 STORE, NOISE = "store", "noise"
 FACTS_FILE = "facts.parquet"

@@ -29,7 +29,9 @@ _MAGIC = (
     (b"wvpk", Kind("WavPack", "wv")),
     (b"MAC ", Kind("Monkey's Audio", "ape")),
     (b"PK\x03\x04", Kind("zip", "")),
-    (b"<", Kind("HTML or XML", "")),
+    (b"\x1f\x8b", Kind("gzip", "")),
+    (b"7z\xbc\xaf", Kind("7z", "")),
+    (b"version https://git-lfs", Kind("a pointer of Git LFS, not the file", "")),
 )
 _WAV_ENCODINGS = (1, 2, 3, 6, 7, 0x11, 0x31, 0x50, 0x55, 0xFFFE)  # PCM, float, ADPCM, GSM, MP3 ...
 _HEAD_BYTES = 4096  # of a Matroska file; its tracks come first
@@ -51,7 +53,18 @@ def kind_of(data: bytes) -> Kind | None:
         return Kind(f"codec 0x{encoding:04x} in .wav", "wav", known=encoding in _WAV_ENCODINGS)
     if data[:2] in (b"\xff\xfb", b"\xff\xf3", b"\xff\xfa", b"\xff\xf2"):
         return Kind("MP3", "mp3", known=True)
-    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
+    kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
+    return kind or _kind_of_text(data[:_HEAD_BYTES])
+
+
+def _kind_of_text(head: bytes) -> Kind | None:
+    """Name what is no sound at all: an error that a server sent, a download that never came."""
+    if not head.strip(b"\0"):
+        return Kind("nothing but zeros", "")
+    if head.lstrip().startswith(b"<"):
+        return Kind("HTML or XML", "")
+    is_text = all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in head)
+    return Kind("text", "") if is_text else None
 
 
 def _mov_suffix(brand: bytes) -> str:

@@ -1,5 +1,6 @@
 """Read the samples of an audio file, in any format that libsndfile or an installed PyAV reads."""
 
+import contextlib
 import io
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import soundfile
 
 from kagglekit.data import bounds, decoder_messages, with_ffmpeg
 from kagglekit.data.bounds import OutOfBoundsError
-from kagglekit.data.containers import Wav, parse_wav, true_container, without_tags
+from kagglekit.data.containers import Wav, parse_wav, true_container, whole_frames, without_tags
 from kagglekit.data.kinds import kind_of
 from kagglekit.data.samples import Channels, Float32, Int16, as_meant, resample
 
@@ -118,10 +119,14 @@ def _read(data: bytes) -> Sound:
 
 def _libsndfile(data: bytes) -> Sound:
     """Read to the end of the file, or to the first damage."""
-    try:
+    with contextlib.suppress(*_ERRORS):
         return _read_blocks(data, _BLOCK_SAMPLES)
-    except _ERRORS:
-        return _read_blocks(data, _SMALL_BLOCK_SAMPLES, keep=True)
+    if data.startswith(b"fLaC"):
+        (data,), is_cut, _ = whole_frames(data)
+        with contextlib.suppress(*_ERRORS):
+            sound = _read_blocks(data, _BLOCK_SAMPLES)
+            return sound.adding("truncated") if is_cut else sound
+    return _read_blocks(data, _SMALL_BLOCK_SAMPLES, keep=True)
 
 
 def _read_blocks(data: bytes, samples: int, *, keep: bool = False, channel: int | None = None) -> Sound:

@@ -103,7 +103,7 @@ def _vorbis_header(data: bytes) -> _Header | None:
     (frames,) = struct.unpack_from("<q", data, at + 6)
     try:
         bounds.check_format(rate, channels)
-        bounds.check_length(frames, rate)
+        bounds.check_length(frames, rate, whole=False)
     except bounds.OutOfBoundsError:
         return None
     if not is_end or frames <= 0 or not _begins_at_zero(data):
@@ -134,7 +134,7 @@ def _header(data: bytes) -> _Header | None:
     def read() -> _Header:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             bounds.check_format(file.samplerate, file.channels)
-            bounds.check_length(file.frames, file.samplerate)
+            bounds.check_length(file.frames, file.samplerate, whole=False)
             if file.subtype in FLOATS:
                 raise ValueError("its samples may have any size")
             file.seek(file.frames - 1)

@@ -58,6 +58,8 @@ def read(data: bytes, demuxer: str, channel: int | None = None) -> Track:
             channels = Channels(stream.channels, channel)
             if stream.duration is not None and stream.time_base is not None:
                 seconds = float(stream.duration * stream.time_base)
+            elif demuxer == "matroska":
+                seconds = (getattr(container, "duration", None) or 0) / av.time_base
             for block in _blocks(container, stream):
                 if block.shape[1] != channels.count:
                     if blocks:

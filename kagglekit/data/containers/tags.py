@@ -1,4 +1,4 @@
-"""Cut off what taggers put before and behind an audio file: ID3v2, ID3v1, APEv2."""
+"""Cut off what taggers put before and behind an audio file: ID3v2, ID3v1, APEv2, Lyrics3."""
 
 _ID3V1_BYTES, _APE_BYTES = 128, 32
 _APE_HAS_HEADER = 0x8000_0000
@@ -13,14 +13,15 @@ def without_tags(data: bytes) -> bytes:
     start, end = 0, len(data)
     while data.startswith(b"ID3", start) and start + 10 <= end:
         start += 10 + _syncsafe(data[start + 6 : start + 10]) + 10 * bool(data[start + 5] & 0x10)  # a footer
+    if start > end:  # no tag is that long: its header is passed over, and the first frame is looked for
+        start = 10
     if start:
-        start = min(start, end)
         audio = start + len(data[start:]) - len(data[start:].lstrip(b"\0"))  # padding that no size counts
         start = audio if data[audio : audio + 1] == b"\xff" else start
     while True:
         if end - start >= _ID3V1_BYTES and data.startswith(b"TAG", end - _ID3V1_BYTES):
             end -= _ID3V1_BYTES
-        elif size := _ape_bytes(data, start, end):
+        elif size := _ape_bytes(data, start, end) or _lyrics_bytes(data, start, end):
             end -= size
         else:
             break
@@ -40,3 +41,10 @@ def _ape_bytes(data: bytes, start: int, end: int) -> int:
     size = int.from_bytes(data[foot + 12 : foot + 16], "little")  # with the footer, without the header
     size += _APE_BYTES * bool(int.from_bytes(data[foot + 20 : foot + 24], "little") & _APE_HAS_HEADER)
     return size if _APE_BYTES <= size <= end - start else 0
+
+
+def _lyrics_bytes(data: bytes, start: int, end: int) -> int:
+    """Return the length of the Lyrics3v2 tag that ends at `end`; 0 if there is none."""
+    digits = data[end - 15 : end - 9] if data.startswith(b"LYRICS200", end - 9) else b""
+    size = int(digits) + 15 if digits.isdigit() else 0
+    return size if size <= end - start else 0

@@ -42,3 +42,14 @@ def test_a_longer_claim_is_truncated() -> None:
 @pytest.mark.parametrize("data", [b"fLaC", b"fLaC" + bytes(60), WHOLE[:100], WHOLE[:42] + bytes(100)])
 def test_no_frames(data: bytes) -> None:
     assert decode(data, AUDIO).samples == 0
+
+
+def test_something_behind_it() -> None:
+    for claimed in (0, 16_000):
+        clip = decode(flac_claiming(WHOLE, claimed) + b"junk" * 500, AUDIO)
+        assert (clip.samples, clip.flags) == (16_000, ())
+
+
+def test_files_after_each_other() -> None:
+    clip = decode(WHOLE + flac_claiming(WHOLE, 0), AUDIO)
+    assert (clip.samples, clip.message) == (32_000, "2 recordings after each other")

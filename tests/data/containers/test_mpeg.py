@@ -86,8 +86,10 @@ def test_a_false_count() -> None:
         + bytes(16)
         + b"TAG"
         + bytes(125),
+        b"ID3\x04\0\0\0\x7f\x7f\x7f" + bytes(100) + mp3(2.0),
+        mp3(2.0) + b"LYRICSBEGIN" + bytes(100) + b"000111LYRICS200" + b"TAG" + bytes(125),
     ],
-    ids=["ID3v2", "ID3v1", "APEv2", "APEv2 and ID3v1"],
+    ids=["ID3v2", "ID3v1", "APEv2", "APEv2 and ID3v1", "too long", "Lyrics3"],
 )
 def test_tags_are_no_sound(data: bytes) -> None:
     clip = decode(data, AUDIO)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import pytest
-from support.sounds import chunk, riff, wav_format
+from support.sounds import chunk, riff, tone, wav_format
 
+from kagglekit.config import Audio
 from kagglekit.data.containers import parse_wav, true_container
+from kagglekit.data.decode import decode
+from kagglekit.data.source_file import look
+
+AUDIO = Audio(sample_rate=16_000, seconds=1.0)
 
 SAMPLES = bytes(range(1, 201)) * 10  # no chunk's name
 LIST = chunk(b"LIST", b"INFOx")
@@ -74,3 +80,45 @@ def test_rifx() -> None:
     data = riff(chunk(b"fmt ", wav_format(order=">"), order=">"), b"data" + bytes(4), SAMPLES, magic=b"RIFX")
     (part,) = true_container(data).parts
     assert part.startswith(b"RIFX") and part.endswith(b"data" + struct.pack(">I", 2000) + SAMPLES)
+
+
+def test_several_chunks_of_samples() -> None:
+    data = riff(HEAD, chunk(b"data", SAMPLES[:600]), LIST, chunk(b"data", SAMPLES[600:]))
+    assert true_container(data).parts == (riff(HEAD, chunk(b"data", SAMPLES)),)
+    assert decode(data, AUDIO).samples == 1000
+
+
+def test_another_file_follows() -> None:
+    whole = riff(HEAD, chunk(b"data", SAMPLES))
+    clip = decode(whole + whole, AUDIO)
+    assert (clip.samples, clip.flags[0]) == (1000, "damaged")
+    assert clip.message == "another file of 2,044 bytes follows it"
+
+
+LOUD = np.rint(tone(16_000) * 2**31).astype("<i4")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        riff(
+            chunk(b"fmt ", wav_format(bits=32)[:14] + struct.pack("<H", 24)), chunk(b"data", LOUD.tobytes())
+        ),
+        riff(chunk(b"fmt ", wav_format(bits=32)[:14]), chunk(b"data", LOUD.tobytes())),
+        riff(chunk(b"fmt ", wav_format(bits=32)), chunk(b"data", LOUD.tobytes())),
+        riff(chunk(b"fmt ", wav_format(bits=32)), chunk(b"data", tone(16_000).tobytes())),
+        riff(chunk(b"fmt ", wav_format(bits=16)[:14]), chunk(b"data", (LOUD >> 16).astype("<i2").tobytes())),
+    ],
+    ids=["24 in 32", "no bits 32", "32", "floats called integers", "no bits 16"],
+)
+def test_bits(data: bytes) -> None:
+    clip = decode(data, AUDIO)
+    assert clip.samples == 16_000
+    np.testing.assert_allclose(clip.rows / 32_768, tone(16_000), atol=1e-4)
+    assert clip.flags == look(data, AUDIO).flags
+
+
+@pytest.mark.parametrize("shift", [0, 8, 16, 23, 31])
+def test_integers_are_not_called_floats(shift: int) -> None:
+    data = riff(chunk(b"fmt ", wav_format(bits=32)), chunk(b"data", (LOUD >> shift).astype("<i4").tobytes()))
+    assert decode(data, AUDIO).message == ""
