@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +230,29 @@ def test_cv_shows_classes(yaml: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["-C", str(yaml), "--quiet", "cv"]) == 0
     out = capsys.readouterr().out
     assert "lwlrap" in out and all(name in out for name in scenes.SOUNDS)
+    assert "answered" not in out and "unseen" not in out and "keyword" not in out
+    run = told(yaml, capsys, "cv", "--set", "competition.metric=f1_macro")["runs"][0]  # type: ignore[index]
+    f1 = [
+        2 * one["precision"] * one["recall"] / (one["precision"] + one["recall"])
+        for one in run["classes"].values()
+    ]
+    assert run["cv"] == pytest.approx(np.mean(f1)) and set(run["classes"]) == set(scenes.SOUNDS)
+    assert main(["-C", str(yaml), "--quiet", "cv", "--prior", "estimated"]) == 1
+    assert "error: --prior estimated needs clips with one label each" in capsys.readouterr().err
+
+
+def test_what_labels_leave_open_is_no_miss(yaml: Path) -> None:
+    """And a metric of sets says which classes are answered."""
+    found = read_source(yaml)
+    known = np.random.default_rng(0).uniform(size=found.truth.shape) < 0.5
+    probs = found.runs[0].probs
+    few = replace(found, known=known, truth=found.truth & known)
+    order, loss = listening.misses(few, listening.Predictor("gru", np.where(known, few.truth, 0.7)))
+    assert len(order) == 0 and np.abs(loss).max() < 1e-9
+    curve = runs.reliability(few, few.runs[0])
+    assert sum(curve.clips) <= known.sum()
+    by_f1 = read_source(yaml, "competition.metric=f1_macro")
+    assert (by_f1.answers(probs) == (probs >= 0.5)).all()
 
 
 def test_a_search_scores_by_it(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ class Scale:
     def __init__(
         self, low: float, high: float, start: float, end: float, *, most: int = 7, whole: bool = False
     ) -> None:
-        if high <= low:
+        if high - low < 1e-6:  # the smallest step: values that are equal but for rounding
             low, high = low - 0.5, high + 0.5
         steps = (digit * 10.0**power for power in range(0 if whole else -6, 9) for digit in (1, 2, 5))
         self.step = next((step for step in steps if (high - low) / step <= most), high - low)

@@ -44,16 +44,16 @@ def run(args: argparse.Namespace) -> None:
     scores = cv_public_pairs(sent)
     data: dict[str, Any] = {"runs": [one.as_dict() for one in runs]}
     lines: list[object] = []
+    data["submissions"] = [
+        {"csv": entry.csv, "models": entry.models, "cv": cv, "public": public}
+        for entry, (cv, public) in zip(sent, scores, strict=True)
+    ]
+    data["cv_vs_lb"] = cv_vs_lb(scores)._asdict() if scores else None
     if project.prepared.task.multi:
         data["metric"] = metric = project.config.competition.metric
-        lines += _ranking(runs, metric)
+        lines += _ranking(runs, metric, decided=project.metric.answer == "set")
     else:
         data["prior"] = args.prior
-        data["submissions"] = [
-            {"csv": entry.csv, "models": entry.models, "cv": cv, "public": public}
-            for entry, (cv, public) in zip(sent, scores, strict=True)
-        ]
-        data["cv_vs_lb"] = cv_vs_lb(scores)._asdict() if scores else None
         lines += _overview(runs, args.prior == "estimated")
         lines += [
             line for one in (runs if args.model or args.run_ids else runs[:1]) for line in _details(one)
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> None:
     console.result(data, lines)
 
 
-def _ranking(explained: Sequence[Explained], metric: str) -> list[object]:
-    """Return the tables of a competition with several labels per clip."""
+def _ranking(explained: Sequence[Explained], metric: str, *, decided: bool) -> list[object]:
+    """Return the tables of a competition with several labels per clip; answers where they are `decided`."""
     runs = [one.run for one in explained]
     rows = [
         [
@@ -75,11 +75,19 @@ def _ranking(explained: Sequence[Explained], metric: str) -> list[object]:
         ]
         for run in runs
     ]
-    best = sorted(runs[0].score.parts.items(), key=lambda pair: pair[1])
+    columns = [
+        "class",
+        "clips",
+        "average precision",
+        *(["answered", "precision", "recall"] if decided else []),
+    ]
+    classes = [[name, *part][: len(columns)] for name, part in explained[0].classes.items()]
     return [
         ResultTable("score", ["run", metric, "95 %", "folds"], rows),
-        "95 %: by a jackknife over sources; folds: the lowest and the highest",
-        ResultTable(f"{rows[0][0]}, by class", ["class", "average precision"], [list(pair) for pair in best]),
+        "95 %: by a jackknife over groups; folds: the lowest and the highest",
+        *runs[0].score.notes,
+        ResultTable(f"{rows[0][0]}, by class", columns, classes),
+        *(["answered: from probability 0.5; kagglekit ensemble fits thresholds"] if decided else []),
     ]
 
 

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> None:
     lines = [
         *show_run(student),
         f"student OOF {score.oof:.4f}, its ensemble {ensemble_oof:.4f}: "
-        f"{metric.difference(score.oof - ensemble_oof)}{' points' * metric.in_points}",
+        f"{metric.difference(score.oof - ensemble_oof)}{metric.unit}",
         next_command(project, f"export --model {student.model} --run {student.id}"),
     ]
     data = {

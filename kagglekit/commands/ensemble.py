@@ -81,12 +81,16 @@ def weights_of(blend: BlendedRuns) -> dict[str, float]:
 
 
 def members_table(blend: BlendedRuns) -> object:
-    """Return the table of members with their weights and scores."""
+    """Return the table of members with their weights and scores, unweighted where that is another score."""
+    from kagglekit.scoring.numerics import SAME
+
+    weighted = any(abs(run.score.plain - run.score.oof) > SAME for run in blend.runs)
     rows = [
-        [run.model, run.id, float(weight), run.score.cv, run.score.plain]
+        [run.model, run.id, float(weight), run.score.cv, *([run.score.plain] if weighted else [])]
         for run, weight in zip(blend.runs, blend.weights, strict=True)
     ]
-    return ResultTable("members", ["model", "run", "weight", "CV", "unweighted"], rows)
+    columns = ["model", "run", "weight", "CV", *(["unweighted"] if weighted else [])]
+    return ResultTable("members", columns, rows)
 
 
 def _comparison_tables(blend: BlendedRuns, metric: Metric) -> list[object]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kagglekit.submission.ledger import Entry
 
 MOVES = 6  # kinds of change that are named
+CLASSES = 12  # whose rows are counted in a line
 EXAMPLE = """example:
   $ kagglekit submit --ensemble ast,wav2vec2 --upload
   submissions/20261122-101500_ast+wav2vec2_0.9312.csv: 158,538 rows, CV 0.9312
@@ -132,8 +133,6 @@ def _data(submission: SubmissionResult) -> dict[str, Any]:
 
 def _described(project: Project, submission: SubmissionResult) -> list[object]:
     """Describe the members, the score, the file and the class balance."""
-    from kagglekit.submission.table import class_balance
-
     lines: list[object] = []
     if blend := submission.ensemble:
         lines += [members_table(blend), f"{blend.name}: {blend.choice}"]
@@ -141,11 +140,23 @@ def _described(project: Project, submission: SubmissionResult) -> list[object]:
     if entry := submission.entry:
         cv = "" if entry.cv_score is None else f", CV {entry.cv_score:.4f}"
         lines.append(f"{submission.path}: {len(submission.frame):,} rows{cv}")
-    balance = class_balance(submission.frame, project.classes)
-    lines.append(
-        "  labels: " + ", ".join(f"{label} {count:,} ({share:.1%})" for label, count, share in balance)
-    )
+    lines += _balance(project, submission)
     return lines + [f"  warning: {text}" for text in submission.warnings]
+
+
+def _balance(project: Project, submission: SubmissionResult) -> list[str]:
+    """Return a line with the rows of each class; of many classes, the most common."""
+    from kagglekit.scoring.shapes import Shape
+    from kagglekit.submission.table import answered
+
+    try:
+        balance = answered(submission.frame, Shape.of(project.workspace.resolved().config))
+    except ValueError:  # an existing CSV that the host may take all the same
+        return []
+    shown = balance if len(balance) <= CLASSES else sorted(balance, key=lambda row: -row[1])[:CLASSES]
+    labels = ", ".join(f"{label} {count:,} ({share:.1%})" for label, count, share in shown)
+    more = f", and {len(balance) - len(shown):,} more classes" if len(shown) < len(balance) else ""
+    return [f"  labels: {labels}{more}"]
 
 
 def _forecast(submission: SubmissionResult) -> list[object]:

@@ -84,7 +84,7 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
         raise KagglekitError(
             f"the rule labels no clip: on OOF, no class has a precision of {rule.precision:.3g} where "
             f"{rule.agree} of {len(runs)} runs agree",
-            hint="lower --precision or --agree, or name better models",
+            hint=f"lower --precision or --agree, or name better models; a class needs {MIN_CLIPS} such clips",
         )
     if audited.precision < rule.precision:
         raise KagglekitError(

@@ -46,7 +46,7 @@ class SetDecision:
     """A fitted decision: moves a blend's probabilities to 0.5 and above where a class is answered."""
 
     metric: str
-    """The metric that it was fitted to, with its parameters."""
+    """The metric that it was fitted to, with its parameters; empty where nothing was fitted."""
     thresholds: Floats
     """(classes,), log-odds."""
     shared: float
@@ -70,8 +70,8 @@ class SetDecision:
 
     def facts(self, classes: tuple[str, ...]) -> dict[str, Any]:
         """Return a JSON-serialisable dict of what was fitted, thresholds as probabilities."""
-        if self.k is not None:
-            return {"metric": self.metric, "k": self.k}
+        if not self.metric or self.k is not None:
+            return {"metric": self.metric, "k": self.k} if self.metric else {}
         by_class = zip(classes, sigmoid(self.thresholds), self.thresholds != self.shared, strict=True)
         own = {name: round(float(at), 6) for name, at, apart in by_class if apart}
         shared = round(float(sigmoid(np.array(self.shared))), 6)
@@ -99,7 +99,7 @@ def fit(name: str, oof: Oof, task: Task) -> SetDecision:
     title = " ".join([metric.name, *(f"{key}={value}" for key, value in metric.parameters.items())])
     flat = np.zeros(log.shape[1])
     if name == "none":
-        return SetDecision(title, flat, 0.0)
+        return SetDecision("", flat, 0.0)
     data = _Data(oof, metric, log)
     if name == "top_k":
         return SetDecision(title, flat, 0.0, data.best_k())

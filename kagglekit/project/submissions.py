@@ -175,13 +175,15 @@ class SubmissionMethods(ProjectBase):
     ) -> SubmissionResult:
         """Compare with the last submission, and forecast score and rank."""
         from kagglekit.scoring.forecast import expected
+        from kagglekit.scoring.shapes import Shape
         from kagglekit.submission.ledger import Ledger, host_name
         from kagglekit.submission.preview import change, standing
         from kagglekit.terminal import console
 
         ledger, folder = Ledger(self.workspace.ledger_path), self.workspace.submissions
-        changed = change(frame, ledger, host_name(self.config), folder)
-        score = None if blend is None else expected(blend.score, len(frame), self.metric)
+        shape = Shape.of(self.workspace.resolved().config)
+        changed = change(frame, ledger, host_name(self.config), folder, shape)
+        score = None if blend is None else expected(blend.score, len(blend.test), self.metric)
         place = None
         if ask_host and score is not None:
             try:

@@ -24,7 +24,8 @@ def page(source: Source, budget: int | None) -> dict[str, Any]:
     """Compute what listening.html shows; sounds of up to `budget` bytes are embedded, None: none is."""
     models = source.best_run_per_model()[:MOST_MODELS]
     if not models:
-        return {"clips": [], "misses": 0, "total": len(source.clips), "predictor": "", "data": {"clips": []}}
+        nothing: dict[str, Any] = {"clips": [], "misses": 0, "predictor": "", "parts": False}
+        return {**nothing, "total": len(source.clips), "data": {"clips": []}}
     predictor = best_predictor(source)
     order, loss = misses(source, predictor)
     chosen = spread(source, predictor, order)
@@ -38,6 +39,7 @@ def page(source: Source, budget: int | None) -> dict[str, Any]:
         "misses": len(order),
         "total": len(source.clips),
         "predictor": predictor.name,
+        "parts": source.clips["part"].n_unique() > 1,
         "data": {"clips": clips, "competition": source.config.competition.slug},
     }
 
@@ -73,14 +75,17 @@ def best_predictor(source: Source) -> Predictor:
 def misses(source: Source, predictor: Predictor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the misclassified clips, highest log-loss first, and the log-loss of every clip.
 
-    A clip with several labels is right where these are the likeliest classes; its log-loss is the sum over
-    all classes.
+    A clip that may have several labels is right where these are its `answers`; its log-loss is the sum over
+    all classes. Classes of which the labels say nothing do not count.
     """
     right = np.where(source.truth, predictor.probs, 1 - predictor.probs if source.several else 1).astype(
         np.float64
     )
+    missed = source.answers(predictor.probs) != source.truth
+    if source.known is not None:
+        right, missed = np.where(source.known, right, 1.0), missed & source.known
     loss = -np.log(np.maximum(right, 1e-12)).sum(1)
-    wrong = np.flatnonzero((source.answers(predictor.probs) != source.truth).any(1))
+    wrong = np.flatnonzero(missed.any(1))
     return wrong[np.argsort(-loss[wrong], kind="stable")], loss
 
 
@@ -105,7 +110,7 @@ def _clip(
         "predicted": ", ".join(classes[predicted]),
         "loss": round(loss, 3),
         "word": (facts["word"] or "") if facts["split"] == "train" else "",
-        "part": facts["part"].replace("_", " "),
+        "part": "" if source.several else facts["part"].replace("_", " "),
         "speaker": facts["speaker"] or "",
         "fold": facts["fold"],
         "problem": facts["flags"].replace(",", ", "),

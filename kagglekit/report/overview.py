@@ -139,8 +139,13 @@ def _biased_cv(source: Source) -> Iterator[Advice]:
         side = "above" if difference > 0 else "below"
         metric = source.prepared.task.metric
         apart = f"{metric.difference(abs(difference)).lstrip('+')}{metric.unit}"
-        why = f"CV is {apart} {side} public on average. Check that validation.prior fits the test."
-        yield Advice(why, f"{source.kagglekit} cv --prior estimated")
+        why = f"CV is {apart} {side} public on average."
+        if source.several:
+            why += " Check that the folds differ as the test does: data.train's group."
+            yield Advice(why, page="data")
+        else:
+            why += " Check that validation.prior fits the test."
+            yield Advice(why, f"{source.kagglekit} cv --prior estimated")
 
 
 def _still_rising(history: pl.DataFrame, metric: Metric) -> float:

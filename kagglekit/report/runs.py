@@ -160,8 +160,9 @@ def reliability(source: Source, report_run: ReportRun) -> Reliability:
     a clip may have several labels.
     """
     if source.several:
-        confidence, right = report_run.probs.ravel().astype(np.float64), source.truth.ravel()
-        weights = np.repeat(source.weight, len(source.classes)) / len(source.classes)
+        known = np.ones(source.truth.shape, bool) if source.known is None else source.known
+        confidence, right = report_run.probs[known].astype(np.float64), source.truth[known]
+        weights = np.full(len(right), 1 / max(len(right), 1))
     else:
         confidence = report_run.probs.max(1).astype(np.float64)
         right, weights = report_run.probs.argmax(1) == source.target, source.weight

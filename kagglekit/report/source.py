@@ -56,6 +56,8 @@ class Source:
     """The clips that have a fold, sorted by clip_id."""
     truth: NDArray[np.bool_]
     """(clips, classes), True for the labels of each clip."""
+    known: NDArray[np.bool_] | None
+    """(clips, classes), whether it is known if the clip has the class; None: of all."""
     weight: NDArray[np.float64]
     """(clips,), each clip's weight in the CV score."""
     runs: tuple[ReportRun, ...]
@@ -92,7 +94,15 @@ class Source:
         return index
 
     def answers(self, probs: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Return the likeliest classes of each clip, as many as it has labels: (clips, classes)."""
+        """Return the classes that are answered for each clip, (clips, classes).
+
+        With several labels a clip those that a metric of sets decides for; else the likeliest of the known
+        ones, as many as the clip has labels.
+        """
+        metric = self.prepared.task.metric
+        if self.several and metric.answer == "set":
+            return metric.decide_sets(probs)
+        probs = probs if self.known is None else np.where(self.known, probs, -1)
         rank = np.argsort(np.argsort(-probs, axis=1, kind="stable"), axis=1, kind="stable")
         chosen: NDArray[np.bool_] = rank < self.truth.sum(1, keepdims=True)
         return chosen
@@ -131,6 +141,7 @@ def read(prepared: Prepared, kagglekit: str) -> Source:
         kagglekit=kagglekit,
         clips=clips,
         truth=prepared.task.truth(clips["label"]),
+        known=prepared.task.known(clips),
         weight=clip_weights(clips, prepared.config),
         runs=tuple(
             ReportRun(run, read_probs(run.folder / OOF, clips, prepared.config, train_again(run.folder)))

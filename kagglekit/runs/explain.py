@@ -1,15 +1,15 @@
 """Explain the CV scores of finished runs by their parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kagglekit.data.prepare import Prepared
-from kagglekit.errors import MissingError, close_match
+from kagglekit.errors import ConfigError, MissingError, close_match
 from kagglekit.models import info
 from kagglekit.runs.choose import note_others, present_runs
 from kagglekit.runs.score import scored
 from kagglekit.runs.store import Run, finite_logits, fold_probs, rows_of, train_again
-from kagglekit.scoring.parts import Explanation, explain
+from kagglekit.scoring.parts import ClassPart, Explanation, by_class, explain
 from kagglekit.scoring.predictions import read_predictions
 from kagglekit.training.files import OOF
 
@@ -20,6 +20,8 @@ class Explained(NamedTuple):
     run: Run
     why: Explanation | None
     """None where a clip may have several labels: there is neither prior nor part to explain."""
+    classes: Mapping[str, ClassPart] = {}
+    """Scores of each class where a clip may have several labels, the lowest first."""
 
     @property
     def name(self) -> str:
@@ -28,10 +30,11 @@ class Explained(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict."""
-        run, why = self
+        run, why, classes = self
         name = {"model": run.model, "run": run.id}
         if why is None:
-            return name | run.score.as_dict()
+            by_class = {label: part._asdict() for label, part in classes.items()}
+            return name | run.score.as_dict() | {"folds": run.metrics["folds"], "classes": by_class}
         tables = {
             kind: {name: part._asdict() for name, part in getattr(why, kind).items()}
             for kind in ("parts", "classes", "words")
@@ -56,12 +59,18 @@ def explain_runs(
     If `estimated`, the prior is that estimated from each run's test predictions, not validation.prior.
 
     Raises:
+        ConfigError: `estimated`, and a clip may have several labels.
         MissingError: there is no such run.
         KagglekitError: predictions are damaged.
     """
     runs = _choose(prepared, models, ids)
+    if prepared.task.multi and estimated:
+        raise ConfigError(
+            "--prior estimated needs clips with one label each, and these may have several",
+            hint="leave it out: no prior weights the scores",
+        )
     if prepared.task.multi:
-        explained = [Explained(scored(prepared, run), None) for run in runs]
+        explained = [_by_class(prepared, scored(prepared, run)) for run in runs]
     else:
         explained = [_explain(prepared, run, estimated) for run in runs]
     return prepared.task.metric.ranked(explained, lambda one: (one.why or one.run).score.cv)
@@ -90,6 +99,13 @@ def _choose(prepared: Prepared, models: Sequence[str], ids: Sequence[str]) -> li
         what = "on the present clips, folds and classes" if others else "yet"
         raise MissingError(f"no model is trained {what}", hint="train one: kagglekit train --model tcresnet")
     return [run for run in runs if (not models or run.model in models) and (not ids or run.id in ids)]
+
+
+def _by_class(prepared: Prepared, run: Run) -> Explained:
+    """Read a run's predictions and score each class."""
+    oof = read_predictions(run.folder / OOF, train_again(run.folder))
+    logits = finite_logits(oof, f"OOF predictions of {run.model}/{run.id}", train_again(run.folder))
+    return Explained(run, None, by_class(logits, rows_of(oof, prepared.clips), prepared.task))
 
 
 def _explain(prepared: Prepared, run: Run, estimated: bool) -> Explained:

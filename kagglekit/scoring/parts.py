@@ -11,6 +11,7 @@ from kagglekit.config import Config
 from kagglekit.scoring.bootstrap import standard_error
 from kagglekit.scoring.calibration import calibrate, prior_by_em
 from kagglekit.scoring.cv import Score, clip_weights, score
+from kagglekit.scoring.metrics.ranks import average_precisions
 from kagglekit.scoring.numerics import SAME, Floats, softmax
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.task import PARTS, Task
@@ -91,6 +92,41 @@ def explain(
         estimated=dict(zip(classes, estimate_prior(oof, test).tolist(), strict=True)) if test else {},
         bias=decision_bias(oof, classes),
     )
+
+
+class ClassPart(NamedTuple):
+    """A class where clips may have several."""
+
+    clips: int
+    """OOF clips that have it."""
+    average_precision: float | None
+    """None where no clip has it."""
+    answered: int
+    """Clips for which it is answered, where the metric judges sets; else 0, and the next two are None."""
+    precision: float | None
+    recall: float | None
+
+
+def by_class(logits: NDArray[np.float32], clips: pl.DataFrame, task: Task) -> dict[str, ClassPart]:
+    """Return the scores of each class, the lowest average precision first. Unknown classes do not count."""
+    known, truth = task.known(clips), task.truth(clips["label"])
+    known = np.ones(truth.shape, bool) if known is None else known
+    truth &= known
+    decided = task.metric.answer == "set"
+    answers = task.metric.decide_sets(task.probs(logits)) & known if decided else np.zeros_like(truth)
+    counts = zip(truth.sum(0), answers.sum(0), (truth & answers).sum(0), strict=True)
+    precisions = average_precisions(truth, logits, known.astype(np.float64))
+    parts = {
+        name: ClassPart(
+            int(clips_of),
+            None if np.isnan(average) else float(average),
+            int(answered),
+            float(right / answered) if answered else None,
+            float(right / clips_of) if decided and clips_of else None,
+        )
+        for name, average, (clips_of, answered, right) in zip(task.classes, precisions, counts, strict=True)
+    }
+    return dict(sorted(parts.items(), key=lambda part: (part[1].clips == 0, part[1].average_precision or 0)))
 
 
 def _divide(names: pl.Series, oof: Oof) -> dict[str, Part]:

@@ -7,10 +7,12 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 
 from kagglekit.errors import SubmissionError
 from kagglekit.files.sample import PAIR, Sample, clips_of, repeats
+from kagglekit.scoring.shapes import Shape
 
 MAX_NAMES = 60  # longest list of models in a file name, in characters
 
@@ -53,6 +55,24 @@ def class_balance(frame: pl.DataFrame, classes: Sequence[str]) -> list[tuple[str
         return []
     counts = dict(labels.value_counts().iter_rows())
     return [(label, counts.get(label, 0), counts.get(label, 0) / max(1, len(labels))) for label in classes]
+
+
+def answered(frame: pl.DataFrame, shape: Shape) -> list[tuple[str, int, float]]:
+    """Return (label, rows, share of rows) of every class as `class_balance`, for any shape.
+
+    Rows are those of the test. From probabilities, the expected rows.
+
+    Raises:
+        ValueError: the submission cannot be read as its shape.
+    """
+    keys, answers = shape.read(frame.select(pl.all().cast(pl.String)))
+    count = len(shape.classes)
+    if answers.ndim == 1 or (not shape.gives_scores and shape.metric.answer == "top_k"):
+        sums = np.bincount(answers[answers >= 0].ravel(), minlength=count)
+    else:
+        sums = answers.sum(0)
+    rows = max(len(keys), 1)
+    return [(name, round(float(s)), float(s) / rows) for name, s in zip(shape.classes, sums, strict=True)]
 
 
 def to_csv(frame: pl.DataFrame) -> bytes:

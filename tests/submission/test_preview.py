@@ -7,12 +7,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from kagglekit.config import Config
 from kagglekit.hosts.base import Details, LeaderboardRow
 from kagglekit.scoring import forecast
 from kagglekit.scoring.cv import Score
 from kagglekit.scoring.metrics import make_metric
+from kagglekit.scoring.shapes import Shape
 from kagglekit.submission import preview
 from kagglekit.submission.ledger import Entry, Ledger
+from kagglekit.submission.table import answered
 
 ACCURACY = make_metric("accuracy")
 
@@ -82,3 +85,46 @@ def test_a_csv_that_somebody_changed_is_compared_with_nothing(tmp_path: Path) ->
     ledger = log(tmp_path, "last.csv", frame("yes"), "2026-01-03T00:00:00Z")
     (tmp_path / "last.csv").write_text("a,b\n1,2\n")
     assert preview.change(frame("yes"), ledger, HOST, tmp_path) is None
+
+
+def shape_of(**settings: object) -> Shape:
+    return Shape.of(
+        Config.model_validate(
+            {
+                "competition": {"slug": "tiny", "metric": "f1_macro"},
+                "labels": {"classes": ["low", "mid"], "kind": "multi"},
+                "data": {"sample": "s.csv", "train": {"files": "x/*"}, "test": {"files": "y/*"}},
+                "submission": {"id": "fname", **settings},
+            }
+        )
+    )
+
+
+def test_rows_of_a_class_differ_where_it_was_likely_and_is_not(tmp_path: Path) -> None:
+    """Not wherever a probability has another last digit."""
+    shape = shape_of(shape="long", class_column="species", label="p")
+    pairs = {"fname": ["a", "a", "b", "b"], "species": ["low", "mid"] * 2}
+    ledger = log(
+        tmp_path, "last.csv", pl.DataFrame({**pairs, "p": [0.9, 0.2, 0.4, 0.1]}), "2026-01-03T00:00:00Z"
+    )
+    now = pl.DataFrame({**pairs, "p": [0.8, 0.7, 0.3, 0.2]})
+    found = preview.change(now, ledger, HOST, tmp_path, shape)
+    assert found == preview.Change("last.csv", 1, [("absent", "present", 1)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "columns"),
+    [
+        ({"shape": "label_list", "none": "nocall"}, {"x": ["low mid", "nocall", "low", "low"]}),
+        ({"shape": "probabilities"}, {"low": [1.0, 0.5, 1.0, 0.5], "mid": [0.1, 0.2, 0.3, 0.4]}),
+        ({"shape": "top_k", "k": 2}, {"x": ["low mid", "low", "low", "mid"]}),
+    ],
+)
+def test_rows_of_each_class_are_counted_in_any_shape(
+    settings: dict[str, object], columns: dict[str, list[object]]
+) -> None:
+    frame = pl.DataFrame({"fname": list("abcd"), **columns})
+    expected = {"label_list": [3, 1], "probabilities": [3, 1], "top_k": [3, 2]}[str(settings["shape"])]
+    balance = answered(frame, shape_of(**settings))
+    assert [(name, count) for name, count, _ in balance] == list(zip(["low", "mid"], expected, strict=True))
+    assert balance[0][2] == pytest.approx(0.75)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,15 +76,33 @@ def scene(names: list[str], seconds: float, rng: np.random.Generator, rate: int 
     return clip.clip(-32768, 32767).round()
 
 
-def make(folder: Path, *, clips: int = 64, test_clips: int = 24, seed: int = 0, rate: int = RATE) -> Path:
-    """Write host/ and competition.yaml into `folder`; the YAML's path."""
+def make(
+    folder: Path,
+    *,
+    clips: int = 64,
+    test_clips: int = 24,
+    seed: int = 0,
+    rate: int = RATE,
+    shares: Sequence[float] = (),
+    noise: float = 0.0,
+) -> Path:
+    """Write host/ and competition.yaml into `folder`; the YAML's path.
+
+    Args:
+        shares: of the clips that have each sound; by default each clip has one to three of them.
+        noise: standard deviation of further noise, by which sounds are drowned.
+    """
     rng, host = np.random.default_rng(seed), folder / "host"
     host.mkdir(parents=True, exist_ok=True)
 
     def draw(archive: zipfile.ZipFile, split: str, index: int) -> tuple[str, str]:
-        names = sorted(rng.choice(list(SOUNDS), rng.integers(1, 4), replace=False).tolist())
+        if shares:
+            names = [sound for sound, share in zip(SOUNDS, shares, strict=True) if rng.uniform() < share]
+        else:
+            names = sorted(rng.choice(list(SOUNDS), rng.integers(1, 4), replace=False).tolist())
         name = f"{split}_{index:04d}.wav"
         sound = scene(names, float(rng.uniform(0.3, 2.2)), rng, rate)
+        sound = (sound + rng.normal(0, noise, len(sound))).clip(-32768, 32767).round() if noise else sound
         archive.writestr(f"{split}/{name}", tiny.wav_bytes(sound, rate))
         return name, ",".join(names)
 

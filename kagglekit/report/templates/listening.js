@@ -73,7 +73,7 @@ if (list) {
   function describe(clip) {
     $("truth").textContent = clip.word && clip.word !== clip.truth ? `${clip.truth} (${clip.word})` : clip.truth;
     $("predicted").textContent = clip.predicted;
-    const facts = [clip.id, clip.speaker && `speaker ${clip.speaker}`, clip.part, `fold ${clip.fold}`, clip.level !== null && `${clip.level} dB`, clip.problem];
+    const facts = [clip.id, clip.speaker && `group ${clip.speaker}`, clip.part, `fold ${clip.fold}`, clip.level !== null && `${clip.level} dB`, clip.problem];
     $("facts").textContent = [...facts.filter(Boolean), `log-loss ${clip.loss.toFixed(2)}`].join(" · ");
     $("answers").tBodies[0].replaceChildren(...clip.models.map(([model, answers]) => {
       const row = document.createElement("tr");

@@ -178,8 +178,8 @@ class Metric:
     def points(self, gain: float, error: float) -> str:
         """Write a gain with its standard error: "+1.20 ± 0.30 points", or "+0.0120 ± 0.0030"."""
         if self.in_points:
-            return f"{100 * gain:+.2f} ± {100 * error:.2f} points"
-        return f"{gain:+.4f} ± {error:.4f}"
+            return f"{round(100 * gain, 2) + 0.0:+.2f} ± {100 * error:.2f} points"
+        return f"{round(gain, 4) + 0.0:+.4f} ± {error:.4f}"
 
     def difference(self, value: float, digits: int = 1) -> str:
         """Write a difference of two values: "+1.2" in points, or "+0.0123" for a metric without points."""
