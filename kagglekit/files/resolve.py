@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from kagglekit.errors import ArchiveError, ConfigError, MissingError, plural
 from kagglekit.files import archive
+from kagglekit.files.archive.parts import parts as archive_parts
 from kagglekit.files.keys import key_of
 from kagglekit.files.lookup import Batch, File, Lookup
 from kagglekit.files.patterns import AUDIO_SUFFIXES, TABLE_SUFFIXES, Pattern, is_archive, is_junk, parse
@@ -151,7 +152,8 @@ def fingerprint_of(workspace: Workspace, patterns: str | Sequence[str], root: Pa
     for text in [patterns] if isinstance(patterns, str) else patterns:
         for batch in find(workspace, text, root, empty_ok=True):
             if batch.packed:
-                parts.append(unchanged_fingerprint(batch.source, workspace.fingerprints))
+                paths = archive_parts(batch.source)
+                parts += [unchanged_fingerprint(path, workspace.fingerprints) for path in paths]
             elif parse(text).literal:
                 paths = [batch.source / batch.name(file) for file in batch.files]
                 parts += [unchanged_fingerprint(path, workspace.fingerprints) for path in paths]

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from kagglekit.errors import ArchiveError, plural
 from kagglekit.files import archive
+from kagglekit.files.archive.parts import part_names
 from kagglekit.files.atomic import move_into_place
 from kagglekit.files.locks import locked
 from kagglekit.files.patterns import is_archive
@@ -66,7 +67,15 @@ def fetch(
         workspace.raw.mkdir(parents=True, exist_ok=True)
         missing = [w.file for w in wanted if not (w.folder / w.file.name).is_file()]
         check_space(workspace.raw, sum(file.size or 0 for file in missing), plural(len(missing), "file"))
-        return _at_once([_Fetch(one, workspace, force, reread) for one in wanted])
+        there = {one.file.name for one in wanted}
+        whole = [one for one in wanted if len(part_names(one.file.name, there)) > 1]
+        parts = {part for one in whole for part in part_names(one.file.name, there)}
+        jobs = [_Fetch(one, workspace, force, reread, one.file.name in parts) for one in wanted]
+        fetched = _at_once(jobs)
+        for one in whole:  # a part cannot be tested alone
+            if any(file.new for file in fetched if file.name in parts):
+                archive.verify(one.folder / one.file.name)
+        return fetched
 
 
 def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
@@ -104,6 +113,8 @@ class _Fetch:
     workspace: Workspace
     force: bool
     reread: bool
+    is_part: bool
+    """Part of an archive in several files, which is tested when all are there."""
 
     def __call__(self) -> Fetched:
         """Download the file where it is missing, changed or damaged."""
@@ -130,8 +141,12 @@ class _Fetch:
                     arrived = self.wanted.download(folder, advance)
             try:
                 checks: list[Callable[[], object]] = [partial(sha256, arrived.path)]
-                checks.append(partial(_list if arrived.proven else _test, arrived.path))
+                if not self.is_part:
+                    checks.append(partial(_list if arrived.proven else _test, arrived.path))
                 return arrived.path, str(_at_once(checks)[0])
+            except archive.UnsupportedError:  # it is whole, and must not be downloaded again
+                move_into_place(arrived.path, target_path(self.wanted.folder, file.name))
+                raise
             except ArchiveError as error:
                 arrived.path.unlink()  # so that the next run does not resume it
                 if last or not isinstance(error, archive.DamagedError):
@@ -149,13 +164,13 @@ class _Fetch:
         if size not in (None, stat.st_size) and (size, stat.st_size) != (last.listed, last.size):
             return False
         digest = sha256(path) if self.reread else fingerprint(path, notes)
-        if last.proven is None:
+        if last.proven is None and not self.is_part:
             try:
                 _test(path)
             except archive.DamagedError as error:
                 console.note(f"{error}: fetching it again")
                 return False
-        elif last.proven != digest:
+        elif last.proven not in (None, digest):
             console.note(f"{path.name} has changed since it was fetched: fetching it again")
             return False
         self._save(path, stat, digest)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from kagglekit.config.names import HOSTS
 from kagglekit.errors import HostError, plural
+from kagglekit.files.archive.parts import part_names
 from kagglekit.files.lookup import Lookup
 from kagglekit.files.patterns import (
     DATASET,
@@ -138,7 +139,7 @@ class _Choice:
                 rest = [name for name in names if name != self.bundle.name]
                 return [self.bundle, *self.named(rest)]
             self.listed, self.is_whole = self.host.files(), True
-        return [pick_file(self.listed, name) for name in dict.fromkeys(names)]
+        return self._with_parts([pick_file(self.listed, name) for name in dict.fromkeys(names)])
 
     def choose(self, patterns: Sequence[Pattern]) -> list[HostFile]:
         """Return the files that patterns need."""
@@ -150,10 +151,15 @@ class _Choice:
             files = self._loose(pattern) if is_loose else self._named(pattern)
             if self.bundle is not None and self.bundle in files:
                 return [self.bundle]  # which has everything else in it
-            chosen.update((file.name, file) for file in files)
+            chosen.update((file.name, file) for file in self._with_parts(files))
             if (beside := pattern.beside) is not None and beside.text in self._names():
                 chosen[beside.text] = self._names()[beside.text]
         return list(chosen.values())
+
+    def _with_parts(self, files: Sequence[HostFile]) -> list[HostFile]:
+        """Add the other parts of archives in several parts."""
+        listed = self._names()
+        return [listed.get(name, file) for file in files for name in part_names(file.name, listed)]
 
     def _loose(self, pattern: Pattern) -> list[HostFile]:
         """Choose among loose files; none where they are read from the host's own folder."""

@@ -18,9 +18,6 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> FieldCase:
 
 
 BEING_FIXED = {
-    "deflate64-and-zstd",
-    "split-zip",
-    "7z-with-a-newer-filter",
     "classes-that-look-like-numbers",
     "classes-called-null",
     "yaml-from-windows",

@@ -359,3 +359,30 @@ def test_room_for_all_files_together(
     with pytest.raises(HostError, match="not enough disk space for 3 files"):
         fetch(workspace, host)  # type: ignore[arg-type]
     assert host.downloaded == []
+
+
+def test_what_cannot_be_read_is_kept_and_not_downloaded_twice(
+    config: Config, workspace: Workspace, host: Counting, tmp_path: Path
+) -> None:
+    (tmp_path / "host" / "train.zip").write_bytes(b"Rar!\x1a\x07\x01\x00" + bytes(600))
+    for _ in range(2):
+        with pytest.raises(ArchiveError, match=r"train\.zip is a RAR archive") as caught:
+            fetch(workspace, host)
+        assert "7-Zip" in str(caught.value.hint)
+    assert host.downloaded.count("train.zip") == 1 and (workspace.raw / "train.zip").is_file()
+
+
+def test_parts_of_an_archive_come_together(
+    config: Config, workspace: Workspace, host: Counting, tmp_path: Path
+) -> None:
+    data = (tmp_path / "host" / "train.zip").read_bytes()
+    (tmp_path / "host" / "train.zip").unlink()
+    for number in range(3):
+        piece = data[number * 9000 : (number + 1) * 9000 if number < 2 else None]
+        (tmp_path / "host" / f"train.zip.00{number + 1}").write_bytes(piece)
+    names = [f"train.zip.00{number}" for number in (1, 2, 3)]
+    assert [one.name for one in fetch(workspace, host, ["train.zip.001"])] == names
+    assert [one.new for one in fetch(workspace, host, ["train.zip.001"])] == [False] * 3
+    (tmp_path / "host" / "train.zip.002").write_bytes(bytes(9000))
+    with pytest.raises(ArchiveError, match="damaged"):
+        fetch(workspace, host, ["train.zip.001"], force=True)

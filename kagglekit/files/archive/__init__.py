@@ -14,13 +14,16 @@ from kagglekit.files.archive.checks import (
     DamagedError,
     Member,
     SinkError,
+    UnsupportedError,
     damaged,
+    unsupported,
 )
 from kagglekit.files.archive.parquet import MAGIC as MAGIC_PARQUET
 from kagglekit.files.archive.parquet import open_parquet
+from kagglekit.files.archive.parts import FIRST, open_whole
 from kagglekit.files.archive.sevenzip import open_7z
 from kagglekit.files.archive.tar import is_tar, open_tar
-from kagglekit.files.archive.zip import open_zip
+from kagglekit.files.archive.zip import check_alone, open_zip
 from kagglekit.terminal import progress
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "MAX_MEMBER_BYTES",
     "DamagedError",
     "Member",
+    "UnsupportedError",
     "copy_member",
     "listing",
     "members",
@@ -35,33 +39,63 @@ __all__ = [
     "verify",
 ]
 
+NOT_READ = (
+    *(".rar", ".iso", ".cab", ".arj", ".lzh", ".wim", ".dmg", ".tar.lz4", ".tar.lz", ".tar.z", ".tar.lzma"),
+)
+"""Endings of archives that are fetched and then refused by their kind."""
 ARCHIVE_SUFFIXES = (
     *(".zip", ".7z", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz"),
+    *(".tar.zst", ".tzst", *FIRST, *NOT_READ),
 )
+KINDS = {
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"MSCF": "a cabinet of Windows (.cab)",
+    b"MSWIM\x00": "a WIM image",
+    b"\x04\x22\x4d\x18": "packed with LZ4",
+    b"LZIP": "packed with lzip",
+    b"\x1f\x9d": "packed with compress (.Z)",
+    b"\x60\xea": "an ARJ archive",
+    b"]\x00\x00": "packed with LZMA alone (.lzma)",
+}
+"""First bytes of archives that are not read."""
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[Archive]:
     """Open an archive by its first bytes, not by its name, after all safety checks."""
-    with path.open("rb") as file:
+    with open_whole(path) as file:
         start = file.read(512)
     magic = start[:6]
     if magic == MAGIC_7Z:
         opener = open_7z
-    elif magic[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+    elif magic[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         opener = open_zip
     elif magic[:4] == MAGIC_PARQUET:
         opener = open_parquet
     elif is_tar(start):
         opener = open_tar
     else:
-        what = f"not a zip, 7z or tar archive (it starts with {magic!r})" if magic else "it is empty"
-        raise damaged(path, what)
+        raise _other(path, start)
     try:
         with opener(path) as archive:
             yield archive
     except SinkError as error:
         raise error.error from error.error.__cause__
+
+
+def _other(path: Path, start: bytes) -> ArchiveError:
+    """Build the error for a file that is no archive that can be read: by what it is, or damaged."""
+    if path.name.lower().endswith(".zip"):
+        check_alone(path)
+    kind = next((kind for magic, kind in KINDS.items() if start.startswith(magic)), None)
+    if kind is None and start and not start.strip(b"\x00"):  # an ISO image begins with zeros
+        with path.open("rb") as file:
+            file.seek(0x8001)
+            kind = "an ISO image" if file.read(5) == b"CD001" else None
+    if kind is not None:
+        return unsupported(path, f"is {kind}, which kagglekit does not read")
+    what = f"not a zip, 7z or tar archive (it starts with {start[:6]!r})" if start else "it is empty"
+    return damaged(path, what)
 
 
 def members(path: Path) -> list[Member]:

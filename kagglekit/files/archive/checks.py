@@ -18,6 +18,7 @@ from py7zr.exceptions import ArchiveError as SevenZipError
 from py7zr.io import Py7zIO
 
 from kagglekit.errors import ArchiveError
+from kagglekit.files.archive.parts import size_of
 
 # A spoken clip takes 32 kB, a minute of noise 2 MB; the full 2018 challenge unpacks to 7.5 GB.
 MAX_MEMBER_BYTES = 64 * 2**20  # in memory at once
@@ -72,6 +73,10 @@ class DamagedError(ArchiveError):
     """The archive's bytes are damaged; another download may bring the right ones."""
 
 
+class UnsupportedError(ArchiveError):
+    """The archive is whole, and of a kind that is not read here: another download would not help."""
+
+
 class HeaderEntry(NamedTuple):
     """What the archive's header says about one of its members."""
 
@@ -106,8 +111,15 @@ def raise_of_disk(error: Exception) -> None:
         raise error
 
 
-def encrypted(path: Path) -> ArchiveError:
-    return ArchiveError(f"{path.name} is encrypted", hint="unpack it with its password first")
+def unsupported(path: Path, what: str, remedy: str = "") -> UnsupportedError:
+    """Build the error for a whole archive that cannot be read here."""
+    folder = path.name.partition(".")[0]
+    remedy = remedy or f"unpack it with 7-Zip into FOLDER/{folder}, and set data.mounted to FOLDER"
+    return UnsupportedError(f"{path.name} {what}", hint=remedy)
+
+
+def encrypted(path: Path) -> UnsupportedError:
+    return unsupported(path, "is encrypted")
 
 
 def checked_members(path: Path, entries: Iterable[HeaderEntry]) -> list[Member]:
@@ -163,7 +175,7 @@ def check_total(path: Path, total: int) -> None:
     Raises:
         ArchiveError: it is too large, or its members are compressed more than audio can be.
     """
-    packed = path.stat().st_size
+    packed = size_of(path)
     if total > MAX_TOTAL_BYTES:
         raise unsafe(path, f"would unpack to {total:,} bytes, more than {MAX_TOTAL_BYTES:,}")
     if total > MIN_BOMB_BYTES and total > MAX_RATIO * packed:

@@ -1,4 +1,4 @@
-"""Tar files, plain or compressed by gzip, bzip2 or xz, read by tarfile from front to back.
+"""Tar files, plain or compressed by gzip, bzip2, xz or zstd, read by tarfile from front to back.
 
 A tar has no table of contents: listing one reads it to its end, which also proves the checksum of a
 compressed one. The list is kept, so that listing and extracting read the file twice in all.
@@ -18,9 +18,16 @@ from typing import IO, Any
 
 from kagglekit.files.archive import checks
 from kagglekit.files.archive.checks import Archive, HeaderEntry, Member, SinkFor
+from kagglekit.files.archive.methods import decoder_errors, zstd
+from kagglekit.files.archive.parts import open_whole
 
-DAMAGE = (*checks.DAMAGE, tarfile.TarError, OSError)
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+DAMAGE: tuple[type[Exception], ...] = (*checks.DAMAGE, *decoder_errors(), tarfile.TarError, OSError)
+_COMPRESSED = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"\x28\xb5\x2f\xfd": zstd().open,
+}
 _MAX_PADDING = 64 * 2**20
 """Most bytes behind the end mark; tar pads to 10 kB."""
 
@@ -64,7 +71,7 @@ def open_tar(path: Path) -> Iterator[Archive]:
 
 @contextmanager
 def _reader(path: Path) -> Iterator[Any]:  # of a TarFile; its stub lacks `members`
-    with path.open("rb") as raw:
+    with open_whole(path) as raw:
         start = raw.read(6)
         raw.seek(0)
         opener: Any = next((o for magic, o in _COMPRESSED.items() if start.startswith(magic)), None)
