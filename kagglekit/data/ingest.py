@@ -151,7 +151,7 @@ def read_facts(folder: Path) -> pl.DataFrame:
 
 def is_outdated(folder: Path) -> bool:
     """Tell whether files in a folder were unreadable without PyAV, which is installed now."""
-    if not with_ffmpeg.is_installed() or done_key(folder) is None:
+    if not with_ffmpeg.is_installed() or done_key(folder) is None or not (folder / _COUNTS_FILE).is_file():
         return False
     return read_counts(folder).needs_av > 0
 
