@@ -6,7 +6,6 @@ Exit codes: 0 done · 1 a failure, explained · 2 wrong usage · 130 Ctrl-C · 1
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import signal
 import sys
@@ -146,14 +145,12 @@ def _run(args: argparse.Namespace) -> None:
 
 def _explain(error: BaseException, project: Project | None) -> tuple[str, str | None]:
     """Return the message and the hint for an error."""
-    if (fault := error if isinstance(error, MachineError) else explain(error)) is not None:
-        return str(fault), _elsewhere(fault, project) or fault.hint
+    if not isinstance(error, KagglekitError):
+        error = explain(error) or error
+    if isinstance(error, MachineError):
+        return str(error), _elsewhere(error, project) or error.hint
     if isinstance(error, KagglekitError):
         return str(error), error.hint
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EAGAIN or "can't start new thread" in str(error):
-        hint = "close other programs, raise the limit (ulimit -u), or set OMP_NUM_THREADS=1"
-        return "the system allows no more threads or processes", hint
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror or error}{where}", "check the path and its permissions"

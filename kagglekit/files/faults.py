@@ -24,11 +24,19 @@ _FULL = {
 }
 _FAILING = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-_TOO_MANY = (errno.EMFILE, errno.ENFILE)
+_TOO_MANY = {
+    errno.EMFILE: ("too many files are open", "allow more with `ulimit -n 4096`"),
+    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
+    errno.EAGAIN: (
+        "the system allows no more threads or processes",
+        "close other programs, raise the limit (ulimit -u), or set OMP_NUM_THREADS=1",
+    ),
+}
 _NUMBER = re.compile(r"\((?:os error|errno) (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
 _WORDS = {
     "database or disk is full": errno.ENOSPC,  # SQLite
     "disk I/O error": errno.EIO,
+    "can't start new thread": errno.EAGAIN,
     **{os.strerror(number): number for number in (errno.ENOSPC, errno.EDQUOT)},
 }
 
@@ -40,7 +48,7 @@ class MachineError(KagglekitError):
         refused: the path that must not be written to or read, where that is the fault.
     """
 
-    def __init__(self, message: str, *, hint: str, refused: Path | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, refused: Path | None = None) -> None:
         super().__init__(message, hint=hint)
         self.refused = refused
 
@@ -113,8 +121,8 @@ def explain(error: BaseException, folder: Path | None = None) -> MachineError | 
         hint = f"check the disk or its connection, then {AGAIN}"
         return MachineError(f"the disk fails: {os.strerror(number)}{where}", hint=hint)
     if number in _TOO_MANY:
-        hint = f"allow more with `ulimit -n 4096`, then {AGAIN}"
-        return MachineError(f"{os.strerror(number)}{where}", hint=hint)
+        what, remedy = _TOO_MANY[number]
+        return MachineError(what + where, hint=f"{remedy}, and {AGAIN}")
     if number in _REFUSED:
         hint = "check the path and its permissions"
         return MachineError(f"{os.strerror(number)}{where}", hint=hint, refused=path or Path())

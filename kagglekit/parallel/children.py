@@ -7,6 +7,7 @@ Nothing is shared: queues and locks of multiprocessing need semaphores, which no
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -160,14 +161,20 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
         try:
             answer: Sequence[Any] = (RESULT, function(job))
         except Exception as error:
-            answer = (FAILURE, error, f"\n{traceback.format_exc()}")
+            answer = (FAILURE, _portable(error), f"\n{traceback.format_exc()}")
         try:
             send(tuple(answer))
         except (BrokenPipeError, ConnectionResetError):
             return
-        except Exception as error:  # an error that cannot be pickled
-            said = answer[1] if answer[0] == FAILURE else error
-            send((FAILURE, RuntimeError(f"{type(said).__name__}: {said}"), ""))
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error, or one with its words where it cannot be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _end_with_parent() -> None:

@@ -24,7 +24,14 @@ from kagglekit.scoring.cv import Score
 from kagglekit.search.claim import Claim, claim_trial
 from kagglekit.search.limits import SearchLimits
 from kagglekit.search.study import StudyHandle
-from kagglekit.search.trial import Candidate, failure_reason, fold_jobs, folds_per_trial, score_folds
+from kagglekit.search.trial import (
+    Candidate,
+    failure_reason,
+    fold_jobs,
+    folds_per_trial,
+    is_outside_failure,
+    score_folds,
+)
 from kagglekit.terminal import console
 from kagglekit.training.loop import train_fold
 
@@ -209,7 +216,7 @@ class Scheduler:
             self._send(running, number)
             return
         reason = cause if isinstance(cause, Exception) else error
-        if isinstance(reason, VersionError):
+        if isinstance(reason, VersionError) or is_outside_failure(reason):
             raise reason
         running.claim.fail(failure_reason(reason))
         self._end(running)

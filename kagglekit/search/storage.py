@@ -7,6 +7,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from kagglekit.errors import KagglekitError
+from kagglekit.files.faults import explain
 from kagglekit.files.workspace import Workspace
 from kagglekit.search.journal import open_journal
 from kagglekit.search.locks import with_driver
@@ -70,6 +71,8 @@ def is_storage_error(error: Exception) -> bool:
 
 def storage_error(error: Exception, place: str) -> KagglekitError:
     """Explain a storage's failure; `place` stands in for its address, which can contain a password."""
+    if (fault := explain(error)) is not None:  # SQLite on a full disk
+        return fault
     text = str(error.__cause__ or error) if "during the commit" in str(error) else str(error)
     first = next((line for line in text.splitlines() if line), type(error).__name__)
     hints = {

@@ -27,7 +27,7 @@ AGAIN = "run the same command again; nothing is lost"
         (OSError(errno.EDQUOT, "Quota"), "the disk quota is used up", f"free some space and {AGAIN}"),
         (OSError(errno.EFBIG, "File too large"), "a file is larger than", f"allow larger files and {AGAIN}"),
         (OSError(errno.EIO, "I/O"), "the disk fails: Input/output error", "check the disk or its connection"),
-        (OSError(errno.EMFILE, "many"), "Too many open files", "ulimit -n 4096"),
+        (OSError(errno.EMFILE, "many"), "too many files are open", "ulimit -n 4096"),
         # as polars, safetensors, Arrow and SQLite pass them on
         (RuntimeError("No space left on device (os error 28)"), "the disk is full", "free some space"),
         (ValueError("I/O error: Quota exceeded (os error 122)"), "the disk quota is used up", "free"),

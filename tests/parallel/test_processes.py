@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import _multiprocessing as multiprocessing
+import errno
 import os
 import subprocess
 import sys
@@ -20,7 +22,9 @@ from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
 from kagglekit.parallel import processes
+from kagglekit.parallel.children import NoProcessError
 from kagglekit.parallel.processes import cores, run_all
+from kagglekit.runs import folds
 from kagglekit.runs.folds import processes_for
 from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.runs.train import train_run
@@ -31,7 +35,10 @@ from kagglekit.training.plan import resolve, with_epochs
 from kagglekit.training.predict import threads
 
 
-def test_results_come_in_order_and_what_is_shown_is_shown_here(capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_come_in_order_and_what_is_shown_is_shown_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing, "SemLock", None)  # as without /dev/shm
     console.configure()
     results = run_all(told, [3, 1, 2], 2)
     assert [job for job, _, _ in results] == [3, 1, 2]
@@ -95,6 +102,25 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_folds_are_trained_in_turn_where_no_process_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", refuse)
+    with pytest.raises(NoProcessError, match="no other process can be started: Resource temp") as caught:
+        run_all(dies, [0, 1], 2)
+    assert "--set jobs=1" in (caught.value.hint or "")
+    monkeypatch.setattr(folds, "processes_for", lambda left: 2)
+    trained: list[Fold] = []
+    monkeypatch.setattr(folds, "train_within_memory", trained.append)
+    config = load_config(tiny.make(tmp_path))
+    left = [Fold(config, resolve(config, "gru"), None, None, n, tmp_path) for n in range(2)]  # type: ignore[arg-type]
+    folds.train_folds(left)
+    assert trained == left
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import TrialState
 from support.searches import SHORT, FakeTraining, Place, open_place
 
+from kagglekit.files.faults import MachineError
 from kagglekit.search import limits
 
 
@@ -24,7 +25,14 @@ def test_an_unexpected_failure_is_its_trials_alone(place: Place, fake: Callable[
 
 
 @pytest.mark.parametrize(
-    "full", [OSError(errno.ENOSPC, "full"), RuntimeError(f"io: {os.strerror(errno.ENOSPC)} (os error 28)")]
+    "full",
+    [
+        OSError(errno.ENOSPC, "full"),
+        RuntimeError(f"io: {os.strerror(errno.ENOSPC)} (os error 28)"),
+        RuntimeError("I/O error: Quota exceeded (os error 122)"),
+        MachineError("the disk fails: Input/output error"),
+    ],
+    ids=["full", "polars", "quota", "fails"],
 )
 def test_a_full_disk_is_no_trials_fault(
     full: Exception, place: Place, fake: Callable[..., FakeTraining]
