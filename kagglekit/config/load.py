@@ -6,10 +6,11 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import Node, ScalarNode
 
 from kagglekit.config import first_edition
 from kagglekit.config.schema import Config
-from kagglekit.config.yaml_file import SET, Lines, parse, problem_of, read_yaml
+from kagglekit.config.yaml_file import SET, Lines, as_typed, child, parse, problem_of, read_yaml
 from kagglekit.errors import ConfigError, close_match, shorten
 
 MOST_PROBLEMS = 20
@@ -17,6 +18,14 @@ MOST_PROBLEMS = 20
 MOST_CHARACTERS = 1000
 """How much of a problem is shown."""
 DEFAULT_NAME = "competition.yaml"
+
+
+WORDS = (
+    ("competition", "slug"),
+    *(("labels", key) for key in ("classes", "targets", "filler", "silence", "none")),
+    *(("submission", key) for key in ("positive", "none")),
+)
+"""Settings that are names, which are taken letter by letter."""
 
 
 def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -33,6 +42,9 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     node, content = read_yaml(path)
     raw = {key: value for key, value in content.items() if value is not None}  # `train:` without content
     lines = Lines(path.name, node)
+    for section, key in WORDS:
+        if isinstance(raw.get(section), dict) and key in raw[section]:
+            raw[section][key] = _word(section, key, child(node, (section, key)), raw[section][key])
     for text in overrides:
         _override(raw, text, lines)
     lines.first_edition = first_edition.is_first_edition(raw)
@@ -54,6 +66,11 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
     count = len(problems) + more
     head = f"{count:,} problems in {where}:" if count > 1 else f"{where} has a problem:"
     raise ConfigError("\n  ".join([head, *problems, *([f"and {more:,} more"] * bool(more))]), hint=remedy)
+
+
+def _word(section: str, key: str, node: Node | None, value: Any) -> Any:
+    """Return the value of one of WORDS as it was typed; null is nothing, but in a list and as a slug."""
+    return value if value is None and key != "slug" else as_typed(node, value)
 
 
 def _cross_errors(raw: dict[str, Any], bad: set[str], context: dict[str, Any]) -> list[Any]:
@@ -80,7 +97,7 @@ def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
             f"--set {shown}: not of the form a.b=value", hint="for example --set train.epochs=10"
         )
     try:
-        _, parsed = parse(value)
+        node, parsed = parse(value)
     except (YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"--set {shown}: the value is not YAML: {problem_of(error)}", hint="quote it: --set 'a.b=value'"
@@ -98,6 +115,8 @@ def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
         raise ConfigError(
             f"--set {shown}: '{parents[-1]}' is a list", hint=f"name an entry: {parents[-1]}.0.{last}"
         )
+    if (*parents, last) in WORDS:
+        parsed = _word(parents[0], last, node, parsed)
     section[last] = parsed
     lines.overridden.add(tuple(dotted.split(".")))
     if parents and parents[0] in ("train", "features"):
@@ -127,6 +146,8 @@ def _describe(error: Any, lines: Lines) -> str:
         message = "required"
     elif error["type"] == "model_type":
         message = f"must be a section, not {shorten(repr(error['input']))}"
+    elif error["type"] == "string_type" and isinstance(node := child(lines.node, loc), ScalarNode):
+        message = f"must be text, not {shorten(node.value)}; write '{shorten(node.value)}' in quotes"
     elif not isinstance(error["input"], dict | list) and error["type"] != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {shorten(repr(error['input']))}"
     message = shorten(message, MOST_CHARACTERS)

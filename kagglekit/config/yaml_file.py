@@ -1,5 +1,6 @@
 """YAML 1.2 files: read without aliases and duplicate keys, with the line of every key, and written."""
 
+import codecs
 import io
 import re
 from collections.abc import Sequence
@@ -38,6 +39,10 @@ class _CoreSchema(SafeConstructor):
             problem = f"the tag {node.tag.replace(_CORE, '!!')} is not supported"
         elif isinstance(node, ScalarNode) and (odd := _ODD.search(node.value)):
             problem = f"the character U+{ord(odd[0]):04X} is not supported"
+        elif isinstance(node, ScalarNode) and node.style is None and (odd := _INVISIBLE.search(node.value)):
+            problem = f"{_SPACE} U+{ord(odd[0]):04X}"
+        elif isinstance(node, ScalarNode) and node.style is None and node.value.startswith(_CURLY):
+            problem = _QUOTES
         else:
             try:
                 return super().construct_object(node, deep)
@@ -61,6 +66,9 @@ class _CoreSchema(SafeConstructor):
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {f"{_CORE}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
 _ODD = re.compile("[\0\ud800-\udfff]")  # no path and no file may hold them
+_INVISIBLE = re.compile("[\u00a0\u2007\u202f\u200b-\u200f\u2060\ufeff\u3000]")
+_CURLY = ("\u2018", "\u2019", "\u201a", "\u201b", "\u201c", "\u201d", "\u201e", "\u201f")
+_SPACE, _QUOTES = "there is an invisible space,", "curly quotes, which mark nothing"
 _CoreSchema.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
@@ -100,13 +108,16 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
             raise ConfigError(
                 f"{path} has more than {MAX_BYTES:,} bytes, too many for a competition.yaml", hint=hint
             )
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:64]:
+            raise ConfigError(f"{path} is UTF-16 or UTF-32, not UTF-8", hint=f"save {path} as UTF-8")
         text = data.decode("utf-8")
     except FileNotFoundError:
         hint = "draft it with kagglekit init, go to its folder, or name the file: -C FILE"
         raise ConfigError(f"there is no {path}", hint=hint) from None
     except UnicodeDecodeError as error:
+        line, byte = data.count(b"\n", 0, error.start) + 1, data[error.start]
         raise ConfigError(
-            f"{path} cannot be read: it is not UTF-8 ({error.reason})", hint=f"save it as UTF-8, or {hint}"
+            f"{path}:{line} is not UTF-8: byte 0x{byte:02x}", hint="save it as UTF-8"
         ) from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint=hint) from error
@@ -114,11 +125,9 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
         node, value = parse(text)
     except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = problem_of(error)
-        line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
-        hint = f"edit {path}{_remedy(problem, line)}"
-        raise ConfigError(f"{where} is not YAML: {problem}", hint=hint) from error
+        number, problem, remedy = _explained(problem_of(error), text.splitlines(), mark.line if mark else -1)
+        where = f"{path}:{number + 1}" if mark else str(path)
+        raise ConfigError(f"{where} is not YAML: {problem}", hint=f"edit {path}{remedy}") from error
     if not isinstance(value, dict | None):
         raise ConfigError(
             f"{path} contains a {type(value).__name__}, not sections",
@@ -135,17 +144,49 @@ def problem_of(error: Exception) -> str:
     return str(getattr(error, "problem", None) or first)
 
 
-def _remedy(problem: str, line: str) -> str:
-    """Return what else to say about a parser's problem: "", or ": " and what to write."""
-    if "\t" in line:
-        return ": write spaces instead of the tab"
-    if "\u00a0" in line:
-        return ": write a space instead of the no-break space (U+00A0), which a web page has left there"
+def _explained(problem: str, lines: list[str], number: int) -> tuple[int, str, str]:
+    """Return the line of a mistake, what stands there, and "" or ": " and what to write instead."""
+    line = lines[number] if 0 <= number < len(lines) else ""
+    if re.match(" *\t", line) or "'\\t'" in problem:
+        return number, "there is a tab", ": write spaces instead of the tab"
+    for earlier in (number, number - 1):  # the parser sees it where the value ends, which may be a line later
+        if 0 <= earlier < len(lines) and (odd := _INVISIBLE.search(lines[earlier])):
+            what = f"{_SPACE} U+{ord(odd[0]):04X}"
+            return earlier, what, ": write a plain space; a web page or an editor has left this one there"
+    if problem == _QUOTES:
+        return number, problem, ": write straight quotes, ' or \""
     if "escape character" in problem:
-        return ": write the text in single quotes, in which a backslash is one"
+        what = "there is a backslash in double quotes"
+        return number, what, ": write the text in single quotes, in which a backslash is one"
     if "mapping values" in problem:
-        return ": write a value that contains a colon and a space in quotes"
-    return ""
+        what = "there is a colon and a space within a value"
+        return number, what, ": write the value in quotes"
+    return number, problem, ""
+
+
+def as_typed(node: Node | None, value: Any) -> Any:
+    """Return a word, or a list of words, letter by letter: 007, 1e3 and null are no words to YAML.
+
+    Args:
+        node: of the value. A value that is no word, and words of other nodes, stay as they are.
+    """
+    if isinstance(node, SequenceNode) and isinstance(value, list):
+        return [as_typed(one, entry) for one, entry in zip(node.value, value, strict=True)]
+    if isinstance(node, ScalarNode) and node.value and not isinstance(value, str):
+        return node.value
+    return value
+
+
+def child(node: Node | None, path: Sequence[int | str]) -> Node | None:
+    """Return the node of a setting; None where there is none."""
+    for part in map(str, path):
+        if isinstance(node, MappingNode):
+            node = next((value for key, value in node.value if key.value == part), None)
+        elif isinstance(node, SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+        else:
+            return None
+    return node
 
 
 class Lines:

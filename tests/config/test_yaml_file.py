@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kagglekit.config.load import load_config
 from kagglekit.config.yaml_file import MAX_BYTES, dump, parse, read_yaml
 from kagglekit.errors import ConfigError
 
@@ -51,7 +52,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_yaml(Path("absent.yaml"))
     assert "-C FILE" in str(caught.value.hint)
     (tmp_path / "wave.yaml").write_bytes(b"\xff\xfe\x00RIFF")
-    with pytest.raises(ConfigError, match=r"wave\.yaml cannot be read"):
+    with pytest.raises(ConfigError, match=r"wave\.yaml is UTF-16 or UTF-32, not UTF-8"):
         read_yaml(tmp_path / "wave.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_yaml(tmp_path)
@@ -76,7 +77,10 @@ def test_what_is_dumped_is_read_back() -> None:
     ("text", "remedy"),
     [
         ("a:\n\tb: 1\n", "spaces instead of the tab"),
-        ("a:\n  b: 1\n\u00a0 c: 1: 2\n", "no-break space"),
+        ("a:\n  b: 1\n\u00a0 c: 1: 2\n", "a plain space"),
+        ("a:\n  b:\u00a01\n  c: 2\n", "a plain space"),
+        ("a: b\u200bc\n", "a plain space"),
+        ("a: \u201eb\u201c\n", "straight quotes"),
         ('a: "^\\w+_"\n', "single quotes"),
         ("a: train: x\n", "in quotes"),
     ],
@@ -86,3 +90,22 @@ def test_what_editors_leave(text: str, remedy: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not YAML") as caught:
         read_yaml(tmp_path / "competition.yaml")
     assert remedy in str(caught.value.hint)
+
+
+def test_words_letter_by_letter(tmp_path: Path) -> None:
+    text = "competition: {slug: 007}\nlabels:\n  classes: [null, 1e3, 0x1F, true, ~, 2024-01-01, '1e3 ']\n  filler: 12\n"
+    text += "data: {train: {files: x/*.wav}, test: {files: y/*.wav}}\n"
+    (tmp_path / "competition.yaml").write_text(text)
+    config = load_config(tmp_path / "competition.yaml")
+    assert config.competition.slug == "007" and config.labels.filler == "12" and config.labels.silence is None
+    assert config.labels.classes == ("null", "1e3", "0x1F", "true", "~", "2024-01-01", "1e3 ")
+    config = load_config(tmp_path / "competition.yaml", ["labels.classes=[08, 1.0]", "labels.filler=null"])
+    assert config.labels.classes == ("08", "1.0") and config.labels.filler is None
+
+
+def test_another_text_is_shown_as_it_was_typed(tmp_path: Path) -> None:
+    text = "competition: {slug: a}\nlabels: {classes: [a, b]}\nsubmission: {id: 007}\n"
+    text += "data: {train: {files: x/*.wav}, test: {files: y/*.wav}}\n"
+    (tmp_path / "competition.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"must be text, not 007; write '007' in quotes"):
+        load_config(tmp_path / "competition.yaml")

@@ -18,9 +18,6 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> FieldCase:
 
 
 BEING_FIXED = {
-    "classes-that-look-like-numbers",
-    "classes-called-null",
-    "yaml-from-windows",
     "kaggle-json-that-is-none",
 }
 
