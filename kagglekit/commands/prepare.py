@@ -44,16 +44,14 @@ def run(args: argparse.Namespace) -> None:
 
     from kagglekit.data.clips import LEFT_OUT, TRAINED_ONLY
     from kagglekit.data.lengths import QUANTILES, lengths_and_rates, rows
-    from kagglekit.data.prepare import summary
+    from kagglekit.data.prepare import SPLITS, summary
     from kagglekit.files.passed_over import passed_over
     from kagglekit.terminal.table import ResultTable
 
     project = open_project(args)
     prepared, path = project.prepare(), project.workspace.clips_path
     counts = dict(prepared.clips.group_by("split").len().rows())
-    shown = ", ".join(
-        f"{counts[split]:,} {split}" for split in ("train", "silence", "test") if split in counts
-    )
+    shown = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if split in counts)
     fold = prepared.clips.filter(pl.col("split") == "train")["fold"]
     left_out, trained_only = int((fold == LEFT_OUT).sum()), int((fold == TRAINED_ONLY).sum())
     lines: list[object] = [f"{shown} clips; {_folds(prepared)}"]

@@ -82,7 +82,7 @@ def _audit(labels: PseudoLabels) -> list[object]:
     left_out = f"; left out, too often wrong: {', '.join(audit.left_out)}" * bool(audit.left_out)
     what = "pairs of a clip and a class" if several else "clips"
     return [
-        ResultTable("audit on OOF", [*columns, "test clips a fold"], rows),
+        ResultTable("audit on OOF", [*columns, "clips a fold"], rows),
         f"audit on OOF: {audit.coverage:.2f} of the {what} pseudo-labelled, {audit.precision:.4f} of "
         f"{'the classes found present' if several else 'them'} right{left_out}",
     ]

@@ -18,7 +18,7 @@ from kagglekit.competitions.clips import audio_keys, feature_section, highest_ed
 from kagglekit.competitions.look import Facts
 from kagglekit.competitions.metric_names import family, metric_of
 from kagglekit.competitions.recordings import Group, groups, role_of
-from kagglekit.competitions.render import Guess, one_line, yaml_text
+from kagglekit.competitions.render import Guess, one_line, plain, yaml_text
 from kagglekit.competitions.splits import SplitTest, split_test
 from kagglekit.competitions.training_sets import NONE, Drafted, draft_sets
 
@@ -72,7 +72,7 @@ def draft(facts: Facts, command: str) -> str:
     audio = audio_keys(heard or list(facts.heard.values()), rows.every, highest)
     sections: dict[str, Any] = {
         "competition": _competition(facts, metric, why, shape),
-        "data": _data(facts, sample, drafted, tests, noise, rows, split),
+        "data": _data(facts, sample, drafted, tests, noise, rows, split) | _unlabelled(sets, trains, drafted),
         **({"rows": rows.keys} if rows.keys else {}),
         "audio": audio,
         **feature_section(audio, highest),
@@ -138,6 +138,16 @@ def _data(
         if listed:
             keys[name] = listed[0]
     return keys
+
+
+def _unlabelled(sets: Sequence[Group], trains: Sequence[Group], drafted: Sequence[Drafted]) -> dict[str, Any]:
+    """Return the key for recordings without labels: called so, or of train, and in no table."""
+    used = {plain(one.keys["files"]) for one in drafted}
+    rest = [group for group in sets if group.role == "unlabelled"]
+    rest += [group for group in trains if group.role == "train" and group.pattern not in used]
+    patterns = [group.pattern for group in rest if used and group.paths]
+    patterns += [plain(one.keys["files"]) for one in drafted if one.unlabelled]
+    return {"unlabelled": patterns[0] if len(patterns) == 1 else patterns} if patterns else {}
 
 
 def _test_files(facts: Facts, tests: Sequence[Group]) -> Any:

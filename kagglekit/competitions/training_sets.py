@@ -30,6 +30,8 @@ class Drafted(NamedTuple):
     """Whether a recording may have several labels."""
     groups: int
     """How many groups its folds have to choose from; 0: a recording is its own."""
+    unlabelled: bool = False
+    """Whether it has further recordings of the test's own kind, without labels."""
 
 
 def draft_sets(
@@ -130,7 +132,8 @@ def _described(
         keys["validate"] = Guess(False, "the same")
     if "end" in keys and any(_alike(group, test) for test in tests) and not _whole(one, keys):
         keys["domain"] = Guess("test", "recordings of the test's own kind: they alone are validated on")
-    return Drafted(keys, labels, multi or "secondary" in keys, groups)
+    rest = "domain" in keys and one.files < len(group.paths)
+    return Drafted(keys, labels, multi or "secondary" in keys, groups, rest)
 
 
 def _with_names(one: Described) -> Described:

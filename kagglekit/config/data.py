@@ -193,6 +193,10 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, Mapping) else value
 
 
+def _as_names(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 class Data(Section):
     """The recordings of train and test, and the sample submission."""
 
@@ -203,6 +207,11 @@ class Data(Section):
     """One training set or a list of several."""
     test: TestSet
     """Test recordings."""
+    unlabelled: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = Field(
+        default=(), exclude_if=lambda patterns: not patterns
+    )
+    """Pattern of further recordings without labels, or a list of patterns, which `pseudo` and `distill` may
+    label; labelled recordings and those of the test are left out."""
     noise: str | None = None
     """Pattern of long recordings without any class, from which silence is cut."""
     validation_list: str | None = None

@@ -1,7 +1,7 @@
 """Build the clips table: one row for each clip, with label, part and folds.
 
 clip_id
-split         train, silence or test
+split         train, silence, test or unlabelled
 row           first row in the split's store
 windows       rows in the store from `row` on (column with audio.longer: windows alone)
 path          the recording
@@ -43,6 +43,8 @@ COLUMNS = (
     *("speaker", "fold", "heldout_fold", "official", "weight", "masked", "soft", "soft_target"),
     *("samples", "rms", "peak", "sha1", "problem", "flags", "rate", "message"),
 )
+WITHOUT_LABELS = ("test", "unlabelled")
+"""Splits whose clips have neither label nor fold."""
 WINDOWS = "windows"
 _UNLABELLED = {
     **dict.fromkeys(("start", "end", "low", "high"), pl.lit(None, pl.Float64)),
@@ -205,11 +207,11 @@ def silence_table(config: Config, facts: pl.DataFrame, fold_of: Mapping[str, int
     ).select(_columns(facts))
 
 
-def test_table(facts: pl.DataFrame) -> pl.DataFrame:
-    """Return the table of the test clips, which have neither label nor fold."""
+def table_without_labels(facts: pl.DataFrame, split: str) -> pl.DataFrame:
+    """Return the table of the clips of test or unlabelled, which have neither label nor fold."""
     unknown = dict.fromkeys(("word", "speaker", "label", "part", "official"), pl.lit(None, dtype=pl.String))
     no_fold = dict.fromkeys(("fold", "heldout_fold"), pl.lit(-1, dtype=pl.Int32))
-    table = facts.with_columns(split=pl.lit("test"), **_UNLABELLED, **unknown, **no_fold)
+    table = facts.with_columns(split=pl.lit(split), **_UNLABELLED, **unknown, **no_fold)
     return table.select(_columns(facts))
 
 
@@ -222,7 +224,7 @@ def training_rows(clips: pl.DataFrame, fold: int, config: Config, seed: int) -> 
 
     Filler clips are sampled down to labels.keep_fillers; the same seed keeps the same clips.
     """
-    trained = (pl.col("fold") != LEFT_OUT) & (pl.col("split") != "test")
+    trained = (pl.col("fold") != LEFT_OUT) & ~pl.col("split").is_in(WITHOUT_LABELS)
     rows = clips.filter(trained & (pl.col("fold") != fold) & (pl.col("heldout_fold") != fold))
     keep = config.labels.keep_fillers
     if keep == "all" or config.labels.filler is None:

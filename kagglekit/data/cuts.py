@@ -1,7 +1,7 @@
 """Cut recordings into clips: annotated parts for training, rows for the test."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -99,23 +99,52 @@ def test_cutter(workspace: Workspace) -> tuple[list[File], Cutter]:
     if rows.table is not None:
         return files, _table_cutter(workspace, rows, paths)
     shorts = dict(zip(paths, clip_ids(paths, 1), strict=True))
-    if rows.every is None:
-        return files, lambda path, _: [Cut(_row_id(rows, shorts[path], path, 0, None, None))]
-    every = rows.every
 
-    def windows(path: str, length: float) -> list[Cut]:
-        count = max(math.ceil(length / every - SHORTEST_ROW), 1)
-        if count > MOST_ROWS:
-            raise ConfigError(
-                f"rows.every {every:g}: {count:,} rows of {path} ({length:,.1f} s), more than {MOST_ROWS:,}",
-                hint="rows.every is in seconds; BirdCLEF has 5",
-            )
-        times = [(number * every, (number + 1) * every) for number in range(count)]
-        return [
-            Cut(_row_id(rows, shorts[path], path, number, *time), *time) for number, time in enumerate(times)
-        ]
+    def cut(path: str, length: float) -> list[Cut]:
+        times = enumerate(_windows(path, length, rows.every))
+        return [Cut(_row_id(rows, shorts[path], path, number, *time), *time) for number, time in times]
 
-    return files, windows
+    return files, cut
+
+
+def unlabelled_cutter(workspace: Workspace, used: Collection[str]) -> tuple[dict[str, list[File]], Cutter]:
+    """Return the files of data.unlabelled by pattern, and their cutter: whole, or windows of rows.every.
+
+    Args:
+        used: paths of the labelled recordings and of the test, which are left out.
+
+    Raises:
+        KagglekitError: as `list_files`.
+    """
+    sets, seen = dict[str, list[File]](), set(used)
+    for pattern in workspace.config.data.unlabelled:
+        sets[pattern] = [file for file in list_files(workspace, pattern) if file.path not in seen]
+        seen.update(file.path for file in sets[pattern])
+    paths = [file.path for files in sets.values() for file in files]
+    shorts = dict(zip(paths, clip_ids(paths, 2), strict=True))
+
+    def cut(path: str, length: float) -> list[Cut]:
+        times = _windows(path, length, workspace.config.rows.every)
+        return [Cut(shorts[path] + part_of(*time), *time) for time in times]
+
+    return sets, cut
+
+
+def _windows(path: str, length: float, every: float | None) -> list[tuple[float | None, float | None]]:
+    """Return the start and end of each row of a recording; of the whole one, Nones.
+
+    Raises:
+        ConfigError: there are more than MOST_ROWS.
+    """
+    if every is None:
+        return [(None, None)]
+    count = max(math.ceil(length / every - SHORTEST_ROW), 1)
+    if count > MOST_ROWS:
+        raise ConfigError(
+            f"rows.every {every:g}: {count:,} rows of {path} ({length:,.1f} s), more than {MOST_ROWS:,}",
+            hint="rows.every is in seconds; BirdCLEF has 5",
+        )
+    return [(number * every, (number + 1) * every) for number in range(count)]
 
 
 def _row_id(rows: Rows, short: str, path: str, number: int, start: float | None, end: float | None) -> str:

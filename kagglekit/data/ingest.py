@@ -66,7 +66,7 @@ class FileSet(NamedTuple):
 class Job(NamedTuple):
     """The recordings of a split."""
 
-    split: Literal["train", "test"]
+    split: Literal["train", "test", "unlabelled"]
     sources: Sequence[FileSet]
     cutter: Cutter
     target: Path

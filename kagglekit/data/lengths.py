@@ -28,7 +28,7 @@ def lengths_and_rates(clips: pl.DataFrame, sample_rate: int) -> dict[str, Length
         sample_rate: the competition's, in Hz, at which `samples` are counted.
     """
     described = {}
-    for split in ("train", "test"):
+    for split in ("train", "test", "unlabelled"):
         read = clips.filter((pl.col("split") == split) & (pl.col("samples") > 0))
         if len(read):
             rates = read["rate"].value_counts(sort=True).sort("count", "rate", descending=True).rows()

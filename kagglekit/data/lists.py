@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kagglekit.data.clips import LEFT_OUT
+from kagglekit.data.clips import LEFT_OUT, WITHOUT_LABELS
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.files.resolve import read_file
 from kagglekit.files.tables import read_table, read_table_file
@@ -57,7 +57,7 @@ def leave_out(table: pl.DataFrame, path: Path) -> pl.DataFrame:
         ConfigError: the CSV cannot be read, or lists a clip that is not a training clip.
     """
     listed = read_clip_list(path)
-    trainable = pl.col("split") != "test"
+    trainable = ~pl.col("split").is_in(WITHOUT_LABELS)
     ids = table.filter(trainable)["clip_id"]
     unknown = sorted(listed - set(ids))
     if unknown:

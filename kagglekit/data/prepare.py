@@ -15,11 +15,13 @@ from kagglekit.config import Config
 from kagglekit.config.labels import FROM_SAMPLE
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
-from kagglekit.data.annotations import prefix, read_train
+from kagglekit.data.annotations import read_train
 from kagglekit.data.audit import say_overlaps, without_test_copies
 from kagglekit.data.classes import check_classes, given_folds, named, resolve, spelled
-from kagglekit.data.cuts import test_cutter, train_cutter, with_clip_ids
+from kagglekit.data.clips import WITHOUT_LABELS
+from kagglekit.data.cuts import with_clip_ids
 from kagglekit.data.expected_rows import expected
+from kagglekit.data.jobs import jobs_of
 from kagglekit.data.label_checks import checked_annotations
 from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
@@ -29,14 +31,13 @@ from kagglekit.files import parquet
 from kagglekit.files.atomic import building, done_key, read_json, write_json
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
-from kagglekit.files.lookup import File
 from kagglekit.files.resolve import fingerprint_of, list_files
 from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
-SPLITS = ("train", "silence", "test")
+SPLITS = ("train", "silence", "test", "unlabelled")
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def prepare(workspace: Workspace) -> Prepared:
     folders = {split: workspace.audio_folder(split, key) for split, key in saved["keys"].items()}
     clips = parquet.read_cache(workspace.clips_path)
     _check_sample(opened, clips.filter(pl.col("split") == "test")["clip_id"].to_list())
-    problems = {split: ingest.read_counts(folders[split]).problems for split in ("train", "test")}
+    problems = {split: ingest.read_counts(folders[split]).problems for split in folders if split != "silence"}
     return Prepared(opened, clips, saved["key"], folders, saved["keys"], saved["noise_fold"], problems)
 
 
@@ -150,10 +151,10 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     config = workspace.config
     annotations = checked_annotations(spelled(annotations, config.labels), config)
     say_overlaps(annotations)
-    jobs = _jobs(workspace, sets, annotations, noise_files)
+    jobs = jobs_of(workspace, sets, annotations, noise_files)
     keys: dict[str, str] = {job.split: job.key for job in jobs}
     folders: dict[str, Path] = {job.split: job.target for job in jobs}
-    train, _ = ingest.ingest_all(workspace, jobs)
+    train, *_ = ingest.ingest_all(workspace, jobs)
     noise_fold: dict[str, int] = {}
     if config.labels.silence is not None:
         share = (config.validation.folds, config.validation.seed, config.labels.silence_share)
@@ -179,40 +180,6 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     parquet.write(table, workspace.clips_path)
     write_json(marker, saved)
     return saved
-
-
-def _jobs(
-    workspace: Workspace, sets: list[list[File]], annotations: pl.DataFrame, noise_files: list[File]
-) -> list[ingest.Job]:
-    """Return what is to be decoded: the annotated recordings, the noise and the test."""
-    config, jobs = workspace.config, []
-    data, rows, named_paths = config.data, config.rows, set(annotations["path"])
-    train = [
-        ingest.FileSet(
-            one.files, one.external, [f for f in files if prefix(one.external) + f.path in named_paths]
-        )
-        for one, files in zip(data.train, sets, strict=True)
-    ]
-    noise = ingest.FileSet(data.noise, None, noise_files) if data.noise else None
-    test_files, cutter = test_cutter(workspace)
-    test = [ingest.FileSet(data.test.files, None, test_files)]
-    cuts: dict[str, object] = {
-        "train": annotations.select("clip_id", "start", "end").rows(),
-        "test": (rows.every, rows.id, [(file.path, cutter(file.path, 0.0)) for file in test_files]),
-    }
-    sources = {"train": (train, train_cutter(annotations), noise), "test": (test, cutter, None)}
-    false = false_lengths(workspace)
-    for split, (patterns, cut, extra) in sources.items():
-        sounds = [*patterns, *([extra] if extra else [])]
-        files = [fingerprint_of(workspace, source.pattern, source.root) for source in sounds]
-        noise_names = [file.path for file in extra.files] if extra else []
-        audio = (config.audio.model_dump(), false)
-        key = key_of(split, ingest.VERSION, cuts[split], audio, *files, noise_names)
-        if ingest.is_outdated(workspace.audio_folder(split, key)):
-            key = key_of(key, "av")
-        target = workspace.audio_folder(split, key)
-        jobs.append(ingest.Job(split, patterns, cut, target, key, extra, frozenset(false)))  # type: ignore[arg-type]
-    return jobs
 
 
 def _is_made(workspace: Workspace, saved: dict[str, Any], inputs: str) -> bool:
@@ -252,7 +219,9 @@ def _clips_table(
     parts = [clip_table.train_table(config, facts["train"], annotations, official_lists(workspace))]
     if "silence" in facts:
         parts.append(clip_table.silence_table(config, facts["silence"], noise_fold))
-    parts.append(clip_table.test_table(facts["test"]))
+    for split in WITHOUT_LABELS:
+        if split in facts:
+            parts.append(clip_table.table_without_labels(facts[split], split))
     table = without_test_copies(pl.concat(parts, how="vertical_relaxed"), annotations)
     if config.data.leave_out_clips is not None:
         table = leave_out(table, config.data.leave_out_clips)

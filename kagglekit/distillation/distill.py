@@ -15,22 +15,26 @@ import polars as pl
 
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
-from kagglekit.distillation.teaching import labels_of, may_teach, soft_table, test_rows
+from kagglekit.distillation.teaching import (
+    labels_of,
+    may_teach,
+    predict_rows,
+    rows_without_labels,
+    soft_table,
+    teachers_logits,
+)
 from kagglekit.ensemble.blends import Blend
-from kagglekit.ensemble.members import fold_test_logits, probs_to_blend
+from kagglekit.ensemble.members import probs_to_blend
 from kagglekit.ensemble.methods import methods_for
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building
 from kagglekit.files.keys import key_of
-from kagglekit.runs.setup import make_dataset
-from kagglekit.runs.store import Run, load_fold, plan_of, train_again
+from kagglekit.runs.store import Run, load_fold, train_again
 from kagglekit.scoring.metrics.base import THRESHOLD
-from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.terminal import progress
 from kagglekit.training.loss_weights import hidden_classes
-from kagglekit.training.predict import device, predict
 from kagglekit.training.soft_targets import folder_of, label_targets, table_path, write_facts
 
 VERSION = 2
@@ -79,7 +83,7 @@ def _train_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: 
     """Return the fold's training clips, with targets between label and teachers."""
     rows = training_rows(prepared.clips, fold, prepared.config, seed=0)
     with progress.bar(f"teachers of fold {fold}", len(rows) * len(runs), "clips") as advance:
-        logits = np.stack([_predict(prepared, run, rows, fold, advance) for run in runs])
+        logits = np.stack([predict_rows(prepared, run, rows, fold, advance) for run in runs])
     task = prepared.task
     taught = blend(probs_to_blend(logits, task))
     targets = LABEL_SHARE * label_targets(rows, task).numpy() + (1 - LABEL_SHARE) * taught
@@ -88,23 +92,14 @@ def _train_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: 
     return soft_table(rows, targets, None, task)
 
 
-def _predict(
-    prepared: Prepared, run: Run, rows: pl.DataFrame, fold: int, advance: progress.Advance
-) -> Floats:
-    """Compute logits of clips by a run's model of one fold."""
-    model, head, meta = load_fold(run.folder / f"fold_{fold}")
-    plan = plan_of(meta)
-    return predict(model.to(device()), make_dataset(prepared, plan), rows, head, plan.train, advance)
-
-
 def _test_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: int) -> pl.DataFrame:
-    """Return the test clips, with the teachers' probabilities."""
+    """Return the clips without labels, with the teachers' probabilities."""
     task = prepared.task
-    targets = blend(probs_to_blend(fold_test_logits(runs, fold), task))
+    targets = blend(probs_to_blend(teachers_logits(prepared, runs, fold), task))
     likeliest = targets >= THRESHOLD if task.multi else task.one_hot(targets.argmax(1))
     labels, silence = labels_of(likeliest, task), prepared.config.labels.silence
     parts = ["silence" if label == silence else "keyword" for label in labels]
-    rows = test_rows(prepared.clips).with_columns(
+    rows = rows_without_labels(prepared.clips).with_columns(
         label=pl.Series(labels, dtype=pl.String), part=pl.Series(parts, dtype=pl.String)
     )
     allowed = pl.Series(may_teach(prepared.config, prepared.clips, fold), dtype=pl.Boolean)

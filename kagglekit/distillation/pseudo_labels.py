@@ -29,8 +29,8 @@ from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
 from kagglekit.distillation import pseudo_sets
 from kagglekit.distillation.rules import MAX_ERRORS, MIN_CLIPS, NEVER, Audit, PseudoLabelRule
-from kagglekit.distillation.teaching import Mask, may_teach, soft_table, test_rows
-from kagglekit.ensemble.members import fold_test_logits, probs_to_blend
+from kagglekit.distillation.teaching import Mask, may_teach, rows_without_labels, soft_table, teachers_logits
+from kagglekit.ensemble.members import probs_to_blend
 from kagglekit.errors import KagglekitError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building
@@ -74,10 +74,10 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
         KagglekitError: the rule labels no clip, or its precision on OOF is too low.
     """
     config, task, classes = prepared.config, prepared.task, prepared.task.classes
-    if not len(test_rows(prepared.clips)):
+    if not len(rows_without_labels(prepared.clips)):
         raise KagglekitError(
             f"there is nothing to pseudo-label: no test recordings match {config.data.test.files}",
-            hint="the host shows them to a notebook alone; a student of training clips: kagglekit distill",
+            hint="the host shows them to a notebook alone; name recordings without labels as data.unlabelled",
         )
     audited = (pseudo_sets.audit if task.multi else audit)(oof, rule, classes)
     if audited.coverage == 0:
@@ -176,13 +176,13 @@ def _label(
     """Return the test clips that one fold learns from, with one-hot targets."""
     labels, classes = prepared.config.labels, prepared.task.classes
     limits = thresholds(vote(oof.probs, rule.agree), oof, oof.fold != fold, rule)
-    votes = vote(probs_to_blend(fold_test_logits(runs, fold), prepared.task), rule.agree)
+    votes = vote(probs_to_blend(teachers_logits(prepared, runs, fold), prepared.task), rule.agree)
     allowed = may_teach(prepared.config, prepared.clips, fold)
     chosen = _draw(prepared, votes.answer, votes.above(limits) & allowed, rule, fold)
     label = np.asarray(classes)[votes.answer[chosen]]
     part = np.where(label == labels.silence, "silence", "keyword")
     part = np.where(label == labels.filler, "seen", part)
-    rows = test_rows(prepared.clips)[chosen].with_columns(
+    rows = rows_without_labels(prepared.clips)[chosen].with_columns(
         part=pl.Series(part, dtype=pl.String), label=pl.Series(label, dtype=pl.String)
     )
     table = soft_table(rows, np.eye(len(classes))[votes.answer[chosen]], None, prepared.task)

@@ -17,8 +17,15 @@ from numpy.typing import NDArray
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared
 from kagglekit.distillation.rules import MAX_ERRORS, MIN_CLIPS, NEVER, Audit, PseudoLabelRule
-from kagglekit.distillation.teaching import Mask, labels_of, may_teach, soft_table, test_rows
-from kagglekit.ensemble.members import fold_test_logits, probs_to_blend
+from kagglekit.distillation.teaching import (
+    Mask,
+    labels_of,
+    may_teach,
+    rows_without_labels,
+    soft_table,
+    teachers_logits,
+)
+from kagglekit.ensemble.members import probs_to_blend
 from kagglekit.runs.store import Run
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
@@ -122,14 +129,14 @@ def label(
 ) -> pl.DataFrame:
     """Return the test clips that one fold learns from: targets 1 if present, 0 if absent, others masked."""
     task = prepared.task
-    probs = probs_to_blend(fold_test_logits(runs, fold), task)
+    probs = probs_to_blend(teachers_logits(prepared, runs, fold), task)
     present, absent = fit(oof, oof.fold != fold, rule).verdicts(probs, rule.agree)
     left = np.isin(task.classes, left_out)
     present, absent = present & ~left, absent & ~left
     sure = present.any(1) | (absent | left).all(1)
     chosen = _draw(prepared, present, sure & may_teach(prepared.config, prepared.clips, fold), rule, fold)
     present, absent = present[chosen], absent[chosen]
-    rows = test_rows(prepared.clips)[chosen].with_columns(
+    rows = rows_without_labels(prepared.clips)[chosen].with_columns(
         part=pl.lit("keyword"), label=pl.Series(labels_of(present, task), dtype=pl.String)
     )
     return soft_table(rows, present.astype(np.float64), ~(present | absent), task)

@@ -13,6 +13,13 @@ def host_files(config: Config) -> list[str]:
     for part in (*data.train, data.test):
         if getattr(part, "external", None) is None:
             paths += [part.files, part.table, part.by_way_of.table if part.by_way_of else None]
-    paths += [data.noise, data.validation_list, data.testing_list, data.sample, config.rows.table]
+    paths += [
+        *data.unlabelled,
+        data.noise,
+        data.validation_list,
+        data.testing_list,
+        data.sample,
+        config.rows.table,
+    ]
     paths += [getattr(labels.classes, "table", None), getattr(labels.names, "table", None)]
     return list(dict.fromkeys(path for path in paths if path is not None))

@@ -19,12 +19,19 @@ from kagglekit.training.plan import Plan
 from kagglekit.training.state import Fold
 
 
-def make_dataset(prepared: Prepared, plan: Plan) -> Dataset:
-    """Return the inputs of a plan: cached log-mels or embeddings, computed if absent, or decoded clips."""
+def make_dataset(prepared: Prepared, plan: Plan, *, unlabelled: bool = False) -> Dataset:
+    """Return the inputs of a plan: cached log-mels or embeddings, computed if absent, or decoded clips.
+
+    Args:
+        unlabelled: also those of data.unlabelled, which training with soft targets has in any case.
+    """
+    skipped = {"unlabelled"} if not (unlabelled or plan.train.soft_targets) else set()
     is_log_mel = models.input_kind(plan.model, plan.params) is InputKind.LOG_MEL
     return Dataset(
         clips=training_view(prepared.clips, plan.train, prepared.config.labels.silence),
-        inputs={split: inputs_of(prepared, plan, split) for split in prepared.folders},
+        inputs={
+            split: inputs_of(prepared, plan, split) for split in prepared.folders if split not in skipped
+        },
         noise=prepared.noise(),
         noise_fold=prepared.noise_fold,
         audio=prepared.config.audio,

@@ -12,6 +12,7 @@ from torch import nn
 from kagglekit import models
 from kagglekit.config import Config, Features, Train
 from kagglekit.config.names import LabelKind
+from kagglekit.data.clips import WITHOUT_LABELS
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.files.atomic import read_json
 from kagglekit.scoring.cv import Score
@@ -38,7 +39,7 @@ class Run:
 
 def rows_of(table: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of the clips table in the order of a prediction table."""
-    spoken = clips.filter(pl.col("split") != "test")
+    spoken = clips.filter(~pl.col("split").is_in(WITHOUT_LABELS))
     return table.select("clip_id").join(spoken, on="clip_id", how="left", maintain_order="left")
 
 

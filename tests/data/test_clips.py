@@ -14,12 +14,10 @@ from kagglekit.config.load import load_config
 from kagglekit.data.clips import (
     COLUMNS,
     silence_table,
+    table_without_labels,
     train_table,
     training_rows,
     validation_rows,
-)
-from kagglekit.data.clips import (
-    test_table as make_test_table,
 )
 from kagglekit.errors import ConfigError
 from kagglekit.scoring.task import Task
@@ -65,7 +63,7 @@ def clips(config: Config) -> pl.DataFrame:
     noise = [("_silence_", f"noise:n{i % FOLDS}", "") for i in range(30)]
     quiet = silence_table(config, facts(noise), {f"n{k}": k for k in range(FOLDS)})
     hidden = facts([("x", None, "")] * 10).with_columns(clip_id=pl.format("t{}.wav", "row"))
-    return pl.concat([train, quiet, make_test_table(hidden)], how="vertical_relaxed")
+    return pl.concat([train, quiet, table_without_labels(hidden, "test")], how="vertical_relaxed")
 
 
 def changed(config: Config, **labels: object) -> Config:

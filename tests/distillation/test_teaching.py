@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import polars as pl
 from support import tiny
 
 from kagglekit.config import FromName
 from kagglekit.config.load import load_config
-from kagglekit.distillation.teaching import may_teach
+from kagglekit.distillation import teaching
+from kagglekit.distillation.teaching import may_teach, rows_without_labels
 
 SHA1 = "0123456789" * 4
 
@@ -55,3 +59,28 @@ def test_windows_are_known_by_their_recording_and_every_training_set(tmp_path):
     )
     assert may_teach(config, table, 0).tolist() == [False, True, False, False]
     assert may_teach(config, table, 1).tolist() == [True, True, True, False]
+
+
+def test_recordings_without_labels_are_taught_behind_the_test(tmp_path, monkeypatch):
+    """The test's logits are the runs' own; the others' are computed, in the same order as the rows."""
+    config = load_config(tiny.make(tmp_path))
+    table = clips(
+        [
+            ("z/u1.wav", "unlabelled", "z/u1.wav", None, -1, "1"),
+            ("t.wav", "test", "test/t.wav", None, -1, "2"),
+            ("a/u0.wav", "unlabelled", "a/u0.wav", None, -1, "3"),
+        ]
+    )
+    assert rows_without_labels(table)["clip_id"].to_list() == ["t.wav", "a/u0.wav", "z/u1.wav"]
+    assert may_teach(config, table, 0).tolist() == [True, True, True]
+    asked = []
+
+    def predict_rows(prepared, run, rows, fold, advance):
+        asked.append((run, rows["clip_id"].to_list(), fold))
+        return np.full((len(rows), 2), float(run))
+
+    monkeypatch.setattr(teaching, "predict_rows", predict_rows)
+    monkeypatch.setattr(teaching, "fold_test_logits", lambda runs, fold: np.zeros((len(runs), 1, 2)))
+    logits = teaching.teachers_logits(SimpleNamespace(clips=table), [1, 2], 3)
+    assert logits[:, :, 0].tolist() == [[0, 1, 1], [0, 2, 2]]
+    assert asked == [(1, ["a/u0.wav", "z/u1.wav"], 3), (2, ["a/u0.wav", "z/u1.wav"], 3)]
