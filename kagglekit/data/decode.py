@@ -32,7 +32,7 @@ import numpy as np
 
 from kagglekit.config import Audio
 from kagglekit.data.bounds import OutOfBoundsError, check_format, check_length
-from kagglekit.data.samples import FULL_SCALE, Int16, resample, to_int16
+from kagglekit.data.samples import FULL_SCALE, Int16, blocks_of, resample, to_int16
 from kagglekit.data.sound_file import Sound, read_sound
 from kagglekit.data.windows import split_windows
 
@@ -101,10 +101,10 @@ def clip_of(pcm: Int16, sound: Sound, sha1: str, audio: Audio) -> Clip:
     if audio.longer == "windows":
         rows = split_windows(pcm, audio) if samples > audio.samples else rows[None]
     if not samples:
-        flags = sort_flags({*sound.flags, *(() if sound.flags else ("empty",))})
+        known = {"empty", "unreadable"} & {*sound.flags}  # else it is a part behind the recording's end
+        flags = sort_flags({*sound.flags} if known else {*sound.flags, "empty"})
         return Clip(rows, 0, 0.0, 0.0, sha1, flags, sound.rate, sound.message)
-    scaled = pcm.astype(np.float32)
-    rms = math.sqrt(float(scaled @ scaled) / samples) / FULL_SCALE
+    rms = math.sqrt(sum(map(_energy, blocks_of(pcm))) / samples) / FULL_SCALE
     low, high = int(pcm.min()), int(pcm.max())
     flags = sort_flags({*sound.flags, *_flags(pcm, low, high, audio)})
     return Clip(rows, samples, rms, max(-low, high) / FULL_SCALE, sha1, flags, sound.rate, sound.message)
@@ -141,6 +141,11 @@ def decode_recording(data: bytes, audio: Audio) -> tuple[Int16, Sound]:
     pcm = to_int16(resample(sound.waveform, sound.rate, audio.sample_rate))
     flags = (*sound.flags, "resampled") if len(pcm) else ("empty",)  # a few samples at a high rate
     return pcm, sound._replace(flags=flags)
+
+
+def _energy(pcm: Int16) -> float:
+    scaled = pcm.astype(np.float32)
+    return float(scaled @ scaled)
 
 
 def _share_at_full_scale(pcm: Int16) -> float:

@@ -2,6 +2,8 @@
 
 import functools
 import math
+from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,10 @@ import soxr
 Int16 = npt.NDArray[np.int16]
 Float32 = npt.NDArray[np.float32]
 
+Number = TypeVar("Number", np.int16, np.float32)
+
 FULL_SCALE = 32768
+_BLOCK = 2**20
 CANCELLED = 0.25
 """Channels cancel each other if their mean's RMS is below this part of what it would be for channels that
 have nothing in common. That is a correlation of -0.94 for two of equal level; a plug wired the wrong way
@@ -126,9 +131,31 @@ def to_int16(waveform: Int16 | Float32) -> Int16:
     """Scale float32 in [-1, 1) to int16; int16 stays as it is."""
     if waveform.dtype == np.int16:
         return waveform.astype(np.int16, copy=False)
-    scaled = finite(waveform).copy()
-    scale_to_int16(scaled)
-    return scaled.astype(np.int16)
+    floats, pcm = waveform.astype(np.float32, copy=False), np.empty(len(waveform), np.int16)
+    for block, out in zip(blocks_of(floats), blocks_of(pcm), strict=True):
+        scaled = finite(block).copy()
+        scale_to_int16(scaled)
+        out[:] = scaled
+    return pcm
+
+
+def blocks_of(samples: npt.NDArray[Number]) -> Iterator[npt.NDArray[Number]]:
+    """Yield views of an array, so that copies of an hour are not made at once."""
+    for start in range(0, len(samples), _BLOCK):
+        yield samples[start : start + _BLOCK]
+
+
+def concatenate(blocks: list[Float32]) -> Float32:
+    """Join blocks, of which each is freed as it is copied."""
+    if len(blocks) == 1:
+        return blocks.pop()
+    at = sum(map(len, blocks))
+    joined = np.empty(at, np.float32)
+    while blocks:
+        block = blocks.pop()
+        joined[at - len(block) : at] = block
+        at -= len(block)
+    return joined
 
 
 def scale_to_int16(waveform: Float32) -> None:

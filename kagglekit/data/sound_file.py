@@ -12,7 +12,7 @@ from kagglekit.data import bounds, decoder_messages, with_ffmpeg
 from kagglekit.data.bounds import OutOfBoundsError
 from kagglekit.data.containers import Wav, parse_wav, true_container, whole_frames, without_tags
 from kagglekit.data.kinds import kind_of
-from kagglekit.data.samples import Channels, Float32, Int16, as_meant, resample
+from kagglekit.data.samples import Channels, Float32, Int16, as_meant, concatenate, resample
 
 _AS_INT16 = ("PCM_16", "DPCM_16", "ALAC_16", "VORBIS", "OPUS")
 _GUESSED = ("MPEG_LAYER_I", "MPEG_LAYER_II")  # libsndfile tells a length that is none
@@ -153,7 +153,7 @@ def _read_blocks(data: bytes, samples: int, *, keep: bool = False, channel: int 
     if channels.loudest_if_cancelled is not None:
         again = _read_blocks(data, samples, keep=keep, channel=channels.loudest_if_cancelled)
         return again.adding("antiphase")
-    waveform = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    waveform = concatenate(blocks)
     if not len(waveform):
         return _nothing("empty", rate=rate)
     cut = cut or (len(waveform) < claimed < _UNKNOWN_FRAMES and subtype not in _GUESSED)

@@ -240,12 +240,22 @@ def _fill(out: Int16 | Float32, part: Int16 | Float32) -> None:
     out[len(part) :] = 0
 
 
+def _last_page(content: memoryview) -> int:
+    """Return a frame before the last page of an Ogg file, in which libsndfile seeks up to a block too far."""
+    tail = bytes(content[-2 * _MAX_PAGE :])
+    at = tail.rfind(b"OggS", 0, max(tail.rfind(b"OggS"), 0))
+    frames = int.from_bytes(tail[at + 6 : at + 14], "little", signed=True) if at >= 0 else 0
+    return max(frames - _MAX_PACKET, 0)
+
+
 def _read_part(content: memoryview, rate: int, target: int, start: int, out: Int16 | Float32) -> None:
     # soxr maps whole periods of the two rates onto each other, so the part begins with one
     stop, common = start + len(out), int(np.gcd(rate, target))
     period, target_period = rate // common, target // common
     pad = 0 if rate == target else -(-_PAD * target // rate)
     first = max(start - pad, 0) // target_period
+    if bytes(content[:4]) == b"OggS":
+        first = min(first, _last_page(content) * target // rate // target_period)
     begin = first * period
     with soundfile.SoundFile(_View(content)) as file:
         frames = min(-(-(stop + pad) * rate // target), file.frames) - begin
@@ -260,7 +270,7 @@ def _read_part(content: memoryview, rate: int, target: int, start: int, out: Int
     if not math.isfinite(float(waveform @ waveform)):
         waveform = np.nan_to_num(waveform, nan=0.0, posinf=1.0, neginf=-1.0)
     if rate != target:
-        skip = start - first * target_period
-        waveform = soxr.resample(waveform, rate, target)[skip:]
+        waveform = soxr.resample(waveform, rate, target)
+    waveform = waveform[start - first * target_period :]
     scale_to_int16(waveform)
     _fill(out, waveform)

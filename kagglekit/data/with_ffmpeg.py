@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kagglekit.data import bounds
-from kagglekit.data.samples import Channels, Float32
+from kagglekit.data.samples import Channels, Float32, concatenate
 
 
 class Track(NamedTuple):
@@ -72,7 +72,7 @@ def read(data: bytes, demuxer: str, channel: int | None = None) -> Track:
         cut = True
     if channels.loudest_if_cancelled is not None:
         return read(data, demuxer, channels.loudest_if_cancelled)._replace(cancelled=True)
-    waveform = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    waveform = concatenate(blocks)
     cut = cut or len(waveform) < rate * (seconds - max(0.1, 0.05 * seconds))
     return Track(waveform, rate, cut, cancelled=False)
 

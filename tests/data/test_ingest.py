@@ -118,6 +118,14 @@ def test_the_cuts_of_a_recording_are_its_parts(workspace: Workspace) -> None:
     assert [sha[40:] for sha in table["sha1"]] == ["#0.1-0.2", "#0.2-0.3", "#0.1-0.2", ""]
 
 
+@pytest.mark.parametrize("rate", [1000, 2000])
+def test_a_part_behind_the_end_is_empty(workspace: Workspace, rate: int) -> None:
+    cuts = [Cut("a", 0.0, 0.1), Cut("b", 7.0, 7.1)]
+    job = held_out(workspace, {"x.wav": wav(5, rate // 2, rate)}, lambda path, seconds: cuts)
+    ingest(workspace, job)
+    assert facts(job)["problem"].to_list() == ["", "empty"]
+
+
 def test_a_recording_without_a_cut_has_no_clip(workspace: Workspace) -> None:
     job = held_out(
         workspace, {"a.wav": wav(1), "b.wav": wav(2)}, lambda path, _: last(path, 0) * ("b" in path[-5:])

@@ -11,8 +11,8 @@ from support.sounds import by_ffmpeg, damaged_mp3, encode, mp3_in_riff
 
 from kagglekit.config import Audio
 from kagglekit.data import source_store
-from kagglekit.data.decode import decode
-from kagglekit.data.source_file import look
+from kagglekit.data.decode import decode, decode_recording
+from kagglekit.data.source_file import look, read_part
 from kagglekit.data.source_store import Excerpt, SourceStore, SourceWriter
 from kagglekit.data.store import DATA_FILE, Store, StoreWriter, open_store
 from kagglekit.errors import KagglekitError
@@ -207,3 +207,15 @@ def test_a_failure_leaves_no_store(tmp_path: Path) -> None:
         raise RuntimeError
     with pytest.raises(KagglekitError, match="there is no"):
         open_store(tmp_path)
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_the_end_of_an_ogg_file_is_where_it_is(rate: int) -> None:
+    """libsndfile seeks a part of a block too far in the last page."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, round(5.37 * rate)).astype(np.float32)
+    data = encode(noise, rate, "OGG")
+    file, whole = look(data, WINDOWS), decode_recording(data, WINDOWS)[0]
+    for before in (8000, 2000, 300, 5):
+        row = np.empty(16_000, np.int16)
+        assert read_part(memoryview(file.content), rate, WINDOWS, file.samples - before, row)
+        assert np.abs(row[:before].astype(int) - whole[-before:]).max() <= 1
