@@ -92,10 +92,12 @@ def _try(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _credential() -> Check:
-    from kagglekit.hosts.credentials import NOWHERE, credential, home_folder
+    from kagglekit.hosts.credentials import NOWHERE, broken, credential, home_folder
     from kagglekit.hosts.replies import NO_HOME, NO_HOME_HINT, SIGN_IN_HINT
 
     login = credential()
+    if login is None and (fault := broken()):
+        return Check("credential", "bad", *fault)
     if login is None and home_folder() == NOWHERE:
         return Check("credential", "bad", NO_HOME, NO_HOME_HINT)
     if login is None:

@@ -22,7 +22,15 @@ from kagglekit.config import Network
 from kagglekit.errors import HostError
 from kagglekit.files.faults import is_writable
 from kagglekit.files.leftovers import temporary_folder
-from kagglekit.hosts.credentials import NOWHERE, TOKEN, Credential, config_folder, credential, home_folder
+from kagglekit.hosts.credentials import (
+    NOWHERE,
+    TOKEN,
+    Credential,
+    broken,
+    config_folder,
+    credential,
+    home_folder,
+)
 from kagglekit.hosts.replies import (
     NO_HOME,
     NO_HOME_HINT,
@@ -115,6 +123,8 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
             cannot be written.
     """
     used = credential()
+    if used is None and broken():  # before the client stumbles over it
+        raise _not_signed_in(used)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             with _without_credentials(), _with_config_folder():
@@ -141,6 +151,8 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
 
 
 def _not_signed_in(used: Credential | None) -> HostError:
+    if used is None and (fault := broken()):
+        return HostError(f"not signed in to Kaggle: {fault[0]}", hint=fault[1])
     if used is None and home_folder() == NOWHERE:
         return HostError(f"not signed in to Kaggle: {NO_HOME}", hint=NO_HOME_HINT)
     if used is None:

@@ -1,8 +1,10 @@
 """Find the credential that Kaggle's client will use, without importing the client."""
 
+import codecs
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +31,64 @@ def credential() -> Credential | None:
         return Credential("API key", key)
     login = home / "credentials.json"
     return Credential("OAuth login", str(login)) if _json(login).get("refresh_token") else None
+
+
+def broken() -> tuple[str, str] | None:
+    """Return what is wrong with a credential that is there, and the remedy; None where there is none at all.
+
+    Asked where `credential` finds none. No part of a credential is shown.
+    """
+    for here, other in (("KAGGLE_USERNAME", "KAGGLE_KEY"), ("KAGGLE_KEY", "KAGGLE_USERNAME")):
+        if os.environ.get(here) and not os.environ.get(other):
+            return f"{here} is set, and {other} is not", f"set {other}, too, or unset {here}"
+    home, remedy = home_folder() / ".kaggle", "download it again: kaggle.com > Settings > API"
+    saved = {
+        config_folder() / "kaggle.json": ("username", "key"),
+        home / "credentials.json": ("refresh_token",),
+    }
+    for path, keys in saved.items():
+        what = _fault(path) or _lacking(path, keys)
+        if what and os.path.lexists(path):
+            return (
+                f"{path} {what}",
+                remedy if path.name == "kaggle.json" else "sign in again: kaggle auth login",
+            )
+    for path in (home / "access_token", home / "access_token.txt"):
+        if os.path.lexists(path) and (what := _fault(path, is_json=False)):
+            return f"{path} {what}", "save the token alone there: kaggle.com > Settings > API"
+    return None
+
+
+def _fault(path: Path, *, is_json: bool = True) -> str:
+    """Return why a file cannot be read as what it should be; "" where it can."""
+    if path.is_dir():
+        return "is a folder, not a file"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "is UTF-16; it must be UTF-8"
+    if data.startswith(codecs.BOM_UTF8):
+        return "begins with a byte order mark (BOM); save it as UTF-8 without one"
+    if not data.strip():
+        return "is empty"
+    if not is_json:
+        return ""
+    if data.lstrip().startswith(b"<"):
+        return "is a web page, not JSON"
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return "is not JSON"
+    return "" if isinstance(value, dict) else f"is a JSON {type(value).__name__}, not an object"
+
+
+def _lacking(path: Path, keys: Sequence[str]) -> str:
+    """Return which entries a JSON file has not, or has empty; "" where it has all."""
+    saved = _json(path)
+    without = [key for key in keys if not saved.get(key)]
+    return f"has no {' and no '.join(without)}" if without else ""
 
 
 def home_folder() -> Path:
@@ -67,7 +127,7 @@ def _key() -> str | None:
     named = "KAGGLE_USERNAME" in os.environ or "username" in saved
     if named and "KAGGLE_KEY" in os.environ:
         return "KAGGLE_KEY"
-    return str(path) if named and "key" in saved else None
+    return str(path) if named and saved.get("key") else None
 
 
 def config_folder() -> Path:

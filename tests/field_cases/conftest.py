@@ -15,14 +15,3 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> FieldCase:
     if not CASES.is_dir():
         pytest.skip(f"../shared/{CASES.name} is missing")
     return make(name, tmp_path / "case")
-
-
-BEING_FIXED = {
-    "kaggle-json-that-is-none",
-}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if case_of(item.name) in BEING_FIXED:
-            item.add_marker(pytest.mark.xfail(reason="being fixed", strict=False))

@@ -10,7 +10,7 @@ import pytest
 from support.kaggle_server import KEY, USER
 from support.sign_in import sign_in_apart
 
-from kagglekit.hosts.credentials import Credential, credential
+from kagglekit.hosts.credentials import Credential, broken, credential
 
 
 def place_file(home: Path, name: str, text: str) -> dict[str, str]:
@@ -110,3 +110,38 @@ def test_credentials_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert credential() == Credential("API key", str(home / ".kaggle" / "kaggle.json"))
     monkeypatch.setenv("KAGGLE_API_TOKEN", "x" * 5000)
     assert credential() == Credential("access token", "KAGGLE_API_TOKEN")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("kaggle.json", b"\xef\xbb\xbf" + LEGACY.encode(), "begins with a byte order mark (BOM)"),
+        ("kaggle.json", LEGACY.encode("utf-16"), "is UTF-16"),
+        ("kaggle.json", LEGACY[:-9].encode(), "is not JSON"),
+        ("kaggle.json", b"<!DOCTYPE html>", "is a web page, not JSON"),
+        ("kaggle.json", b'["a", "b"]', "is a JSON list, not an object"),
+        ("kaggle.json", b"", "is empty"),
+        ("kaggle.json", b'{"username": "a", "key": ""}', "has no key"),
+        ("kaggle.json", b'{"path": "/data"}', "has no username and no key"),
+        ("credentials.json", b'{"username": "a"}', "has no refresh_token"),
+        ("access_token", b"\n", "is empty"),
+        ("access_token", KEY.encode("utf-16"), "is UTF-16"),
+    ],
+)
+def test_a_credential_that_is_broken(name: str, data: bytes, what: str) -> None:
+    path = Path.home() / ".kaggle" / name
+    path.parent.mkdir()
+    assert broken() is None
+    path.write_bytes(data)
+    assert credential() is None
+    fault = broken()
+    assert fault is not None and fault[0].startswith(f"{path} {what}")
+    assert KEY not in str(fault)
+
+
+def test_half_a_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_KEY", KEY)
+    assert broken() == (
+        "KAGGLE_KEY is set, and KAGGLE_USERNAME is not",
+        "set KAGGLE_USERNAME, too, or unset KAGGLE_KEY",
+    )
