@@ -9,6 +9,7 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -105,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.open_streams()
     if argv is None:
         signals.hear()
+        with suppress(OSError):  # torch would make a folder there for what it compiles, which is nothing here
+            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir())
     words = sys.argv[1:] if argv is None else argv
     args = make_parser(words).parse_args(words)
     args.set = [*args.set_before, *args.set_after]
@@ -131,6 +134,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     """Run the verb, and again for each damaged cache that it meets, which the next run makes again."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:  # libraries end the whole process for it
+        raise KagglekitError("the current folder has been deleted", hint="go to another one: cd") from error
     met: set[str] = set()
     while True:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -238,3 +239,15 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
         child.stdout.close()  # as `| head -0` does
         assert child.stderr.read() == b""
     assert child.returncode == 1
+
+
+def test_a_deleted_folder(tmp_path: Path, verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    os.chdir(folder)
+    folder.rmdir()
+    assert main(["leaderboard"]) == 1
+    os.chdir(tmp_path)
+    assert capsys.readouterr().err == (
+        "error: the current folder has been deleted\nhint:  go to another one: cd\n"
+    )

@@ -1,7 +1,7 @@
 """Kill kagglekit at random moments: what lives on, what is left over, and whether the same command goes on.
 
-`PYTHONPATH=tests python -m support.kills` writes docs/results/kills.md (some 20 minutes on two idle cores);
-`--only TEXT` runs the lines that contain it, and writes nothing.
+`PYTHONPATH=tests python -m support.kills` adds to docs/results/kills.jsonl and writes kills.md from it (some 20
+minutes on two idle cores); `--only TEXT` runs the commands that contain it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import polars as pl
@@ -40,7 +40,7 @@ MARK = "KAGGLEKIT_TRIAL"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_S = 10.0
 TEMPORARY = re.compile(r"\..*\.part|\.tmp.*|tmp\w*|.*\.lock\.\w+")
-KILLS = 100
+RECORD = Path(os.environ.get("KILLS_RECORD", ROOT / "docs/results/kills.jsonl"))
 IN_A_ROW = 4  # kills of the same workspace before the command may go on to its end
 SHM = Path("/dev/shm")
 TRAIN = "train --model gru --set train.epochs=30"
@@ -100,17 +100,21 @@ LINES = (
 )
 
 
-@dataclass
-class Tally:
-    """What was seen of a line."""
+class Seen(NamedTuple):
+    """A line of the record: a signal, or the run to the end that follows a few."""
 
-    signals: Counter[str] = field(default_factory=Counter)
+    command: str
+    signal: str
+    """Empty for a run to the end."""
+    seconds: float
+    """Until the last process had ended."""
     alive: int = 0
+    """Processes after PATIENCE_S."""
     bytes: int = 0
-    wrong: int = 0
-    ends: int = 0
-    seconds: float = 0.0
-    """Until the last process had ended, the slowest."""
+    """Of temporary files left over."""
+    right: bool = True
+    load: float = 0.0
+    """Load average per core."""
 
 
 # --- one process and its children ---
@@ -205,17 +209,15 @@ def new_box(folder: Path, stage: str) -> tuple[Box, Path]:
     return Box(folder / "box", stage), folder / "tmp"
 
 
-def killed(line: Line, kills: int, chance: random.Random) -> Tally:
+def killed(line: Line, kills: int, chance: random.Random) -> Iterator[Seen]:
     """Kill a command so often, a few times in a row in each workspace, which must then come to the right end."""
-    tally = Tally()
     with TemporaryDirectory() as name:
         folder = Path(name, "line")
         seconds, right = undisturbed(line, folder)
-        number = 0
-        while number < kills:
+        while kills > 0:
             box, scratch = new_box(folder, line.stage)
-            for _ in range(min(IN_A_ROW, kills - number)):
-                which = SIGNALS[number % len(SIGNALS)]
+            for _ in range(min(IN_A_ROW, kills)):
+                which = chance.choice(SIGNALS)
                 shared = shm()
                 with started(box, scratch, line.command) as (process, mark):
                     time.sleep(chance.uniform(0.1, 0.95) * seconds)
@@ -223,16 +225,17 @@ def killed(line: Line, kills: int, chance: random.Random) -> Tally:
                         break
                     process.send_signal(which)
                     took, left = until_all_end(process, mark)
-                number += 1
-                tally.signals[which.name] += 1
-                tally.alive += left
-                tally.seconds = max(tally.seconds, took)
-                tally.bytes += left_over(box, scratch, shared)
+                kills -= 1
+                size = left_over(box, scratch, shared)
+                yield Seen(line.command, which.name, took, left, size, load=load())
+            begin = time.monotonic()
             with started(box, scratch, line.command) as (process, _):
                 good = process.wait(600) == 0 and line.right(box) == right
-            tally.ends += 1
-            tally.wrong += not good
-    return tally
+            yield Seen(line.command, "", time.monotonic() - begin, right=good, load=load())
+
+
+def load() -> float:
+    return os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 CTRL_C = (
@@ -258,95 +261,115 @@ CTRL_C = (
 )
 
 
-def interrupted(command: str, stage: str, times: int, chance: random.Random) -> tuple[int, float]:
-    """Ctrl-C at random moments: how often, and the seconds to the end of the slowest."""
+def interrupted(command: str, stage: str, times: int, chance: random.Random) -> Iterator[Seen]:
+    """Press Ctrl-C at random moments."""
     with TemporaryDirectory() as name:
-        folder = Path(name, "line")
-        if "--serve" in command:
-            seconds = 20.0
-        else:
+        folder, seconds = Path(name, "line"), 20.0
+        if "--serve" not in command:
             seconds, _ = undisturbed(Line(command, stage, lambda box: None), folder)
-        slowest, heard = 0.0, 0
         for _ in range(times):
             box, scratch = new_box(folder, stage)
+            shared = shm()
             with started(box, scratch, command) as (process, mark):
                 time.sleep(chance.uniform(0.1, 0.9) * seconds)
                 if process.poll() is not None:
                     continue
                 os.killpg(process.pid, signal.SIGINT)
                 took, left = until_all_end(process, mark)
-                assert left == 0, f"{command}: {left} processes live on"
-                assert process.wait() in (130, -signal.SIGINT), (folder / "stderr").read_text()
-            slowest, heard = max(slowest, took), heard + 1
-        return heard, slowest
+                right = process.poll() in (130, -signal.SIGINT)  # the second before its handler is there
+            yield Seen(command, "SIGINT", took, left, left_over(box, scratch, shared), right, load())
 
 
-def at_the_prompt() -> float:
-    """Ctrl-C where `submit --upload` asks: the seconds to the end."""
+def at_the_question() -> Seen:
+    """Press Ctrl-C where `submit --upload` asks."""
+    command = "submit --ensemble gru --upload"
     with TemporaryDirectory() as name:
         box, scratch = new_box(Path(name, "line"), "trained")
         ours, theirs = pty.openpty()
-        with started(box, scratch, "submit --ensemble gru --upload", stdin=theirs) as (process, mark):
-            asked = scratch.parent / "stderr"
-            while b"Upload it?" not in asked.read_bytes():
-                assert process.poll() is None, asked.read_text()
+        with started(box, scratch, command, stdin=theirs) as (process, mark):
+            said = scratch.parent / "stderr"
+            while b"Upload it?" not in said.read_bytes():
+                assert process.poll() is None, said.read_text()
                 time.sleep(0.05)
             time.sleep(1)
             os.killpg(process.pid, signal.SIGINT)
             took, left = until_all_end(process, mark)
-            assert left == 0 and process.wait() == 130
+            right = process.poll() == 130
         os.close(ours)
         os.close(theirs)
-        return took
+        return Seen(f"{command}, at its question", "SIGINT", took, left, right=right, load=load())
 
 
-def table(only: str, kills: int, times: int) -> list[str]:
-    """Run everything, and return the lines of the page."""
-    chance = random.Random(11)
-    lines = [
-        "| command | SIGKILL, SIGTERM, SIGHUP | last process ended after | alive after 10 s | bytes left over | right end |"
-    ]
-    lines.append("|---|---|---|---|---|---|")
-    chosen = [line for line in LINES if only in line.command]
-    share = -(-kills // len(LINES))
-    for line in chosen:
-        tally = killed(line, share, chance)
-        counts = ", ".join(str(tally.signals[which.name]) for which in SIGNALS)
-        right = f"{tally.ends - tally.wrong} of {tally.ends}"
-        cells = (f"`{line.command}`", counts, f"{tally.seconds:.1f} s", tally.alive, tally.bytes, right)
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-        print(lines[-1], file=sys.stderr, flush=True)
-    lines += ["", "| Ctrl-C in | moments | slowest end |", "|---|---|---|"]
+def trials(only: str, kills: int, times: int) -> Iterator[Seen]:
+    """Do everything that `only` stands in."""
+    chance = random.Random()
+    for line in LINES:
+        if only in line.command and kills:
+            yield from killed(line, kills, chance)
     for command, stage in CTRL_C:
         if only in command and times:
-            heard, slowest = interrupted(command, stage, times, chance)
-            lines.append(f"| `{command}` | {heard} | {slowest:.1f} s |")
-            print(lines[-1], file=sys.stderr, flush=True)
+            yield from interrupted(command, stage, times, chance)
     if only in "submit --upload" and times:
-        lines.append(f"| `submit --upload`, at its question | 1 | {at_the_prompt():.1f} s |")
-        print(lines[-1], file=sys.stderr, flush=True)
+        yield at_the_question()
+
+
+def page(record: list[Seen]) -> list[str]:
+    """Return the lines of docs/results/kills.md."""
+    lines = [
+        *HEAD,
+        "",
+        "| command | SIGKILL | SIGTERM | SIGHUP | alive after 10 s | bytes left over | right end |",
+    ]
+    lines.append("|---|---|---|---|---|---|---|")
+    total = Counter[str]()
+    for command in (line.command for line in LINES):
+        seen = [one for one in record if one.command == command and one.signal != "SIGINT"]
+        hit, ends = [one for one in seen if one.signal], [one for one in seen if not one.signal]
+        counts = [sum(one.signal == which.name for one in hit) for which in SIGNALS]
+        total["kills"] += len(hit)
+        wrong = sum(one.alive for one in hit), sum(one.bytes for one in hit)
+        right = f"{sum(one.right for one in ends)} of {len(ends)}"
+        lines.append("| " + " | ".join(map(str, (f"`{command}`", *counts, *wrong, right))) + " |")
+    slowest = max((one.seconds for one in record if one.signal not in ("", "SIGINT")), default=0)
+    lines += [
+        "",
+        f"{total['kills']} kills; the last process had ended {slowest:.1f} s after the slowest of them.",
+        "",
+    ]
+    lines += [
+        "| Ctrl-C in | moments | slowest end | load per core then | processes, bytes left |",
+        "|---|---|---|---|---|",
+    ]
+    pressed = [one for one in record if one.signal == "SIGINT"]
+    for command in dict.fromkeys(one.command for one in pressed):
+        seen = [one for one in pressed if one.command == command]
+        last = max(seen, key=lambda one: one.seconds)
+        left = f"{sum(one.alive for one in seen)}, {sum(one.bytes for one in seen)}"
+        lines.append(f"| `{command}` | {len(seen)} | {last.seconds:.1f} s | {last.load:.1f} | {left} |")
     return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="")
-    parser.add_argument("--kills", type=int, default=KILLS)
-    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=12, help="of each command")
+    parser.add_argument("--times", type=int, default=3, help="that Ctrl-C is pressed in each command")
     args = parser.parse_args()
-    lines = table(args.only, args.kills, args.times)
-    if not args.only:
-        path = ROOT / "docs" / "results" / "kills.md"
-        path.write_text("\n".join([*HEAD, "", *lines]) + "\n", encoding="utf-8")
+    for one in trials(args.only, args.kills, args.times):
+        with RECORD.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(one._asdict()) + "\n")
+    record = [Seen(**json.loads(line)) for line in RECORD.read_text(encoding="utf-8").splitlines()]
+    RECORD.with_suffix(".md").write_text("\n".join(page(record)) + "\n", encoding="utf-8")
 
 
 HEAD = [
     "# Kills",
     "",
-    "kagglekit on the tiny competition of tones, ended at random moments. Each workspace is killed four times in a row, then the same",
-    "command must come to the end that it comes to undisturbed. Counted are all processes that it started, and temporary files in the",
-    "temporary folder, in /dev/shm and beside what was written; Ctrl-C goes to the whole group, as a terminal sends it.",
-    "Written by `PYTHONPATH=tests python -m support.kills`; `tests/test_kills.py` does a part of it.",
+    "kagglekit on the tiny competition of tones, ended at random moments. Each workspace is hit up to four times in a row, then the",
+    "same command must come to the end that it comes to undisturbed. Counted are all processes that it started, and temporary files",
+    "in the temporary folder, in /dev/shm and beside what was written; Ctrl-C goes to the whole group, as a terminal sends it. On a",
+    "busy machine each step takes as many times longer as there are processes for a core, signals too: hence the load.",
+    "Written by `PYTHONPATH=tests python -m support.kills` from kills.jsonl, to which it adds; `tests/test_kills.py` does a part.",
 ]
 
 
