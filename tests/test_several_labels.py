@@ -261,6 +261,9 @@ def test_a_search_scores_by_it(yaml: Path, capsys: pytest.CaptureFixture[str]) -
     assert study["params"].keys().isdisjoint({"train.labels", "train.balance", "train.augment.double_words"})
 
 
+ROWS = ("rows.every=1", "--set", "rows.id='{stem}_{end}'")
+
+
 def test_a_wav_of_any_length_is_predicted(
     yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,6 +272,11 @@ def test_a_wav_of_any_length_is_predicted(
     path.write_bytes(scenes.tiny.wav_bytes(scenes.scene(["hum"], 3.0, rng), scenes.RATE))
     probs = told(yaml, capsys, "predict", "--model", "gru", str(path))["probs"]
     assert max(probs[str(path)].items(), key=lambda pair: pair[1])[0] == "hum"  # type: ignore[index]
+    (run,) = (yaml.parent / ".kagglekit/runs/gru").glob("*/metrics.json")
+    by_row = told(
+        yaml, capsys, "predict", "--model", "gru", "--run", run.parent.name, str(path), "--set", *ROWS
+    )["probs"]
+    assert [*by_row] == [f"{path} {start}-{start + 1} s" for start in range(3)]  # type: ignore[misc]
 
 
 SHORT = ("--teachers", "gru", "--model", "gru", "--set", "train.epochs=1")

@@ -1,4 +1,4 @@
-"""Predict the test clips with a trained run, or the words in wav files."""
+"""Predict the test clips with a trained run, or the classes in audio files."""
 
 import argparse
 

@@ -101,7 +101,7 @@ def test_cutter(workspace: Workspace) -> tuple[list[File], Cutter]:
     shorts = dict(zip(paths, clip_ids(paths, 1), strict=True))
 
     def cut(path: str, length: float) -> list[Cut]:
-        times = enumerate(_windows(path, length, rows.every))
+        times = enumerate(row_times(path, length, rows.every))
         return [Cut(_row_id(rows, shorts[path], path, number, *time), *time) for number, time in times]
 
     return files, cut
@@ -124,13 +124,13 @@ def unlabelled_cutter(workspace: Workspace, used: Collection[str]) -> tuple[dict
     shorts = dict(zip(paths, clip_ids(paths, 2), strict=True))
 
     def cut(path: str, length: float) -> list[Cut]:
-        times = _windows(path, length, workspace.config.rows.every)
+        times = row_times(path, length, workspace.config.rows.every)
         return [Cut(shorts[path] + part_of(*time), *time) for time in times]
 
     return sets, cut
 
 
-def _windows(path: str, length: float, every: float | None) -> list[tuple[float | None, float | None]]:
+def row_times(path: str, length: float, every: float | None) -> list[tuple[float | None, float | None]]:
     """Return the start and end of each row of a recording; of the whole one, Nones.
 
     Raises:

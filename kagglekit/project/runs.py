@@ -86,10 +86,13 @@ class RunMethods(ProjectBase):
     def predict(
         self, *wavs: str | Path, model: str | None = None, run: str | Run | None = None
     ) -> dict[str, dict[str, float]]:
-        """Return the probabilities of each class in wav files, the likeliest first, by file."""
+        """Return the probabilities of each class in audio files, the likeliest first, by file.
+
+        Where rows are windows (`rows.every`), by file and time.
+        """
         from kagglekit.runs.predict_files import predict_wavs
 
-        return predict_wavs(self.find_run(model, run), [Path(wav) for wav in wavs])
+        return predict_wavs(self.find_run(model, run), [Path(wav) for wav in wavs], self.config.rows.every)
 
     def predict_test(
         self, model: str | None = None, run: str | Run | None = None, *, cluster: str | None = None
