@@ -1,4 +1,6 @@
-"""Write docs/settings.md, docs/cli.md and README's table of verbs from the code: `python docs/generate.py`.
+"""Write docs/settings.md, docs/cli.md, the messages of docs/troubleshooting.md, and README's table of verbs.
+
+    python docs/generate.py
 
 tests/docs/test_generated.py compares the files with what this script would write.
 """
@@ -6,6 +8,7 @@ tests/docs/test_generated.py compares the files with what this script would writ
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -43,7 +46,12 @@ REPEATED = {"train": "train", "features": "features", "space": "search.space"}
 
 def pages() -> dict[str, str]:
     """Return the text of each file by its path."""
-    return {"docs/settings.md": settings(), "docs/cli.md": cli(), "README.md": readme()}
+    return {
+        "docs/settings.md": settings(),
+        "docs/cli.md": cli(),
+        "docs/troubleshooting.md": troubleshooting(),
+        "README.md": readme(),
+    }
 
 
 # --- competition.yaml ---
@@ -225,6 +233,95 @@ def fenced(example: str) -> str:
     """An example as a block, without the line `example:` and the indent below it."""
     lines = example.splitlines()
     return "\n".join(["```", *(line.removeprefix("  ") for line in lines[lines[0] == "example:" :]), "```"])
+
+
+# --- messages ---
+
+MESSAGES_START = "<!-- messages: written by `python docs/generate.py` -->\n"
+ROOMS = {
+    "config": "Settings",
+    "competitions": "Drafting a competition.yaml",
+    "hosts": "The host: fetching and submitting",
+    "files": "Files, archives and tables",
+    "data": "Recordings, labels and folds",
+    "features": "Features",
+    "models": "Architectures and checkpoints",
+    "training": "Training",
+    "runs": "Trained runs",
+    "scoring": "Metrics and submissions' shapes",
+    "ensemble": "Ensembles",
+    "search": "Searches",
+    "distillation": "Pseudo-labels and distillation",
+    "submission": "Submissions and their log",
+    "parallel": "Processes and clusters",
+    "report": "The report",
+}
+"""Rooms of the package with messages, and what they are about; all others are at the end."""
+LEAST_LETTERS = 8
+"""Of a message's own words; one with fewer is made of what others pass in."""
+
+
+def troubleshooting() -> str:
+    """Return docs/troubleshooting.md with the tables of all messages, behind what people wrote."""
+    advice, _, _ = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8").partition(MESSAGES_START)
+    by_room: dict[str, set[tuple[str, str]]] = {}
+    for path in sorted((ROOT / "kagglekit").rglob("*.py")):
+        room = path.relative_to(ROOT / "kagglekit").parts[0]
+        by_room.setdefault(room if room in ROOMS else "", set()).update(messages(path))
+    parts = [f"{advice}{MESSAGES_START}\n## All messages, by what they are about"]
+    for room, title in {**ROOMS, "": "Everything else"}.items():
+        rows = sorted(by_room.get(room, ()), key=lambda row: (row[0].strip("\u2026 '").lower(), row))
+        marked = [
+            (f"`{message}`" if "`" not in message else f"`` {message} ``", hint) for message, hint in rows
+        ]
+        parts += [f"### {title}", table(marked, ("message", "what to do"))] if rows else []
+    return "\n\n".join(parts) + "\n"
+
+
+def messages(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (message, hint) of each error that a module raises, with \u2026 for what varies."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        assigned = [
+            (node.lineno, node.targets[0].id, node.value)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        ]
+        for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
+            known = {name: value for line, name, value in sorted(assigned, key=first) if line <= call.lineno}
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            hint = next((key.value for key in call.keywords if key.arg == "hint"), None)
+            if not name.endswith("Error") or not call.args or (hint is None and name != "ValueError"):
+                continue
+            message = shown(call.args[0], known)
+            if sum(map(str.isalpha, message)) >= LEAST_LETTERS:
+                yield message, "" if hint is None else shown(hint, known)
+
+
+def first(row: tuple[Any, ...]) -> Any:
+    """Return the first value, to sort by."""
+    return row[0]
+
+
+def shown(text: ast.expr, known: dict[str, ast.expr], depth: int = 0) -> str:
+    """Return a text of the code on one line, with \u2026 for what is only known when it runs."""
+    if isinstance(text, ast.Constant) and isinstance(text.value, str):
+        return plain_spaces(text.value)
+    if isinstance(text, ast.JoinedStr):
+        return re.sub("\u2026{2,}", "\u2026", "".join(shown(part, known, depth) for part in text.values))
+    if isinstance(text, ast.BinOp) and isinstance(text.op, ast.Add):
+        return shown(text.left, known, depth) + shown(text.right, known, depth)
+    if isinstance(text, ast.IfExp):
+        both = [shown(part, known, depth) for part in (text.body, text.orelse)]
+        return " / ".join(part for part in both if part != "\u2026") or "\u2026"
+    if isinstance(text, ast.Name) and text.id in known and depth < 3:
+        return shown(known[text.id], known, depth + 1)
+    return "\u2026"
+
+
+def plain_spaces(text: str) -> str:
+    """Return a text with single spaces in place of line ends, and those at its ends kept."""
+    return re.sub(r"\s+", " ", text)
 
 
 # --- Markdown ---

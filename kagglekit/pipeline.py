@@ -4,9 +4,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import PositiveInt
+
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.files.atomic import read_json, write_json
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.keys import key_of
 from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.processes import cores
@@ -86,7 +89,7 @@ def _epochs(path: Path) -> int:
     """
     try:
         data = read_json(path)
-        return int(data["epochs"] if isinstance(data, dict) else data)
+        return shaped(PositiveInt, data["epochs"] if isinstance(data, dict) else data)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise MissingError(f"{path} cannot be read: {error}", hint="remove it, and run again") from error
 

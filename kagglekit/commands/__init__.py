@@ -7,13 +7,15 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, listed
 from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.project import Project
     from kagglekit.runs.store import Run
     from kagglekit.scoring.cv import Score
+
+MOST_PARTS = 12  # scores of classes, and classes, that a line names
 
 # --- options that several verbs share ---
 
@@ -139,7 +141,10 @@ def show_score(score: Score) -> list[str]:
     from kagglekit.scoring.task import PARTS
 
     by_part = set(score.parts) <= set(PARTS)
-    parts = ", ".join(f"{name} {value:.3f}" for name, value in score.parts.items())
+    worst_first = (
+        sorted(score.parts.items(), key=lambda part: part[1]) if len(score.parts) > MOST_PARTS else ()
+    )
+    parts = listed([f"{name} {value:.3f}" for name, value in worst_first or score.parts.items()], MOST_PARTS)
     unweighted = f", unweighted accuracy {score.plain:.4f}" if by_part else ""
     official = "" if score.official is None else f", official validation list {score.official:.4f}"
     lines = [f"  CV {score.cv:.4f} (95 % {score.low:.4f} to {score.high:.4f}){unweighted}{official}"]
@@ -148,10 +153,13 @@ def show_score(score: Score) -> list[str]:
         lines.append(f"  OOF {score.oof:.3f}, {shift}, {gain}")
     lines += [f"  {note}" for note in score.notes]
     if [*score.parts] != ["keyword"]:  # the only part, where no class is filler or silence
-        lines.append(f"  by {'part' if by_part else 'class'}: {parts}")
+        order = ", the lowest first" if worst_first else ""
+        lines.append(f"  by {'part' if by_part else 'class'}{order}: {parts}")
     if score.constant:
-        classes = ", ".join(score.constant)
-        lines.append(
-            f"  ALARM: hardly ever predicts, or always predicts: {classes}; do not submit this alone"
-        )
+        lines.append(f"  {alarm(score)}; do not submit this alone")
     return lines
+
+
+def alarm(score: Score) -> str:
+    """Return the warning of classes that a run hardly ever, or always, predicts."""
+    return f"ALARM: hardly ever predicts, or always predicts: {listed(score.constant, MOST_PARTS)}"

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import add_names, open_project
+from kagglekit.commands import add_names, alarm, open_project
 from kagglekit.terminal import console
-from kagglekit.terminal.table import ResultTable
+from kagglekit.terminal.table import MOST_ROWS, ResultTable, first_rows
 
 if TYPE_CHECKING:
     from kagglekit.runs.explain import Explained
@@ -83,10 +83,10 @@ def _ranking(explained: Sequence[Explained], metric: str, *, decided: bool) -> l
     ]
     classes = [[name, *part][: len(columns)] for name, part in explained[0].classes.items()]
     return [
-        ResultTable("score", ["run", metric, "95 %", "folds"], rows),
+        *first_rows(ResultTable("score", ["run", metric, "95 %", "folds"], rows), "runs"),
         "95 %: by a jackknife over groups; folds: the lowest and the highest",
         *runs[0].score.notes,
-        ResultTable(f"{rows[0][0]}, by class", columns, classes),
+        *first_rows(ResultTable(f"{rows[0][0]}, by class", columns, classes), "classes"),
         *(["answered: from probability 0.5; kagglekit ensemble fits thresholds"] if decided else []),
     ]
 
@@ -119,19 +119,15 @@ def _overview(explained: Sequence[Explained], estimated: bool) -> list[object]:
     heads = [{"keyword": "keywords"}.get(part, part.replace("_", " ")) for part in first]
     by_word = ["95 % over words", "lowest to highest word"] if "unseen" in first else ["", ""]
     by_part = ResultTable("accuracy by part", ["", *heads, *by_word], rows)
-    alarms = [
-        f"ALARM: {one.name} hardly ever predicts, or always predicts: {', '.join(why.score.constant)}"
-        for one, why in pairs
-        if why.score.constant
-    ]
+    alarms = [f"{one.name}: {alarm(why.score)}" for one, why in pairs if why.score.constant]
     return [
-        ResultTable("score", columns, scores),
+        *first_rows(ResultTable("score", columns, scores), "runs"),
         "unweighted: accuracy of all clips alike; OOF: weighted to the test prior; shift: test shift (models",
         "are less certain of test clips); gain: by averaging the folds' models; CV = OOF + shift + gain;",
         "folds: lowest and highest OOF; bias: points that a decision bias would gain, ± standard error",
         *(["scored under the prior estimated from each run's test predictions"] if estimated else []),
         *alarms,
-        *([by_part] if len(first) > 1 else []),
+        *(first_rows(by_part, "runs") if len(first) > 1 else []),
     ]
 
 
@@ -149,7 +145,7 @@ def _details(one: Explained) -> list[object]:
     """Return a run's tables by class and unseen word, and the gain of a decision bias."""
     why = one.why
     assert why is not None
-    classes = [
+    classes: list[list[Any]] = [
         [
             name,
             part.clips,
@@ -163,15 +159,17 @@ def _details(one: Explained) -> list[object]:
     words = [
         [name, part.clips, part.accuracy, f"{100 * part.weight:.1f} %"] for name, part in why.words.items()
     ]
-    by_word = [ResultTable(f"{one.name}, unseen words", ["word", "clips", "accuracy", "weight"], words)]
+    if len(classes) > MOST_ROWS:
+        classes.sort(key=lambda row: row[2])
+    by_word = ResultTable(f"{one.name}, unseen words", ["word", "clips", "accuracy", "weight"], words)
     advice = (
         "beyond noise: worth using" if why.bias.beyond_noise else "within noise: leave the decision as it is"
     )
     columns = ["class", "clips", "accuracy", "prior", "estimated", "bias"]
     return [
-        ResultTable(f"{one.name}, by class", columns, classes),
+        *first_rows(ResultTable(f"{one.name}, by class", columns, classes), "classes, of higher accuracy"),
         "prior: in use; estimated: from the test predictions by EM, used with --prior estimated alone",
-        *(by_word if words else []),
+        *(first_rows(by_word, "words") if words else []),
         f"decision bias, fitted on the other folds: {100 * why.bias.gain:+.2f} points, "
         f"standard error {100 * why.bias.error:.2f}: {advice}",
     ]
@@ -190,6 +188,9 @@ def _against_public(
         for entry, (cv, public) in zip(sent, scores, strict=True)
     ]
     return [
-        ResultTable("CV as submitted, against public", ["models", "CV", "public", "CV-public"], rows),
+        *first_rows(
+            ResultTable("CV as submitted, against public", ["models", "CV", "public", "CV-public"], rows),
+            "submissions",
+        ),
         summary(cv_vs_lb(scores), metric),
     ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kagglekit.commands import add_blend, add_names, next_if_sound, open_project, show_score
 from kagglekit.terminal import console
-from kagglekit.terminal.table import ResultTable
+from kagglekit.terminal.table import MOST_ROWS, ResultTable, first_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         [
             *_comparison_tables(blend, project.metric),
             *([f"skipped: {', '.join(skipped)}, which need one label per clip"] if skipped else []),
-            members_table(blend),
+            *members_table(blend),
             f"{blend.name}: {blend.choice}",
             *show_score(blend.score),
             f"in {blend.folder}",
@@ -80,17 +80,22 @@ def weights_of(blend: BlendedRuns) -> dict[str, float]:
     return dict(zip(names_of(blend), blend.weights, strict=True))
 
 
-def members_table(blend: BlendedRuns) -> object:
-    """Return the table of members with their weights and scores, unweighted where that is another score."""
+def members_table(blend: BlendedRuns) -> list[object]:
+    """Return the table of members with their weights and scores, unweighted where that is another score.
+
+    Of many it has those with the highest weights.
+    """
     from kagglekit.scoring.numerics import SAME
 
     weighted = any(abs(run.score.plain - run.score.oof) > SAME for run in blend.runs)
-    rows = [
+    rows: list[list[Any]] = [
         [run.model, run.id, float(weight), run.score.cv, *([run.score.plain] if weighted else [])]
         for run, weight in zip(blend.runs, blend.weights, strict=True)
     ]
+    if len(rows) > MOST_ROWS:
+        rows.sort(key=lambda row: -row[2])
     columns = ["model", "run", "weight", "CV", *(["unweighted"] if weighted else [])]
-    return ResultTable("members", columns, rows)
+    return first_rows(ResultTable("members", columns, rows), "runs")
 
 
 def _comparison_tables(blend: BlendedRuns, metric: Metric) -> list[object]:

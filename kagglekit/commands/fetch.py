@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kagglekit.commands import next_command, open_project
-from kagglekit.errors import plural
+from kagglekit.errors import listed, plural
 from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.hosts.base import HostFile
 
 MANY = 50
-"""Files above which --list begins with a summary."""
+"""Files above which --list begins with a summary, and others are cut."""
 
 EXAMPLE = """example:
   $ kagglekit fetch
@@ -38,13 +38,13 @@ def run(args: argparse.Namespace) -> None:
     project = open_project(args)
     if args.list:
         files = project.files()
-        listed: list[object] = [f"{f.name}  {_size(f.size)}" for f in files]
+        lines: list[object] = [f"{f.name}  {_size(f.size)}" for f in files]
         if len(files) > MANY:
-            listed = [*_summary(files), *listed]
-        return console.result({"files": [{"name": f.name, "size": f.size} for f in files]}, listed)
+            lines = [*_summary(files), *lines]
+        return console.result({"files": [{"name": f.name, "size": f.size} for f in files]}, lines)
     fetched = project.fetch(*args.files, force=args.force)
-    new = ", ".join(f"{f.name} ({_size(f.size)})" for f in fetched if f.new)
-    old = ", ".join(f.name for f in fetched if not f.new)
+    new = listed([f"{f.name} ({_size(f.size)})" for f in fetched if f.new], MANY)
+    old = listed([f.name for f in fetched if not f.new], MANY)
     checkpoints = project.fetch_checkpoints() if args.checkpoints else {}
     lines = [f"fetched {new}"] if new else []
     lines += [f"there already: {old}"] if old else []

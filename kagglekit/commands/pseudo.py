@@ -6,8 +6,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from kagglekit.commands import add_count, add_teachers, next_command, open_project, show_score
+from kagglekit.errors import listed
 from kagglekit.terminal import console
-from kagglekit.terminal.table import ResultTable
+from kagglekit.terminal.table import ResultTable, first_rows
 
 if TYPE_CHECKING:
     from kagglekit.distillation.pseudo_labels import PseudoLabels
@@ -79,10 +80,10 @@ def _audit(labels: PseudoLabels) -> list[object]:
         counted = [name, count, precision if count else None, *lacking]
         rows.append([*counted, f"{labels.counts[name]:,.0f}"])
     columns = ["class", "clips", "precision", *(["absent in", "right"] if several else [])]
-    left_out = f"; left out, too often wrong: {', '.join(audit.left_out)}" * bool(audit.left_out)
+    left_out = f"; left out, too often wrong: {listed(audit.left_out)}" * bool(audit.left_out)
     what = "pairs of a clip and a class" if several else "clips"
     return [
-        ResultTable("audit on OOF", [*columns, "clips a fold"], rows),
+        *first_rows(ResultTable("audit on OOF", [*columns, "clips a fold"], rows), "classes"),
         f"audit on OOF: {audit.coverage:.2f} of the {what} pseudo-labelled, {audit.precision:.4f} of "
         f"{'the classes found present' if several else 'them'} right{left_out}",
     ]

@@ -135,7 +135,7 @@ def _described(project: Project, submission: SubmissionResult) -> list[object]:
     """Describe the members, the score, the file and the class balance."""
     lines: list[object] = []
     if blend := submission.ensemble:
-        lines += [members_table(blend), f"{blend.name}: {blend.choice}"]
+        lines += [*members_table(blend), f"{blend.name}: {blend.choice}"]
         lines += show_score(blend.score)
     if entry := submission.entry:
         cv = "" if entry.cv_score is None else f", CV {entry.cv_score:.4f}"

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from kagglekit.config.base import Section, Share, kind_of_value
 from kagglekit.config.names import LabelKind
+from kagglekit.errors import listed
 
 FROM_SAMPLE, FROM_LABELS = "from_sample", "from_labels"
 
@@ -95,7 +96,7 @@ class Labels(Section):
         if self.known:
             twice = sorted({c for c in self.all_classes if self.all_classes.count(c) > 1})
             if twice:
-                raise ValueError(f"duplicate labels: {', '.join(twice)}")
+                raise ValueError(f"duplicate labels: {listed(twice)}")
         if isinstance(self.names, str) and "{label}" not in self.names:
             raise ValueError(f"names is '{self.names}'; a template needs {{label}}")
         if self.kind is LabelKind.MULTI and (self.filler or self.silence):

@@ -27,6 +27,7 @@ class _NoAliases(Composer):
         if self.parser.check_event(AliasEvent):
             mark = self.parser.peek_event().start_mark
             raise MarkedYAMLError(problem="aliases (*name) are not supported", problem_mark=mark)
+        self.anchors = {}  # none is looked up, and ruamel warns where two are equal
         return super().compose_node(parent, index)
 
 

@@ -26,6 +26,7 @@ from kagglekit.errors import ConfigError, MissingError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building, done_key, read_json, write_json
 from kagglekit.files.blocks import damaged
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import stream
 from kagglekit.files.workspace import Workspace
@@ -136,8 +137,8 @@ def read_counts(folder: Path) -> Ingested:
     """Return the counts of a folder; raise a DamagedCacheError if they cannot be read: it is made again."""
     counts = folder / _COUNTS_FILE
     try:
-        return Ingested(**read_json(counts))
-    except (OSError, ValueError, TypeError) as error:
+        return shaped(Ingested, read_json(counts))
+    except (OSError, ValueError) as error:
         raise damaged(folder, f"{counts} cannot be read: {error}") from error
 
 

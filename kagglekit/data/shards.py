@@ -4,10 +4,11 @@ A node that mounts the workspace reads the splits there; another fetches those i
 """
 
 import os
+import stat
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -60,7 +61,7 @@ def fetch_files(prepared: Prepared, files: SplitFiles) -> Prepared:
         return prepared
     import ray
 
-    root = Path(tempfile.gettempdir()) / f"kagglekit-{os.getuid()}" / ray.get_runtime_context().get_node_id()
+    root = private_folder() / ray.get_runtime_context().get_node_id()
     workspace = Workspace(prepared.config.model_copy(update={"workspace": root}))
     here = {split: workspace.audio / folder.name for split, folder in folders.items()}
     for split, folder in here.items():
@@ -73,6 +74,24 @@ def fetch_files(prepared: Prepared, files: SplitFiles) -> Prepared:
                     for chunk in pieces:
                         file.write(cast(bytes, ray.get(chunk)))
     return replace(prepared, workspace=workspace, folders=here)
+
+
+def private_folder() -> Path:
+    """Return a folder below the temporary one that nobody else can read, write or have put there.
+
+    Raises:
+        KagglekitError: there is one that another user owns or may write to, or a link.
+    """
+    folder = Path(tempfile.gettempdir()) / f"kagglekit-{os.getuid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise KagglekitError(
+            f"{folder} is not a private folder of this user, and somebody else may have put it there",
+            hint="remove it, or set TMPDIR to another folder",
+        )
+    return folder
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from kagglekit.data.store_base import DATA_FILE as DATA_FILE
 from kagglekit.data.store_base import ArrowWriter, Indices, StoreFile, damaged, open_table, schema_of
 from kagglekit.data.store_base import Int16 as Int16
 from kagglekit.data.store_base import Store as Store
+from kagglekit.errors import listed
 
 BATCH_ROWS = 1024  # 32 MB of one-second clips at 16 kHz
 BATCH_SAMPLES = 2**24  # of recordings, 32 MB
@@ -172,4 +173,4 @@ def _samples(values: pa.Array) -> Int16:
 
 def _check_columns(folder: Path, table: pa.Table) -> None:
     if table.column_names != ["clip_id", "audio"]:
-        raise damaged(folder, f"its columns are {', '.join(table.column_names)}")
+        raise damaged(folder, f"its columns are {listed(table.column_names)}")

@@ -1,7 +1,7 @@
 """Blended runs: the result of an ensemble, stored in a folder and found again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from kagglekit.ensemble.nested_cv import Comparison, NestedResult
 from kagglekit.ensemble.set_decisions import describe
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import read_json, write_json
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
 from kagglekit.files.workspace import Workspace
@@ -109,7 +110,7 @@ def read_record(path: Path) -> Any:
     Raises:
         OSError, ValueError: it is absent or damaged.
     """
-    return read_json(path, bound=True)
+    return shaped(dict[str, Any], read_json(path, bound=True))
 
 
 def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRuns | None:
@@ -123,20 +124,34 @@ def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRu
         if record.get("key") != key:
             return None
         comparisons = tuple(_comparison(**one) for one in record["comparisons"])
-        weights = tuple(member["weight"] for member in record["members"])
-        choices = record["method"], record["decision"], dict(record["rule"])
-        fields = {name: record[name] for name in Score._fields}
+        weights = shaped(tuple[float, ...], [member["weight"] for member in record["members"]])
+        choices = str(record["method"]), str(record["decision"]), shaped(dict[str, Any], record["rule"])
+        score = shaped(Score, {name: record[name] for name in Score._fields})
         test = read_predictions(folder / TEST, "")
         if read_record(folder / WEIGHTS) != record:  # another process has written it meanwhile
             return None
     except (OSError, ValueError, LookupError, TypeError, MissingError):
         return None
-    score = Score(**fields | {name: tuple(fields[name]) for name in ("constant", "notes")})
     return BlendedRuns(tuple(runs), weights, *choices, comparisons, score, folder, test)
 
 
-def _comparison(results: Sequence[dict[str, Any]], **fields: str) -> Comparison:
-    return Comparison(tuple(NestedResult(**one, probs=np.empty(0)) for one in results), **fields)
+@dataclass(frozen=True)
+class SavedResult:
+    """A `NestedResult` without its predictions."""
+
+    name: str
+    accuracy: float
+    low: float
+    high: float
+    gain: float
+    error: float
+    parts: dict[str, float]
+
+
+def _comparison(results: Any, **fields: str) -> Comparison:
+    saved = shaped(list[SavedResult], results)
+    texts = shaped(dict[str, str], fields)
+    return Comparison(tuple(NestedResult(**asdict(one), probs=np.empty(0)) for one in saved), **texts)
 
 
 def write_blend(blended: BlendedRuns, oof: pl.DataFrame, key: str, scored_by: str) -> None:

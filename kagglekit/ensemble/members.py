@@ -7,7 +7,7 @@ import polars as pl
 
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble.decisions import ood_scores
-from kagglekit.errors import KagglekitError
+from kagglekit.errors import KagglekitError, listed
 from kagglekit.runs.store import Run, finite_logits, fold_logits, train_again
 from kagglekit.scoring.cv import clip_weights
 from kagglekit.scoring.numerics import Floats, sigmoid, softmax
@@ -70,7 +70,7 @@ def _check_run(prepared: Prepared, run: Run) -> None:
         )
     if run.metrics["classes"] != list(prepared.task.classes):
         raise KagglekitError(
-            f"run {run.model}/{run.id} predicts the classes {', '.join(run.metrics['classes'])}",
+            f"run {run.model}/{run.id} predicts the classes {listed(run.metrics['classes'])}",
             hint=f"train it on those of competition.yaml: kagglekit train --model {run.model}",
         )
 

@@ -4,22 +4,34 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import StringConstraints
 
 from kagglekit.errors import DamagedCacheError
 from kagglekit.files.atomic import MARKER, read_json, write_json
-from kagglekit.files.checksums import BLOCK, KEY, block_sums, sums_of_folder
+from kagglekit.files.checksums import BLOCK, block_sums, sums_of_folder
 from kagglekit.files.faults import MachineError
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.locks import locked
 from kagglekit.terminal import console
 
 LEVELS = 2
 """Folders above a file in which its marker is looked for."""
 Places = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class FileSums:
+    """What a marker says of a file."""
+
+    size: int
+    xxh3: Annotated[str, StringConstraints(pattern="^([0-9a-f]{16})*$")]
+    """The checksum of each block, one behind the other."""
 
 
 class CheckedFile:
@@ -99,8 +111,8 @@ class CheckedFile:
         entry = files.get(self.path.relative_to(self.folder).as_posix())
         if entry is None:
             return None
-        text = entry[KEY]
-        return entry["size"], [int(text[at : at + 16], 16) for at in range(0, len(text), 16)]
+        text = entry.xxh3
+        return entry.size, [int(text[at : at + 16], 16) for at in range(0, len(text), 16)]
 
 
 def damaged(folder: Path, what: str) -> DamagedCacheError:
@@ -114,7 +126,7 @@ def damaged(folder: Path, what: str) -> DamagedCacheError:
     return DamagedCacheError(what, hint="run the same command again: it is made again")
 
 
-def _files_of(folder: Path) -> dict[str, Any]:
+def _files_of(folder: Path) -> dict[str, FileSums]:
     """Return the sizes and checksums in a folder's marker; take them now where an earlier version took none.
 
     Raises:
@@ -122,12 +134,12 @@ def _files_of(folder: Path) -> dict[str, Any]:
     """
     marker = folder / MARKER
     try:
-        content = read_json(marker)
+        content = shaped(dict[str, Any], read_json(marker))
         if "damaged" in content:
-            raise damaged(folder, content["damaged"])
+            raise damaged(folder, str(content["damaged"]))
         if "files" in content:
-            return dict(content["files"])
-    except (OSError, ValueError, TypeError) as error:
+            return shaped(dict[str, FileSums], content["files"])
+    except (OSError, ValueError) as error:
         raise damaged(folder, f"{marker} cannot be read: {error}") from error
     try:
         with locked(folder, folder.name):
@@ -137,4 +149,4 @@ def _files_of(folder: Path) -> dict[str, Any]:
     except (OSError, MachineError):  # a workspace that must not be written to
         return {}
     console.note(f"{folder} was made by an earlier version: its checksums are taken now")
-    return files
+    return shaped(dict[str, FileSums], files)

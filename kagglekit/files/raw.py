@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.faults import unless_refused
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.locks import locked
 from kagglekit.terminal import progress
 
@@ -103,7 +104,6 @@ def sha256(path: Path) -> str:
 
 def _read_entries(path: Path) -> dict[str, list[Any]]:
     try:
-        data = read_json(path)
+        return shaped(dict[str, list[Any]], read_json(path))
     except (FileNotFoundError, ValueError):
         return {}
-    return data if isinstance(data, dict) else {}

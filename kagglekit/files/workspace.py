@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.faults import MachineError, is_writable, reason
+from kagglekit.files.json_shape import shaped
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
@@ -16,6 +18,23 @@ EDITION = 2
 Folder = Literal["workspace", "submissions"]
 FOLDERS: tuple[Folder, ...] = ("workspace", "submissions")
 """Settings that name what is written to."""
+
+
+@dataclass(frozen=True)
+class ClipsFacts:
+    """What stands in clips.json, beside the clips table."""
+
+    inputs: str
+    """Key of everything that the table depends on."""
+    key: str
+    keys: dict[str, str]
+    """Of the folder of each split's audio."""
+    noise_fold: dict[str, int]
+    """Fold of each noise recording."""
+    classes: list[str]
+    folds: int
+    given: bool
+    """Whether the data say the folds."""
 
 
 class Workspace:
@@ -44,10 +63,9 @@ class Workspace:
     def clips_facts(self) -> dict[str, Any]:
         """Return what `prepare` has written beside the clips table; {} before."""
         try:
-            facts = read_json(self.clips_path.with_suffix(".json"))
+            return asdict(shaped(ClipsFacts, read_json(self.clips_path.with_suffix(".json"))))
         except (FileNotFoundError, ValueError):
             return {}
-        return facts if isinstance(facts, dict) else {}
 
     def audio_folder(self, split: str, key: str) -> Path:
         """Return the folder of a split's audio."""

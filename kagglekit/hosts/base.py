@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
-from kagglekit.errors import HostError
+from kagglekit.errors import HostError, listed
 
 Status = Literal["PENDING", "COMPLETE", "ERROR"]
 
@@ -145,7 +145,7 @@ def describe(files: Collection[HostFile]) -> str:
     if not files:
         return "the host lists no files"
     if len(files) <= FEW:
-        return f"known: {', '.join(sorted(file.name for file in files))}"
+        return f"known: {listed(sorted(file.name for file in files))}"
     examples = ", ".join(file.name for file in islice(files, 3))
     return f"it has {len(files):,} files, such as {examples}; kagglekit fetch --list shows all"
 

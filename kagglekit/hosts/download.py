@@ -19,6 +19,7 @@ import urllib3
 from kagglekit.errors import ArchiveError
 from kagglekit.files import archive
 from kagglekit.files.atomic import move_into_place, read_json, write_json
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.patterns import is_archive
 from kagglekit.hosts.base import check_space
 from kagglekit.hosts.packed import packing, unpack
@@ -77,8 +78,8 @@ class PartialFile:
     def origin(self) -> Origin | None:
         """The file that an earlier download began, or None where it is unknown."""
         try:
-            return Origin(**read_json(self._origin_path))
-        except (OSError, ValueError, TypeError):
+            return shaped(Origin, read_json(self._origin_path))
+        except (OSError, ValueError):
             return None
 
     @property

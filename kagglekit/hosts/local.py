@@ -17,6 +17,7 @@ from kagglekit.config import Config
 from kagglekit.errors import HostError, plural
 from kagglekit.files.atomic import move_into_place, write_bytes
 from kagglekit.files.json_lines import line_of, parsed, with_line_end, without_zeros
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.locks import lock_file
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
@@ -32,6 +33,7 @@ class Record:
 
     ref: str
     date: str
+    """ISO 8601, UTC."""
     file_name: str
     message: str
     public: float | None
@@ -187,8 +189,8 @@ class LocalHost:
         data = path.read_bytes() if path.is_file() else b""
         complete, _, _cut_off = with_line_end(without_zeros(data)).rpartition(b"\n")
         try:
-            return [Record(**(parsed(line) or {})) for line in complete.splitlines()]
-        except (ValueError, TypeError) as error:
+            return [shaped(Record, parsed(line)) for line in complete.split(b"\n") if line]
+        except ValueError as error:
             raise HostError(f"{path} is damaged: {error}", hint="repair or remove the line") from error
 
     @property
@@ -203,7 +205,8 @@ class LocalHost:
 
     def _state(self, record: Record) -> SubmissionState:
         now = datetime.now(UTC)
-        graded = now >= record.time + timedelta(seconds=self._local.grading_seconds)
+        # a clock that was set back since then must not hold a score back
+        graded = not 0 <= (now - record.time).total_seconds() < self._local.grading_seconds
         revealed = graded and (self._deadline is None or self._over(now))
         return SubmissionState(
             ref=record.ref,

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
-from kagglekit.errors import HostError, KagglekitError, plural
+from kagglekit.errors import HostError, KagglekitError, listed, plural
 from kagglekit.files.resolve import read_file
 from kagglekit.files.sample import PAIR, Sample, answer_columns, read_sample
 from kagglekit.files.tables import read_table, read_table_file
@@ -195,7 +195,7 @@ def _problem(
     """Return what Kaggle would report as wrong with a submission, or an empty text."""
     for column in (*id_columns, *guesses):
         if column not in table.columns:
-            return f"Submission must have a column '{column}', found {', '.join(table.columns)}"
+            return f"Submission must have a column '{column}', found {listed(table.columns)}"
     if len(table) != len(ids):
         return f"Submission must have {plural(len(ids), 'row')}, found {len(table):,}"
     for column in (*id_columns, *([] if lists else guesses)):

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from kagglekit import __version__
 from kagglekit.charts.svg import DARK, LIGHT, STYLE
+from kagglekit.errors import listed
 from kagglekit.report import data, ensembles, leaderboard, listening, overview, runs, studies
 from kagglekit.report.source import Source
 from kagglekit.scoring.metrics import Metric
@@ -75,6 +76,7 @@ def _environment(metric: Metric) -> Environment:
     )
     environment.filters["chart"] = lambda picture: Markup(picture.inline())  # charts/ escapes its texts
     environment.filters["difference"] = metric.difference
+    environment.filters["listed"] = listed
     environment.globals["unit"] = metric.unit
     return environment
 

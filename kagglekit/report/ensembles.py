@@ -11,6 +11,7 @@ from kagglekit.charts.svg import Picture
 from kagglekit.ensemble.blend import WEIGHTS, read_record
 from kagglekit.ensemble.set_decisions import describe
 from kagglekit.errors import MissingError
+from kagglekit.files.json_shape import shaped
 from kagglekit.report.source import ReportRun, Source
 from kagglekit.runs.score import score_key
 
@@ -64,10 +65,8 @@ def blends(source: Source, *, present: bool = True) -> list[SavedBlend]:
     for path in sorted(source.workspace.ensembles.glob(f"*/{WEIGHTS}")):
         try:
             record = read_record(path)
-            members = tuple(
-                BlendMember(**{k: one[k] for k in BlendMember._fields}) for one in record["members"]
-            )
-            cv, low, high = (float(record[name]) for name in ("cv", "low", "high"))
+            members = shaped(tuple[BlendMember, ...], record["members"])
+            cv, low, high = (shaped(float, record[name]) for name in ("cv", "low", "high"))
             fits = all(f"{member.model}/{member.run}" in shown for member in members)
             fits &= record.get("score_key") == score_key(source.config)
             choices = str(record.get("method", "")), str(record.get("decision", ""))

@@ -9,6 +9,7 @@ import polars as pl
 from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.cv_vs_lb import BAND
 from kagglekit.charts.svg import Picture
+from kagglekit.errors import listed
 from kagglekit.report.ensembles import SavedBlend, blends, options
 from kagglekit.report.runs import confused_pairs
 from kagglekit.report.source import ReportRun, Source
@@ -67,7 +68,7 @@ def advice(source: Source, studies: list[Study], saved: list[SavedBlend]) -> Ite
         return
     top, models = source.runs[0], [report_run.run.model for report_run in source.best_run_per_model()]
     if top.run.score.constant:
-        names = ", ".join(top.run.score.constant)
+        names = listed(top.run.score.constant)
         yield Advice(f"{top.name} hardly ever predicts, or always predicts: {names}.", page="runs")
     yield from _unsent(source, saved)
     yield _worst_classes(top) if source.several else _most_costly(source, top)

@@ -17,6 +17,9 @@ from kagglekit.scoring.task import PARTS
 BINS = 10  # of confidence
 LEAST_IN_BIN = 5  # clips; a bin with fewer is not drawn
 MOST_PAIRS = 12
+MOST_BARS = 60  # classes in a chart
+MOST_CLASSES, LEAST_CLASSES = 60, 20  # in a confusion matrix, fewer where there are many runs
+MOST_CELLS = 15_000  # in one matrix of each run together; two of them take 5 MB
 
 
 def page(source: Source) -> dict[str, Any]:
@@ -50,13 +53,16 @@ def _by_class(report_run: ReportRun) -> dict[str, Any]:
 
 def _by_confusion(source: Source, report_run: ReportRun) -> dict[str, Any]:
     """Compute the charts of a task with one label a clip."""
-    counts = confusion_counts(source, report_run)
+    pairs = confused_pairs(source, report_run)
+    shown, kept = drawn_classes(source, pairs)
+    counts = confusion_counts(source, report_run)[np.ix_(shown, shown)]
+    names = [source.classes[k] for k in shown]
     return {
-        "percent": confusion(counts, source.classes, percent=True, title="Confusion matrix, % of each row"),
-        "counts": confusion(counts, source.classes, percent=False, title="Confusion matrix, clips"),
+        "percent": confusion(counts, names, percent=True, title=f"Confusion matrix, % of each row{kept}"),
+        "counts": confusion(counts, names, percent=False, title=f"Confusion matrix, clips{kept}"),
         "parts": _accuracy_bars(source, report_run, "part", PARTS, "Accuracy by part"),
         "classes": _accuracy_bars(source, report_run, "label", source.classes, "Accuracy by class"),
-        "pairs": confused_pairs(source, report_run)[:MOST_PAIRS],
+        "pairs": pairs[:MOST_PAIRS],
     }
 
 
@@ -64,7 +70,14 @@ def precision_bars(report_run: ReportRun) -> Picture | None:
     """Draw the average precision of each class, the lowest first; None where no class has clips."""
     worst_first = sorted(report_run.run.score.parts.items(), key=lambda pair: pair[1])
     rows = [Bar(name, [precision], f"{precision:.3f}") for name, precision in worst_first]
-    return bars(rows, title="Average precision by class", high=1.0) if rows else None
+    return (
+        bars(rows[:MOST_BARS], title=_title("Average precision by class", rows), high=1.0) if rows else None
+    )
+
+
+def _title(title: str, rows: list[Bar]) -> str:
+    """Return the title of bars, of which the lowest are shown."""
+    return title if len(rows) <= MOST_BARS else f"{title}, the {MOST_BARS} lowest of {len(rows):,}"
 
 
 def confusion_counts(source: Source, report_run: ReportRun) -> NDArray[np.int64]:
@@ -84,6 +97,20 @@ class Pair(NamedTuple):
     """Share of the true class's clips."""
     lost: float
     """Share of the CV score."""
+
+
+def drawn_classes(source: Source, pairs: list[Pair]) -> tuple[list[int], str]:
+    """Return which classes the confusion matrix of a run shows, in order, and what its title says of it.
+
+    A matrix of many classes is not read and makes the file large: it has those of the costliest confusions.
+    """
+    most = min(max(math.isqrt(MOST_CELLS // max(len(source.runs), 1)), LEAST_CLASSES), MOST_CLASSES)
+    if len(source.classes) <= most:
+        return list(range(len(source.classes))), ""
+    confused = dict.fromkeys(name for pair in pairs for name in (pair.true, pair.predicted))
+    chosen = set(list(dict.fromkeys((*confused, *source.classes)))[:most])
+    shown = [k for k, name in enumerate(source.classes) if name in chosen]
+    return shown, f"; {most} of {len(source.classes):,} classes"
 
 
 def confused_pairs(source: Source, report_run: ReportRun) -> list[Pair]:
@@ -123,7 +150,9 @@ def _accuracy_bars(
         interval = max(accuracy - margin, 0.0), min(accuracy + margin, 1.0)
         label = f"{accuracy:.3f} of {int(chosen.sum()):,}"
         rows.append(Bar(name.replace("_", " "), [accuracy], label, interval))
-    return bars(rows, title=title, high=1.0) if rows else None
+    if len(rows) > MOST_BARS:
+        rows.sort(key=lambda bar: bar.values[0])
+    return bars(rows[:MOST_BARS], title=_title(title, rows), high=1.0) if rows else None
 
 
 def learning_curves(report_run: ReportRun) -> dict[str, Picture]:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from pydantic import PositiveInt
 
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.files.atomic import read_json, write_json
+from kagglekit.files.json_shape import shaped
 from kagglekit.runs.zero_shot import predict_fold
 from kagglekit.terminal import console
 from kagglekit.training.distributed import SINGLE, World
@@ -74,7 +76,7 @@ def moved(folder: Path, plan: Plan) -> Plan | None:
     if not path.is_file():
         return None
     try:
-        smaller = int(read_json(path, bound=True)["batch_size"])
+        smaller = shaped(PositiveInt, read_json(path, bound=True)["batch_size"])
     except (ValueError, LookupError, TypeError) as error:
         raise MissingError(f"{path} cannot be read", hint="remove it, and run the command again") from error
     console.note(

@@ -1,8 +1,8 @@
 """Read a trained run from its folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from kagglekit.config.names import LabelKind
 from kagglekit.data.clips import WITHOUT_LABELS
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.files.atomic import read_json
+from kagglekit.files.json_shape import shaped
 from kagglekit.scoring.cv import Score
 from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.scoring.predictions import logits_of, predictions, read_predictions
@@ -37,6 +38,48 @@ class Run:
     metrics: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class RunMetrics:
+    """What metrics.json of a run holds besides its score; kagglekit.runs.train writes it."""
+
+    model: str
+    folds: list[float]
+    """Score of each fold."""
+    train_seconds: float
+    parameters: int
+    clips_per_s: float
+    clips_key: str
+    classes: list[str]
+    source: str = ""
+    shift_limit: float | None = None
+    score_key: str = ""
+    only: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FoldMeta:
+    """What meta.json of a fold holds; kagglekit.training.loop writes it."""
+
+    model: str
+    params: dict[str, Any]
+    outputs: list[str]
+    class_of: list[int]
+    classes: list[str]
+    words: bool
+    features: Features
+    train: Train
+    kind: LabelKind = LabelKind.SINGLE
+    pool: Literal["mean", "max"] = "mean"
+    history: list[dict[str, float | None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class DecisionFile:
+    """What decision.json of a run holds."""
+
+    thresholds: Thresholds
+
+
 def rows_of(table: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of the clips table in the order of a prediction table."""
     spoken = clips.filter(~pl.col("split").is_in(WITHOUT_LABELS))
@@ -56,8 +99,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     try:
         meta: dict[str, Any] = read_json(folder / META, bound=True)
+        shaped(FoldMeta, meta)
     except (FileNotFoundError, ValueError) as error:
-        raise MissingError(f"{folder / META} cannot be read", hint=train_again(folder.parent)) from error
+        raise MissingError(
+            f"{folder / META} cannot be read: {error}", hint=train_again(folder.parent)
+        ) from error
     return meta
 
 
@@ -118,8 +164,8 @@ def read_thresholds(run: Path) -> Thresholds | None:
     if not path.is_file():
         return None
     try:
-        return Thresholds(**read_json(path, bound=True)["thresholds"])
-    except (ValueError, LookupError, TypeError) as error:
+        return shaped(DecisionFile, read_json(path, bound=True)).thresholds
+    except ValueError as error:
         raise MissingError(f"{path} cannot be read", hint=train_again(run)) from error
 
 
@@ -153,12 +199,16 @@ def load_run(folder: Path) -> Run:
     """
     try:
         return make_run(folder, read_json(folder / METRICS, bound=True))
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise MissingError(f"{folder / METRICS} cannot be read: {error}", hint=train_again(folder)) from error
 
 
 def make_run(folder: Path, metrics: dict[str, Any]) -> Run:
-    """Return the run of these metrics."""
-    fields = {name: metrics[name] for name in Score._fields if name in metrics}
-    fields |= {name: tuple(fields.get(name, ())) for name in ("constant", "notes")}
-    return Run(metrics["model"], folder.name, folder, Score(**fields), metrics)
+    """Return the run of these metrics.
+
+    Raises:
+        ValueError: they have another shape.
+    """
+    model = shaped(RunMetrics, metrics).model
+    score = shaped(Score, {name: metrics[name] for name in Score._fields if name in metrics})
+    return Run(model, folder.name, folder, score, metrics)

@@ -16,6 +16,7 @@ from kagglekit.config.names import InputKind
 from kagglekit.config.yaml_file import dump
 from kagglekit.data.clips import LEFT_OUT, TRAINED_ONLY
 from kagglekit.data.prepare import Prepared
+from kagglekit.errors import listed
 from kagglekit.features import embeddings, logmel
 from kagglekit.files import parquet
 from kagglekit.files.atomic import write_text
@@ -112,22 +113,27 @@ def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str], task: Task) -> Non
         used = used.with_columns(task.each(used["label"])).explode("label")
     used = used.group_by("label").agg(pl.len(), pl.col("fold").unique())
     counts = {label: (count, folds) for label, count, folds in used.rows()}
-    unjudged, group = [], "speaker" if task.filler else "group"
+    group = "speaker" if task.filler else "group"
+    absent, unjudged, in_one = [], [], []
     for name in classes:
         count, folds = counts.get(name, (0, []))
         if count == 0:
-            console.note(f"class '{name}' has no training clip: it is never predicted")
+            absent.append(name)
         elif folds == [TRAINED_ONLY]:
             unjudged.append(name)
         elif len(folds) == 1:
-            console.note(
-                f"class '{name}' has training clips in one fold only ({count} of one {group}, or too few): "
-                "that fold's model is trained without it, so its OOF predictions are wrong"
-            )
+            in_one.append(f"'{name}' ({count} of one {group}, or too few)")
+    if absent:
+        console.note(f"never predicted, as they have no training clip: {listed(absent)}")
+    if in_one:
+        console.note(
+            f"classes with training clips in one fold only: {listed(in_one)}: "
+            "that fold's model is trained without them, so their OOF predictions are wrong"
+        )
     if unjudged:
         console.note(
             "trained on, and in no clip that folds validate on: "
-            f"{len(unjudged):,} of {len(classes):,} classes ({', '.join(unjudged[:12])}); "
+            f"{len(unjudged):,} of {len(classes):,} classes ({listed(unjudged, 12)}); "
             "the CV score says nothing of them"
         )
 

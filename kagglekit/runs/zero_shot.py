@@ -6,7 +6,7 @@ import time
 from kagglekit import models
 from kagglekit.config import Labels
 from kagglekit.data.clips import validation_rows
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, listed
 from kagglekit.files.atomic import write_json
 from kagglekit.scoring.cv import score
 from kagglekit.scoring.predictions import predictions, write_predictions
@@ -34,11 +34,11 @@ def zero_shot_head(labels: Labels, plan: Plan) -> Head:
     missing = [name for name in labels.targets if name not in named]
     if len(missing) == len(labels.targets):
         raise ConfigError(
-            f"checkpoint '{plan.params['checkpoint']}' has labels {', '.join(names[:8])}: none is a target",
+            f"checkpoint '{plan.params['checkpoint']}' has labels {listed(names, 8)}: none is a target",
             hint="choose one fine-tuned on these words, or fine-tune it: --set train.labels=targets",
         )
     if missing:
-        console.note(f"{plan.params['checkpoint']} has no label for {', '.join(missing)}: never predicted")
+        console.note(f"{plan.params['checkpoint']} has no label for {listed(missing)}: never predicted")
     rule = rule_for(plan.train.labels, len(labels.all_classes), class_of)
     return Head(names, class_of, labels.all_classes, words=False, double=None, rule=rule)
 

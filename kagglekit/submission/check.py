@@ -6,11 +6,13 @@ from dataclasses import replace
 import polars as pl
 
 from kagglekit.config import Submission
-from kagglekit.errors import SubmissionError, close_match
+from kagglekit.errors import SubmissionError, close_match, listed
 from kagglekit.files.sample import COLUMNS_HINT, PAIR, Sample, quoted, repeats
 from kagglekit.submission.table import class_balance
 
 TOO_COMMON = 0.8  # share of one class above which a model has probably collapsed
+
+MOST_SAME = 5  # columns that a warning names
 
 
 def check(
@@ -40,7 +42,8 @@ def check(
             hint=f"labels.classes in competition.yaml; {close_match(unknown[0], classes)}",
         )
     balance = class_balance(frame, classes)
-    warnings = [f"'{label}' is never predicted" for label, count, _ in balance if count == 0]
+    never = [f"'{label}'" for label, count, _ in balance if count == 0]
+    warnings = [f"{listed(never)} {'is' if len(never) == 1 else 'are'} never predicted"] if never else []
     label, count, share = max(balance, key=lambda row: row[1])
     if count == len(labels) and len(labels) > 1:
         raise SubmissionError(
@@ -98,11 +101,9 @@ def _check_probabilities(frame: pl.DataFrame) -> list[str]:
                 f"column '{name}' does not hold probabilities: {odd:,} of {len(numbers):,} rows",
                 hint="probabilities lie between 0 and 1, as kagglekit submit writes them",
             )
-    return [
-        f"'{name}' is {numbers[name][0]:g} in all rows"
-        for name in frame.columns
-        if numbers[name].n_unique() == 1
-    ]
+    same = [name for name in frame.columns if numbers[name].n_unique() == 1]
+    shown = [f"'{name}' is {numbers[name][0]:g} in all rows" for name in same[:MOST_SAME]]
+    return shown + [f"so are {len(same) - MOST_SAME:,} more columns"] * (len(same) > MOST_SAME)
 
 
 def in_order_of(frame: pl.DataFrame, sample: Sample) -> Sample:

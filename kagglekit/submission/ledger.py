@@ -20,6 +20,7 @@ from kagglekit.errors import KagglekitError
 from kagglekit.files.atomic import replacing
 from kagglekit.files.checksums import KEY
 from kagglekit.files.json_lines import line_of, parsed, with_line_end, without_zeros
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.locks import locked
 from kagglekit.terminal import console
 
@@ -171,8 +172,8 @@ class Ledger:
     def _entry(self, number: int, line: dict[str, Any]) -> Entry:
         """Return the submission in a line, ignoring unknown keys, which a newer kagglekit may write."""
         try:
-            return Entry(**{key: value for key, value in line.items() if key in FIELDS})
-        except TypeError as error:  # a key is missing
+            return shaped(Entry, {key: value for key, value in line.items() if key in FIELDS})
+        except ValueError as error:
             raise self._damaged(number) from error
 
     def _damaged(self, number: int) -> KagglekitError:

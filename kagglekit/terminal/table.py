@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 BETWEEN = 3  # terminal columns between two columns of a table
+MOST_ROWS = 40  # rows that a person reads
 MIN_TEXT = 12  # terminal columns that a folded text column keeps
 
 
@@ -70,6 +71,14 @@ class ResultTable(NamedTuple):
                         table.add_row(Text(name), Text(cell))
                 table.add_section()
         yield table
+
+
+def first_rows(table: ResultTable, what: str, most: int = MOST_ROWS) -> list[object]:
+    """Return a table; of one with many rows the first ones, and a line about the others, which are `what`."""
+    if len(table.rows) <= most:
+        return [table]
+    more = len(table.rows) - most
+    return [table._replace(rows=table.rows[:most]), f"and {more:,} more {what}; --json shows all"]
 
 
 def _shown(cell: Any) -> str:

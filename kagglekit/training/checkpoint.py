@@ -1,6 +1,7 @@
 """Weights and the state of training on disk, without pickle: safetensors, with JSON in the header."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any] | N
     metadata = {"state": text, KEY: _digest(contiguous, text, home_of(path))}
     with replacing(path) as part:
         safetensors.torch.save_file(contiguous, part, metadata)
+        usual = part.with_name("mode")
+        usual.touch()
+        shutil.copymode(usual, part)  # safetensors lets nobody else read it, whatever the umask says
 
 
 def load(path: Path, hint: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:

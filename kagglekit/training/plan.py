@@ -9,7 +9,7 @@ import torch
 from kagglekit import models
 from kagglekit.config import Augment, Config, Features, ModelSection, Train, overlay
 from kagglekit.config.names import InputKind, LabelKind
-from kagglekit.errors import ConfigError, close_match
+from kagglekit.errors import ConfigError, close_match, listed
 
 VERSION = 3  # part of every run id: raise it when training changes its results by more than rounding
 # Fields of Train added since that version; runs that do not use them keep their ids.
@@ -118,7 +118,7 @@ def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
             )
     if len(set(train.only)) == 1 or (train.only and train.labels in NEEDS_BOTH):
         raise ConfigError(
-            f"train.only: {', '.join(train.only)} is impossible with train.labels: {train.labels}",
+            f"train.only: {listed(train.only)} is impossible with train.labels: {train.labels}",
             hint="name two classes or more, and set train.labels to targets or words",
         )
     if train.soft_targets and train.labels not in ("targets", "words"):

@@ -19,6 +19,7 @@ from kagglekit.errors import MissingError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import done_key, read_json, write_json
 from kagglekit.files.blocks import CheckedFile
+from kagglekit.files.json_shape import shaped
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.task import Task
 from kagglekit.training.head import Head
@@ -81,8 +82,7 @@ def shift_limit(folder: Path | None) -> float | None:
     if folder is None:
         return None
     try:
-        shift = read_json(folder / FACTS)["shift"]
-        return min(float(shift), 0.0)
+        return min(shaped(float, read_json(folder / FACTS)["shift"]), 0.0)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise MissingError(
             f"{folder / FACTS} cannot be read", hint=f"remove {folder} and make it again"

@@ -1,4 +1,4 @@
-"""The references of settings and commands, and README's table of verbs, are what docs/generate.py writes from the code."""
+"""The references of settings, commands and messages, and README's table of verbs, are what docs/generate.py writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pages() -> dict[str, str]:
     return written
 
 
-@pytest.mark.parametrize("name", ["docs/settings.md", "docs/cli.md", "README.md"])
+@pytest.mark.parametrize("name", ["docs/settings.md", "docs/cli.md", "docs/troubleshooting.md", "README.md"])
 def test_the_page_is_what_the_code_says(name: str) -> None:
     there = (ROOT / name).read_text(encoding="utf-8")
     assert there == pages()[name], f"{name} is out of date: run python docs/generate.py"
@@ -47,3 +47,14 @@ def test_every_verb_has_its_options_and_an_example() -> None:
     page = pages()["docs/cli.md"]
     assert [verb for verb in VERBS if f"\n## {verb}\n" not in page] == []
     assert "| `--tuned` |" in page and "\n$ kagglekit train --model tcresnet,gru\n" in page
+
+
+def test_messages_have_their_hints() -> None:
+    page = pages()["docs/troubleshooting.md"]
+    rows = (
+        "| `there is no \u2026` | draft it with kagglekit init, go to its folder, or name the file: -C FILE |",
+        "| `the daily limit of \u2026 is reached` | the limit resets at 00:00 UTC, in \u2026 h \u2026 min |",
+        "### Searches",
+    )
+    assert [row for row in rows if row not in page] == []
+    assert page.count("\n| `") > 300

@@ -8,20 +8,13 @@ from pathlib import Path
 import pytest
 from support.field_case import CASES, kinds
 
-NOT_YET = {
-    "a-thousand-classes",
-    "journal-with-zeros",
-    "journal-of-a-newer-optuna",
-}
-"""Cases whose tests are being written."""
-
 
 @pytest.mark.skipif(not CASES.is_dir(), reason=f"../shared/{CASES.name} is missing")
 def test_every_folder_has_a_test() -> None:
     folders = {path.name for path in CASES.iterdir() if path.is_dir()}
     assert folders == set(kinds())
     tested = {case: kind for kind, names in _tests().items() for case in names}
-    assert set(tested) | NOT_YET == folders
+    assert set(tested) == folders
     assert {case: kinds()[case] for case in tested} == tested
 
 

@@ -16,8 +16,19 @@ def test_rare_classes_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
     classes = ("a", "b", "c")
     warn_of_rare(clips, classes, Task(classes, classes, None, "accuracy"))
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("class 'b' has training clips in one fold only (2 of one group, or too few)")
-    assert second == "class 'c' has no training clip: it is never predicted"
+    assert first == "never predicted, as they have no training clip: c"
+    assert second.startswith(
+        "classes with training clips in one fold only: 'b' (2 of one group, or too few): "
+    )
+
+
+def test_notes_of_many_rare_classes_fit_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure()
+    classes = tuple(f"species_{n:04d}" for n in range(1000))
+    clips = pl.DataFrame({"label": classes[:500], "fold": [0] * 500})
+    warn_of_rare(clips, classes, Task(classes, classes, None, "accuracy"))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and all(" ... (500)" in line and len(line) < 1200 for line in lines)
 
 
 def test_classes_that_no_fold_validates_are_noted_together(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import pytest
@@ -156,6 +157,13 @@ def test_a_last_line_without_its_end_counts(ledger, notes):
     assert ledger.entries() == [ENTRY]
     ledger.append(OTHER)
     assert ledger.entries() == [ENTRY, OTHER] and notes == []
+
+
+def test_exports_at_once_are_each_whole(ledger, tmp_path):
+    path = tmp_path / "log.csv"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: to_csv([ENTRY] * 200, path), range(40)))
+    assert len(path.read_text().splitlines()) == 201 and list(tmp_path.glob(".*")) == []
 
 
 @pytest.mark.parametrize("half", [b"", b'{"time": "2026-1'])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,14 @@ def test_an_optimizer_goes_on_as_if_nothing_had_been(name: str, tmp_path: Path) 
         step(again, resumed, seed)
     for (key, value), other in zip(model.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(value, other), key
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_the_umask_says_who_may_read_weights(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        checkpoint.save(tmp_path / "run" / "x.safetensors", {"a": torch.zeros(2)})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "run" / "x.safetensors").stat().st_mode) == mode
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["x.safetensors"]
