@@ -3,6 +3,7 @@
 What has been found to be of another length is remembered by its SHA-1, and `prepare` decodes it from then on.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from kagglekit.data.audit import SHA1_DIGITS
 from kagglekit.data.clip_writers import WEIGHT
 from kagglekit.data.decode import LENGTH_TOLERANCE, decode_recording
 from kagglekit.data.ingest import FACTS_FILE, STORE
+from kagglekit.data.sound_file import Sound
 from kagglekit.data.source_file import look
 from kagglekit.data.source_store import SourceStore
 from kagglekit.data.store import open_store
@@ -19,6 +21,8 @@ from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.workspace import Workspace
 from kagglekit.parallel.in_order import InOrder
 from kagglekit.terminal import progress
+
+_UNSEEN = ("damaged", "antiphase")  # flags of kagglekit.data.decode that a header does not show
 
 
 class FalseLength(NamedTuple):
@@ -35,17 +39,20 @@ class Proof(NamedTuple):
 
     recordings: int
     differing: list[FalseLength]
+    flags: dict[str, int]
+    """Number of recordings for each flag that headers do not show: damaged, antiphase."""
 
     def describe(self) -> str:
         """Count the recordings, and name one that differs."""
         if not self.recordings:
             return "every recording was decoded by prepare"
+        shown = "".join(f"; {count:,} {flag}" for flag, count in sorted(self.flags.items()))
         if not self.differing:
-            return f"{self.recordings:,} recordings decoded, all as long as their headers say"
+            return f"{self.recordings:,} recordings decoded, all as long as their headers say{shown}"
         one, count = self.differing[0], len(self.differing)
         return (
             f"{count:,} of {self.recordings:,} recordings are not as long as their headers say: "
-            f"{one.path} says {one.said:.2f} s, decoded {one.decoded:.2f} s"
+            f"{one.path} says {one.said:.2f} s, decoded {one.decoded:.2f} s{shown}"
         )
 
 
@@ -78,31 +85,33 @@ def prove(workspace: Workspace, folders: Iterable[Path]) -> Proof:
     Raises:
         KagglekitError: a store is damaged.
     """
-    count, differing = 0, []
+    count, differing, flags = 0, [], Counter[str]()
     for folder in folders:
         store = open_store(folder / STORE)
         if isinstance(store, SourceStore):
             count += len(store.paths)
-            differing += _differing(store, folder)
+            differing += _differing(store, folder, flags)
     remember(workspace, [sha1 for _, sha1 in differing])
-    return Proof(count, [one for one, _ in differing])
+    return Proof(count, [one for one, _ in differing], dict(flags))
 
 
-def _differing(store: SourceStore, folder: Path) -> list[tuple[FalseLength, str]]:
-    """Return the recordings of another length than their header says, each with its SHA-1."""
+def _differing(store: SourceStore, folder: Path, flags: Counter[str]) -> list[tuple[FalseLength, str]]:
+    """Return the recordings of another length than their header says, each with its SHA-1; count flags."""
     found: list[FalseLength] = []
 
-    def check(recording: tuple[str, bytes]) -> FalseLength | None:
+    def check(recording: tuple[str, bytes]) -> tuple[FalseLength | None, Sound]:
         path, content = recording
         rate, said = store.audio.sample_rate, look(content, store.audio).samples
         pcm, sound = decode_recording(content, store.audio)
         if not len(pcm) and "unreadable" in sound.flags:
-            return None  # it is too long to be decoded as a whole
+            return None, sound  # it is too long to be decoded as a whole
         differs = abs(said - len(pcm)) > LENGTH_TOLERANCE * rate
-        return FalseLength(path, said / rate, len(pcm) / rate) if differs else None
+        return FalseLength(path, said / rate, len(pcm) / rate) if differs else None, sound
 
-    def add(false: FalseLength | None) -> None:
+    def add(checked: tuple[FalseLength | None, Sound]) -> None:
+        false, sound = checked
         found.extend([false] if false else [])
+        flags.update(flag for flag in sound.flags if flag in _UNSEEN)
         advance(1)
 
     name = f"decode {folder.name.partition('-')[0]}"

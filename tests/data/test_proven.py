@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from support.dataset import dataset
@@ -36,7 +37,7 @@ def workspace(tmp_path: Path) -> Workspace:
     files = {f"train/{c}{n}/{n}.ogg": encode(tone(RATE, 1.0, 300 + 50 * n), RATE, "OGG") for c, n in
              (("a", 1), ("a", 2), ("b", 3), ("b", 4))}  # fmt: skip
     files["train/b4/4.ogg"] = longer(files["train/b4/4.ogg"], 5 * RATE)
-    files |= {"test/t0.wav": encode(tone(RATE), RATE)}
+    files |= {"test/t0.wav": encode(np.stack([tone(RATE), -tone(RATE)], 1), RATE)}
     train = {"files": "train/*/*.ogg", "label": {"name": "(.)"}}
     audio = {"sample_rate": RATE, "seconds": 1.0, "store": "source", "longer": "windows"}
     return dataset(tmp_path, files, train, audio=audio, features={"fmax": 7000})
@@ -56,13 +57,14 @@ def test_a_false_length_is_found_and_mended(workspace: Workspace) -> None:
     proof = prove(workspace, folders(workspace))
     assert proof.recordings == 5 and len(proof.differing) == 1
     assert proof.describe() == (
-        "1 of 5 recordings are not as long as their headers say: train/b4/4.ogg says 5.00 s, decoded 1.02 s"
+        "1 of 5 recordings are not as long as their headers say: train/b4/4.ogg says 5.00 s, decoded 1.02 s; "
+        "1 antiphase"
     )
     assert len(false_lengths(workspace)) == 1
     again = prepare(workspace)
     assert again.key != prepared.key
     assert samples(again.clips)["4.ogg"] == pytest.approx(RATE, abs=400)
-    assert prove(workspace, folders(workspace)) == Proof(5, [])
+    assert prove(workspace, folders(workspace)) == Proof(5, [], {"antiphase": 1})
     assert len(false_lengths(workspace)) == 1
 
 
