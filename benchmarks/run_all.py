@@ -24,6 +24,7 @@ ROWS = {
     "logmel": "bench_logmel.py",
     "fbank": "bench_fbank.py",
     "epoch": "bench_epoch.py",
+    "checksums": "bench_checksums.py",
     "training": "bench_training.py",
     "pretrained": "bench_pretrained.py",
     "predict": "bench_predict.py",
