@@ -1,7 +1,8 @@
 """Write docs/results/several-labels.md: decisions, pseudo-labels and a student where clips have several labels.
 
 Run `python tests/support/several_labels_results.py` with tests/ on PYTHONPATH. The competition is made up: four
-sounds in noise, the rarest in 4 % of the clips, judged by f1_macro; 500 clips to train on, 1,000 of the test.
+sounds in noise, the rarest in 4 % of the clips, judged by f1_macro; 500 clips to train on, 1,000 of the test; one
+draw. Where no decision is named, nested CV chooses it.
 """
 
 from __future__ import annotations
@@ -47,9 +48,15 @@ def lines(seed: int) -> Iterator[str]:
             sent = told(folder, "submit", "--ensemble", MODELS, "--decision", decision, "--upload", "--yes")
             mark = ", which nested CV chooses" * (decision == chosen)
             yield _row(seed, f"{MODELS}, decision {decision}{mark}", sent)
+        alone = told(folder, "submit", "--ensemble", "tcresnet", "--upload", "--yes")
+        yield _row(seed, "tcresnet alone", alone)
         student = told(folder, "distill", "--teachers", MODELS, "--model", "tcresnet")
         run = f"tcresnet/{student['run']}"
-        yield _row(seed, "student of distill", told(folder, "submit", "--ensemble", run, "--upload", "--yes"))
+        yield _row(
+            seed,
+            "tcresnet as a student (distill)",
+            told(folder, "submit", "--ensemble", run, "--upload", "--yes"),
+        )
         options = ("--teachers", MODELS, "--model", "tcresnet", "--precision", "0.8")
         pseudo = told(folder, "pseudo", *options)
         audit = pseudo["audit"]
@@ -65,8 +72,8 @@ def _row(seed: int, what: str, sent: dict[str, Any]) -> str:
 def write() -> None:
     """Write the page."""
     head = ["| seed | submission | CV | public | private |", "|---|---|---|---|---|"]
-    rows = [line for seed in range(2) for line in lines(seed)]
-    text = ["# Several labels a clip", "", *(__doc__ or "").splitlines()[2:4], "", *head, *rows]
+    rows = [line for seed in range(1) for line in lines(seed)]
+    text = ["# Several labels a clip", "", *(__doc__ or "").splitlines()[2:5], "", *head, *rows]
     PAGE.write_text("\n".join(text) + "\n", encoding="utf-8")
 
 
