@@ -62,9 +62,15 @@ def find_sample(facts: Facts) -> ShownSample | None:
         if now > score:
             best, score = name, now
     shown, check = facts.example, "no file is named like a sample; the page about evaluation shows one"
+    if shown is None and facts.solution is not None:
+        kept = [name for name in facts.solution.columns if name.lower() != "usage"]
+        shown, check = (
+            facts.solution.select(kept),
+            "no file is named like a sample; these are the solution's columns",
+        )
     if best is not None:
         frame = facts.tables[best]
-        if shown is None or not _replaces(shown.columns, frame.columns):
+        if facts.example is None or not _replaces(facts.example.columns, frame.columns):
             return _sample(best, frame, "")
         check = f"the page about evaluation shows other columns than {PurePosixPath(best).name}"
     return None if shown is None else _sample(None, shown, check)

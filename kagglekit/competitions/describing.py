@@ -43,7 +43,7 @@ GROUP_NAMES = (
         "machine",
         "machine_id",
     ),
-    *("session", "subject", "user", "user_id", "artist", "source", "src_file"),
+    *("session", "subject", "user", "user_id", "artist", "source", "src_file", "fsid", "freesound_id"),
 )
 FOLD_NAMES = ("fold", "folds", "kfold", "cv_fold")
 STARTS = ("start", "t_min", "start_time", "start_seconds", "onset", "begin", "start_s")

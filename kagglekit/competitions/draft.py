@@ -42,7 +42,7 @@ def draft(facts: Facts, command: str) -> str:
     noise = [group for group in sets if group.role == "noise"]
     sample = find_sample(facts)
     samples = [name for name in facts.tables if is_sample(name)]
-    split = split_test(facts, trains[0], samples) if trains and not tests else None
+    split = split_test(facts, trains[0], samples, sample) if trains and not tests else None
     if split is not None:
         tests = [trains[0]._replace(paths=split.paths, role="test")]
     drafted = draft_sets(facts, trains, sample, tests, split)
@@ -112,7 +112,7 @@ def _data(
     rows: TestRows,
     split: SplitTest | None,
 ) -> dict[str, Any]:
-    no_sample = Guess("sample_submission.csv", "no file is named like a sample submission")
+    no_sample = Guess(None, "no file is named like a sample submission; if there is one, name it")
     keys: dict[str, Any] = {"sample": sample.path if sample else no_sample}
     if sample and sample.check:
         keys["sample"] = Guess(None, sample.check)
@@ -142,7 +142,7 @@ def _data(
 
 def _unlabelled(sets: Sequence[Group], trains: Sequence[Group], drafted: Sequence[Drafted]) -> dict[str, Any]:
     """Return the key for recordings without labels: called so, or of train, and in no table."""
-    used = {plain(one.keys["files"]) for one in drafted}
+    used = {plain(one.keys["files"]) for one in drafted if any("table" in each.keys for each in drafted)}
     rest = [group for group in sets if group.role == "unlabelled"]
     rest += [group for group in trains if group.role == "train" and group.pattern not in used]
     patterns = [group.pattern for group in rest if used and group.paths]

@@ -18,6 +18,7 @@ from kagglekit.hosts.base import HostFile
 from kagglekit.terminal import console
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 MAX_TABLE = 50 * 10**6
 MAX_ARCHIVE = 300 * 10**6
 """Bytes up to which an archive is downloaded to look into it; on this machine, any is looked into."""
@@ -214,6 +215,11 @@ def look(
     small = [f for f in rest if is_table(f.name) and (f.size or 0) <= MAX_TABLE]
     for file, path in zip(small, get(small), strict=True):
         facts.table(file.name, path.read_bytes())
+    for file in rest:
+        if file.name.lower().endswith(SPREADSHEETS):
+            console.note(
+                f"{file.name} is a spreadsheet, which is not read: save it as CSV, then init --force"
+            )
     packed = [f for f in rest if is_archive(f.name)]
     inside = [f for f in packed if fits(f, MAX_ARCHIVE)]
     facts.unread.update((f.name, f.size) for f in packed if not fits(f, MAX_ARCHIVE))

@@ -70,18 +70,24 @@ def groups(facts: Facts) -> list[Group]:
 
 def _joined(below: dict[str, list[str]]) -> dict[str, list[str]]:
     """Join folders that lie side by side, such as one for each class."""
-    siblings: dict[str, list[str]] = defaultdict(list)
+    siblings: dict[tuple[str, str], list[str]] = defaultdict(list)
     for folder in below:
-        parent, _, name = folder.rpartition("/")
-        own_role = role_of(name.replace("*", ""))
+        base = folder.removesuffix("/*") if folder.count("/*") == 1 else folder
+        tail = folder.removeprefix(base)
+        parent, _, name = base.rpartition("/")
         packed = is_archive(name) or name.lower().endswith(".parquet")
-        if folder and not packed and not (own_role and name != "*") and (parent or name != "*"):
-            siblings[parent].append(folder)
+        if (
+            base
+            and not packed
+            and not role_of(name.replace("*", ""))
+            and (parent or (name != "*" and not tail))
+        ):
+            siblings[parent, tail].append(folder)
     joined: dict[str, list[str]] = defaultdict(list)
-    for parent, folders in siblings.items():
+    for (parent, tail), folders in siblings.items():
         if len(folders) > 1:
             for folder in folders:
-                joined[f"{parent}/*" if parent else "*"] += below[folder]
+                joined[f"{parent}/*{tail}" if parent else f"*{tail}"] += below[folder]
     gone = {folder for folders in siblings.values() if len(folders) > 1 for folder in folders}
     return {**{folder: paths for folder, paths in below.items() if folder not in gone}, **joined}
 

@@ -1,11 +1,13 @@
 """Find the table that says which of the recordings that lie together are the test."""
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from kagglekit.competitions.describing import Described
+from kagglekit.competitions.answers import ShownSample
+from kagglekit.competitions.describing import Described, describe
 from kagglekit.competitions.joined import is_label_list, tables_of
 from kagglekit.competitions.look import Facts
 from kagglekit.competitions.recordings import Group
@@ -31,8 +33,11 @@ class SplitTest(NamedTuple):
     """Of the test's recordings."""
 
 
-def split_test(facts: Facts, group: Group, without: Sequence[str | None]) -> SplitTest | None:
-    """Return which recordings are the test: by a column's words, or by hidden labels; None if none says.
+def split_test(
+    facts: Facts, group: Group, without: Sequence[str | None], sample: ShownSample | None = None
+) -> SplitTest | None:
+    """Return which recordings are the test: by a column's words, hidden labels, a table of the test, or the
+    sample's ids; None if nothing says.
 
     Args:
         without: tables that are not looked at.
@@ -53,6 +58,12 @@ def split_test(facts: Facts, group: Group, without: Sequence[str | None]) -> Spl
                 shown = int(value) if value.isdecimal() and value.isascii() else value
                 keys = {"where": Guess({column: shown}, "just these rows have hidden labels")}
                 return _split(one, cells == value, keys, {}, group)
+    listing = [one for one in tables if PurePosixPath(one.table).name.lower().startswith("test")]
+    if sample is not None and sample.path is not None:
+        listing += filter(None, [describe(group, sample.path, sample.frame)])
+    for one in listing:
+        if not one.ragged and one.files < len(group.paths):
+            return _split(one, pl.repeat(True, len(one.frame), eager=True), {}, {}, group)
     return None
 
 

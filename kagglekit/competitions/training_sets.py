@@ -67,7 +67,8 @@ def _plain(facts: Facts, group: Group) -> Drafted:
     keys = _files(group)
     labels: set[str] = set()
     if group.in_folders:
-        keys["label"] = "folder"
+        inner = Guess("folder", "folders lie in folders, and the inner one is taken for the label")
+        keys["label"] = inner if group.pattern.count("*/") > 1 else "folder"
         labels = {PurePosixPath(path).parent.name for path in group.paths}
     elif pattern := describing.name_labels(group.paths):
         keys["label"] = Guess({"name": pattern}, "this part of the names repeats, as labels do")
@@ -112,7 +113,8 @@ def _described(
     secondary = named_column(one.frame, ("secondary_labels",))
     if secondary is not None and any(cell not in (None, "[]") for cell in one.frame[secondary]):
         keys["secondary"] = Guess({"column": secondary, "as": "masked"}, "or soft, or positive")
-    _parts(keys, one)
+    if not _exceeds(facts, group, one):
+        _parts(keys, one)
     if absent:
         keys["positive"] = Guess(False, "by the table's name")
     if "low" in keys or absent:
@@ -203,6 +205,19 @@ def _parts(keys: dict[str, Any], one: Described) -> None:
     low, high = named_column(frame, describing.LOWS), named_column(frame, describing.HIGHS)
     if start is not None and low is not None and high is not None:
         keys |= {"low": low, "high": high}
+
+
+def _exceeds(facts: Facts, group: Group, one: Described) -> bool:
+    """Tell whether ends lie behind recordings that were read: they are times in what these were cut from."""
+    end = named_column(one.frame, describing.ENDS, one.file)
+    if end is None or not group.paths:
+        return False
+    for cell, value in zip(one.frame[one.file], one.frame[end], strict=True):
+        place = one.path_of.get(cell or "")
+        heard = None if place is None else facts.heard.get(group.paths[place])
+        if heard is not None and is_number(value) and float(value or 0) > 2 * heard.seconds + 1:
+            return True
+    return False
 
 
 def _whole(one: Described, keys: dict[str, Any]) -> bool:

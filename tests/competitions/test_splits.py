@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from kagglekit.competitions.answers import find_sample
 from kagglekit.competitions.joined import is_label_list, tables_of
 from kagglekit.competitions.look import Facts
 from kagglekit.competitions.recordings import Group, groups
@@ -85,3 +86,34 @@ def test_roles_by_folders(folder: str, role: str) -> None:
     shown = Facts("tiny")
     shown.audio = [f"{folder}/{number}.wav" for number in range(3)]
     assert groups(shown)[0].role == role
+
+
+@pytest.mark.parametrize("by", ["table", "sample"])
+def test_a_list_of_the_test_among_recordings_that_lie_together(by: str) -> None:
+    shown = facts(train="path,label\n" + "".join(f"PC{n}_x.wav,{'ab'[n % 2]}\n" for n in range(4)))
+    listed = "path,label\nPC4_x.wav,a\nPC5_x.wav,a\n"
+    shown.table("test.csv" if by == "table" else "sample_submission.csv", listed.encode())
+    sample = find_sample(shown)
+    split = split_test(shown, GROUP, [sample.path] if sample else [], sample)
+    assert split is not None and split.paths == PATHS[4:]
+    assert split.keys == {"table": "test.csv" if by == "table" else "sample_submission.csv", "file": "path"}
+
+
+def test_folders_in_folders_are_one_set() -> None:
+    shown = Facts("tiny")
+    shown.audio = [
+        f"data/train/{c}/{s}/{n}.wav" for c in ("cat", "dog") for s in ("ann", "bob") for n in "12"
+    ]
+    shown.audio += [f"data/test/{n}.wav" for n in "12"]
+    assert [(one.pattern, one.role) for one in groups(shown)] == [
+        ("data/train/*/*/*.wav", "train"),
+        ("data/test/*.wav", "test"),
+    ]
+
+
+def test_a_solution_stands_for_a_sample_that_is_not_there() -> None:
+    shown = facts()
+    assert find_sample(shown) is None
+    shown.solution = pl.DataFrame({"id": ["a"], "label": ["cat"], "Usage": ["Public"]})
+    sample = find_sample(shown)
+    assert sample is not None and (sample.path, sample.id, sample.others) == (None, "id", ["label"])
