@@ -23,6 +23,7 @@ _REMOVER = """
 import os, signal
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_IGN)
+os.chdir("/")  # keeps no folder from being unmounted
 paths, rest, most = [], b"", 1000
 while data := os.read(0, 65536):
     *whole, rest = (rest + data).split(b"\\0")

@@ -324,6 +324,8 @@ def page(record: list[Seen]) -> list[str]:
     total = Counter[str]()
     for command in (line.command for line in LINES):
         seen = [one for one in record if one.command == command and one.signal != "SIGINT"]
+        if not seen:
+            continue
         hit, ends = [one for one in seen if one.signal], [one for one in seen if not one.signal]
         counts = [sum(one.signal == which.name for one in hit) for which in SIGNALS]
         total["kills"] += len(hit)
