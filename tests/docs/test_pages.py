@@ -200,7 +200,7 @@ def test_a_host_is_one_file_and_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert handed_in.read_bytes() == Path("mine.csv").read_bytes()
     (drive / "handed_in" / "1.score").write_text("0.75")
     done("leaderboard", "--sync")
-    assert '"public": 0.75' in Path("submissions/leaderboard.jsonl").read_text(encoding="utf-8")
+    assert '"public":0.75' in Path("submissions/leaderboard.jsonl").read_text(encoding="utf-8")
 
 
 def test_the_api_page_runs(tmp_path: Path) -> None:
