@@ -76,7 +76,7 @@ def make(folder: Path, *, clips: int = 400, test: int = 60, rate: int = 8000, se
         [
             made(config, train),
             clip_table.silence_table(config, silence, {str(k): k for k in range(4)}),
-            clip_table.test_table(facts(hidden, config, rng)),
+            clip_table.table_without_labels(facts(hidden, config, rng), "test"),
         ],
         how="vertical_relaxed",
     )
