@@ -20,7 +20,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_decode import ogg
-from harness import Figure, Peer, Row, arguments, own_memory, ratios, report, take_turns, timed
+from harness import (
+    Figure,
+    Peer,
+    Row,
+    arguments,
+    own_memory,
+    processor_seconds,
+    ratios,
+    report,
+    take_turns,
+    timed,
+)
 
 from kagglekit.config import Audio
 from kagglekit.data.source_file import SourceFile, look
@@ -93,15 +104,26 @@ def measure(folder: Path, rounds: int, count: int) -> list[Figure]:
         for batch in store.waveforms(order[start : start + BATCH] for start in range(0, count, BATCH)):
             torch.from_numpy(batch)
 
+    processor: dict[str, list[float]] = {"kagglekit": [], "loader": []}
+
     def ours_reading() -> float:
+        before = processor_seconds(os.getpid())
         with own_memory() as peak:
             seconds = timed(read)
+        processor["kagglekit"].append(processor_seconds(os.getpid()) - before)
         reading_memory.extend(peak)
         return seconds
 
     read()  # both sides have a round to warm up
     with Peer("source_loader.py", folder / "loose", WINDOW, count, python=sys.executable) as loader:
-        reading = take_turns({"kagglekit": ours_reading, "loader": loader}, rounds)
+
+        def loader_reading() -> float:
+            before = processor_seconds(loader.process.pid)
+            seconds = loader()
+            processor["loader"].append(processor_seconds(loader.process.pid) - before)
+            return seconds
+
+        reading = take_turns({"kagglekit": ours_reading, "loader": loader_reading}, rounds)
     as_fast = ratios(making["copy"], making["kagglekit"])
     return [
         Figure("store, to the archive", [size] * rounds, most=1.1),
@@ -109,6 +131,7 @@ def measure(folder: Path, rounds: int, count: int) -> list[Figure]:
         Figure("memory while it is made", memory or [0.0] * rounds, "MB", most=600),
         Figure("read as fast as a DataLoader", ratios(reading["loader"], reading["kagglekit"]), least=1.1),
         Figure("memory while it is read", reading_memory or [0.0] * rounds, "MB", most=600),
+        Figure("the same by processor time", ratios(processor["loader"], processor["kagglekit"])),
         Figure("kagglekit, making", making["kagglekit"], "s"),
         Figure("copy with SHA-1", making["copy"], "s"),
         Figure("kagglekit, windows", [count / s for s in reading["kagglekit"]], "1/s"),

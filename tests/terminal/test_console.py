@@ -92,7 +92,7 @@ def test_closed_streams_are_no_error(redirects: str) -> None:
     code = """if True:
         from kagglekit.cli import main
         from kagglekit.terminal import console
-        code = main(["cv"])
+        code = main(["leaderboard"])
         console.note("a note")
         console.show(["a line"])
         console.configure(json_output=True)
