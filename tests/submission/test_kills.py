@@ -6,6 +6,7 @@ something is known exactly, where a look from outside comes too early or too lat
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -14,11 +15,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import polars as pl
 import pytest
 from support import tiny
+
+from kagglekit.cli import main
 
 slow = pytest.mark.slow  # the more kills, the longer it takes: by default one or two in each stage
 
@@ -48,11 +52,12 @@ def kagglekit(yaml: Path, *argv: str) -> subprocess.Popen[str]:
 
 
 def done(yaml: Path, *argv: str) -> str:
-    """Run to the end; what it wrote on stdout."""
-    child = kagglekit(yaml, *argv)
-    out, err = child.communicate(timeout=120)
-    assert (child.returncode, err) == (0, "")
-    return out
+    """Run to the end, in this process; what it wrote on stdout."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["--quiet", "-C", str(yaml), *argv])
+    assert (code, err.getvalue()) == (0, "")
+    return out.getvalue()
 
 
 def killed(yaml: Path, points: str, *argv: str) -> None:
@@ -62,7 +67,7 @@ def killed(yaml: Path, points: str, *argv: str) -> None:
     assert child.returncode == -signal.SIGKILL, f"it lived past {points}: {child.stderr}"
 
 
-def until(happened: Callable[[], object], child: subprocess.Popen[str], seconds: float = 60) -> None:
+def until(happened: Callable[[], object], child: subprocess.Popen[str], seconds: float = 200) -> None:
     """Wait for something that `child` does."""
     end = time.monotonic() + seconds
     while not happened():
@@ -243,7 +248,7 @@ def test_ctrl_c_in_training(undisturbed: Path, tmp_path: Path) -> None:
     child = kagglekit(yaml, "train", "--model", "gru")
     until(lambda: [*runs.glob("*/fold_0/last.safetensors")], child)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=200)
     assert (child.returncode, out) == (130, "")
     assert err == "stopped\nhint:  nothing is lost: the same command goes on from here\n"
     done(yaml, "train", "--model", "gru")
@@ -253,7 +258,7 @@ def test_ctrl_c_in_training(undisturbed: Path, tmp_path: Path) -> None:
 def test_two_at_once(undisturbed: Path, tmp_path: Path) -> None:
     yaml = copy_of(undisturbed, tmp_path, "runs", "features", "audio", "clips.*")
     both = [kagglekit(yaml, "--json", "train", "--model", "gru") for _ in range(2)]
-    said = [child.communicate(timeout=120) for child in both]
+    said = [child.communicate(timeout=250) for child in both]
     assert [child.returncode for child in both] == [0, 0]
     first, second = (json.loads(out)["runs"][0] for out, _ in said)
     assert first == second
