@@ -58,9 +58,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> FakeHost:
 
 @pytest.fixture
 def yaml(tmp_path: Path) -> Path:
-    path = tmp_path / "competition.yaml"
-    path.write_text(tiny.YAML)
-    return path
+    return tiny.make(tmp_path)
 
 
 def by_name(checks: Iterable[Check]) -> dict[str, Check]:
@@ -73,7 +71,7 @@ def test_all_is_well(yaml: Path, host: FakeHost) -> None:
     found = by_name(examine(yaml))
     assert [name for name, check in found.items() if check.verdict != "ok" or check.remedy] == []
     assert list(found)[:7] == ["config", "host", "rules", "files", "deadline", "metric", "submissions"]
-    assert list(found)[7:] == ["disk", "folders", "workspace", "recordings", "versions", "device"]
+    assert list(found)[7:] == ["disk", "folders", "workspace", "solution", "recordings", "versions", "device"]
     assert found["files"].what == "3, 3.0 MB"
     assert found["deadline"].what.endswith(" UTC, in 12 days 3 h")
     assert found["submissions"].what == "2 sent today, 5 allowed a day, 3 left"

@@ -27,6 +27,7 @@ from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
 from kagglekit.data.proven import false_lengths
 from kagglekit.data.store import Store, open_recordings, open_store
+from kagglekit.errors import HostError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building, done_key, read_json, write_json
 from kagglekit.files.keys import key_of
@@ -34,6 +35,7 @@ from kagglekit.files.locks import locked
 from kagglekit.files.resolve import fingerprint_of, list_files
 from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import Workspace
+from kagglekit.hosts.local_grading import describe_solution
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
@@ -231,13 +233,19 @@ def _clips_table(
 def _check_sample(workspace: Workspace, clip_ids: list[str]) -> None:
     """Read the sample submission and match its ids with the test clips, once for each of its contents.
 
+    A local host's solution is read, too; a note says what is wrong with it.
+
     Raises:
         TableError, SubmissionError: what `submit` would find after the training.
     """
     config, marker = workspace.config, workspace.clips_path.with_name("sample.json")
     digest = fingerprint_of(workspace, config.data.sample) if config.data.sample else ""
     judged = [getattr(config.competition, name) for name in ("metric", "metric_parameters", "delivery")]
-    key = key_of("sample", clip_ids, digest, config.submission.model_dump(), judged)
+    local = config.competition.local
+    solution = local.solution if local is not None and config.competition.host == "local" else None
+    there = solution is not None and solution.is_file()
+    stamp = (solution.stat().st_size, solution.stat().st_mtime_ns) if solution and there else None
+    key = key_of("sample", clip_ids, digest, config.submission.model_dump(), judged, stamp)
     try:
         if read_json(marker)["key"] == key:
             return
@@ -246,6 +254,10 @@ def _check_sample(workspace: Workspace, clip_ids: list[str]) -> None:
     sample = expected(workspace, clip_ids)
     if sample.notes:
         console.note(f"{config.data.sample}: {', '.join(sample.notes)}")
+    try:
+        describe_solution(config)
+    except HostError as error:  # models can be trained all the same
+        console.note(f"submit --upload will not be graded: {error} ({error.hint})")
     write_json(marker, {"key": key})
 
 

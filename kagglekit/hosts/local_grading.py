@@ -34,6 +34,46 @@ class Grade(NamedTuple):
     private: float | None = None
 
 
+def require_solution(config: Config) -> None:
+    """Refuse a local host without a solution, before anything is trained that it is to grade.
+
+    Raises:
+        HostError: the file does not exist.
+    """
+    local = config.competition.local if config.competition.host == "local" else None
+    if local is not None and not local.solution.is_file():
+        raise HostError(
+            f"the solution {local.solution} does not exist", hint="set competition.local.solution"
+        )
+
+
+def check_solution(config: Config) -> None:
+    """Read the solution of a local host as grading does, so that no training comes before its faults.
+
+    Args:
+        config: whose classes are known.
+
+    Raises:
+        HostError: the solution or the sample submission is missing or damaged, or they do not fit.
+    """
+    if config.competition.host == "local":
+        Grader(config).check()
+
+
+def describe_solution(config: Config) -> str:
+    """Say that a local host's solution is in order, as far as can be told before `prepare`.
+
+    Raises:
+        HostError: as `check_solution`.
+    """
+    require_solution(config)
+    resolved = Workspace(config).resolved().config
+    if not resolved.labels.known:
+        return "is there; it is read once kagglekit prepare has found the classes"
+    check_solution(resolved)
+    return "fits the sample submission"
+
+
 class Grader:
     """Grades submissions against the solution of `competition.local`."""
 
@@ -51,6 +91,15 @@ class Grader:
         shape = Shape.of(config)
         shape.check_fit()
         return shape
+
+    def check(self) -> None:
+        """Read the sample submission and the solution.
+
+        Raises:
+            HostError: as `grade`.
+        """
+        self._solution  # noqa: B018
+        self._sample  # noqa: B018
 
     def grade(self, data: bytes) -> Grade:
         """Grade the bytes of a submission.
@@ -122,8 +171,7 @@ class Grader:
     def _table(self) -> pl.DataFrame:
         """The solution as a table."""
         path = self._local.solution
-        if not path.is_file():
-            raise HostError(f"the solution {path} does not exist", hint="set competition.local.solution")
+        require_solution(self._config)
         try:
             table = read_table_file(path, hint="competition.local.solution names it").frame
         except KagglekitError as error:

@@ -57,12 +57,15 @@ class Project(
         Raises:
             KagglekitError: the limit is too short for a single model.
         """
+        from kagglekit.hosts.local_grading import describe_solution
         from kagglekit.pipeline import Clock, train_models
 
         self.workspace.check_edition()
         self.workspace.check_writable("workspace", "submissions")
         clock = Clock(time_limit)
         self.fetch(reread=False)
+        if submit.get("upload"):  # before anything is trained
+            describe_solution(self.config)
         runs = train_models(self.workspace, split_names(model) or MODELS, clock, trials=trials)
         trained(runs)
         return runs, self.submit([run.model for run in runs], skip_sent=True, **submit)

@@ -200,6 +200,11 @@ def test_the_sample_is_read_before_any_training(yaml: Path, monkeypatch: pytest.
     sample = next(yaml.parent.rglob("host/sample_submission.csv"))
     sample.write_text(sample.read_text().replace(".wav", "").replace(",", ";") + "\n\n")
     run(yaml)
+    assert sum("12 ids that the sample submission lacks" in note for note in notes) == 1
+    solution = sample.with_name("solution.csv")
+    solution.write_text(solution.read_text().replace(".wav", ""))
+    notes.clear()
+    run(yaml)
     run(yaml)
     assert notes.count("sample_submission.csv: separator ';', 2 blank lines") == 1
     sample.write_text(sample.read_text().replace("clip_0003", "clip_99999"))

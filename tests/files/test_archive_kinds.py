@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +127,35 @@ def test_names_of_parts() -> None:
     assert part_names("y.7z.001", there) == ["y.7z.001", "y.7z.002"]
     assert part_names("z.zip", there) == ["z.zip"]
     assert part_names("a.wav", there) == ["a.wav"]
+
+
+def zip_of_names(path: Path, names: list[bytes], flags: int = 0) -> Path:
+    """Write a zip of members with these names as they stand in the file; one that ends in \\ is a folder."""
+    body = directory = b""
+    for name in names:
+        data = b"" if name.endswith(b"\\") else b"x"
+        common = struct.pack("<5H", 20, flags, 0, 0, 0x5821)
+        common += struct.pack("<3I2H", zlib.crc32(data), len(data), len(data), len(name), 0)
+        place = struct.pack("<3H2I", 0, 0, 0, 0, len(body))
+        directory += b"PK\1\2" + struct.pack("<H", 20) + common + place + name
+        body += b"PK\3\4" + common + name + data
+    end = struct.pack("<4H2IH", 0, 0, len(names), len(names), len(directory), len(body), 0)
+    path.write_bytes(body + directory + b"PK\5\6" + end)
+    return path
+
+
+@pytest.mark.parametrize(("coding", "flags"), [("cp437", 0), ("utf-8", 0), ("utf-8", 0x800)])
+def test_names_in_any_coding(coding: str, flags: int, tmp_path: Path) -> None:
+    path = zip_of_names(tmp_path / "x.zip", ["größe/Ä.wav".encode(coding), b"a.wav"], flags)
+    assert content(path) == {"größe/Ä.wav": b"x", "a.wav": b"x"}
+
+
+def test_folders_of_old_windows_tools(tmp_path: Path) -> None:
+    path = zip_of_names(tmp_path / "x.zip", [b"train\\", b"train\\low\\", b"train\\low\\a.wav"])
+    assert content(path) == {"train/low/a.wav": b"x"}
+    refused(zip_of_names(tmp_path / "y.zip", [b"..\\up\\", b"a.wav"]), "unsafe path")
+
+
+def test_a_name_that_is_not_the_utf_8_it_claims(tmp_path: Path) -> None:
+    path = zip_of_names(tmp_path / "x.zip", [b"gr\xf6.wav"], 0x800)
+    assert isinstance(refused(path, "marked as UTF-8, and is not"), archive.UnsupportedError)

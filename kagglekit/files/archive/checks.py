@@ -133,7 +133,7 @@ def checked_members(path: Path, entries: Iterable[HeaderEntry]) -> list[Member]:
     seen: set[str] = set()
     for entry in entries:
         name = plain_name(entry.name)
-        if entry.kind == stat.S_IFDIR:
+        if entry.kind == stat.S_IFDIR or (name.endswith("/") and not entry.size):  # also as train\
             if name.rstrip("/") not in ("", "."):
                 _check_name(path, name.rstrip("/"))
             continue

@@ -18,6 +18,7 @@ from kagglekit.files.archive.methods import BY_ZIPFILE, HERE, NAMES, decoder_err
 from kagglekit.files.archive.parts import open_whole, parts
 
 DAMAGE: tuple[type[Exception], ...] = (*checks.DAMAGE, *decoder_errors(), OSError)
+_UTF8 = 0x800
 _END_RECORD = re.compile(rb"PK\x05\x06(..).{16}", re.DOTALL)
 
 
@@ -30,6 +31,9 @@ def open_zip(path: Path) -> Iterator[Archive]:
             infos = archive.infolist()
             if path.suffix.lower() == ".zip" and len(parts(path)) > 1:
                 _place(archive, infos, parts(path))
+        except UnicodeDecodeError as error:
+            what = "has a name that is marked as UTF-8, and is not"
+            raise checks.unsupported(path, what) from error
         except checks.DAMAGE as error:
             raise checks.damaged(path, f"truncated or damaged ({error})") from error
         with archive:
@@ -45,7 +49,7 @@ def _checked(path: Path, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo])
     if methods := {info.compress_type for info in infos} - BY_ZIPFILE - HERE:
         names = [NAMES.get(method, f"method {method}") for method in sorted(methods)]
         raise checks.unsupported(path, f"is packed with {', '.join(names)}, which kagglekit cannot unpack")
-    stored = {checks.plain_name(info.orig_filename): info for info in infos}
+    stored = {checks.plain_name(_name(info)): info for info in infos}
     return Archive(files, partial(_extract, path, archive, files, stored))
 
 
@@ -84,7 +88,18 @@ def check_alone(path: Path) -> None:
 def _entry(info: zipfile.ZipInfo) -> checks.HeaderEntry:
     kind = stat.S_IFDIR if info.is_dir() else stat.S_IFMT(info.external_attr >> 16)
     # zipfile cuts filename, but not orig_filename, at a NUL: "a.wav\0../b" would pass for "a.wav".
-    return checks.HeaderEntry(info.orig_filename, info.file_size, kind)
+    return checks.HeaderEntry(_name(info), info.file_size, kind)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """Return a member's name: in UTF-8 where it is, though not all programs say so; else in cp437."""
+    name = info.orig_filename
+    if info.flag_bits & _UTF8 or name.isascii():
+        return name
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 def _extract(
