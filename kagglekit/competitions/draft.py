@@ -71,7 +71,7 @@ def draft(facts: Facts, command: str) -> str:
     highest = highest_edge(facts, drafted)
     audio = audio_keys(heard or list(facts.heard.values()), rows.every, highest)
     sections: dict[str, Any] = {
-        "competition": _competition(facts, metric, why, shape),
+        "competition": _competition(facts, metric, why, shape, sample),
         "data": _data(facts, sample, drafted, tests, noise, rows, split) | _unlabelled(sets, trains, drafted),
         **({"rows": rows.keys} if rows.keys else {}),
         "audio": audio,
@@ -92,7 +92,9 @@ def draft(facts: Facts, command: str) -> str:
     return "\n".join(head) + "\n" + yaml_text(sections)
 
 
-def _competition(facts: Facts, metric: str, why: str, shape: ShownShape) -> dict[str, Any]:
+def _competition(
+    facts: Facts, metric: str, why: str, shape: ShownShape, sample: ShownSample | None
+) -> dict[str, Any]:
     value = {"name": metric, "k": shape.k} if metric == "map_at_k" else metric
     keys: dict[str, Any] = {"slug": facts.slug}
     if facts.local is not None:
@@ -100,6 +102,11 @@ def _competition(facts: Facts, metric: str, why: str, shape: ShownShape) -> dict
     keys["metric"] = Guess(value, why) if why else value
     if facts.notebook:
         keys["delivery"] = "notebook"
+    solution = facts.solution
+    if sample is None or solution is None or sample.id not in solution.columns:
+        return keys
+    if set(sample.ids) < set(solution[sample.id]):
+        keys["delivery"] = Guess("notebook", "the sample has but some of the solution's rows")
     return keys
 
 

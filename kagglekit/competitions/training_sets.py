@@ -124,8 +124,9 @@ def _described(
     if column is not None and keys.get("label") != column:
         keys["group"] = Guess(column, "what must not be split between folds")
         groups = one.frame[column].drop_nulls().n_unique()
-    else:
-        groups = _name_group(keys, group)
+    else:  # of the recordings that have a label, not of those beside them
+        labelled = [group.paths[place] for place in sorted(set(one.path_of.values()))]
+        groups = _name_group(keys, group._replace(paths=labelled or group.paths))
     if folds is not None:
         keys["fold"] = folds
         groups = 0
