@@ -8,12 +8,12 @@ import pwd
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.field_case import FieldCase
-from support.searches import until
 
 ELSEWHERE = "name a folder that can be written to: "
 
@@ -84,7 +84,9 @@ def test_no_flock_and_a_kill(case: FieldCase) -> None:
     with subprocess.Popen(
         training, cwd=case.folder, env={**os.environ, **env}, stderr=subprocess.DEVNULL
     ) as child:
-        until(lambda: list(case.folder.glob(".kagglekit/runs/*/*/fold_0/last.safetensors")))
+        while not list(case.folder.glob(".kagglekit/runs/*/*/fold_*/last.safetensors")):
+            assert child.poll() is None
+            time.sleep(0.05)
         child.send_signal(signal.SIGKILL)
     shown = case.apart(*training[3:], env=env, timeout=120)
     assert shown.code == 0 and "resuming after epoch" in shown.err and "Warning" not in shown.err, shown.err
