@@ -26,6 +26,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
     for name in [name for name in os.environ if name.startswith("KAGGLE_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")  # the client reads it once, when it is imported
     monkeypatch.chdir(tmp_path)
     from kagglekit.terminal import console
 

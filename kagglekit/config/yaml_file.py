@@ -109,7 +109,7 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
             raise ConfigError(
                 f"{path} has more than {MAX_BYTES:,} bytes, too many for a competition.yaml", hint=hint
             )
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:64]:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_wide(data[:64]):
             raise ConfigError(f"{path} is UTF-16 or UTF-32, not UTF-8", hint=f"save {path} as UTF-8")
         text = data.decode("utf-8")
     except FileNotFoundError:
@@ -135,6 +135,11 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
             hint="start from the shipped competition.yaml",
         )
     return node, value or {}
+
+
+def _is_wide(start: bytes) -> bool:
+    """Tell whether every second byte of a text is mostly 0, as in UTF-16 without a mark."""
+    return any(half.count(0) * 2 > len(half) for half in (start[::2], start[1::2]))
 
 
 def problem_of(error: Exception) -> str:

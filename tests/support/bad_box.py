@@ -29,7 +29,7 @@ STAGES = {
     "trained": ["train --model tcresnet", "train --model gru"],
 }
 """How far a copy has come, and what it takes to come there from the one before."""
-NOT_COMPARED = ("fingerprints.json", ".lock", "clips.parquet", "clips.json")
+NOT_COMPARED = ("fingerprints.json", ".lock", "clips.parquet", "clips.json", "sample.json")
 """Files that follow the settings: the table of clips is made again from the decoded audio."""
 
 

@@ -119,7 +119,9 @@ def unsupported(path: Path, what: str, remedy: str = "") -> UnsupportedError:
 
 
 def encrypted(path: Path) -> UnsupportedError:
-    return unsupported(path, "is encrypted")
+    folder = path.name.partition(".")[0]
+    remedy = f"unpack it with its password (7-Zip) into FOLDER/{folder}, and set data.mounted to FOLDER"
+    return unsupported(path, "is encrypted", remedy)
 
 
 def checked_members(path: Path, entries: Iterable[HeaderEntry]) -> list[Member]:

@@ -87,7 +87,7 @@ def _no_yaml(box: Box) -> None:
 @case("not text", "prepared")
 def _binary_yaml(box: Box) -> None:
     with box.damaged(box.yaml, bytes(range(256))):
-        box.bad("prepare", "competition.yaml cannot be read", "-C FILE")
+        box.bad("prepare", "competition.yaml:2 is not UTF-8: byte 0x80", "UTF-8")
     with box.damaged(box.yaml, b"a: \x00\n"):
         box.bad("prepare", "competition.yaml is not YAML", "edit")
     with box.damaged(box.yaml, b"- low\n- mid\n"):
