@@ -43,12 +43,13 @@ lint: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# mypy reads everything once, on the core that the tests leave free.
+# mypy reads everything once, beside the tests.
 test: install
 	$(MAKE) --jobs 2 lint tests
 
+# Two processes, a file of tests in one of them: most tests use one core (torch has one thread in them).
 tests: install
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-all: lint
 	$(BIN)/pytest -m ''

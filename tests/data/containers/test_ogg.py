@@ -75,6 +75,10 @@ def test_a_damaged_link_is_named() -> None:
     assert "damaged" in sound.flags and sound.message == "1 of its 2 recordings cannot be read"
 
 
-@pytest.mark.parametrize("data", [b"OggS", FIRST[:40], page(b"fishead\0", 2) * 2, b"OggS\0\2" * 20])
+@pytest.mark.parametrize(
+    "data",
+    [b"OggS", FIRST[:40], page(b"fishead\0", 2) * 2, b"OggS\0\2" * 20],
+    ids=["a mark", "a head", "no sound", "half a page"],
+)
 def test_no_sound(data: bytes) -> None:
     assert decode(data, AUDIO).samples == 0
