@@ -102,6 +102,8 @@ def _override(raw: dict[str, Any], text: str, lines: Lines) -> None:
         raise ConfigError(
             f"--set {shown}: the value is not YAML: {problem_of(error)}", hint="quote it: --set 'a.b=value'"
         ) from error
+    if isinstance(node, ScalarNode) and node.style is None and isinstance(parsed, str):
+        parsed = value.strip()  # " #" begins no comment here, as in a path
     section: Any = raw
     *parents, last = dotted.split(".")
     for name in parents:

@@ -30,6 +30,7 @@ from kagglekit.data.store import Store, open_recordings, open_store
 from kagglekit.errors import HostError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building, done_key, read_json, write_json
+from kagglekit.files.faults import unless_refused
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
 from kagglekit.files.resolve import fingerprint_of, list_files
@@ -258,7 +259,8 @@ def _check_sample(workspace: Workspace, clip_ids: list[str]) -> None:
         describe_solution(config)
     except HostError as error:  # models can be trained all the same
         console.note(f"submit --upload will not be graded: {error} ({error.hint})")
-    write_json(marker, {"key": key})
+    with unless_refused():  # the check is then made each time
+        write_json(marker, {"key": key})
 
 
 def summary(prepared: Prepared) -> dict[str, object]:

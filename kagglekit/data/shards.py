@@ -84,7 +84,7 @@ def private_folder() -> Path:
     """
     folder = Path(tempfile.gettempdir()) / f"kagglekit-{os.getuid()}"
     with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, parents=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise KagglekitError(

@@ -206,3 +206,9 @@ def test_a_checkpoint_is_a_folder_beside_the_file_or_a_hub_name(tmp_path: Path) 
     sections = load(tmp_path / "deep", text).models
     assert sections["ast"].checkpoint == str(tmp_path / "deep" / "mine")
     assert (sections["wav2vec2"].checkpoint, sections["gru"].checkpoint) == ("facebook/wav2vec2-base", None)
+
+
+def test_a_hash_begins_no_comment_in_an_override(tmp_path: Path) -> None:
+    storage = "sqlite:////data/100% #1 [old]/study.db"
+    config = load(tmp_path, LEAST, f"search.storage={storage}", "train.epochs=3 # few")
+    assert (config.search.storage, config.train.epochs) == (storage, 3)
