@@ -97,6 +97,8 @@ class Config(Section):
     def _sections_fit(self) -> Config:
         labels, data = self.labels, self.data
         self._check_band()
+        if self.validation.given and any(train.fold is not None for train in data.train):
+            raise ValueError("validation.given and data.train's fold both give the folds; remove one")
         for name in self.validation.prior if labels.known else ():
             if name not in labels.all_classes:
                 hint = close_match(name, labels.all_classes)

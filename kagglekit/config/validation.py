@@ -7,7 +7,18 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from kagglekit.config.base import Section, Share
+from kagglekit.config.base import FilePath, Section, Share
+
+
+class FoldTable(Section):
+    """Folds that a table of your own gives, as people share them in a competition's forum."""
+
+    table: FilePath
+    """CSV of ids and folds, relative to the folder of competition.yaml."""
+    file: str | None = None
+    """Column that names the recording, with or without folder and ending; null: the first but `fold`."""
+    fold: str = "fold"
+    """Column with the fold that validates the recording; where it is empty, it is always trained on."""
 
 
 class Validation(Section):
@@ -15,6 +26,8 @@ class Validation(Section):
 
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Number of folds; a speaker's clips are all in one fold."""
+    given: FoldTable | None = None
+    """Take the folds from a table instead."""
     seed: int = 0
     """Random seed of the folds."""
     prior: Mapping[str, Share] = Field(default_factory=dict)

@@ -8,6 +8,7 @@ import polars as pl
 from kagglekit.config import FromName, TrainSet
 from kagglekit.config.data import FOLDER
 from kagglekit.data.fields import field_values, fold_name, numbers, times, weights
+from kagglekit.data.fold_table import with_fold_table
 from kagglekit.data.labels import each, label_lists, require, split_cell
 from kagglekit.data.matching import files_of, rows_of
 from kagglekit.errors import ConfigError, plural
@@ -48,6 +49,7 @@ def read_train(workspace: Workspace, noise: Sequence[File] = ()) -> tuple[list[l
 
     Raises:
         ConfigError: a table lacks a column, or its ids mean no file, or more than one.
+        TableError: as `with_fold_table`.
         KagglekitError: as `list_files` and `read_file`.
     """
     skipped = {file.path for file in noise}
@@ -58,7 +60,9 @@ def read_train(workspace: Workspace, noise: Sequence[File] = ()) -> tuple[list[l
         sets.append(files)
         frame = _annotations(workspace, train, [file.path for file in files])
         frames.append(frame.with_columns(path=pl.lit(prefix(train.external)) + pl.col("path")))
-    return sets, frames[0] if len(frames) == 1 else _merge(pl.concat(frames))
+    annotations = frames[0] if len(frames) == 1 else _merge(pl.concat(frames))
+    given = workspace.config.validation.given
+    return sets, annotations if given is None else with_fold_table(annotations, given)
 
 
 def prefix(external: Path | None) -> str:

@@ -122,10 +122,20 @@ def _inputs_key(workspace: Workspace) -> str:
         _columns_of_classes(config),
         (config.audio.model_dump(), false_lengths(workspace)),
         (config.validation.folds, config.validation.seed),
+        *_fold_table(config),
         fingerprint_of(workspace, host_files(config)),
         *(fingerprint_of(workspace, paths, folder) for folder, paths in _external(config)),
         [] if left_out is None else sorted(read_clip_list(left_out)),
     )
+
+
+def _fold_table(config: Config) -> list[object]:
+    """Return what the table of the folds is, by its settings and its bytes."""
+    given = config.validation.given
+    if given is None:
+        return []
+    there = given.table.is_file()
+    return [given.file, given.fold, sha1(given.table.read_bytes()).hexdigest() if there else ""]
 
 
 def _columns_of_classes(config: Config) -> list[object]:
