@@ -257,7 +257,6 @@ CTRL_C = (
     ("run --model gru,tcresnet", "fetched"),
     ("doctor", "trained"),
     ("models", "trained"),
-    ("init --local host --out new.yaml", "host"),
 )
 
 
@@ -275,8 +274,10 @@ def interrupted(command: str, stage: str, times: int, chance: random.Random) -> 
                 if process.poll() is not None:
                     continue
                 os.killpg(process.pid, signal.SIGINT)
-                took, left = until_all_end(process, mark)
-                right = process.poll() in (130, -signal.SIGINT)  # the second before its handler is there
+                begin = time.monotonic()
+                _, left = until_all_end(process, mark)
+                right = process.wait(60) in (130, -signal.SIGINT)  # the second before its handler is there
+                took = time.monotonic() - begin
             yield Seen(command, "SIGINT", took, left, left_over(box, scratch, shared), right, load())
 
 
@@ -293,8 +294,10 @@ def at_the_question() -> Seen:
                 time.sleep(0.05)
             time.sleep(1)
             os.killpg(process.pid, signal.SIGINT)
-            took, left = until_all_end(process, mark)
-            right = process.poll() == 130
+            begin = time.monotonic()
+            _, left = until_all_end(process, mark)
+            right = process.wait(60) == 130
+            took = time.monotonic() - begin
         os.close(ours)
         os.close(theirs)
         return Seen(f"{command}, at its question", "SIGINT", took, left, right=right, load=load())
