@@ -1,7 +1,7 @@
 """Blended runs: the result of an ensemble, stored in a folder and found again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,7 @@ class BlendedRuns:
             {"model": run.model, "run": run.id, "weight": weight, "cv": run.score.cv}
             for run, weight in zip(self.runs, self.weights, strict=True)
         ]
-        comparisons = [
-            {**one._asdict(), "results": [result.as_dict() for result in one.results]}
-            for one in self.comparisons
-        ]
+        comparisons = [one.as_dict() for one in self.comparisons]
         choices = {"method": self.method, "decision": self.decision, "rule": dict(self.rule)}
         keys = {"key": key, "score_key": scored_by}
         return {**keys, "members": members, **choices, "comparisons": comparisons, **self.score.as_dict()}
@@ -123,7 +120,7 @@ def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRu
         record = read_record(folder / WEIGHTS)
         if record.get("key") != key:
             return None
-        comparisons = tuple(_comparison(**one) for one in record["comparisons"])
+        comparisons = tuple(_comparison(one) for one in record["comparisons"])
         weights = shaped(tuple[float, ...], [member["weight"] for member in record["members"]])
         choices = str(record["method"]), str(record["decision"]), shaped(dict[str, Any], record["rule"])
         score = shaped(Score, {name: record[name] for name in Score._fields})
@@ -135,23 +132,11 @@ def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRu
     return BlendedRuns(tuple(runs), weights, *choices, comparisons, score, folder, test)
 
 
-@dataclass(frozen=True)
-class SavedResult:
-    """A `NestedResult` without its predictions."""
-
-    name: str
-    accuracy: float
-    low: float
-    high: float
-    gain: float
-    error: float
-    parts: dict[str, float]
-
-
-def _comparison(results: Any, **fields: str) -> Comparison:
-    saved = shaped(list[SavedResult], results)
-    texts = shaped(dict[str, str], fields)
-    return Comparison(tuple(NestedResult(**asdict(one), probs=np.empty(0)) for one in saved), **texts)
+def _comparison(record: dict[str, Any]) -> Comparison:
+    """Return what `Comparison.as_dict` has written."""
+    results = shaped(tuple[NestedResult, ...], record["results"])
+    baseline, chosen, why = (shaped(str, record[name]) for name in ("baseline", "chosen", "why"))
+    return Comparison(results, baseline, chosen, why)
 
 
 def write_blend(blended: BlendedRuns, oof: pl.DataFrame, key: str, scored_by: str) -> None:

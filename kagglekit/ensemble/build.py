@@ -91,7 +91,7 @@ def build(
     blended = blend(oof.probs)
     blended = to_logits(decide(blended, oof.ood, oof.share) if decide else blended, task)
     limits = [most for run in runs if (most := run.metrics.get("shift_limit")) is not None]
-    nested = to_logits(comparisons[-1].result(chosen[-1]).probs, task).astype(np.float32)
+    nested = to_logits(comparisons[-1].predicted[chosen[-1]], task).astype(np.float32)
     result = BlendedRuns(
         runs=tuple(runs),
         weights=tuple(float(weight) for weight in blend.weights),
@@ -174,9 +174,9 @@ def _misfit(task: Task, decision: str) -> str:
 
 def _with_parts(comparison: Comparison, oof: Oof, part: np.ndarray) -> Comparison:
     """Add the accuracy by part of the clips to each result."""
+    right = {name: probs.argmax(1) == oof.target for name, probs in comparison.predicted.items()}
     results = tuple(
-        one._replace(parts=accuracy_by_part(one.probs.argmax(1) == oof.target, part, oof.weight))
-        for one in comparison.results
+        one._replace(parts=accuracy_by_part(right[one.name], part, oof.weight)) for one in comparison.results
     )
     return comparison._replace(results=results)
 

@@ -44,8 +44,6 @@ class NestedResult(NamedTuple):
     """Over the baseline, positive where the result is better."""
     error: float
     """Standard error of the gain."""
-    probs: Floats
-    """(clips, classes), each fold's clips by what was fitted on the other folds."""
     parts: Mapping[str, float] = {}
     """Weighted accuracy by part of the clips."""
 
@@ -53,10 +51,6 @@ class NestedResult(NamedTuple):
     def beyond_noise(self) -> bool:
         """Whether the gain exceeds two standard errors, and rounding where there is no error."""
         return self.gain > NOISE * self.error + SAME
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a JSON-serialisable dict of all but the predictions."""
-        return {name: value for name, value in self._asdict().items() if name != "probs"}
 
 
 class Comparison(NamedTuple):
@@ -67,6 +61,14 @@ class Comparison(NamedTuple):
     baseline: str
     chosen: str
     why: str
+    predicted: Mapping[str, Floats] = {}
+    """(clips, classes) of each result, each fold's clips by what was fitted on the other folds; none where
+    the comparison was read from a file."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a JSON-serialisable dict of all but the predictions."""
+        results = [one._asdict() for one in self.results]
+        return {"results": results, "baseline": self.baseline, "chosen": self.chosen, "why": self.why}
 
     def result(self, name: str) -> NestedResult:
         """Return one of the results."""
@@ -112,7 +114,8 @@ def _compare(oof: Oof, task: Task, baseline: str, names: Iterable[str], predict:
     """Predict every fold by each name, the baseline included, score the predictions, and choose."""
     predicted = _predict_folds(oof, list(dict.fromkeys([baseline, *names])), predict)
     interval = _jackknife if task.metric.name != "accuracy" else _bootstrap
-    return choose(interval(oof, task, baseline, predicted), baseline, task.metric)
+    compared = choose(interval(oof, task, baseline, predicted), baseline, task.metric)
+    return compared._replace(predicted=predicted)
 
 
 def _predict_folds(oof: Oof, names: Sequence[str], predict: Predict) -> dict[str, Floats]:
@@ -141,7 +144,7 @@ def _bootstrap(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]
     low, high = np.percentile(draws, [2.5, 97.5], axis=0)
     base = list(predicted).index(baseline)
     error = (draws - draws[:, [base]]).std(0)
-    return _results(task.metric, predicted, base, accuracy, low, high, error)
+    return _results(task.metric, list(predicted), base, accuracy, low, high, error)
 
 
 def _jackknife(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]) -> list[NestedResult]:
@@ -156,18 +159,18 @@ def _jackknife(oof: Oof, task: Task, baseline: str, predicted: dict[str, Floats]
     margin = np.array([1.96 * jackknife_error(one) for one in without])
     error = np.array([jackknife_error(one - without[base]) for one in without])
     ends = [np.clip(end, metric.low, metric.high) for end in (values - margin, values + margin)]
-    return _results(metric, predicted, base, values, *ends, error)
+    return _results(metric, list(predicted), base, values, *ends, error)
 
 
 def _results(
-    metric: Metric, predicted: dict[str, Floats], base: int, value: Floats, *columns: Floats
+    metric: Metric, names: Sequence[str], base: int, value: Floats, *columns: Floats
 ) -> list[NestedResult]:
     """Gather results, the best first, of equals the baseline; arrays (names,): value, low, high and error."""
     gains = np.array([metric.gain(v, value[base]) for v in value])
-    table = zip(predicted.items(), value, *columns, gains, strict=True)
+    table = zip(names, value, *columns, gains, strict=True)
     results = [
-        NestedResult(name, float(v), float(low), float(high), float(gain), float(error), probs)
-        for (name, probs), v, low, high, error, gain in table
+        NestedResult(name, float(v), float(low), float(high), float(gain), float(error))
+        for name, v, low, high, error, gain in table
     ]
     baseline = results.pop(base)
     return metric.ranked([baseline, *results], lambda one: one.accuracy)

@@ -27,7 +27,7 @@ def test_every_method_is_judged_beside_the_plain_mean():
     assert mean.accuracy == pytest.approx((oof.probs.mean(0).argmax(1) == oof.target).mean())
     assert (mean.gain, mean.error) == (0, 0) and mean.low < mean.accuracy < mean.high
     for judged in table.results:
-        assert judged.accuracy == pytest.approx((judged.probs.argmax(1) == oof.target).mean())
+        assert judged.accuracy == pytest.approx((table.predicted[judged.name].argmax(1) == oof.target).mean())
         assert judged.gain == pytest.approx(judged.accuracy - mean.accuracy)
 
 
@@ -37,7 +37,7 @@ def test_no_clip_has_a_say_in_its_own_blend():
     names = [name for name in METHODS if name != "mean"]
     tables = [compare_methods(one, SETTINGS, TASK, names) for one in (oof, wrong)]
     for name in names:
-        honest, other = (table.result(name).probs[oof.fold == 1] for table in tables)
+        honest, other = (table.predicted[name][oof.fold == 1] for table in tables)
         assert (honest == other).all(), name
 
 
@@ -46,14 +46,14 @@ def test_no_clip_has_a_say_in_its_own_decision(name):
     oof = library(ood=SCORES)
     wrong = oof._replace(target=np.where(oof.fold == 1, (oof.target + 1) % 4, oof.target))
     honest, other = (
-        compare_decisions(one, SETTINGS, TASK, "caruana", [name]).result(name).probs for one in (oof, wrong)
+        compare_decisions(one, SETTINGS, TASK, "caruana", [name]).predicted[name] for one in (oof, wrong)
     )
     assert (honest[oof.fold == 1] == other[oof.fold == 1]).all()
     assert (honest[oof.fold == 0] != other[oof.fold == 0]).any()
 
 
 def judged(name, accuracy, gain, error):
-    return NestedResult(name, accuracy, 0.0, 1.0, gain, error, np.zeros((1, 1)))
+    return NestedResult(name, accuracy, 0.0, 1.0, gain, error)
 
 
 def test_inside_the_noise_the_plain_mean_wins():

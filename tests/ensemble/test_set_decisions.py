@@ -72,7 +72,7 @@ def test_no_row_has_a_say_in_its_own_decision(name: str) -> None:
     oof, task = rows(400, runs=2), task_of("f1_macro")
     wrong = oof._replace(target=np.where((oof.fold == 1)[:, None], ~oof.target, oof.target))
     honest, other = (
-        compare_decisions(one, Ensemble(), task, "mean", [name]).result(name).probs for one in (oof, wrong)
+        compare_decisions(one, Ensemble(), task, "mean", [name]).predicted[name] for one in (oof, wrong)
     )
     assert (honest[oof.fold == 1] == other[oof.fold == 1]).all()
     assert (honest[oof.fold == 0] != other[oof.fold == 0]).any()
