@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kagglekit.config import AUTO
-from kagglekit.config.names import ALL_DECISIONS, DECISIONS, SET_DECISIONS
+from kagglekit.config.names import DECISIONS, SET_DECISIONS
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble import decisions
 from kagglekit.ensemble.blend import BlendedRuns, folder_of, identity, read_blend, write_blend
@@ -21,7 +21,7 @@ from kagglekit.ensemble.members import (
 )
 from kagglekit.ensemble.methods import METHODS, methods_for
 from kagglekit.ensemble.nested_cv import Comparison, compare_decisions, compare_methods
-from kagglekit.errors import ConfigError, close_match
+from kagglekit.errors import ConfigError
 from kagglekit.files.faults import unless_refused
 from kagglekit.runs.score import score_key
 from kagglekit.runs.store import Run
@@ -46,17 +46,6 @@ def best(prepared: Prepared, runs: Sequence[Run]) -> BlendedRuns:
     if len(runs) > 1 and metric.better(single.score.oof, top.score.oof):
         return build(prepared, [single], AUTO, AUTO)
     return top
-
-
-def check_names(method: str | None, decision: str | None) -> None:
-    """Refuse a method or decision that does not exist, before work begins; None is allowed.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    for what, name, registry in (("method", method, METHODS), ("decision", decision, ALL_DECISIONS)):
-        if name is not None and name not in (AUTO, *registry):
-            raise ConfigError(f"there is no {what} '{name}'", hint=close_match(name, (AUTO, *registry)))
 
 
 def build(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
+from kagglekit.config.names import ALL_DECISIONS, AUTO, METHODS
+from kagglekit.errors import ConfigError, close_match
 from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.metrics import make_metric
 
@@ -26,6 +28,17 @@ def split_names(names: Names) -> list[str]:
     """Return names as a list, whether given as one string or as several."""
     parts = names.split(",") if isinstance(names, str) else names
     return [name.strip() for name in parts if name.strip()]
+
+
+def check_names(method: str | None, decision: str | None) -> None:
+    """Refuse a blending method or decision that does not exist, before work begins; None is allowed.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    for what, name, known in (("method", method, METHODS), ("decision", decision, ALL_DECISIONS)):
+        if name is not None and name not in (AUTO, *known):
+            raise ConfigError(f"there is no {what} '{name}'", hint=close_match(name, (AUTO, *known)))
 
 
 class ProjectBase:

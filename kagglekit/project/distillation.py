@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from kagglekit.errors import ConfigError
-from kagglekit.project.base import Names, ProjectBase, split_names
+from kagglekit.project.base import Names, ProjectBase, check_names, split_names
 
 if TYPE_CHECKING:
     from kagglekit.distillation.compare import Gains
@@ -79,7 +79,7 @@ class DistillationMethods(ProjectBase):
     ) -> Distilled:
         """Train one student on an ensemble's probabilities; by default blended as competition.yaml says."""
         from kagglekit.distillation import distill
-        from kagglekit.ensemble.build import check_names, compare
+        from kagglekit.ensemble.build import compare
         from kagglekit.ensemble.members import read_oof
         from kagglekit.models import info
         from kagglekit.runs.train import train_run

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kagglekit.errors import ConfigError, HostError, KagglekitError
-from kagglekit.project.base import Names, ProjectBase, split_names
+from kagglekit.project.base import Names, ProjectBase, check_names, split_names
 from kagglekit.project.report import save_picture
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class SubmissionMethods(ProjectBase):
         self, model: Names = (), *, method: str | None = "auto", decision: str | None = "auto"
     ) -> BlendedRuns:
         """Blend runs by nested CV (auto), a named method and decision, or as competition.yaml says (None)."""
-        from kagglekit.ensemble.build import build, check_names
+        from kagglekit.ensemble.build import build
         from kagglekit.runs.choose import best_runs
 
         check_names(method, decision)
@@ -229,8 +229,6 @@ def _check_submission(
     file: str | Path | None, best: bool, dry_run: bool, upload: bool, method: str | None, decision: str | None
 ) -> None:
     """Raise a ConfigError for options that contradict each other."""
-    from kagglekit.ensemble.build import check_names
-
     check_names(method, decision)
     if file and (method or decision or dry_run):
         raise ConfigError(

@@ -1,17 +1,18 @@
 """Write an ensemble's predictions as a checked CSV and log it; or import an existing CSV."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from kagglekit.config import Config
 from kagglekit.data.expected_rows import expected, sample_table
-from kagglekit.ensemble.blend import BlendedRuns
 from kagglekit.ensemble.set_decisions import describe
 from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files import parquet
@@ -25,6 +26,9 @@ from kagglekit.submission.check import check, in_order_of
 from kagglekit.submission.ledger import Entry, Ledger, git_commit, host_name, stamp
 from kagglekit.submission.table import build, file_name, to_csv
 from kagglekit.terminal import console
+
+if TYPE_CHECKING:  # it imports torch, which `submit --file` does not need
+    from kagglekit.ensemble.blend import BlendedRuns
 
 NOT_SCORE = {"workspace", "submissions", "network"}  # sections that no prediction depends on
 

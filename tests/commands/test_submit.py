@@ -172,6 +172,15 @@ def test_submit_a_file_made_elsewhere(bare: Path, run: Run) -> None:
     assert "(file)" in run("leaderboard").out
 
 
+def test_submit_of_a_file_needs_no_torch(bare: Path, run: Run) -> None:
+    path = by_hand(bare)
+    run("fetch")
+    words = ["submit", "--file", path.name]
+    code = f"import sys; from kagglekit.cli import main; print(main({words}), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=bare, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
+
+
 def test_submit_takes_a_file_or_models(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["submit", "--file", "a.csv", "--ensemble", "gru"])
