@@ -158,7 +158,7 @@ def target_path(folder: Path, name: str) -> Path:
     """
     parts = PurePosixPath(name).parts
     unsafe = not parts or name.startswith("/") or ".." in parts or any(c in name for c in "\\:\0")
-    if unsafe or not name.isprintable():  # control codes, halves of surrogate pairs
+    if unsafe or any("\ud800" <= c <= "\udfff" for c in name):  # half of a surrogate pair
         raise HostError(f"the host offers a file with an unsafe name: {name!r}", hint="nothing was written")
     for i in range(1, len(parts)):
         if folder.joinpath(*parts[:i]).is_symlink():

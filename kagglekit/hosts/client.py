@@ -260,10 +260,8 @@ def upload(url: str, path: Path, timeout_s: float) -> None:
     Raises:
         requests.RequestException: storage refused it or could not be reached.
     """
-    with (
-        reaching(url),
-        path.open("rb") as file,
-    ):  # a stream, so that the time-out holds for each piece that is sent
+    # a stream, so that the time-out holds for each piece that is sent
+    with reaching(url), path.open("rb") as file:
         response = requests.put(url, data=file, timeout=timeout_s)
     if response.status_code not in (200, 201):
         raise StorageError(response=response)

@@ -304,6 +304,22 @@ def test_a_host_is_named_in_text_that_can_be_shown(host: KaggleHost, server: Kag
     assert host.leaderboard()[0].team == "team 1m"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u97f3\u58f0\u3000\uff11.csv",
+        "a\xa0b.csv",
+        "\U0001f468\u200d\U0001f466.csv",
+        "tab\tand \x1b[31mred.csv",
+    ],
+)
+def test_no_name_that_a_disk_can_have_is_refused(
+    host: KaggleHost, server: KaggleServer, tmp_path: Path, name: str
+) -> None:
+    server.files[name] = b"a"
+    assert host.download(name, tmp_path / "raw", lambda _: None).path == tmp_path / "raw" / name
+
+
 def test_a_file_whose_name_no_disk_can_have(host: KaggleHost, server: KaggleServer, tmp_path: Path) -> None:
     server.files["a\ud800.csv"] = b"a"
     with pytest.raises(HostError, match="unsafe name"):
