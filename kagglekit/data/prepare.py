@@ -30,6 +30,7 @@ from kagglekit.data.store import Store, open_recordings, open_store
 from kagglekit.errors import HostError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building, done_key, read_json, write_json
+from kagglekit.files.checksums import digest
 from kagglekit.files.faults import unless_refused
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
@@ -178,8 +179,8 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     labels = config.labels.model_dump(mode="json", exclude={"keep_fillers"})
     folds, data = (config.validation.folds, config.validation.seed), config.data
     left_out = [] if data.leave_out_clips is None else sorted(read_clip_list(data.leave_out_clips))
-    digest = sha1(annotations.write_ndjson().encode(), usedforsecurity=False).hexdigest()
-    key = key_of("clips", clip_table.VERSION, keys, folds, labels, data.leave_out, left_out, digest)
+    content = sha1(annotations.write_ndjson().encode(), usedforsecurity=False).hexdigest()
+    key = key_of("clips", clip_table.VERSION, keys, folds, labels, data.leave_out, left_out, content)
     saved = {
         "inputs": inputs,
         "key": key,
@@ -191,6 +192,7 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     }
     marker.unlink(missing_ok=True)
     parquet.write(table, workspace.clips_path)
+    saved["table"] = digest(workspace.clips_path.read_bytes())
     write_json(marker, saved)
     return saved
 
@@ -198,6 +200,8 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
 def _is_made(workspace: Workspace, saved: dict[str, Any], inputs: str) -> bool:
     """Tell whether the clips table is of these inputs, and its folders as they would be made today."""
     if saved.get("inputs") != inputs or not workspace.clips_path.is_file():
+        return False
+    if saved["table"] not in ("", digest(workspace.clips_path.read_bytes())):  # of another workspace, or damaged
         return False
     folders = {key: workspace.audio_folder(split, key) for split, key in saved.get("keys", {}).items()}
     is_done = bool(folders) and all(done_key(folder) == key for key, folder in folders.items())
@@ -250,13 +254,13 @@ def _check_sample(workspace: Workspace, clip_ids: list[str]) -> None:
         TableError, SubmissionError: what `submit` would find after the training.
     """
     config, marker = workspace.config, workspace.clips_path.with_name("sample.json")
-    digest = fingerprint_of(workspace, config.data.sample) if config.data.sample else ""
+    content = fingerprint_of(workspace, config.data.sample) if config.data.sample else ""
     judged = [getattr(config.competition, name) for name in ("metric", "metric_parameters", "delivery")]
     local = config.competition.local
     solution = local.solution if local is not None and config.competition.host == "local" else None
     there = solution is not None and solution.is_file()
     stamp = (solution.stat().st_size, solution.stat().st_mtime_ns) if solution and there else None
-    key = key_of("sample", clip_ids, digest, config.submission.model_dump(), judged, stamp)
+    key = key_of("sample", clip_ids, content, config.submission.model_dump(), judged, stamp)
     try:
         if read_json(marker)["key"] == key:
             return

@@ -35,6 +35,8 @@ class ClipsFacts:
     folds: int
     given: bool
     """Whether the data say the folds."""
+    table: str = ""
+    """Digest of the table's file; "" of an earlier version."""
 
 
 class Workspace:

@@ -140,7 +140,7 @@ class Ledger:
         """
         line = line_of(asdict(entry))
         with locked(self.path, "the leaderboard log"):
-            data = with_line_end(self.path.read_bytes().rstrip(b"\0")) if self.path.exists() else b""
+            data = with_line_end(self._read().rstrip(b"\0"))
             whole = data.rfind(b"\n") + 1
             torn = data[whole:]
             if torn and _parsed(torn) is None:
@@ -157,9 +157,22 @@ class Ledger:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _read(self) -> bytes:
+        """Return the file's bytes, b"" before the first submission.
+
+        Raises:
+            KagglekitError: they are all 0: what stood there is lost, and would be overwritten.
+        """
         data = self.path.read_bytes() if self.path.exists() else b""
-        *whole, last = with_line_end(without_zeros(data)).split(b"\n")
+        if data and not data.strip(b"\0"):
+            raise KagglekitError(
+                f"{self.path} holds nothing but zeros: a power cut or a bad disk has taken its submissions",
+                hint="restore the file from git; if it had none, remove it",
+            )
+        return data
+
+    def _lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        *whole, last = with_line_end(without_zeros(self._read())).split(b"\n")
         for number, text in enumerate(whole, start=1):
             if not text.strip():
                 continue

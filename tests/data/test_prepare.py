@@ -341,6 +341,15 @@ def test_a_format_code_of_an_id_that_does_not_fit(tmp_path: Path) -> None:
         run(yaml, "rows.id='{stem}_{end:d}'")
 
 
+def test_the_table_of_another_workspace_is_made_again(yaml: Path) -> None:
+    first, _, workspace = run(yaml)
+    run(yaml, f"workspace={yaml.parent / 'other'}", "validation.seed=5")
+    other = yaml.parent / "other" / "clips.parquet"
+    assert other.read_bytes() != workspace.clips_path.read_bytes()
+    workspace.clips_path.write_bytes(other.read_bytes())
+    assert run(yaml)[0].clips.equals(first.clips)
+
+
 def test_a_test_that_only_a_notebook_sees(tmp_path: Path) -> None:
     yaml = make_replica("birdclef-2026", tmp_path)
     hidden = tmp_path / "host/test_soundscapes"

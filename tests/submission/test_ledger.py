@@ -279,3 +279,12 @@ def test_a_damaged_line_end_costs_no_line(ledger):
     ledger.path.write_bytes(ledger.path.read_bytes()[:-1] + b"\x0b")
     ledger.append(replace(ENTRY, csv="2.csv"))
     assert [entry.csv for entry in ledger.entries()] == [ENTRY.csv, "2.csv"]
+
+
+def test_a_log_of_zeros_is_not_an_empty_one(ledger):
+    ledger.append(ENTRY)
+    ledger.path.write_bytes(bytes(ledger.path.stat().st_size))
+    for use in (ledger.entries, lambda: ledger.append(ENTRY)):
+        with pytest.raises(KagglekitError, match="nothing but zeros"):
+            use()
+    assert not ledger.path.read_bytes().strip(b"\0")
