@@ -37,14 +37,14 @@ class PassedOver:
 
 
 def passed_over(workspace: Workspace) -> PassedOver:
-    """Look through every archive and folder that holds recordings of train, test or noise.
+    """Look through every archive and folder that holds recordings.
 
     Raises:
         KagglekitError: as kagglekit.files.resolve.list_files, except that nothing need match.
     """
     data = workspace.config.data
-    sounds = [(one.files, one.external) for one in data.train] + [(data.test.files, None)]
-    sounds += [(data.noise, None)] if data.noise else []
+    sounds = [(one.files, one.external) for one in data.train]
+    sounds += [(one, None) for one in (data.test.files, data.noise, *data.unlabelled) if one is not None]
     matched: dict[tuple[Path, bool], set[str]] = {}
     for pattern, root in sounds:
         for batch in find(workspace, pattern, root, empty_ok=True):

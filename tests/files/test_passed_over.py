@@ -53,3 +53,11 @@ def test_loose_files(tmp_path: Path) -> None:
     left = passed_over(workspace)
     assert (left.unmatched, left.added, left.added_example) == (2, 1, "train/x/Thumbs.db")
     assert left.unmatched_example in ("train/c.mp3", "more/d.wav")
+
+
+def test_recordings_without_labels_are_matched(tmp_path: Path) -> None:
+    data = {"unlabelled": "scapes/*.ogg"}
+    workspace = dataset(tmp_path, {}, {"files": "train/**/*.ogg"}, data=data)
+    put(workspace, [], ["train/x/a.ogg", "scapes/b.ogg", "scapes/c.wav"])
+    left = passed_over(workspace)
+    assert (left.unmatched, left.unmatched_example) == (1, "scapes/c.wav")
