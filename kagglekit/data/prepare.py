@@ -35,7 +35,7 @@ from kagglekit.files.faults import unless_refused
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
 from kagglekit.files.resolve import fingerprint_of, list_files
-from kagglekit.files.wanted import host_files
+from kagglekit.files.wanted import host_files, paths_of
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.local_grading import describe_solution
 from kagglekit.scoring.task import Task
@@ -149,11 +149,7 @@ def _columns_of_classes(config: Config) -> list[object]:
 
 def _external(config: Config) -> list[tuple[Path, list[str]]]:
     """Return the folders of your own that training sets name, with the paths in them."""
-    return [
-        (train.external, [path for path in (train.files, train.table) if path is not None])
-        for train in config.data.train
-        if train.external is not None
-    ]
+    return [(train.external, paths_of(train)) for train in config.data.train if train.external is not None]
 
 
 def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
@@ -201,7 +197,10 @@ def _is_made(workspace: Workspace, saved: dict[str, Any], inputs: str) -> bool:
     """Tell whether the clips table is of these inputs, and its folders as they would be made today."""
     if saved.get("inputs") != inputs or not workspace.clips_path.is_file():
         return False
-    if saved["table"] not in ("", digest(workspace.clips_path.read_bytes())):  # of another workspace, or damaged
+    if saved["table"] not in (
+        "",
+        digest(workspace.clips_path.read_bytes()),
+    ):  # of another workspace, or damaged
         return False
     folders = {key: workspace.audio_folder(split, key) for split, key in saved.get("keys", {}).items()}
     is_done = bool(folders) and all(done_key(folder) == key for key, folder in folders.items())

@@ -1,11 +1,12 @@
 """Find the files that a path of competition.yaml names, wherever they lie, and read them.
 
 They are read where they lie: in a folder, in an archive, or in an archive inside another, which alone is
-unpacked (to raw/.unpacked). A file's path is always the one that the YAML writes, its wildcards filled in.
+unpacked, to unpacked/ in the workspace. A file's path is always the one that the YAML writes, its wildcards
+filled in.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from kagglekit.errors import ArchiveError, ConfigError, MissingError, plural
@@ -13,7 +14,7 @@ from kagglekit.files import archive
 from kagglekit.files.archive.parts import parts as archive_parts
 from kagglekit.files.keys import key_of
 from kagglekit.files.lookup import Batch, File, Lookup
-from kagglekit.files.patterns import AUDIO_SUFFIXES, TABLE_SUFFIXES, Pattern, is_archive, is_junk, parse
+from kagglekit.files.patterns import TABLE_SUFFIXES, Pattern, is_archive, is_audio, is_junk, parse
 from kagglekit.files.places import Place, places
 from kagglekit.files.raw import check_fetched, unchanged_fingerprint
 from kagglekit.files.trees import read_regular
@@ -88,11 +89,8 @@ def read_file(workspace: Workspace, path: str, root: Path | None = None) -> byte
     batches = _search(lookup, pattern, workspace, root)
     if batches and is_archive(path):
         return _only_table(lookup.on_disk(_one(batches, path)), path)
-    if not batches and not is_archive(path):
-        for ending in (".zip", ".7z", ".tar.gz"):
-            packed = _search(Lookup(workspace), parse(path + ending), workspace, root)
-            if packed:
-                return _only_table(lookup.on_disk(_one(packed, path + ending)), path)
+    if not batches and (packed := _packed(workspace, path, root)):
+        return _only_table(lookup.on_disk(_one(packed, path)), path)
     if not batches:
         raise _nothing(lookup, pattern, workspace, root)
     if pattern.beside and batches[0].files[0].path == pattern.beside.text:
@@ -133,13 +131,12 @@ def holds_no_recording(workspace: Workspace, path: str) -> bool:
         return False
     names = [file.path for file in list_files(workspace, f"{around}/**", empty_ok=True)]
     there = bool(names) or (len(levels) > 1 and is_there(workspace, around))
-    return there and not any(PurePosixPath(name).suffix.lower() in AUDIO_SUFFIXES for name in names)
+    return there and not any(map(is_audio, names))
 
 
 def is_there(workspace: Workspace, path: str) -> bool:
-    """Tell whether a path of competition.yaml matches anything, or its table under the name <path>.zip."""
-    patterns = [parse(path), parse(f"{path}.zip")]
-    return any(_search(Lookup(workspace), pattern, workspace, None) for pattern in patterns)
+    """Tell whether a path of competition.yaml matches anything, or its table is there as an archive."""
+    return bool(find(workspace, path, None, empty_ok=True) or _packed(workspace, path, None))
 
 
 def fingerprint_of(workspace: Workspace, patterns: str | Sequence[str], root: Path | None = None) -> str:
@@ -150,7 +147,7 @@ def fingerprint_of(workspace: Workspace, patterns: str | Sequence[str], root: Pa
     """
     parts: list[object] = []
     for text in [patterns] if isinstance(patterns, str) else patterns:
-        for batch in find(workspace, text, root, empty_ok=True):
+        for batch in find(workspace, text, root, empty_ok=True) or _packed(workspace, text, root):
             if batch.packed:
                 paths = archive_parts(batch.source)
                 parts += [unchanged_fingerprint(path, workspace.fingerprints) for path in paths]
@@ -189,6 +186,14 @@ def _search(lookup: Lookup, pattern: Pattern, workspace: Workspace, root: Path |
         if batches := lookup.place(place, pattern.levels, prefix):
             return batches
     return _search(lookup, pattern.beside, workspace, root) if pattern.beside else []
+
+
+def _packed(workspace: Workspace, path: str, root: Path | None) -> list[Batch]:
+    """Return the archive that stands for a table: train.csv.zip for train.csv."""
+    if is_archive(path) or not parse(path).literal:
+        return []
+    patterns = (parse(path + ending) for ending in (".zip", ".7z", ".tar.gz"))
+    return next(filter(None, (_search(Lookup(workspace), p, workspace, root) for p in patterns)), [])
 
 
 def _asked(pattern: Pattern, workspace: Workspace, root: Path | None) -> list[Place]:

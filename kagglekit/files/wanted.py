@@ -1,6 +1,6 @@
 """Which of the host's files competition.yaml needs: their names and patterns, for `fetch`."""
 
-from kagglekit.config import Config
+from kagglekit.config import Config, Recordings
 
 
 def host_files(config: Config) -> list[str]:
@@ -12,7 +12,7 @@ def host_files(config: Config) -> list[str]:
     paths: list[str | None] = []
     for part in (*data.train, data.test):
         if getattr(part, "external", None) is None:
-            paths += [part.files, part.table, part.by_way_of.table if part.by_way_of else None]
+            paths += paths_of(part)
     paths += [
         *data.unlabelled,
         data.noise,
@@ -23,3 +23,9 @@ def host_files(config: Config) -> list[str]:
     ]
     paths += [getattr(labels.classes, "table", None), getattr(labels.names, "table", None)]
     return list(dict.fromkeys(path for path in paths if path is not None))
+
+
+def paths_of(part: Recordings) -> list[str]:
+    """Return the paths that a set of recordings names: its files and its tables."""
+    paths = (part.files, part.table, part.by_way_of.table if part.by_way_of else None)
+    return [path for path in paths if path is not None]

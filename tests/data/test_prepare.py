@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from support.dataset import dataset, wav, write
 from support.replicas import make_replica
 from support.sounds import by_ffmpeg
 from support.tiny import WORDS, make, wav_bytes
@@ -348,6 +349,21 @@ def test_the_table_of_another_workspace_is_made_again(yaml: Path) -> None:
     assert other.read_bytes() != workspace.clips_path.read_bytes()
     workspace.clips_path.write_bytes(other.read_bytes())
     assert run(yaml)[0].clips.equals(first.clips)
+
+
+def test_a_table_that_names_files_of_your_own_counts(tmp_path: Path) -> None:
+    labels = "id,label\n0,cat\n1,dog\n2,cat\n3,dog\n"
+    table = {"files": "*.wav", "table": "labels.csv", "file": "id", "label": "label", "external": "own"}
+    own = {**table, "validate": True, "by_way_of": {"table": "names.csv", "id": "n", "file": "f"}}
+    write(tmp_path / "own", {"labels.csv": labels, **{f"{number}.wav": wav(number) for number in range(4)}})
+    workspace = dataset(tmp_path, {}, own)
+    labels_of = []
+    for step in (0, 1):
+        names = "".join(f"{number},{(number + step) % 4}\n" for number in range(4))
+        write(tmp_path / "own", {"names.csv": f"n,f\n{names}"})
+        clips = prepare(workspace).clips.filter(split="train")
+        labels_of.append(dict(clips.select("path", "label").iter_rows()))
+    assert len(labels_of[0]) == 4 and all(labels_of[0][path] != labels_of[1][path] for path in labels_of[0])
 
 
 def test_a_test_that_only_a_notebook_sees(tmp_path: Path) -> None:

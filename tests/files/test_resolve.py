@@ -21,7 +21,7 @@ from support.tiny import make
 from kagglekit.config.load import load_config
 from kagglekit.errors import ArchiveError, ConfigError, KagglekitError, MissingError
 from kagglekit.files import archive, places
-from kagglekit.files.resolve import File, fingerprint_of, list_files, read_file, stream
+from kagglekit.files.resolve import File, fingerprint_of, is_there, list_files, read_file, stream
 from kagglekit.files.workspace import Workspace
 
 TABLE = b"fname,label\n1.wav,yes\n"
@@ -486,3 +486,13 @@ def test_a_large_tree(workspace: Workspace) -> None:
     with pytest.raises(ConfigError) as caught:
         list_files(workspace, "train_audo/**/*.ogg")
     assert len(str(caught.value)) < 400 and "holds 5,000 files" in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", [".zip", ".7z"])
+def test_a_table_that_came_packed_counts_by_its_content(ending: str, workspace: Workspace) -> None:
+    pack = as_zip if ending == ".zip" else as_7z
+    put(workspace.raw, {f"train.csv{ending}": pack({"train.csv": TABLE})})
+    first = fingerprint_of(workspace, "train.csv")
+    put(workspace.raw, {f"train.csv{ending}": pack({"train.csv": TABLE + b"2.wav,no\n"})})
+    assert read_file(workspace, "train.csv").endswith(b"no\n") and is_there(workspace, "train.csv")
+    assert fingerprint_of(workspace, "train.csv") != first != fingerprint_of(workspace, "gone.csv")
