@@ -8,6 +8,7 @@ from typing import Any
 from kagglekit.competitions.look import Facts, Heard, is_number
 from kagglekit.competitions.render import Guess, plain
 from kagglekit.competitions.training_sets import Drafted
+from kagglekit.config.following import FMAX_SHARE
 
 RATES = (16_000, 22_050, 32_000, 44_100, 48_000)
 """Sample rates in Hz; the first that has all annotated boxes caps the recordings' own.
@@ -28,7 +29,7 @@ def audio_keys(heard: Sequence[Heard], every: int | None, highest: float) -> dic
         why = "no recording was read"
         return {"sample_rate": Guess(16000, why), "seconds": Guess(every or 5, why), "longer": "windows"}
     rate = Counter(one.rate for one in heard).most_common(1)[0][0]
-    wanted = next((one for one in RATES if 0.95 * one / 2 >= highest), rate)
+    wanted = next((one for one in RATES if FMAX_SHARE * one / 2 >= highest), rate)
     keys: dict[str, Any] = {"sample_rate": max(rate, 1000)}
     if rate > wanted:
         why = f"they have {rate:,} Hz; for sounds above {wanted // 2:,} Hz raise it and features.fmax"
@@ -46,8 +47,8 @@ def audio_keys(heard: Sequence[Heard], every: int | None, highest: float) -> dic
 def feature_section(audio: dict[str, Any], highest: float) -> dict[str, Any]:
     """Return what differs from the default log-mel spectrogram, with which small models learn best."""
     rate = plain(audio["sample_rate"])
-    if highest > 0.95 * RATES[0] / 2:
-        return {"features": {"n_mels": 64, "fmax": round(0.95 * rate / 2)}}
+    if highest > FMAX_SHARE * RATES[0] / 2:
+        return {"features": {"n_mels": 64, "fmax": round(FMAX_SHARE * rate / 2)}}
     if rate <= 4000:  # long windows tell low frequencies apart
         return {"features": {"window_ms": 128, "hop_ms": 16, "fmax": round(rate / 2)}}
     return {}

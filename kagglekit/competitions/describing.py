@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import polars as pl
 
-from kagglekit.competitions.look import is_audio, is_number
+from kagglekit.competitions.look import is_number
 from kagglekit.competitions.recordings import Group
 from kagglekit.data.labels import split_cell
 from kagglekit.errors import TableError
 from kagglekit.files import ids
+from kagglekit.files.patterns import is_audio
 
 FILE_NAMES = (
     "filename",

@@ -13,7 +13,7 @@ from kagglekit.data.sound_file import read_sound
 from kagglekit.errors import ArchiveError, ConfigError, KagglekitError
 from kagglekit.files import archive, tables
 from kagglekit.files.leftovers import temporary_folder
-from kagglekit.files.patterns import AUDIO_SUFFIXES, is_archive, is_junk, without_ending
+from kagglekit.files.patterns import is_archive, is_audio, is_junk, without_ending
 from kagglekit.hosts.base import HostFile
 from kagglekit.terminal import console
 
@@ -166,11 +166,6 @@ def parts_patterns(names: Sequence[str]) -> dict[str, str]:
     patterns = {name: re.sub(r"\d+(-of-\d+)?(?=\.parquet$)", "*", name) for name in names}
     uses = Counter(patterns.values())
     return {name: p if uses[p] > 1 or "-of-" in name else name for name, p in patterns.items()}
-
-
-def is_audio(name: str) -> bool:
-    """Tell whether a file's name ends as a recording's."""
-    return Path(name).suffix.lower() in AUDIO_SUFFIXES
 
 
 def is_number(text: str | None) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kagglekit.competitions.look import Facts
 from kagglekit.data.fields import TEST_WORDS, TRAIN_WORDS
-from kagglekit.files.patterns import is_archive
+from kagglekit.files.patterns import is_archive, is_audio
 
 NOISE = re.compile(r"_?background_?noises?_?", re.IGNORECASE)
 OTHER_WORDS = re.compile(r"contest|latest|attest|protest|testimon|strain|terrain")
@@ -98,8 +98,6 @@ def _ending(paths: Sequence[str]) -> str:
 
 def _guessed_ending(facts: Facts) -> str:
     """Return the ending of the names in tables."""
-    from kagglekit.competitions.look import is_audio
-
     cells = [
         str(cell) for frame in facts.tables.values() for column in frame.get_columns() for cell in column[:3]
     ]

@@ -103,10 +103,10 @@ def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Wr
         HostError: Kaggle cannot be reached, or shows nothing of it.
         ConfigError: the file exists, or the slug is not one.
     """
-    from kagglekit.competitions import look as look_at
     from kagglekit.competitions.draft import draft
     from kagglekit.competitions.look import MOST_FILES, Facts, look
     from kagglekit.competitions.page import example_of
+    from kagglekit.files.patterns import is_audio
     from kagglekit.files.workspace import Workspace
     from kagglekit.hosts import open_host
     from kagglekit.hosts.base import HostFile
@@ -128,7 +128,7 @@ def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Wr
             """Download recordings to a temporary folder, and all else to where `fetch` wants it."""
             if not files:
                 return []
-            if look_at.is_audio(files[0].name):  # a few loose files in raw/ would stand for all of them
+            if is_audio(files[0].name):  # a few loose files in raw/ would stand for all of them
                 return [host.download(file.name, folder, lambda _: None).path for file in files]
             fetch(workspace, host, [file.name for file in files])
             return [workspace.raw / file.name for file in files]

@@ -53,11 +53,11 @@ def draft_sets(
         present = [one for one in tables if PRESENT.search(one.table)]
         chosen = [present[0], absent[0]] if absent and present else tables[:1]
         drafted += [_described(facts, group, one, sample, one in absent, tests) for one in chosen]
-        for one in drafted:
-            if split is not None and one.keys.get("table") == split.table:
-                one.keys.update(split.train_keys)
         if not chosen:
             plain.append(group)
+    for one in drafted:
+        if split is not None and one.keys.get("table") == split.table:
+            one.keys.update(split.train_keys)
     labelled = [group for group in plain if group.in_folders or not drafted]
     return drafted + [_plain(facts, group) for group in labelled[: None if drafted else 3]]
 
@@ -133,7 +133,8 @@ def _described(
     if NOISY.search(group.pattern):
         keys["weight"] = Guess(0.3, "the name says that these labels are less sure")
         keys["validate"] = Guess(False, "the same")
-    if "end" in keys and any(_alike(group, test) for test in tests) and not _whole(one, keys):
+    is_window = "end" in keys and "low" not in keys  # no box, which says nothing of what is around it
+    if is_window and any(_alike(group, test) for test in tests):
         keys["domain"] = Guess("test", "recordings of the test's own kind: they alone are validated on")
     rest = "domain" in keys and one.files < len(group.paths)
     return Drafted(keys, labels, multi or "secondary" in keys, groups, rest)
@@ -219,11 +220,6 @@ def _exceeds(facts: Facts, group: Group, one: Described) -> bool:
         if heard is not None and is_number(value) and float(value or 0) > 2 * heard.seconds + 1:
             return True
     return False
-
-
-def _whole(one: Described, keys: dict[str, Any]) -> bool:
-    """Tell whether boxes, not windows, are annotated."""
-    return "low" in keys
 
 
 def _alike(group: Group, test: Group) -> bool:

@@ -25,7 +25,8 @@ QUIET = (b"RIFF", b"RIFX", b"fLaC", b"OggS", b"FORM", b"caff")
 _BLOCK_SAMPLES = 2**20
 _SMALL_BLOCK_SAMPLES = 1024
 _UNKNOWN_FRAMES = 2**62  # or more, where libsndfile does not know the length
-_ERRORS = (soundfile.SoundFileError, TypeError, ValueError, OverflowError)
+ERRORS = (soundfile.SoundFileError, TypeError, ValueError, OverflowError)
+"""What libsndfile and soundfile raise for a file that is damaged, or none of theirs."""
 
 
 class Sound(NamedTuple):
@@ -113,17 +114,17 @@ def _read(data: bytes) -> Sound:
         return sound.adding("damaged", message=message) if message else sound
     except OutOfBoundsError as error:
         return _nothing("unreadable", str(error))
-    except _ERRORS:
+    except ERRORS:
         return _ffmpeg(data)
 
 
 def _libsndfile(data: bytes) -> Sound:
     """Read to the end of the file, or to the first damage."""
-    with contextlib.suppress(*_ERRORS):
+    with contextlib.suppress(*ERRORS):
         return _read_blocks(data, _BLOCK_SAMPLES)
     if data.startswith(b"fLaC"):
         (data,), is_cut, _ = whole_frames(data)
-        with contextlib.suppress(*_ERRORS):
+        with contextlib.suppress(*ERRORS):
             sound = _read_blocks(data, _BLOCK_SAMPLES)
             return sound.adding("truncated") if is_cut else sound
     return _read_blocks(data, _SMALL_BLOCK_SAMPLES, keep=True)
@@ -146,7 +147,7 @@ def _read_blocks(data: bytes, samples: int, *, keep: bool = False, channel: int 
         try:
             for block in _blocks(file, samples // file.channels):
                 blocks.append(channels.join(block))
-        except _ERRORS:
+        except ERRORS:
             if not keep or not any(map(len, blocks)):
                 raise
             cut = True

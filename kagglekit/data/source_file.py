@@ -18,12 +18,11 @@ from kagglekit.data import bounds, decoder_messages
 from kagglekit.data.containers import true_container
 from kagglekit.data.decode import Clip, clip_of, decode_recording, length_flags, sort_flags
 from kagglekit.data.samples import FULL_SCALE, Float32, Int16, join, scale_to_int16
-from kagglekit.data.sound_file import FLOATS, QUIET, is_plain
+from kagglekit.data.sound_file import ERRORS, FLOATS, QUIET, is_plain
 
 _PAD = 4096  # samples on either side of a window, more than soxr's filter reaches
 _MAX_PAGE = 65_307  # bytes of an Ogg page
 _MAX_PACKET = 4096  # samples that a Vorbis packet adds, half of its longest block
-_ERRORS = (soundfile.SoundFileError, TypeError, ValueError, OverflowError)
 
 
 class SourceFile(NamedTuple):
@@ -144,7 +143,7 @@ def _header(data: bytes) -> _Header | None:
 
     try:
         header, message = (read(), "") if data.startswith(QUIET) else decoder_messages.catch(read)
-    except (*_ERRORS, bounds.OutOfBoundsError):
+    except (*ERRORS, bounds.OutOfBoundsError):
         return None
     return None if message else header
 
@@ -226,7 +225,7 @@ def read_part(content: memoryview, rate: int, audio: Audio, start: int, out: Int
             read()
         else:
             decoder_messages.catch(read)
-    except _ERRORS:
+    except ERRORS:
         is_whole = False
         _fill(wanted, decode_recording(bytes(content), audio)[0][first : first + len(wanted)])
     if out.dtype == np.float32:

@@ -11,6 +11,7 @@ from kagglekit.errors import TableError, plural
 from kagglekit.files import archive
 from kagglekit.files.archive.checks import MAX_MEMBER_BYTES, MAX_RATIO, MIN_BOMB_BYTES
 from kagglekit.files.leftovers import temporary_folder
+from kagglekit.files.patterns import is_junk
 
 MAX_BYTES = 256 * 2**20
 """Largest table, unpacked, in bytes; a table in a zip or 7z may have archive.checks.MAX_MEMBER_BYTES."""
@@ -48,7 +49,6 @@ BOMS = (  # UTF-32 first: its mark begins with that of UTF-16
 MARKUP = re.compile(r"<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-JUNK = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$)")
 
 
 class Unpacked(NamedTuple):
@@ -170,7 +170,7 @@ def _only_member(data: bytes, name: str, hint: str) -> Unpacked:
     chosen: list[str] = []
 
     def choose(members: list[archive.Member]) -> list[str]:
-        names = [m.name for m in members if not JUNK.search(m.name)]
+        names = [m.name for m in members if not is_junk(m.name)]
         if "[Content_Types].xml" in names or "mimetype" in names or "xl/workbook.bin" in names:
             raise TableError(
                 f"{name} is an Excel or office document, not a CSV", hint=f"save it as CSV; {hint}"

@@ -1,7 +1,6 @@
 """Archives in several files: train.z01, train.z02 and train.zip; or train.7z.001, train.7z.002 ..."""
 
 import io
-import re
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from itertools import accumulate
@@ -29,11 +28,6 @@ def part_names(name: str, there: Collection[str]) -> list[str]:
             break
         names.append(candidate)
     return [*names, name] if ending.lower() == "zip" else names or [name]
-
-
-def is_later_part(name: str) -> bool:
-    """Tell whether a name is that of a part which another name stands for: x.z01, x.7z.002."""
-    return re.search(r"\.(z\d\d\d?|(zip|7z|tar|gz)\.(?!001)\d{3})$", name, re.IGNORECASE) is not None
 
 
 def parts(path: Path) -> list[Path]:
