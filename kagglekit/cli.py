@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import tempfile
 import traceback
@@ -115,21 +114,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(args)
         sys.stdout.flush()
-    except KeyboardInterrupt as stop:
-        number = stop.number if isinstance(stop, signals.Stopped) else signal.SIGINT
-        return signals.stop(number)
-    except BrokenPipeError:  # `kagglekit leaderboard | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except SystemExit:
-        raise
+        return signals.done(0)
     except BaseException as error:  # a panic of polars is no Exception
-        if args.traceback:
+        if number := signals.cause(error):
+            return signals.stop(number)
+        if isinstance(error, SystemExit):
+            raise
+        if isinstance(error, BrokenPipeError):  # `kagglekit leaderboard | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        elif args.traceback:
             print(console.without_secrets(traceback.format_exc()), end="", file=sys.stderr)
         else:
             _show(*_explain(error, getattr(args, "project", None)))
-        return 1
-    return 0
+        return signals.done(1)
 
 
 def _run(args: argparse.Namespace) -> None:

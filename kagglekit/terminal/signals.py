@@ -5,6 +5,7 @@ minutes, a library may swallow the exception, and polars' handler of SIGINT lets
 on (SA_RESTART). A thread hears of signals at once, through `signal.set_wakeup_fd`, and sees to the end.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -18,21 +19,15 @@ POKE_S = 0.1
 SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal asks this process to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
 class _Ending:
     hears = False
     """Whether this process is the command's alone."""
-    heard = False
-    """Whether the exception has been raised: once, since a second would break off the cleaning up."""
+    heard = 0
+    """The signal that has raised an exception: once, since a second would break off the cleaning up."""
     said = False
     """Whether the user has been told."""
+    code: int | None = None
+    """The command's exit code, once it is done."""
 
 
 def hear() -> None:
@@ -44,6 +39,9 @@ def hear() -> None:
     _Ending.hears = True
     for number in numbers:
         signal.signal(number, _stop)
+        atexit.register(
+            signal.signal, number, signal.SIG_IGN
+        )  # Python would end by it, behind all that it calls
     signal.signal(signal.SIGURG, lambda *_: None)  # interrupts waits of the main thread
     theirs, ours = os.pipe()
     os.set_blocking(ours, False)
@@ -53,9 +51,11 @@ def hear() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    if _Ending.code is not None:
+        _end(number)
     if not _Ending.heard:
-        _Ending.heard = True
-        raise Stopped(number)
+        _Ending.heard = number
+        raise KeyboardInterrupt
 
 
 def _watch(pipe: int, numbers: list[int], main: int) -> None:
@@ -86,10 +86,26 @@ def _poke(main: int) -> None:
 
 def _end(number: int) -> None:
     """End this process at once: files are written atomically, and what is temporary goes by itself."""
+    if _Ending.code is not None:
+        os._exit(_Ending.code)
     with suppress(OSError):
         if not _Ending.said:
             os.write(2, f"{text_of(number)}\n".encode())
     os._exit(128 + number)
+
+
+def done(code: int) -> int:
+    """Return the exit code of a command that is done; a signal changes it no more."""
+    _Ending.code = code
+    return code
+
+
+def cause(error: BaseException) -> int:
+    """Return the signal that an error comes from; 0: from none.
+
+    After a signal every error does, as libraries make other ones of the exception.
+    """
+    return _Ending.heard or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else 0)
 
 
 def stop(number: int) -> int:

@@ -77,6 +77,10 @@ def has_report(box: Box) -> object:
     return (box.folder / "report.html").stat().st_size > 100_000
 
 
+def nothing(box: Box) -> object:
+    return None
+
+
 @dataclass(frozen=True)
 class Line:
     """A command to kill."""
@@ -263,9 +267,10 @@ CTRL_C = (
 def interrupted(command: str, stage: str, times: int, chance: random.Random) -> Iterator[Seen]:
     """Press Ctrl-C at random moments."""
     with TemporaryDirectory() as name:
-        folder, seconds = Path(name, "line"), 20.0
+        folder, seconds, result = Path(name, "line"), 20.0, None
+        line = next((line for line in LINES if line.command == command), Line(command, stage, nothing))
         if "--serve" not in command:
-            seconds, _ = undisturbed(Line(command, stage, lambda box: None), folder)
+            seconds, result = undisturbed(line, folder)
         for _ in range(times):
             box, scratch = new_box(folder, stage)
             shared = shm()
@@ -276,8 +281,10 @@ def interrupted(command: str, stage: str, times: int, chance: random.Random) -> 
                 os.killpg(process.pid, signal.SIGINT)
                 begin = time.monotonic()
                 _, left = until_all_end(process, mark)
-                right = process.wait(60) in (130, -signal.SIGINT)  # the second before its handler is there
+                code = process.wait(60)
                 took = time.monotonic() - begin
+            # -SIGINT before its handler is there, 0 after all is done
+            right = code in (130, -signal.SIGINT) or (code == 0 and line.right(box) == result)
             yield Seen(command, "SIGINT", took, left, left_over(box, scratch, shared), right, load())
 
 

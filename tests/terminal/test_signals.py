@@ -17,11 +17,11 @@ def send(number=signal.{name}):
     threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
 """
 AT_WORK = """
-send()
 try:
+    send()
     threading.Lock().acquire() and threading.Event().wait()
 except KeyboardInterrupt as stop:
-    signals.stop(stop.number)
+    signals.stop(signals.cause(stop))
 """
 SWALLOWED = """
 send()
@@ -44,11 +44,38 @@ while True:
 BESIDE_POLARS = """
 import polars as pl
 pl.DataFrame({"a": [1]}).lazy().select(pl.col("a") + 1).collect()  # polars has its handler now
-send()
 try:
+    send()
     sys.stdin.readline()  # which a handler with SA_RESTART lets go on
 except KeyboardInterrupt as stop:
-    signals.stop(stop.number)
+    signals.stop(signals.cause(stop))
+"""
+
+
+MADE_ANOTHER = """
+from kagglekit import cli
+from kagglekit.commands import leaderboard
+def run(args):
+    send()
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        raise ImportError("At: library.py(7): <module>")  # as libraries in C++ do
+leaderboard.run = run
+sys.exit(cli.main(["leaderboard"]))
+"""
+TIDYING_UP = """
+import atexit
+atexit.register(time.sleep, 60)
+send()
+sys.exit(signals.done(7))
+"""
+TAKEN_DOWN = """
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGINT):
+        kill(pid, number)
+last = Last()
+sys.exit(signals.done(7))
 """
 
 
@@ -62,8 +89,9 @@ except KeyboardInterrupt as stop:
         ("SIGINT", SWALLOWED, ""),
         ("SIGINT", TWICE, ""),
         ("SIGINT", BESIDE_POLARS, ""),
+        ("SIGTERM", MADE_ANOTHER, " by SIGTERM"),
     ],
-    ids=["at-work", "sigterm", "sighup", "swallowed", "twice", "beside-polars"],
+    ids=["at-work", "sigterm", "sighup", "swallowed", "twice", "beside-polars", "made-another"],
 )
 def test_a_signal_ends_the_process(name: str, work: str, by: str) -> None:
     code = START.replace("{name}", name) + work
@@ -75,6 +103,14 @@ def test_a_signal_ends_the_process(name: str, work: str, by: str) -> None:
         said = process.stderr.read()
         assert process.wait(60) == 128 + getattr(signal, name)
     assert said == f"stopped{by}\nhint:  nothing is lost: the same command goes on from here\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("work", [TIDYING_UP, TAKEN_DOWN], ids=["tidying-up", "taken-down"])
+def test_a_signal_changes_no_command_that_is_done(work: str) -> None:
+    code = START.replace("{name}", "SIGINT") + work
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (7, b"")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

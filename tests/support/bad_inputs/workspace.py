@@ -37,9 +37,6 @@ def workspace_case(pattern: str, command: str, message: str, hint: str, remove: 
     case(pattern, "trained")(damage)
 
 
-NEW_SEED = "train --model gru --set train.seed=1"
-
-
 def cache_case(pattern: str, command: str, ways: int = 3) -> None:
     """A file that can be computed again, damaged in the same ways: it is, and the result is the same."""
 
