@@ -178,8 +178,13 @@ class FieldCase:
         return score
 
     def _seen(self, argv: tuple[str, ...], code: int, out: str, err: str) -> Outcome:
-        out, err = (text.replace(f"{self.folder}/", "").replace(str(self.folder), ".") for text in (out, err))
-        self.shown.append(Outcome(shlex.join(argv), code, out, err))
+        command, out, err = (
+            text.replace(f"{self.folder}/", "")
+            .replace(str(self.folder), ".")
+            .replace(str(self.folder.parent), "..")
+            for text in (shlex.join(argv), out, err)
+        )
+        self.shown.append(Outcome(command, code, out, err))
         return self.shown[-1]
 
 
