@@ -4,7 +4,6 @@ import functools
 import hashlib
 import io
 import math
-import struct
 import threading
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -16,13 +15,12 @@ import soxr
 from kagglekit.config import Audio
 from kagglekit.data import bounds, decoder_messages
 from kagglekit.data.containers import true_container
+from kagglekit.data.containers.ogg import before_last_page, one_vorbis
 from kagglekit.data.decode import Clip, clip_of, decode_recording, length_flags, sort_flags
 from kagglekit.data.samples import FULL_SCALE, Float32, Int16, join, scale_to_int16
 from kagglekit.data.sound_file import ERRORS, FLOATS, QUIET, is_plain
 
 _PAD = 4096  # samples on either side of a window, more than soxr's filter reaches
-_MAX_PAGE = 65_307  # bytes of an Ogg page
-_MAX_PACKET = 4096  # samples that a Vorbis packet adds, half of its longest block
 
 
 class SourceFile(NamedTuple):
@@ -89,39 +87,16 @@ def _decoded(data: bytes, sha1: str, audio: Audio) -> SourceFile:
 
 
 def _vorbis_header(data: bytes) -> _Header | None:
-    """Read rate and length of one whole Ogg Vorbis stream; libsndfile takes half a millisecond to do so."""
-    first = 28 if data[:4] == b"OggS" and data[26:27] == b"\x01" else 0
-    if not first or data[first : first + 7] != b"\x01vorbis" or len(data) < 100:
+    """Read rate and length of one whole Ogg Vorbis stream."""
+    vorbis = one_vorbis(data)
+    if vorbis is None:
         return None
-    channels, rate = struct.unpack_from("<BI", data, first + 11)
-    at = data.rfind(b"OggS", max(0, len(data) - _MAX_PAGE))
-    if at < 0 or at + 27 > len(data) or data[14:18] != data[at + 14 : at + 18]:  # another stream
-        return None
-    segments = data[at + 26]
-    is_end = data[at + 5] & 4 and at + 27 + segments + sum(data[at + 27 : at + 27 + segments]) == len(data)
-    (frames,) = struct.unpack_from("<q", data, at + 6)
     try:
-        bounds.check_format(rate, channels)
-        bounds.check_length(frames, rate, whole=False)
+        bounds.check_format(vorbis.rate, vorbis.channels)
+        bounds.check_length(vorbis.frames, vorbis.rate, whole=False)
     except bounds.OutOfBoundsError:
         return None
-    if not is_end or frames <= 0 or not _begins_at_zero(data):
-        return None
-    return _Header(rate, frames, plain=channels == 1)
-
-
-def _begins_at_zero(data: bytes) -> bool:
-    """Tell whether the first page with samples ends where a stream that begins at 0 would."""
-    at = 0
-    for _ in range(8):
-        if data[at : at + 4] != b"OggS" or at + 27 > len(data):
-            return False
-        (position,) = struct.unpack_from("<q", data, at + 6)
-        lacing = data[at + 27 : at + 27 + data[at + 26]]
-        if position > 0:
-            return bool(position <= _MAX_PACKET * sum(length < 255 for length in lacing))
-        at += 27 + len(lacing) + sum(lacing)
-    return False
+    return _Header(vorbis.rate, vorbis.frames, plain=vorbis.channels == 1)
 
 
 def _header(data: bytes) -> _Header | None:
@@ -239,14 +214,6 @@ def _fill(out: Int16 | Float32, part: Int16 | Float32) -> None:
     out[len(part) :] = 0
 
 
-def _last_page(content: memoryview) -> int:
-    """Return a frame before the last page of an Ogg file, in which libsndfile seeks up to a block too far."""
-    tail = bytes(content[-2 * _MAX_PAGE :])
-    at = tail.rfind(b"OggS", 0, max(tail.rfind(b"OggS"), 0))
-    frames = int.from_bytes(tail[at + 6 : at + 14], "little", signed=True) if at >= 0 else 0
-    return max(frames - _MAX_PACKET, 0)
-
-
 def _read_part(content: memoryview, rate: int, target: int, start: int, out: Int16 | Float32) -> None:
     # soxr maps whole periods of the two rates onto each other, so the part begins with one
     stop, common = start + len(out), int(np.gcd(rate, target))
@@ -254,7 +221,7 @@ def _read_part(content: memoryview, rate: int, target: int, start: int, out: Int
     pad = 0 if rate == target else -(-_PAD * target // rate)
     first = max(start - pad, 0) // target_period
     if bytes(content[:4]) == b"OggS":
-        first = min(first, _last_page(content) * target // rate // target_period)
+        first = min(first, before_last_page(content) * target // rate // target_period)
     begin = first * period
     with soundfile.SoundFile(_View(content)) as file:
         frames = min(-(-(stop + pad) * rate // target), file.frames) - begin
