@@ -39,7 +39,7 @@ def field_values(
     return list(require(table, str(spec), train, key).to_list())
 
 
-def in_split(words: Sequence[str | None], key: str, spec: object) -> list[bool]:
+def in_split(words: Sequence[str | None], key: str, spec: FieldOf) -> list[bool]:
     """Tell which rows belong to data.test, or else to data.train, by what a field says of them.
 
     Args:
@@ -51,17 +51,20 @@ def in_split(words: Sequence[str | None], key: str, spec: object) -> list[bool]:
         ConfigError: a value says neither train nor test, or none says what is wanted.
     """
     lower = [(word or "").strip().lower() for word in words]
+    shown = spec.name if isinstance(spec, FromName) else spec
     if odd := sorted(set(lower) - TRAIN_WORDS - TEST_WORDS - {""}):
         known = ", ".join(sorted(TRAIN_WORDS | TEST_WORDS))
+        is_column = isinstance(spec, str) and spec != FOLDER
+        remedy = f"write where: {{{spec}: {odd[0]}}}" if is_column else "narrow files"
         raise ConfigError(
-            f"{key}: split {str(spec)!r} has the value {odd[0]!r}, which says neither train nor test",
-            hint=f"known are {known}; for others write where: {{{spec}: {odd[0]}}}",
+            f"{key}: split {shown!r} has the value {odd[0]!r}, which says neither train nor test",
+            hint=f"known are {known}; for others {remedy}",
         )
     wanted = TEST_WORDS if key == "data.test" else TRAIN_WORDS
     chosen = [word in wanted for word in lower]
     if not any(chosen):
         raise ConfigError(
-            f"{key}: split {str(spec)!r} says {key.removeprefix('data.')} of nothing",
+            f"{key}: split {shown!r} says {key.removeprefix('data.')} of nothing",
             hint=f"it says {', '.join(sorted(set(filter(None, lower)))) or 'nothing at all'}",
         )
     return chosen

@@ -46,7 +46,9 @@ def with_fold_table(annotations: pl.DataFrame, given: FoldTable) -> pl.DataFrame
         )
     if matched.unmatched_ids:
         count = plural(len(matched.unmatched_ids), "id")
-        console.note(f"{name}: {count} of no training recording: {listed(matched.unmatched_ids, 3)}")
+        console.note(
+            f"{name}: {count} of no recording that is validated on: {listed(matched.unmatched_ids, 3)}"
+        )
     of_path: dict[Any, str | None] = {paths[place]: folds[one] for one, place in matched.path_of.items()}
     return annotations.with_columns(
         fold=pl.col("path").replace_strict(of_path, default=None, return_dtype=pl.String)

@@ -18,6 +18,8 @@ _AS_INT16 = ("PCM_16", "DPCM_16", "ALAC_16", "VORBIS", "OPUS")
 _GUESSED = ("MPEG_LAYER_I", "MPEG_LAYER_II")  # libsndfile tells a length that is none
 FLOATS = ("FLOAT", "DOUBLE")
 """Encodings whose samples may be of any size."""
+DAMAGED = ", damaged"
+"""Follows the format in the message of a file that no decoder can read, though one reads the format."""
 QUIET = (b"RIFF", b"RIFX", b"fLaC", b"OggS", b"FORM", b"caff")
 """What files begin with whose decoders print nothing."""
 # soundfile seeks after every read, which is slow in Ogg and MP3, so blocks are large. Where one fails, the
@@ -193,7 +195,7 @@ def _ffmpeg(data: bytes) -> Sound:
     kind = kind_of(data)
     if kind is None:
         return _nothing("unreadable")
-    damaged = f"{kind.name}, damaged" if kind.demuxer else kind.name
+    damaged = kind.name + DAMAGED * bool(kind.demuxer)
     if not kind.demuxer or not with_ffmpeg.is_installed():
         return _nothing("unreadable", damaged if kind.known else kind.name)
     try:

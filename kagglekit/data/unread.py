@@ -5,6 +5,7 @@ import math
 import polars as pl
 
 from kagglekit.data import with_ffmpeg
+from kagglekit.data.sound_file import DAMAGED
 from kagglekit.errors import AudioError, plural
 from kagglekit.terminal import console
 
@@ -45,7 +46,7 @@ def report_unread(split: str, facts: pl.DataFrame, most: float = 1.0) -> int:
     empty = len(files.filter(pl.col("problem") == "empty"))
     counted = unread.filter(pl.col("message") != "")["message"].value_counts(sort=True, name="count")
     kinds = counted.sort("count", "message", descending=[True, False]).rows()
-    wants_av = sum(count for kind, count in kinds if kind.startswith(_NEEDS_AV))
+    wants_av = sum(n for kind, n in kinds if kind.startswith(_NEEDS_AV) and not kind.endswith(DAMAGED))
     av = 0 if with_ffmpeg.is_installed() else wants_av
     named = [_is_kind(count, kind) for kind, count in kinds[:MOST_KINDS]]
     if rest := sum(count for _, count in kinds[MOST_KINDS:]):

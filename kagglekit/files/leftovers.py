@@ -58,7 +58,7 @@ def remove_at_end(path: Path) -> None:
 
     It may not exist yet, or any more. Where no other process can be started, nothing happens.
     """
-    with _Remover.lock, suppress(OSError, NotImplementedError):
+    with _Remover.lock, suppress(OSError):  # then some may stay, after a kill alone
         if _Remover.owner != os.getpid():
             _Remover.owner, _Remover.pipe = os.getpid(), None
             _Remover.pipe = _start()

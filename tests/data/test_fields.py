@@ -109,6 +109,10 @@ def test_a_split() -> None:
     with pytest.raises(ConfigError, match="'part' has the value '1', which says neither") as caught:
         in_split(["train", "1"], "data.test", "part")
     assert "where: {part: 1}" in str(caught.value.hint)
+    for spec, shown in ((FromName(name=r"_(\w+)"), r"'_\(\\\\w\+\)'"), ("folder", "'folder'")):
+        with pytest.raises(ConfigError, match=f"split {shown} has the value '1'") as caught:
+            in_split(["train", "1"], "data.test", spec)
+        assert str(caught.value.hint).endswith("for others narrow files")
     with pytest.raises(ConfigError, match="'part' says test of nothing"):
         in_split(["train", None], "data.test", "part")
 

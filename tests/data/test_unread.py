@@ -38,6 +38,9 @@ def test_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(with_ffmpeg, "is_installed", lambda: True)
     report_unread("train", facts(None, "AAC in .m4a, damaged"))
     assert said[1:] == ["train: 1 of 2 files cannot be read: 1 is AAC in .m4a, damaged"]
+    monkeypatch.setattr(with_ffmpeg, "is_installed", lambda: False)
+    assert report_unread("train", facts(None, "codec 0x0001 in .wav, damaged")) == 0
+    assert said.pop() == "train: 1 of 2 files cannot be read: 1 is codec 0x0001 in .wav, damaged"
     report_unread("train", facts(None, None))
     report_unread("train", facts(None, ""))  # `prepare` counts it, and there is nothing more to say
     assert len(said) == 2
