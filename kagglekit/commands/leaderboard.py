@@ -57,14 +57,14 @@ def _changes(changed: list[Entry]) -> str:
 
 
 def _row(entry: Entry, log: Leaderboard, metric: Metric) -> list[Any]:
-    cv, public = entry.cv_score, entry.public
+    cv, public, comparable = entry.cv_score, entry.public, entry.has_cv(metric)
     return [
         entry.time.replace("T", " ").rstrip("Z"),
         "+".join(entry.models) or ("(elsewhere)" if entry.foreign else "(file)"),
         _marked(cv, entry is log.best_by_cv),
         _marked(public, entry is log.best_by_public),
         entry.private,
-        None if public is None or cv is None else metric.difference(cv - public),
+        metric.difference(cv - public) if cv is not None and public is not None and comparable else None,
         _standing(entry),
         entry.status + (", selected" if entry.selected else ""),
         entry.csv,

@@ -29,13 +29,11 @@ from kagglekit.scoring.task import Task
 
 SHARED = np.arange(-36, 17) / 4  # log-odds of the threshold of all classes: probabilities of 0.0001 to 0.98
 EACH = np.arange(-100, 51) / 10  # those of a single class
-BLUR = (
-    3.0  # steps of EACH, 0.3 nats: gains are blurred so much along the threshold, since single rows are noise
-)
+BLUR = 3.0
+"""Steps of EACH, 0.3 nats: gains are blurred so much along the threshold, since single rows are noise."""
 LEAST = 10  # positives, and negatives, of a class that gets a threshold of its own
-TRUST = (
-    10.0  # positives at which a class's threshold is halfway between that of all and its own (docs/LOG.md)
-)
+TRUST = 10.0
+"""Positives at which a class's threshold is halfway between that of all and its own (docs/LOG.md)."""
 ROUNDS = 10  # of thresholds from gains, at most; some 4 are common
 LARGEST_K = 10
 APART = 0.01  # nats that top_k keeps between classes answered and others
@@ -84,29 +82,26 @@ def describe(rule: Mapping[str, Any]) -> str:
         return f"the {rule['k']} likeliest classes of each row, fitted for {rule['metric']}"
     if "threshold" not in rule:
         return ""
-    text, own = f"from probability {rule['threshold']:.2g}", rule.get("thresholds", {})
-    if own:
-        text = (
-            f"from probability {min(own.values()):.2g} to {max(own.values()):.2g} in {len(own):,} classes, "
-        )
-        text += f"{rule['threshold']:.2g} in the others"
-    return f"{text}, fitted for {rule['metric']}"
+    shared, text = f"{rule['threshold']:.2g}", ""
+    if own := rule.get("thresholds"):
+        text = f"{min(own.values()):.2g} to {max(own.values()):.2g} in {len(own):,} classes, "
+        shared += " in the others"
+    return f"from probability {text}{shared}, fitted for {rule['metric']}"
 
 
 def fit(name: str, oof: Oof, task: Task) -> SetDecision:
     """Fit one of SET_DECISIONS on the predictions of one blend."""
     metric, log = task.metric, logit(oof.probs[0])
-    title = " ".join([metric.name, *(f"{key}={value}" for key, value in metric.parameters.items())])
     flat = np.zeros(log.shape[1])
     if name == "none":
         return SetDecision("", flat, 0.0)
     data = _Data(oof, metric, log)
     if name == "top_k":
-        return SetDecision(title, flat, 0.0, data.best_k())
+        return SetDecision(metric.title, flat, 0.0, data.best_k())
     shared = data.best_shared()
     if name == "thresholds" and metric.name in GAINS:
-        return SetDecision(title, data.best_each(shared), shared)
-    return SetDecision(title, flat + shared, shared)
+        return SetDecision(metric.title, data.best_each(shared), shared)
+    return SetDecision(metric.title, flat + shared, shared)
 
 
 def _ranks(scores: Floats) -> Ints:

@@ -102,7 +102,7 @@ class SubmissionMethods(ProjectBase):
         from kagglekit.runs.explain import explain_runs
         from kagglekit.submission.ledger import scored_entries
 
-        sent = scored_entries(self.workspace)
+        sent = scored_entries(self.workspace, self.metric)
         if out is not None:
             save_picture(picture(sent, self.metric), Path(out))
         estimated = prior == "estimated"

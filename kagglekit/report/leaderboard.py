@@ -11,12 +11,13 @@ from kagglekit.submission.medals import zone
 
 def page(source: Source) -> dict[str, Any]:
     """Compute what leaderboard.html shows."""
-    sent = [e for e in source.entries if e.cv_score is not None and e.public is not None]
     metric = source.prepared.task.metric
+    sent = [entry for entry in source.entries if entry.has_cv(metric) and entry.public is not None]
     by_cv, by_public = (best(source.entries, name, metric) for name in ("cv_score", "public"))
     rows = [
         {
             "entry": entry,
+            "has_cv": entry.has_cv(metric),
             "models": "+".join(entry.models) or ("(elsewhere)" if entry.foreign else "(file)"),
             "best_cv": entry is by_cv,
             "best_public": entry is by_public,

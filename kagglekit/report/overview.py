@@ -38,6 +38,7 @@ def page(source: Source, studies: list[Study]) -> dict[str, Any]:
         "best": top,
         "blend": blend if top is None or (blend and metric.better(blend.cv, top.run.score.cv)) else None,
         "public": public,
+        "public_has_cv": public is not None and public.has_cv(metric),
         "cv": best(source.entries, "cv_score", metric),
         "models": len({report_run.run.model for report_run in source.runs}),
         "trials": sum(len(study.trials) for study in studies),
@@ -97,7 +98,8 @@ def advice(source: Source, studies: list[Study], saved: list[SavedBlend]) -> Ite
 def _unsent(source: Source, saved: list[SavedBlend]) -> Iterator[Advice]:
     """Suggest sending the best run or blend where nothing as good was sent."""
     metric, top = source.prepared.task.metric, source.runs[0]
-    sent = metric.best((e.cv_score for e in source.entries if e.cv_score is not None), float)
+    scores = [e.cv_score for e in source.entries if e.cv_score is not None and e.has_cv(metric)]
+    sent = metric.best(scores, float)
     blend = metric.best(saved, lambda blend: blend.cv)
     cv, name, choice = top.run.score.cv, top.run.model, f"--ensemble {top.run.model}"
     if blend is not None and metric.better(blend.cv, cv):
@@ -132,13 +134,13 @@ def _worst_classes(top: ReportRun) -> Advice:
 
 def _biased_cv(source: Source) -> Iterator[Advice]:
     """Warn where CV differs from public scores by more than BAND on average."""
-    scores = cv_public_pairs(source.entries)
+    metric = source.prepared.task.metric
+    scores = cv_public_pairs([entry for entry in source.entries if entry.has_cv(metric)])
     if len(scores) < 2:
         return
     difference = cv_vs_lb(scores).mean
     if abs(difference) > BAND:
         side = "above" if difference > 0 else "below"
-        metric = source.prepared.task.metric
         apart = f"{metric.difference(abs(difference)).lstrip('+')}{metric.unit}"
         why = f"CV is {apart} {side} public on average."
         if source.several:

@@ -25,8 +25,9 @@ def pictures(source: Source) -> Iterator[tuple[str, Picture]]:
     class where a clip may have several labels), learning curves and reliability diagram; for the longest
     search of each model its history and the importance of the parameters.
     """
-    if sent := scored_entries(source.workspace):
-        yield "cv-public", picture(sent, source.prepared.task.metric)
+    metric = source.prepared.task.metric
+    if sent := scored_entries(source.workspace, metric):
+        yield "cv-public", picture(sent, metric)
     for report_run in source.best_run_per_model():
         model = report_run.run.model
         if not source.several:

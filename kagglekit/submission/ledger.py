@@ -60,6 +60,8 @@ class Entry:
     """Post-processing rule; empty where unknown."""
     rule: str = ""
     """What the decision was fitted to, such as a threshold and its metric; empty where nothing was."""
+    metric: str = ""
+    """Of the CV score, with its parameters; empty where unknown, as in entries of an earlier version."""
     cv_score: float | None = None
     """Expected public score, weighted to the test prior like its interval."""
     cv_low: float | None = None
@@ -92,6 +94,10 @@ class Entry:
     """The host's error message."""
     foreign: bool = False
     """Whether it was sent without kagglekit and is known from the host alone."""
+
+    def has_cv(self, metric: Metric) -> bool:
+        """Tell whether there is a CV score that can be compared with those of a metric."""
+        return self.cv_score is not None and self.metric in ("", metric.title)
 
 
 FIELDS = tuple(one.name for one in fields(Entry))
@@ -202,16 +208,21 @@ def host_name(config: Config) -> str:
 
 
 def best(entries: Iterable[Entry], score: Literal["cv_score", "public"], metric: Metric) -> Entry | None:
-    """Return the entry with the best score, the earliest of equal ones; None where none has a score."""
+    """Return the entry with the best score, the earliest of equal ones; None where none has a score.
+
+    CV scores by another metric do not count.
+    """
     scored = [entry for entry in entries if getattr(entry, score) is not None and entry.status != "ERROR"]
+    if score == "cv_score":
+        scored = [entry for entry in scored if entry.has_cv(metric)]
     return metric.best(scored, lambda entry: float(getattr(entry, score)))
 
 
-def scored_entries(workspace: Workspace) -> list[Entry]:
-    """Return the submissions to this host that have a CV and a public score, oldest first."""
+def scored_entries(workspace: Workspace, metric: Metric) -> list[Entry]:
+    """Return the submissions to this host with a CV score by this metric and a public score, oldest first."""
     entries = sorted(Ledger(workspace.ledger_path).entries(), key=lambda entry: entry.time)
     here = [entry for entry in entries if entry.host == host_name(workspace.config)]
-    return [entry for entry in here if entry.cv_score is not None and entry.public is not None]
+    return [entry for entry in here if entry.has_cv(metric) and entry.public is not None]
 
 
 def cv_public_pairs(entries: Sequence[Entry]) -> list[tuple[float, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -20,6 +20,7 @@ from kagglekit.files.atomic import move_into_place, write_bytes
 from kagglekit.files.keys import key_of
 from kagglekit.files.tables import read_table_file, say
 from kagglekit.files.workspace import Workspace
+from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.shapes import Shape
 from kagglekit.scoring.task import Task
 from kagglekit.submission.check import check, in_order_of
@@ -30,6 +31,7 @@ from kagglekit.terminal import console
 if TYPE_CHECKING:  # it imports torch, which `submit --file` does not need
     from kagglekit.ensemble.blend import BlendedRuns
 
+SCORES = ("metric", "cv_score", "cv_low", "cv_high", "plain")  # fields of an entry
 NOT_SCORE = {"workspace", "submissions", "network"}  # sections that no prediction depends on
 
 
@@ -53,6 +55,7 @@ def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
     """
     frame, warnings = draft(workspace, ensemble)
     models = [run.model for run in ensemble.runs]
+    competition, kind = workspace.config.competition, workspace.config.labels.kind
     facts = {
         "models": models,
         "runs": [run.id for run in ensemble.runs],
@@ -60,11 +63,12 @@ def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
         "method": ensemble.method,
         "decision": ensemble.decision,
         "rule": describe(ensemble.rule),
+        "external": workspace.config.data.external,
+        "metric": make_metric(competition.metric, kind, competition.metric_parameters).title,
         "cv_score": ensemble.score.cv,
         "cv_low": ensemble.score.low,
         "cv_high": ensemble.score.high,
         "plain": ensemble.score.plain,
-        "external": workspace.config.data.external,
     }
     path, entry = _save(workspace, to_csv(frame), models, facts)
     return SubmissionFile(path, frame, warnings, entry)
@@ -164,11 +168,17 @@ def _test_ids(workspace: Workspace) -> list[str]:
 
 
 def _save(workspace: Workspace, data: bytes, names: list[str], facts: dict[str, Any]) -> tuple[Path, Entry]:
-    """Write and log a CSV, unless the log has these bytes for this host; `facts` are fields of the entry."""
+    """Write and log a CSV, unless the log has these bytes for this host; `facts` are fields of the entry.
+
+    Where the log has them with a score by another metric, the score by the present one is logged.
+    """
     ledger, host = Ledger(workspace.ledger_path), host_name(workspace.config)
     digest = _sha256(data)
     earlier = ledger.find(digest, host)
     if earlier is not None and (workspace.submissions / earlier.csv).is_file():
+        if facts.get("metric", earlier.metric) != earlier.metric and earlier.metric:
+            earlier = replace(earlier, **{name: facts[name] for name in SCORES})
+            ledger.append(earlier)
         return _as_logged(workspace.submissions / earlier.csv, data), earlier
     now = datetime.now(UTC)
     path = workspace.submissions / file_name(now, names, facts.get("cv_score"))

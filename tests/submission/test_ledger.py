@@ -9,11 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import pytest
+from support import tiny
 
+from kagglekit.config.load import load_config
 from kagglekit.errors import KagglekitError
 from kagglekit.files.json_lines import line_of, parsed
+from kagglekit.files.workspace import Workspace
 from kagglekit.scoring.metrics import make_metric
-from kagglekit.submission.ledger import Entry, Ledger, best, git_commit, to_csv
+from kagglekit.submission.ledger import (
+    Entry,
+    Ledger,
+    best,
+    git_commit,
+    host_name,
+    scored_entries,
+    to_csv,
+)
 
 ACCURACY = make_metric("accuracy")
 
@@ -106,6 +117,23 @@ def test_best():
     assert best(entries, "cv_score", make_metric("log_loss")) is min(
         (entry for entry in entries if entry.cv_score is not None), key=lambda entry: entry.cv_score or 0
     )
+
+
+def test_cv_scores_by_another_metric_do_not_count(tmp_path):
+    loss = make_metric("log_loss")
+    entries = [
+        replace(ENTRY, csv="old.csv", cv_score=0.3, public=0.5, status="COMPLETE"),
+        replace(ENTRY, csv="accuracy.csv", metric="accuracy", cv_score=0.9, public=0.4, status="COMPLETE"),
+        replace(ENTRY, csv="loss.csv", metric=loss.title, cv_score=0.4, public=0.6, status="COMPLETE"),
+    ]
+    assert best(entries, "cv_score", loss) is entries[0] and best(entries[1:], "cv_score", loss) is entries[2]
+    assert best(entries, "cv_score", ACCURACY) is entries[1]
+    assert best(entries, "public", loss) is entries[1]
+    config = load_config(tiny.make(tmp_path))
+    workspace = Workspace(config)
+    for entry in entries:
+        Ledger(workspace.ledger_path).append(replace(entry, host=host_name(config)))
+    assert [entry.csv for entry in scored_entries(workspace, loss)] == ["old.csv", "loss.csv"]
 
 
 def test_keys_of_a_newer_version_are_left_alone(ledger):

@@ -101,6 +101,17 @@ def test_write_finds_equal_bytes(tiny_config: Config, ensemble: MakeEnsemble) ->
     assert len(list(workspace.submissions.glob("*.csv"))) == 1
 
 
+def test_equal_bytes_are_scored_by_the_present_metric(tiny_config: Config, ensemble: MakeEnsemble) -> None:
+    ids, log = ids_of(tiny_config), Ledger(Workspace(tiny_config).ledger_path)
+    first = write(Workspace(tiny_config), ensemble(ids)).entry
+    competition = tiny_config.competition.model_copy(update={"metric": "f1_macro"})
+    config, scored = tiny_config.model_copy(update={"competition": competition}), ensemble(ids)
+    second = write(Workspace(config), replace(scored, score=scored.score._replace(cv=0.5, low=0.4))).entry
+    assert (first.metric, first.cv_score) == ("accuracy", 0.8712)
+    assert second == replace(first, metric="f1_macro", cv_score=0.5, cv_low=0.4)
+    assert log.entries() == [second]
+
+
 def test_a_rehearsal_does_not_block_the_same_bytes_elsewhere(
     tiny_config: Config, ensemble: MakeEnsemble
 ) -> None:

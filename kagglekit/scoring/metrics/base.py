@@ -137,6 +137,11 @@ class Metric:
         """The direction of a search, in Optuna's words."""
         return "minimize" if self.lower_is_better else "maximize"
 
+    @property
+    def title(self) -> str:
+        """The name with the parameters: `map_at_k k=3`."""
+        return " ".join([self.name, *(f"{key}={value}" for key, value in self.parameters.items())])
+
     def gain(self, value: float, base: float) -> float:
         """Return how much better `value` is than `base`; negative where it is worse."""
         return base - value if self.lower_is_better else value - base
