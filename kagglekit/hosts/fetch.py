@@ -68,14 +68,26 @@ def fetch(
         missing = [w.file for w in wanted if not (w.folder / w.file.name).is_file()]
         check_space(workspace.raw, sum(file.size or 0 for file in missing), plural(len(missing), "file"))
         there = {one.file.name for one in wanted}
-        whole = [one for one in wanted if len(part_names(one.file.name, there)) > 1]
-        parts = {part for one in whole for part in part_names(one.file.name, there)}
+        pieces = {one: part_names(one.file.name, there) for one in wanted}
+        pieces = {one: names for one, names in pieces.items() if len(names) > 1}
+        parts = {name for names in pieces.values() for name in names}
         jobs = [_Fetch(one, workspace, force, reread, one.file.name in parts) for one in wanted]
         fetched = _at_once(jobs)
-        for one in whole:  # a part cannot be tested alone
-            if any(file.new for file in fetched if file.name in parts):
-                archive.verify(one.folder / one.file.name)
+        new = {file.name for file in fetched if file.new}
+        for one, names in pieces.items():  # a part cannot be tested alone
+            if not new.isdisjoint(names):
+                _verify_parts(one.folder / one.file.name, names)
         return fetched
+
+
+def _verify_parts(path: Path, names: Sequence[str]) -> None:
+    """Test an archive in several parts; the next run fetches those of a damaged one again."""
+    try:
+        archive.verify(path)
+    except archive.DamagedError:
+        for name in names:
+            path.with_name(name.rpartition("/")[2]).unlink(missing_ok=True)
+        raise
 
 
 def _at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:

@@ -386,3 +386,7 @@ def test_parts_of_an_archive_come_together(
     (tmp_path / "host" / "train.zip.002").write_bytes(bytes(9000))
     with pytest.raises(ArchiveError, match="damaged"):
         fetch(workspace, host, ["train.zip.001"], force=True)
+    with pytest.raises(ArchiveError, match="damaged"):  # not taken for whole, as each part was fetched
+        fetch(workspace, host, ["train.zip.001"])
+    (tmp_path / "host" / "train.zip.002").write_bytes(data[9000:18000])
+    assert [one.new for one in fetch(workspace, host, ["train.zip.001"])] == [True] * 3
