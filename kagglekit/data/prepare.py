@@ -37,7 +37,7 @@ from kagglekit.files.locks import locked
 from kagglekit.files.resolve import fingerprint_of, list_files
 from kagglekit.files.wanted import host_files, paths_of
 from kagglekit.files.workspace import Workspace
-from kagglekit.hosts.local_grading import describe_solution
+from kagglekit.hosts.local_grading import check_solution
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
 
@@ -269,7 +269,7 @@ def _check_sample(workspace: Workspace, clip_ids: list[str]) -> None:
     if sample.notes:
         console.note(f"{config.data.sample}: {', '.join(sample.notes)}")
     try:
-        describe_solution(config)
+        check_solution(config)
     except HostError as error:  # models can be trained all the same
         console.note(f"submit --upload will not be graded: {error} ({error.hint})")
     with unless_refused():  # the check is then made each time

@@ -19,7 +19,7 @@ from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import FOLDERS, Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import Details, Host, HostFile
-from kagglekit.hosts.local_grading import describe_solution
+from kagglekit.hosts.local_grading import check_solution
 from kagglekit.hosts.plan import choose
 from kagglekit.submission.ledger import Ledger
 
@@ -70,7 +70,7 @@ def examine(
         yield _folders(config)
         yield _try("workspace", lambda: _workspace(config))
         if config.competition.host == "local":
-            yield _try("solution", lambda: Check("solution", "ok", describe_solution(config)))
+            yield _try("solution", lambda: Check("solution", "ok", check_solution(config)))
         yield _try("recordings", lambda: _recordings(Workspace(config)))
         if deep:
             yield from _files_of_workspace(Workspace(config))

@@ -88,13 +88,13 @@ class KaggleHost:
         Raises:
             HostError: also where the file does not have the listed size.
         """
-        target = base.target_path(folder, name)
+        base.target_path(folder, name)  # refuses an unsafe name before anything is asked for
         if name not in self._listed and name == self.bundle().name:
             request = self._request("download_data_files")
-            return self._download(request, self.bundle(), _part(folder, name), target, advance)
+            return self._download(request, self.bundle(), folder, advance, self._slug)
         file = self._listed.get(name) or base.pick_file(self.files(), name)
         request = self._request("download_data_file", file_name=name)
-        return self._download(request, file, _part(folder, name), target, advance)
+        return self._download(request, file, folder, advance, self._slug)
 
     def download_dataset(
         self, owner: str, slug: str, folder: Path, advance: Callable[[int], None]
@@ -102,23 +102,19 @@ class KaggleHost:
         """Download another Kaggle data set, whole, as the archive <owner>/<slug>.zip in `folder`."""
         request = self._client.request("download_dataset", "", owner_slug=owner, dataset_slug=slug)
         file = HostFile(f"{owner}/{slug}.zip", None, None)
-        target, part = base.target_path(folder, file.name), _part(folder, file.name)
-        return self._download(request, file, part, target, advance, f"{owner}/{slug}")
+        return self._download(request, file, folder, advance, f"{owner}/{slug}")
 
     def _download(
-        self,
-        request: Any,
-        file: HostFile,
-        part: PartialFile,
-        target: Path,
-        advance: Callable[[int], None],
-        slug: str | None = None,
+        self, request: Any, file: HostFile, folder: Path, advance: Callable[[int], None], slug: str
     ) -> base.Arrived:
+        """Download a file to its place in `folder`; until it is whole, it is beside that folder."""
+        target = base.target_path(folder, file.name)
+        part = PartialFile(base.target_path(folder.with_name(f"{folder.name}.partial"), file.name))
         target.parent.mkdir(parents=True, exist_ok=True)
         base.check_space(target.parent, (file.size or 0) - part.size, file.name)
         link = partial(self._client.storage_url, request, self._timeout_s)
         what = f"download {file.name}"
-        with explained(what, slug or self._slug):
+        with explained(what, slug):
             sign = partial(self._retry, what, link)
             proven = Download(file.name, sign, part, file.size, advance, self._retry).run()
         part.move_to(target)
@@ -215,11 +211,6 @@ class KaggleHost:
         upload(started.create_url, path, self._timeout_s)
         token: str = started.token
         return token
-
-
-def _part(folder: Path, name: str) -> PartialFile:
-    """Return where a download to `folder` is until it is whole: beside it, away from the host's names."""
-    return PartialFile(base.target_path(folder.with_name(f"{folder.name}.partial"), name))
 
 
 def _state(submission: Any) -> SubmissionState:

@@ -34,44 +34,16 @@ class Grade(NamedTuple):
     private: float | None = None
 
 
-def require_solution(config: Config) -> None:
-    """Refuse a local host without a solution, before anything is trained that it is to grade.
-
-    Raises:
-        HostError: the file does not exist.
-    """
-    local = config.competition.local if config.competition.host == "local" else None
-    if local is not None and not local.solution.is_file():
-        raise HostError(
-            f"the solution {local.solution} does not exist", hint="set competition.local.solution"
-        )
-
-
-def check_solution(config: Config) -> None:
+def check_solution(config: Config) -> str:
     """Read the solution of a local host as grading does, so that no training comes before its faults.
 
-    Args:
-        config: whose classes are known.
+    Returns:
+        What was checked, for people; "" for another host.
 
     Raises:
         HostError: the solution or the sample submission is missing or damaged, or they do not fit.
     """
-    if config.competition.host == "local":
-        Grader(config).check()
-
-
-def describe_solution(config: Config) -> str:
-    """Say that a local host's solution is in order, as far as can be told before `prepare`.
-
-    Raises:
-        HostError: as `check_solution`.
-    """
-    require_solution(config)
-    resolved = Workspace(config).resolved().config
-    if not resolved.labels.known:
-        return "is there; it is read once kagglekit prepare has found the classes"
-    check_solution(resolved)
-    return "fits the sample submission"
+    return Grader(config).check() if config.competition.host == "local" else ""
 
 
 class Grader:
@@ -92,14 +64,14 @@ class Grader:
         shape.check_fit()
         return shape
 
-    def check(self) -> None:
-        """Read the sample submission and the solution.
-
-        Raises:
-            HostError: as `grade`.
-        """
+    def check(self) -> str:
+        """Read the sample submission and the solution, and return what was checked; see `check_solution`."""
+        self._require_solution()
+        if not Workspace(self._config).resolved().config.labels.known:
+            return "is there; it is read once kagglekit prepare has found the classes"
         self._solution  # noqa: B018
         self._sample  # noqa: B018
+        return "fits the sample submission"
 
     def grade(self, data: bytes) -> Grade:
         """Grade the bytes of a submission.
@@ -167,11 +139,17 @@ class Grader:
         notebook = self._config.competition.delivery == "notebook"
         return replace(sample, ids=self._solution_ids) if notebook else sample
 
+    def _require_solution(self) -> None:
+        if not self._local.solution.is_file():
+            raise HostError(
+                f"the solution {self._local.solution} does not exist", hint="set competition.local.solution"
+            )
+
     @cached_property
     def _table(self) -> pl.DataFrame:
         """The solution as a table."""
         path = self._local.solution
-        require_solution(self._config)
+        self._require_solution()
         try:
             table = read_table_file(path, hint="competition.local.solution names it").frame
         except KagglekitError as error:

@@ -68,7 +68,7 @@ def unpack(path: Path, target: Path, name: str, size: int | None, how: Packing) 
                     assert member is not None
                     with archive.open(member) as source:
                         _copy(source, part, name, limit)
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
         raise DamagedDownloadError(f"{name} came packed ({how}) and is damaged ({error})") from error
 
 

@@ -57,7 +57,7 @@ class Project(
         Raises:
             KagglekitError: the limit is too short for a single model.
         """
-        from kagglekit.hosts.local_grading import describe_solution
+        from kagglekit.hosts.local_grading import check_solution
         from kagglekit.pipeline import Clock, train_models
 
         self.workspace.check_edition()
@@ -65,7 +65,7 @@ class Project(
         clock = Clock(time_limit)
         self.fetch(reread=False)
         if submit.get("upload"):  # before anything is trained
-            describe_solution(self.config)
+            check_solution(self.config)
         runs = train_models(self.workspace, split_names(model) or MODELS, clock, trials=trials)
         trained(runs)
         return runs, self.submit([run.model for run in runs], skip_sent=True, **submit)
