@@ -12,8 +12,11 @@ from typing import NamedTuple
 import pytest
 from support import tiny
 
+from kagglekit.config.load import load_config
 from kagglekit.doctor import Check, examine
+from kagglekit.doctor.files import check_files
 from kagglekit.errors import HostError
+from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.base import Details, HostFile, Limits
 from kagglekit.submission.ledger import Entry, Ledger
 
@@ -193,6 +196,24 @@ def test_an_upload_that_was_cut_off(yaml: Path, host: FakeHost) -> None:
     assert found.remedy.startswith("kagglekit leaderboard --sync")
     ledger.path.write_text("{}\n{}\n")
     assert by_name(examine(yaml))["workspace"].verdict == "bad"
+
+
+def test_what_another_process_writes_or_removes_is_not_damaged(
+    yaml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(load_config(yaml))
+    run = workspace.runs / "gru" / ("0" * 12)
+    (run / ".fold_1.0123abcd.part").mkdir(parents=True)
+    for path in (run / ".fold_1.0123abcd.part/meta.json", run / "metrics.json"):
+        path.write_text("{")
+    assert [damage.path for damage in check_files(workspace).damages] == [run / "metrics.json"]
+
+    def is_proven(workspace: Workspace, path: Path) -> bool:
+        path.unlink()
+        return len(path.read_bytes()) > 0
+
+    monkeypatch.setattr("kagglekit.doctor.files._is_proven", is_proven)
+    assert check_files(workspace).damages == [] and not (run / "metrics.json").exists()
 
 
 def on_kaggle(yaml: Path) -> Path:

@@ -1,6 +1,8 @@
 """Read every file of a workspace, large ones a mebibyte at a time, and compare it with its checksum."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ from kagglekit.files.atomic import MARKER, read_json
 from kagglekit.files.blocks import LEVELS, CheckedFile
 from kagglekit.files.checksums import KEY
 from kagglekit.files.json_lines import parsed
+from kagglekit.files.leftovers import is_temporary
 from kagglekit.files.patterns import is_archive
 from kagglekit.files.raw import last_fingerprint, sha256
 from kagglekit.files.workspace import Workspace
@@ -40,21 +43,36 @@ class CheckedFiles(NamedTuple):
 
 
 def check_files(workspace: Workspace) -> CheckedFiles:
-    """Read all files of a workspace, and the submissions that the log names."""
-    paths = [path for path in sorted(workspace.root.rglob("*")) if path.is_file() and path.suffix != ".lock"]
-    if workspace.ledger_path.is_file():
-        paths.append(workspace.ledger_path)
-    size, without, damages = sum(path.stat().st_size for path in paths), 0, []
-    with progress.bar("check files", size, "B") as advance:
-        for path in paths:
+    """Read all files of a workspace, and the submissions that the log names.
+
+    Another process may work meanwhile: what it is writing, and what it removes, is left out.
+    """
+    sizes, without, damages = _sizes(workspace), 0, []
+    with progress.bar("check files", sum(sizes.values()), "B") as advance:
+        for path, size in sizes.items():
             try:
                 without += not _is_proven(workspace, path)
             except (KagglekitError, OSError, ValueError) as error:
-                damages.append(Damage(path, str(error), _remedy(workspace, path, error)))
-            advance(path.stat().st_size)
+                if path.exists():
+                    damages.append(Damage(path, str(error), _remedy(workspace, path, error)))
+            advance(size)
     ledger_is_whole = all(damage.path != workspace.ledger_path for damage in damages)
     edited = list(_edited(workspace)) if ledger_is_whole else []
-    return CheckedFiles(len(paths), size, without, damages, edited)
+    return CheckedFiles(len(sizes), sum(sizes.values()), without, damages, edited)
+
+
+def _sizes(workspace: Workspace) -> dict[Path, int]:
+    """Return the size of each file to read, in bytes."""
+    paths = {workspace.ledger_path}
+    for folder, folders, names in os.walk(workspace.root):
+        folders[:] = [name for name in folders if not is_temporary(name)]
+        paths |= {Path(folder, name) for name in names if not name.endswith(".lock")}
+    sizes = {}
+    for path in sorted(paths):
+        with suppress(FileNotFoundError):
+            if path.is_file() and not is_temporary(path.name):
+                sizes[path] = path.stat().st_size
+    return sizes
 
 
 def _is_proven(workspace: Workspace, path: Path) -> bool:

@@ -95,6 +95,11 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{_short(path.name)}.{uuid4().hex[:8]}.part")
 
 
+def is_temporary(name: str) -> bool:
+    """Tell whether `temporary_name` gives such a name to a file or folder."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.part", name) is not None
+
+
 def leftovers_of(path: Path) -> list[Path]:
     """Return what lies at temporary names of `path`; another process may be writing to it."""
     name = re.compile(
