@@ -24,6 +24,7 @@ _LIMIT = re.compile(
     r"(?i)submissions?\b.*\b(limit|allowance|quota|remaining|today|per day)"
     r"|\b(limit|allowance|quota|maximum)\b.*\bsubmissions?|\bdaily\b"
 )
+_SIZE = re.compile(r"(?i)\b(size|bytes|large|rows)\b|\d\s*[kmg]i?b\b")
 
 BROKEN = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 """The connection failed, before the reply or within it."""
@@ -131,9 +132,10 @@ def _refusal(what: str, slug: str, error: requests.HTTPError) -> HostError:
 
 
 def is_about_limit(error: requests.HTTPError) -> bool:
-    """Tell whether a refusal speaks of the limit of submissions, which comes as 400, 403 or 429."""
+    """Tell whether a refusal speaks of the limit of submissions, which comes as 400, 403 or 429; not of the
+    limit of their size."""
     status, words = server_words(error)
-    return 400 <= status < 500 and _LIMIT.search(words) is not None
+    return 400 <= status < 500 and _LIMIT.search(words) is not None and _SIZE.search(words) is None
 
 
 def server_words(error: requests.HTTPError) -> tuple[int, str]:

@@ -416,6 +416,23 @@ def test_a_submission_that_is_refused(host: KaggleHost, server: KaggleServer, cs
     assert not may_have_arrived(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("Your team has used its submission allowance (5 of 5).", "no submission is left for now"),
+        ("Submission file exceeds the size limit.", "check the file, the deadline"),
+        ("The maximum for a submission is 100MB", "check the file, the deadline"),
+    ],
+)
+def test_a_limit_of_size_is_not_the_days(
+    host: KaggleHost, server: KaggleServer, csv: Path, words: str, hint: str
+) -> None:
+    server.faults["CreateSubmission"] = flat(400, words)
+    with pytest.raises(HostError) as caught:
+        host.submit(csv, "")
+    assert hint in str(caught.value.hint)
+
+
 def test_a_failed_upload_is_an_error(host: KaggleHost, server: KaggleServer, csv: Path) -> None:
     server.faults["upload"] = Fault(400, b"")
     with pytest.raises(HostError, match=r"could not upload submission\.csv: Kaggle's storage says 400"):
