@@ -79,7 +79,8 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
             f"there is nothing to pseudo-label: no test recordings match {config.data.test.files}",
             hint="the host shows them to a notebook alone; name recordings without labels as data.unlabelled",
         )
-    audited = (pseudo_sets.audit if task.multi else audit)(oof, rule, classes)
+    judge, label = (pseudo_sets.audit, pseudo_sets.label) if task.multi else (audit, _label)
+    audited = judge(oof, rule, classes)
     if audited.coverage == 0:
         raise KagglekitError(
             f"the rule labels no clip: on OOF, no class has a precision of {rule.precision:.3g} where "
@@ -96,7 +97,6 @@ def make(prepared: Prepared, runs: Sequence[Run], oof: Oof, rule: PseudoLabelRul
     with building(folder_of(prepared.workspace, key), key) as folder:
         if folder is not None:
             for fold in range(config.validation.folds):
-                label = pseudo_sets.label if task.multi else _label
                 labelled = label(prepared, runs, oof, rule, audited.left_out, fold)
                 parquet.write(labelled, table_path(folder, fold))
             shifts = {run.id: run.score.shift for run in runs}
