@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,6 +123,27 @@ def test_from_fetch_to_a_graded_submission(
     assert entry.status == best.status == "COMPLETE"
     assert best.public == metric.high and entry.public is not None and math.isfinite(entry.public)
     assert metric.low is None or metric.low <= entry.public <= best.public
+
+
+def test_auxiliary_classes_are_learnt_and_not_submitted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yaml = make_replica("birdclef-2022", tmp_path)  # five birds sing in the training data, three are scored
+    settings = ["--set", "labels.auxiliary=from_labels", "--set", "train.epochs=1"]
+    for command in ("fetch", "train --model tcresnet", "submit --upload --yes"):
+        code = main(["--quiet", "-C", str(yaml), *settings, *command.split()])
+        shown = capsys.readouterr()
+        assert code == 0, shown.err
+        assert "outside labels.classes" not in shown.out + shown.err
+    run = next(yaml.parent.glob(".kagglekit/runs/tcresnet/*/metrics.json")).parent
+    scored, learnt = ["akekee", "akepa1", "akiapo"], ["afrsil1", "apapan"]
+    meta = json.loads((run / "fold_0" / "meta.json").read_text())
+    assert meta["classes"] == scored and meta["outputs"] == scored + learnt
+    assert json.loads((run / "metrics.json").read_text())["classes"] == scored
+    (entry,) = Ledger(yaml.parent / "submissions" / "leaderboard.jsonl").entries()
+    assert entry.status == "COMPLETE"
+    ids = pl.read_csv(yaml.parent / "submissions" / entry.csv)["row_id"]
+    assert not ids.str.contains_any(learnt).any()
 
 
 def answers(config: Config, folder: Path, like: str) -> Path:

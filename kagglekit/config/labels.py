@@ -46,6 +46,13 @@ def _one_of_three(value: Any) -> Any:
     return value
 
 
+def _list_or_table(value: Any) -> Any:
+    """Refuse a word other than from_labels, which is no list of classes."""
+    if isinstance(value, str) and value != FROM_LABELS:
+        raise ValueError(f"must be a list of classes, from_labels or {{table: FILE}}, not '{value}'")
+    return value if value is None else _one_of_three(value)
+
+
 class Labels(Section):
     """The competition's classes."""
 
@@ -56,6 +63,11 @@ class Labels(Section):
     ]
     """Classes, without filler and silence: a list; from_sample (the columns, or the labels, of the sample
     submission); from_labels (all labels of the training data); or a file that lists them."""
+    auxiliary: Annotated[
+        tuple[str, ...] | Literal["from_labels"] | ClassList | None, BeforeValidator(_list_or_table)
+    ] = Field(default=None, exclude_if=lambda auxiliary: auxiliary is None)
+    """Classes that networks learn too, and that no score and no submission holds (multi only): a list;
+    from_labels (all other labels of the training data); or a file that lists them. null: none."""
     names: (
         Annotated[
             Annotated[str, Tag("text")] | Annotated[NameTable, Tag("section")], Discriminator(kind_of_value)
@@ -78,7 +90,7 @@ class Labels(Section):
     @property
     def known(self) -> bool:
         """Whether the classes are known without looking at the host's files."""
-        return isinstance(self.classes, tuple)
+        return isinstance(self.classes, tuple) and isinstance(self.auxiliary, tuple | None)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -91,12 +103,20 @@ class Labels(Section):
         """Return classes, silence, filler: the order of the logits everywhere."""
         return self.targets + tuple(x for x in (self.silence, self.filler) if x is not None)
 
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """Return the classes and the auxiliary ones, known as `targets` are."""
+        assert isinstance(self.auxiliary, tuple | None), "the classes are read from the host's files first"
+        return self.all_classes + (self.auxiliary or ())
+
     @model_validator(mode="after")
     def _distinct(self) -> "Labels":
         if self.known:
-            twice = sorted({c for c in self.all_classes if self.all_classes.count(c) > 1})
+            twice = sorted({c for c in self.learnt if self.learnt.count(c) > 1})
             if twice:
                 raise ValueError(f"duplicate labels: {listed(twice)}")
+        if self.auxiliary is not None and self.kind is LabelKind.SINGLE:
+            raise ValueError("auxiliary needs kind multi; with one class per row, filler takes other labels")
         if isinstance(self.names, str) and "{label}" not in self.names:
             raise ValueError(f"names is '{self.names}'; a template needs {{label}}")
         if self.kind is LabelKind.MULTI and (self.filler or self.silence):

@@ -30,6 +30,7 @@ def resolve(workspace: Workspace, annotations: pl.DataFrame) -> Workspace:
     labels, validation = config.labels, config.validation
     if not labels.known:
         labels = labels.model_copy(update={"classes": _classes(workspace, annotations)})
+        labels = labels.model_copy(update={"auxiliary": _auxiliary(workspace, labels, annotations)})
     if given := given_folds(annotations):
         validation = validation.model_copy(update={"folds": len(given)})
     if labels is config.labels and validation is config.validation:
@@ -51,12 +52,12 @@ def check_classes(config: Config) -> None:
             f"labels.classes: there is only the class '{task.classes[0]}', and labels.kind is single",
             hint="a sample submission may repeat one label: set classes to from_labels, or list them",
         )
-    if odd := [name for name in task.classes if name != name.strip() or not name]:
+    if odd := [name for name in task.learnt if name != name.strip() or not name]:
         raise ConfigError(
             f"labels.classes: the class '{odd[0]}' is empty, or begins or ends with a space",
             hint="labels are read without spaces around them; write the class so",
         )
-    if task.separator is not None and (odd := [name for name in task.classes if task.separator in name]):
+    if task.separator is not None and (odd := [name for name in task.learnt if task.separator in name]):
         raise ConfigError(
             f"the class '{odd[0]}' contains '{task.separator}', which separates labels",
             hint="set data.train's delimiter to the text that separates labels in the table",
@@ -91,11 +92,12 @@ def _as_number(name: str) -> tuple[float, str]:
 
 def _classes(workspace: Workspace, annotations: pl.DataFrame) -> tuple[str, ...]:
     labels = workspace.config.labels
+    if isinstance(labels.classes, tuple):
+        return labels.classes
     if labels.classes == FROM_SAMPLE:
         classes = _of_sample(workspace)
     elif labels.classes == FROM_LABELS:
-        columns = [annotations[name].explode() for name in ("present", "absent")]
-        classes = sorted(set(pl.concat(columns).drop_nulls()) - {labels.none}, key=_as_number)
+        classes = _of_labels(annotations)
     else:
         assert isinstance(labels.classes, ClassList)
         classes = _listed(workspace, labels.classes)
@@ -103,6 +105,33 @@ def _classes(workspace: Workspace, annotations: pl.DataFrame) -> tuple[str, ...]
         source = getattr(labels.classes, "table", labels.classes)
         raise ConfigError(f"labels.classes: {source} gives no class", hint="list the classes")
     return tuple(str(name) for name in classes if name not in (labels.none, labels.filler, labels.silence))
+
+
+def _auxiliary(workspace: Workspace, labels: Labels, annotations: pl.DataFrame) -> tuple[str, ...] | None:
+    """Return the auxiliary classes: those of `labels.auxiliary` that are no classes.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if labels.auxiliary is None or isinstance(labels.auxiliary, tuple):
+        return labels.auxiliary
+    if isinstance(labels.auxiliary, ClassList):
+        source, names = labels.auxiliary.table, _listed(workspace, labels.auxiliary)
+    else:
+        source, names = "data.train", _of_labels(annotations)
+    further = tuple(name for name in names if name not in {*labels.all_classes, labels.none})
+    if not further:
+        raise ConfigError(
+            f"labels.auxiliary: {source} has no label besides the {len(labels.all_classes):,} classes",
+            hint="remove labels.auxiliary",
+        )
+    return further
+
+
+def _of_labels(annotations: pl.DataFrame) -> list[str]:
+    """Return all labels of the training data, in order."""
+    columns = [annotations[name].explode() for name in ("present", "absent")]
+    return sorted(set(pl.concat(columns).drop_nulls()), key=_as_number)
 
 
 def _of_sample(workspace: Workspace) -> list[str]:
@@ -171,7 +200,7 @@ def named(workspace: Workspace, annotations: pl.DataFrame) -> pl.DataFrame:
 
 def spelled(annotations: pl.DataFrame, labels: Labels) -> pl.DataFrame:
     """Write labels as the classes are written, whose letters may have another Unicode form, as macOS does."""
-    names = {normalize("NFC", name): name for name in labels.all_classes if not name.isascii()}
+    names = {normalize("NFC", name): name for name in labels.learnt if not name.isascii()}
     if not names:
         return annotations
     columns = [

@@ -118,12 +118,12 @@ def _word(labels: list[str] | None, task: Task) -> str | None:
 
 def _unsure(table: pl.DataFrame, task: Task) -> dict[str, pl.Series]:
     """Return the columns masked and soft: names of classes, joined by the separator."""
-    joiner, classes = task.separator or "|", set(task.classes)
+    joiner, classes = task.separator or "|", set(task.learnt)
     masked, soft = [], []
     columns = table.select("present", "absent", "masked", "soft", "unknown").iter_rows()
     for present, absent, hidden, weaker, unknown in columns:
         sure = {*(present or ()), *(absent or ())}
-        names = task.classes if unknown else [name for name in hidden or () if name in classes]
+        names = task.learnt if unknown else [name for name in hidden or () if name in classes]
         masked.append(joiner.join(name for name in names if name not in sure))
         soft.append(joiner.join(name for name in weaker or () if name in classes and name not in sure))
     return {"masked": pl.Series("masked", masked, pl.String), "soft": pl.Series("soft", soft, pl.String)}

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import polars as pl
 
 from kagglekit.config import Config
@@ -35,7 +36,7 @@ def _without_empty(annotations: pl.DataFrame, task: Task) -> pl.DataFrame:
     odd = Counter(
         name
         for name in annotations["present"].explode().drop_nulls()
-        if name.lower() in EMPTY and name not in task.classes
+        if name.lower() in EMPTY and name not in task.learnt
     )
     if not odd:
         return annotations
@@ -82,7 +83,7 @@ def check_labels(kept: pl.DataFrame, named: pl.Series, config: Config) -> None:
     _check_classes(missing, named, config)
     if missing:
         console.note(f"classes without a training clip: {len(missing):,} ({', '.join(missing[:SHOWN])})")
-    nameless = len(kept.filter((pl.col("label") == "") & (pl.col("word") != ""))) if task.multi else 0
+    nameless = np.sum(~task.learnt_truth(kept).any(1) & (kept["word"] != "").to_numpy()) if task.multi else 0
     if nameless:
         console.note(
             f"training clips whose labels are all outside labels.classes: {nameless:,} of {len(kept):,}; "
@@ -122,7 +123,7 @@ def say_no_class(table: pl.DataFrame, task: Task) -> None:
     if task.filler is not None:
         return
     named = task.each(table["word"]).explode().drop_nulls().str.strip_chars()
-    others = named.filter(~named.is_in(list(task.classes)) & (named != ""))
+    others = named.filter(~named.is_in(list(task.learnt)) & (named != ""))
     if not len(others):
         return
     names = others.value_counts(sort=True, name="count").sort("count", others.name, descending=[True, False])

@@ -67,7 +67,7 @@ def label_lists(
         rows = zip(*said, strict=True) if said else ((),) * len(table)
         return [[name for name, yes in zip(classes, row, strict=True) if yes] for row in rows]
     column = require(table, str(train.label), train, "label")
-    known = labels.all_classes if labels is not None and labels.known else ()
+    known = labels.learnt if labels is not None and labels.known else ()
     multi = labels is None or labels.kind is LabelKind.MULTI
     bare = multi and all(in_brackets(cell.strip()) for cell in column if cell)
     return each(column, lambda cell: split_cell(cell, train.delimiter, known, bare_lists=bare), train)

@@ -183,6 +183,7 @@ def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
         "keys": keys,
         "noise_fold": noise_fold,
         "classes": config.labels.targets,
+        "auxiliary": config.labels.auxiliary,
         "folds": config.validation.folds,
         "given": bool(given_folds(annotations)),
     }

@@ -86,9 +86,10 @@ def _train_targets(prepared: Prepared, runs: Sequence[Run], blend: Blend, fold: 
         logits = np.stack([predict_rows(prepared, run, rows, fold, advance) for run in runs])
     task = prepared.task
     taught = blend(probs_to_blend(logits, task))
-    targets = LABEL_SHARE * label_targets(rows, task).numpy() + (1 - LABEL_SHARE) * taught
+    labels = label_targets(rows, task).numpy()[:, : len(task.classes)]
+    targets = LABEL_SHARE * labels + (1 - LABEL_SHARE) * taught
     if task.multi:  # where labels say nothing, the teachers alone do
-        targets = np.where(hidden_classes(rows, task), taught, targets)
+        targets = np.where(hidden_classes(rows, task)[:, : len(task.classes)], taught, targets)
     return soft_table(rows, targets, None, task)
 
 

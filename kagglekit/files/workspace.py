@@ -35,6 +35,7 @@ class ClipsFacts:
     folds: int
     given: bool
     """Whether the data say the folds."""
+    auxiliary: list[str] | None = None
     table: str = ""
     """Digest of the table's file; "" of an earlier version."""
 
@@ -80,7 +81,8 @@ class Workspace:
             return self
         labels, validation = config.labels, config.validation
         if not labels.known:
-            labels = labels.model_copy(update={"classes": tuple(facts["classes"])})
+            auxiliary = None if facts["auxiliary"] is None else tuple(facts["auxiliary"])
+            labels = labels.model_copy(update={"classes": tuple(facts["classes"]), "auxiliary": auxiliary})
         if facts["given"]:
             validation = validation.model_copy(update={"folds": facts["folds"]})
         return Workspace(config.model_copy(update={"labels": labels, "validation": validation}))

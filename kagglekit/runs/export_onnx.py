@@ -53,15 +53,15 @@ class _Network(nn.Module):
     def __init__(self, model: nn.Module, head: Head) -> None:
         super().__init__()
         self.model = model
-        self.direct = head.outputs == head.classes
+        self.direct = len(head.classes) if head.direct else None
         members = torch.tensor(head.class_of)
         self.register_buffer("member", torch.stack([members == c for c in range(len(head.classes))]).float())
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_mels, frames) -> logits (batch, classes)."""
         logits: Tensor = self.model(x)
-        if self.direct:
-            return logits
+        if self.direct is not None:
+            return logits[:, : self.direct]
         return (logits.softmax(1) @ self.member.T).clamp(min=1e-12).log()  # type: ignore[operator]
 
 

@@ -46,7 +46,18 @@ def head_for(prepared: Prepared, plan: Plan) -> Head:
     if train.labels == "zero_shot":
         return replace(zero_shot_head(labels, plan), pool=prepared.config.rows.pool)
     used = training_view(prepared.clips, train, labels.silence).filter(pl.col("fold") != LEFT_OUT)
-    head = make_head(used, task.classes, train.labels, task.filler, labels.silence, train.only, task.kind)
+    head = make_head(
+        *(
+            used,
+            task.classes,
+            train.labels,
+            task.filler,
+            labels.silence,
+            train.only,
+            task.kind,
+            task.auxiliary,
+        )
+    )
     return replace(head, pool=prepared.config.rows.pool)
 
 

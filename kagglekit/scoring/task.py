@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +41,8 @@ class Task:
     """The host's metric."""
     separator: str | None = None
     """Stands between the labels of a row that may have several; None where each row has one."""
+    auxiliary: tuple[str, ...] = ()
+    """Further classes that networks learn, without a score; after `classes` in their outputs."""
 
     @classmethod
     def of(cls, config: Config) -> Task:
@@ -57,6 +60,7 @@ class Task:
                 most=most,
             ),
             separator,
+            config.labels.auxiliary if isinstance(config.labels.auxiliary, tuple) else (),
         )
 
     @property
@@ -68,6 +72,11 @@ class Task:
     def multi(self) -> bool:
         """Whether a row may have several classes, or none."""
         return self.kind is LabelKind.MULTI
+
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """The classes and the auxiliary ones: what networks learn."""
+        return self.classes + self.auxiliary
 
     @property
     def filler_index(self) -> int:
@@ -104,14 +113,29 @@ class Task:
         """Return whether each class is true of each row, (rows, classes)."""
         if self.separator is None:
             return np.stack([(labels == name).to_numpy() for name in self.classes], axis=1)
-        split = self.each(labels)
-        return np.stack([split.list.contains(name).to_numpy() for name in self.classes], axis=1)
+        return self._names(labels, self.classes)
+
+    def _names(self, cells: pl.Series, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Return whether each cell of joined labels has each name, (rows, names)."""
+        split = self.each(cells)
+        return np.stack([split.list.contains(name).to_numpy() for name in names], axis=1)
+
+    def learnt_truth(self, clips: pl.DataFrame) -> NDArray[np.bool_]:
+        """Return whether each class that networks learn is true of each clip, (clips, learnt)."""
+        truth = self.truth(clips["label"])
+        if not self.auxiliary:
+            return truth
+        return np.hstack([truth, self._names(clips["word"].fill_null(""), self.auxiliary)])
 
     def named(self, clips: pl.DataFrame, column: str) -> NDArray[np.bool_]:
         """Return whether a column of the clips table, if it is there, names each class, (rows, classes)."""
+        return self.learnt_named(clips, column)[:, : len(self.classes)]
+
+    def learnt_named(self, clips: pl.DataFrame, column: str) -> NDArray[np.bool_]:
+        """Return the same for each class that networks learn, (rows, learnt)."""
         if column not in clips.columns:
-            return np.zeros((len(clips), len(self.classes)), bool)
-        return self.truth(clips[column].fill_null(""))
+            return np.zeros((len(clips), len(self.learnt)), bool)
+        return replace(self, classes=self.learnt).truth(clips[column].fill_null(""))
 
     def known(self, clips: pl.DataFrame) -> NDArray[np.bool_] | None:
         """Return whether it is known of each class if a row has it, (rows, classes); None where all is known.

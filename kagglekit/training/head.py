@@ -21,7 +21,7 @@ class Head:
     outputs: tuple[str, ...]
     """One name per output: classes, words and DOUBLE, or a checkpoint's labels."""
     class_of: tuple[int, ...]
-    """Index of each output's class."""
+    """Index of each output's class; -1: it has none, as an auxiliary one."""
     classes: tuple[str, ...]
     words: bool
     """Whether outputs are words."""
@@ -37,14 +37,23 @@ class Head:
     pool: str = "mean"
     """How the windows of a clip are joined: mean of their probabilities, or max of each class's logit."""
 
+    @property
+    def direct(self) -> bool:
+        """Whether the first outputs are the classes, in order; only auxiliary ones may follow."""
+        return (
+            self.rule is None
+            and self.class_of[: len(self.classes)] == tuple(range(len(self.classes)))
+            and (set(self.class_of[len(self.classes) :]) <= {-1})
+        )
+
     def collapse(self, logits: Tensor) -> Tensor:
         """Map outputs to classes, (batch, outputs) -> (batch, classes).
 
         Returns the logits where outputs are classes, else the log of each class's summed probability, or
         what the rule makes of it.
         """
-        if self.outputs == self.classes and self.rule is None:
-            return logits
+        if self.direct:
+            return logits[:, : len(self.classes)]
         log_probs = logits.log_softmax(1)
         members = torch.tensor(self.class_of)
         by_class = [self._join(log_probs[:, members == c]) for c in range(len(self.classes))]
@@ -94,6 +103,7 @@ def make_head(
     silence: str | None = None,
     only: tuple[str, ...] = (),
     kind: LabelKind = LabelKind.SINGLE,
+    auxiliary: tuple[str, ...] = (),
 ) -> Head:
     """Choose the outputs of a model trained on `clips`.
 
@@ -104,6 +114,7 @@ def make_head(
         filler: the class of DOUBLE; None for no such output.
         silence: the class that words_threshold does not train.
         only: the classes to train; empty for all.
+        auxiliary: further outputs, of no class; none where `only` names the classes.
     """
     if filler is not None and only and filler not in only:
         filler = None
@@ -111,6 +122,8 @@ def make_head(
         outputs = tuple(name for name in classes if name in only) if only else classes
         double = None if filler is None else outputs.index(filler)
         class_of = tuple(classes.index(name) for name in outputs)
+        if not only:
+            outputs, class_of = outputs + auxiliary, class_of + (-1,) * len(auxiliary)
         return Head(outputs, class_of, classes, False, double, kind=kind)
     if labels == "words_threshold":
         clips = clips.filter(pl.col("label") != silence)

@@ -38,8 +38,8 @@ class LossWeights(NamedTuple):
 
 
 def hidden_classes(clips: pl.DataFrame, task: Task) -> NDArray[np.bool_]:
-    """Return the pairs of a clip and a class of which the labels say nothing, (clips, classes)."""
-    return task.named(clips, "masked") & ~task.named(clips, "soft")
+    """Return the pairs of a clip and a class of which the labels say nothing, (clips, learnt)."""
+    return task.learnt_named(clips, "masked") & ~task.learnt_named(clips, "soft")
 
 
 def loss_weights(clips: pl.DataFrame, task: Task) -> LossWeights | None:

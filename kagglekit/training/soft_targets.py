@@ -110,7 +110,9 @@ def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head
     labelled = clips.select(key).with_row_index("at").join(soft, on=key, maintain_order="left")
     if len(labelled):
         targets[torch.from_numpy(labelled["at"].to_numpy().astype("int64"))] = spread(labelled, head)
-    if task.multi:  # the teachers say of which classes there is no loss
+    if task.multi:  # the teachers say of which classes there is no loss; of auxiliary ones they know nothing
+        silent = pl.concat_str("masked", *map(pl.lit, task.auxiliary), separator=task.separator or "|")
+        soft = soft.with_columns(masked=silent) if task.auxiliary else soft
         taught = soft.select(*key, _taught="masked")
         clips = clips.join(taught, on=key, how="left", maintain_order="left")
         clips = clips.with_columns(masked=pl.coalesce("_taught", "masked")).drop("_taught")
@@ -127,9 +129,9 @@ def _one_hot(clips: pl.DataFrame, head: Head) -> Tensor:
 
 
 def label_targets(clips: pl.DataFrame, task: Task) -> Tensor:
-    """Return the targets of clips by their labels alone, (clips, classes): secondary ones are soft."""
-    hot = torch.from_numpy(task.truth(clips["label"])).float()
-    soft = task.named(clips, "soft")
+    """Return the targets of clips by their labels alone, (clips, learnt): secondary ones are soft."""
+    hot = torch.from_numpy(task.learnt_truth(clips)).float()
+    soft = task.learnt_named(clips, "soft")
     if not soft.any():
         return hot
     target = torch.from_numpy(clips["soft_target"].to_numpy().astype("float32"))[:, None]

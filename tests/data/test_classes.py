@@ -38,6 +38,36 @@ def test_from_labels(tmp_path: Path) -> None:
     assert classes(tmp_path, {"classes": "from_labels", "none": "nocall"}) == ("2", "9", "10", "b")
 
 
+def test_auxiliary_classes_are_the_other_labels(tmp_path: Path) -> None:
+    def auxiliary(labels: dict[str, Any]) -> tuple[str, ...] | None:
+        workspace = dataset(tmp_path, {**FILES, "t.csv": TABLE}, SET, labels={"kind": "multi", **labels})
+        return resolve(workspace, named(workspace, read_train(workspace)[1])).config.labels.auxiliary
+
+    some = {"classes": ["b", "10"], "none": "nocall"}
+    assert auxiliary(some) is None
+    assert auxiliary({**some, "auxiliary": "from_labels"}) == ("2", "9")
+    assert auxiliary({**some, "auxiliary": ["9"]}) == ("9",)
+    with pytest.raises(ConfigError, match=r"data\.train has no label besides the 4 classes"):
+        auxiliary({"classes": "from_labels", "none": "nocall", "auxiliary": "from_labels"})
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"kind": "multi", "classes": ["a"], "auxiliary": ["a"]}, "duplicate labels: a"),
+        ({"kind": "single", "classes": ["a", "b"], "auxiliary": ["c"]}, "auxiliary needs kind multi"),
+        (
+            {"kind": "multi", "classes": ["a"], "auxiliary": "from_sample"},
+            r"from_labels or .*not 'from_sample'",
+        ),
+        ({"kind": "multi", "classes": ["a"], "auxiliary": 3}, "not 3"),
+    ],
+)
+def test_auxiliary_classes_that_cannot_be(tmp_path: Path, labels: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataset(tmp_path, {**FILES, "t.csv": TABLE}, SET, labels=labels)
+
+
 def test_absent_labels_are_classes_too(tmp_path: Path) -> None:
     workspace = dataset(
         tmp_path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -114,3 +115,27 @@ def test_soft_targets_bring_their_masks_and_stand_apart_from_clips_of_the_same_n
     assert made.targets is not None and made.weights is not None and made.weights.known is not None
     torch.testing.assert_close(made.targets[[0, 1, 4]], torch.tensor([[0.6, 0.3, 0.1], [1, 1, 0], [1, 0, 0]]))
     assert made.weights.known[[0, 1, 4]].tolist() == [[True] * 3, [True, False, True], [True, True, False]]
+
+
+def test_auxiliary_classes_are_learnt_from_labels_and_not_from_teachers(tmp_path: Path) -> None:
+    task = replace(MULTI, auxiliary=("d", "e"))
+    table = clips(
+        **{"split": ["train"] * 4, "row": [0, 1, 2, 3], "part": ["keyword"] * 4},
+        **{"word": ["a|d", "a|b", "c|x|e", "d"], "masked": ["b|e", "", "", ""]},
+    )
+    head = make_head(table, CLASSES, "targets", None, kind=LabelKind.MULTI, auxiliary=task.auxiliary)
+    assert head.outputs == (*CLASSES, "d", "e") and head.direct
+    assert head.collapse(torch.arange(10.0).view(2, 5)).tolist() == [[0, 1, 2], [5, 6, 7]]
+    plain = training_set(None, 0, table, head, task)
+    assert plain.targets is not None and plain.weights is not None and plain.weights.known is not None
+    assert plain.targets[:, 3:].tolist() == [[1, 0], [0, 0], [0, 1], [1, 0]]
+    assert plain.weights.known.tolist() == [[True, False, True, True, False], *[[True] * 5] * 3]
+
+    soft = table[:2].with_columns(split=pl.Series(["train", "test"]), masked=pl.Series(["", "c"]))
+    hidden = torch.tensor([[False] * 3, [False, False, True]]).numpy()
+    frame = soft_table(soft, torch.tensor([[0.6, 0.3, 0.1], [1.0, 0.0, 0.0]]).numpy(), hidden, task)
+    parquet.write(frame, table_path(tmp_path, 0))
+    taught = training_set(tmp_path, 0, table, head, task)
+    assert taught.weights is not None and taught.weights.known is not None
+    assert taught.weights.known[[0, 4]].tolist() == [[True] * 3 + [False] * 2, [True, True] + [False] * 3]
+    assert taught.weights.known[1:4].all()
