@@ -6,6 +6,7 @@ A path may lie loose on the host, in an archive (`train.7z/train/audio/*/*.wav`)
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -21,14 +22,18 @@ FIELDS = ("label", "group", "fold", "split", "weight")
 
 
 class FromName(Section):
-    """A field that is read from the file's name."""
+    """A field that is read from the file's name, or from its path."""
 
-    name: str
+    name: str | None = Field(default=None, exclude_if=lambda name: name is None)
     """Regular expression, searched in the file name; its first group is the value."""
+    path: str | None = Field(default=None, exclude_if=lambda path: path is None)
+    """The same, searched in the path with its folders, as `files` matches it: `^train/([^/]+)/`."""
 
-    @field_validator("name")
+    @field_validator("name", "path")
     @classmethod
-    def _has_a_group(cls, pattern: str) -> str:
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
         try:
             groups = re.compile(pattern).groups
         except re.error as error:
@@ -37,16 +42,27 @@ class FromName(Section):
             raise ValueError("requires a group: the part in ( ) is the value")
         return pattern
 
-    def __call__(self, file_name: str) -> str | None:
-        """Return the value in a file name, or None where the expression does not match."""
-        match = re.search(self.name, file_name)
+    @model_validator(mode="after")
+    def _one_expression(self) -> "FromName":
+        if (self.name is None) == (self.path is None):
+            raise ValueError("set name or path: the expression on the file's name, or on its path")
+        return self
+
+    @property
+    def expression(self) -> str:
+        """The regular expression."""
+        return self.name or self.path or ""
+
+    def __call__(self, path: str) -> str | None:
+        """Return the value in a file's path, or None where the expression does not match."""
+        match = re.search(self.expression, path if self.name is None else PurePosixPath(path).name)
         return match[1] if match else None
 
 
 FieldOf = Annotated[
     Annotated[str, Tag("text")] | Annotated[FromName, Tag("section")], Discriminator(kind_of_value)
 ]
-"""A field: a column of the table, `folder`, or `{name: 'REGEX'}` on the file name."""
+"""A field: a column of the table, `folder`, `{name: 'REGEX'}` on the file's name, or `path` on its path."""
 
 
 class Secondary(Section):

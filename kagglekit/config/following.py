@@ -14,6 +14,8 @@ FMAX_SHARE = 0.95
 WINDOWS_MS = (46.0, 64.0, 96.0, 128.0, 200.0)
 """Longer windows than the default, of which the first is taken that resolves all mel bands."""
 
+LARGEST = 1e9  # of a rate or a length to compute a default from
+
 
 def follow(config: Any) -> Any:
     """Return competition.yaml's content with the defaults that its other settings ask for.
@@ -100,4 +102,5 @@ def resolves(n_mels: int, window_ms: float, fmin: float, fmax: float, rate: floa
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a value that nobody has checked yet is a number that can be computed with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

@@ -1,5 +1,6 @@
 """`rows:`, what is scored and submitted."""
 
+import re
 import string
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -53,7 +54,14 @@ class Rows(Section):
     @model_validator(mode="after")
     def _ids_differ(self) -> "Rows":
         try:
-            named = {name for _, name, _, _ in string.Formatter().parse(self.id) if name is not None}
+            fields = [
+                (name, spec or "")
+                for _, name, spec, _ in string.Formatter().parse(self.id)
+                if name is not None
+            ]
+            named = {name for name, _ in fields}
+            if wide := [spec for _, spec in fields if re.search(r"\d{3}|[{]", spec)]:
+                raise ValueError(f"the width '{wide[0]}' is more than 99 characters")
             if named <= set(PARTS):
                 self.id.format(**dict.fromkeys(PARTS, "") | {"number": 0})
         except ValueError as error:

@@ -24,7 +24,7 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
 def field(spec: FieldOf | None, path: str) -> str | None:
     """Return a field that the path itself has: the folder's name, or a part of the file's name."""
     if isinstance(spec, FromName):
-        return spec(PurePosixPath(path).name)
+        return spec(path)
     return PurePosixPath(path).parent.name if spec == FOLDER else None
 
 
@@ -51,7 +51,7 @@ def in_split(words: Sequence[str | None], key: str, spec: FieldOf) -> list[bool]
         ConfigError: a value says neither train nor test, or none says what is wanted.
     """
     lower = [(word or "").strip().lower() for word in words]
-    shown = spec.name if isinstance(spec, FromName) else spec
+    shown = spec.expression if isinstance(spec, FromName) else spec
     if odd := sorted(set(lower) - TRAIN_WORDS - TEST_WORDS - {""}):
         known = ", ".join(sorted(TRAIN_WORDS | TEST_WORDS))
         is_column = isinstance(spec, str) and spec != FOLDER
@@ -79,12 +79,15 @@ def _report_unnamed(spec: FromName, values: list[str | None], paths: list[str], 
     without = [path for path, value in zip(paths, values, strict=True) if not value]
     if not without:
         return
+    where = "path" if spec.path else "file name"
     if len(without) == len(paths) and key != "group":
         raise ConfigError(
-            f"data.train: the {key} {spec.name!r} matches no file name; files look like {describe(without)}",
-            hint="correct the regular expression; it is searched in the name without folders",
+            f"data.train: the {key} {spec.expression!r} matches no {where}; files look like "
+            f"{describe(without)}",
+            hint="correct the regular expression; it is searched in the "
+            + ("path with its folders" if spec.path else "name without folders"),
         )
-    console.note(f"{plural(len(without), 'file name')} without a {key} ({spec.name}): {describe(without)}")
+    console.note(f"{plural(len(without), where)} without a {key} ({spec.expression}): {describe(without)}")
 
 
 def fold_name(cell: str | None) -> str | None:
@@ -125,7 +128,7 @@ def weights(table: pl.DataFrame, train: TrainSet, paths: list[str]) -> list[floa
     spec = train.weight
     if not isinstance(spec, str | FromName):
         return [spec] * len(paths)
-    name = spec.name if isinstance(spec, FromName) else spec
+    name = spec.expression if isinstance(spec, FromName) else spec
     cells = pl.Series(name, field_values(spec, table, paths, train, "weight"), pl.String)
     values = each(cells, lambda cell: _number(cell, 0.0), train)
     if values and not any(values):

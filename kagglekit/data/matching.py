@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import compress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
@@ -47,7 +47,7 @@ def rows_of(workspace: Workspace, recordings: Recordings, paths: Sequence[str], 
         named = _joined(workspace, recordings.by_way_of, named, root, key)
     names = list(paths)
     if recordings.file_pattern is not None:
-        names = [recordings.file_pattern(PurePosixPath(path).name) or "" for path in paths]
+        names = [recordings.file_pattern(path) or "" for path in paths]
         _check_distinct(names, paths, set(named), recordings, key)
     as_numbers = all(ids.number(name) for name in named.drop_nulls().unique())
     matched = ids.match(named, names, str(recordings.table), numbers=as_numbers)

@@ -114,6 +114,10 @@ def test_problems_between_sections_are_reported_beside_the_others(tmp_path: Path
         (LEAST + "data: {noise_clips: null}\n", "labels.silence requires data.noise"),
         (LEAST.replace("tiny", "tiny, host: local"), "host local requires a 'local' section"),
         (LEAST + "train: {lr: .nan}\n", "train.lr"),
+        (LEAST + f"audio: {{sample_rate: {10**400}}}\n", "audio.sample_rate"),
+        (LEAST + "features: {window_ms: 1e300}\naudio: {sample_rate: 96000}\n", "features.window_ms"),
+        (LEAST + "rows: {id: '{name:99999999999}'}\n", "the width '99999999999' is more than 99"),
+        (LEAST + "rows: {id: '{name:{number}}'}\n", "the width '{number}' is more than 99"),
         (LEAST + "train: {lr: 1e999}\n", "train.lr"),
     ],
 )

@@ -63,6 +63,8 @@ def test_no_time(cell: str) -> None:
         (FromName(name=r"^(.+?)_nohash_"), "dog/a.wav", None),
         (FromName(name=r"_(\d+)\.wav$"), "b/x_07.wav", "07"),
         (FromName(name=r"(a)(b)?"), "ab.wav", "a"),
+        (FromName(path=r"^train/([^/]+)/"), "train/dog/day_2/a.wav", "dog"),
+        (FromName(path=r"^train/([^/]+)/"), "test/dog/a.wav", None),
         ("column", "dog/a.wav", None),
         (None, "dog/a.wav", None),
     ],
