@@ -40,7 +40,8 @@ from kagglekit.terminal import console
 from kagglekit.training.dataset import FULL_SCALE, Dataset
 from kagglekit.training.head import Head, make_head
 from kagglekit.training.loop import Fold, train_fold
-from kagglekit.training.optimizers import clip_gradients, loss_of, stop_at_nonfinite
+from kagglekit.training.losses import loss_of
+from kagglekit.training.optimizers import clip_gradients, stop_at_nonfinite
 from kagglekit.training.plan import UNCHANGED, resolve
 from kagglekit.training.thresholds import Thresholds, apply_by_fold, fit_by_fold
 

@@ -16,7 +16,8 @@ from speech_mini import epochs, job_for
 from steps import Steps, build
 
 from kagglekit.terminal import console
-from kagglekit.training.optimizers import Ema, clip_gradients, loss_of, make_optimizer, stop_at_nonfinite
+from kagglekit.training.losses import loss_of
+from kagglekit.training.optimizers import Ema, clip_gradients, make_optimizer, stop_at_nonfinite
 
 
 def main() -> None:

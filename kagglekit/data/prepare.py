@@ -86,6 +86,12 @@ class Prepared:
             return {}
         return _pieces(self.folders["train"], self.config)
 
+    def noise_files(self) -> dict[str, NDArray[np.int16]]:
+        """Return the recordings of data.noise by name, each repeated until it is as long as a clip."""
+        recordings = open_recordings(self.folders["train"] / ingest.NOISE)
+        least = self.config.audio.samples
+        return {name: np.resize(pcm, max(len(pcm), least)) for name, pcm in recordings.items() if len(pcm)}
+
 
 def prepare(workspace: Workspace) -> Prepared:
     """Make the audio stores and the clips table, or open them if they exist.

@@ -26,16 +26,21 @@ def make_dataset(prepared: Prepared, plan: Plan, *, unlabelled: bool = False) ->
         unlabelled: also those of data.unlabelled, which training with soft targets has in any case.
     """
     skipped = {"unlabelled"} if not (unlabelled or plan.train.soft_targets) else set()
+    splits = [split for split in prepared.folders if split not in skipped]
     is_log_mel = models.input_kind(plan.model, plan.params) is InputKind.LOG_MEL
+    in_batch = is_log_mel and plan.train.augment.domain == "waveform"
+    noise, noise_fold = prepared.noise(), prepared.noise_fold
+    if plan.train.augment.noise_from == "files" and not noise_fold:
+        noise = prepared.noise_files()
+        noise_fold = dict.fromkeys(noise, LEFT_OUT)  # no fold validates on them
     return Dataset(
         clips=training_view(prepared.clips, plan.train, prepared.config.labels.silence),
-        inputs={
-            split: inputs_of(prepared, plan, split) for split in prepared.folders if split not in skipped
-        },
-        noise=prepared.noise(),
-        noise_fold=prepared.noise_fold,
+        inputs={split: inputs_of(prepared, plan, split) for split in splits},
+        noise=noise,
+        noise_fold=noise_fold,
         audio=prepared.config.audio,
         features=plan.features if is_log_mel else None,
+        waveforms={split: prepared.store(split) for split in splits} if in_batch else None,
         soft_targets=soft_targets.find(prepared.workspace, plan.train.soft_targets),
     )
 

@@ -1,22 +1,19 @@
-"""Augment a whole batch at once, as cached log-mels or as waveforms.
+"""Change a whole batch of sounds at once, as cached log-mels or as waveforms.
 
 Both domains have time on the last axis. A gain is added to a log-mel and multiplied with a waveform; sounds
 are mixed in the power domain, or added.
 """
 
 import math
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kagglekit.config import Augment
-
 DB = math.log(10) / 10  # natural log of power in a decibel
 LEAST_POWER = 1e-9
 NO_POWER = 1e-30  # a sum that float32 has rounded to nothing has a logarithm, too
+LOUDEST_SECONDS = 0.1  # as in between-class learning
 BURSTS = 6  # in a clip with clatter; a third of them are too soft to matter
 CURVE_KNOTS = 5  # as many as FilterAugment has bands
 
@@ -27,6 +24,13 @@ class LogMel:
     def power(self, x: Tensor) -> Tensor:
         """Return the power over time, (batch, ..., time) -> (batch, time)."""
         return x.exp().sum(1)
+
+    def mix_as_heard(self, x: Tensor, other: Tensor, lam: Tensor, rate: float) -> Tensor:
+        """Mix x and `other` so that x is heard with the share lam (batch,), as `heard_shares` has it."""
+        x, other = x.exp(), other.exp()
+        first, second = heard_shares(x.sum(1), other.sum(1), lam, rate)
+        mixed = first.square()[:, None, None] * x + second.square()[:, None, None] * other
+        return mixed.clamp_min_(NO_POWER).log_()
 
     def louder(self, x: Tensor, db: Tensor) -> Tensor:
         """Apply a gain of db (batch,)."""
@@ -51,6 +55,30 @@ class Waveform:
     def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
         return x + sound * _factor(self.power(x), self.power(sound), snr).sqrt()[:, None]
 
+    def mix_as_heard(self, x: Tensor, other: Tensor, lam: Tensor, rate: float) -> Tensor:
+        first, second = heard_shares(self.power(x), self.power(other), lam, rate)
+        return torch.addcmul(first[:, None] * x, second[:, None], other)
+
+
+def heard_shares(power: Tensor, other: Tensor, lam: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+    """Return factors on the amplitudes of two sounds, (batch,), so that the first is heard with share lam.
+
+    As in between-class learning (arXiv:1711.10282, section 3.2), without its A-weighting: a sound is as loud
+    as its loudest 100 ms, and the mixture has about the level of the two.
+
+    Args:
+        power, other: (batch, time), of `rate` steps per second.
+    """
+    window = min(max(round(LOUDEST_SECONDS * rate), 1), power.shape[1])
+    first, second = (
+        p[:, : p.shape[1] // window * window].reshape(len(p), -1, window).mean(2).amax(1)
+        for p in (power, other)
+    )
+    ratio = (first.clamp(min=LEAST_POWER) / second.clamp(min=LEAST_POWER)).sqrt()
+    share = lam / (lam + ratio * (1 - lam))
+    level = (share.square() + (1 - share).square()).rsqrt()
+    return share * level, (1 - share) * level
+
 
 def _factor(speech: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
     """Return the factor on the noise's power, (batch,), from powers (batch, time)."""
@@ -62,61 +90,8 @@ Domain = LogMel | Waveform
 DOMAINS: dict[str, Domain] = {"log_mel": LogMel(), "waveform": Waveform()}
 
 
-class Augmenter:
-    """Draws and applies the augmentations of `Augment`.
-
-    Args:
-        domain: log-mel or waveform.
-        rate: frames or samples per second.
-        noise: recordings of noise, each (..., time).
-    """
-
-    def __init__(self, settings: Augment, domain: Domain, rate: float, noise: Sequence[Tensor]) -> None:
-        self.settings = settings
-        self.domain = domain
-        self.rate = rate
-        self.noise = torch.cat(list(noise), -1) if noise else None
-        ends = accumulate((recording.shape[-1] for recording in noise), initial=0)
-        self.recordings = list(pairwise(ends))
-        """First step of each in `noise`, and the first after it."""
-
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Change speed, pitch, position and gain, then add noise, filter and mask: (batch, ..., time)."""
-        s = self.settings
-        if s.speed:
-            x = stretch(x, _uniform(len(x), 1 - s.speed, 1 + s.speed, generator))
-        if s.pitch and x.ndim == 3:
-            x = transpose(x, _uniform(len(x), -s.pitch, s.pitch, generator))
-        if s.shift_ms:
-            most = s.shift_ms / 1000 * self.rate
-            x = shift(x, _uniform(len(x), -most, most, generator).round().long())
-        if s.gain_db:
-            x = self.domain.louder(x, _uniform(len(x), -s.gain_db, s.gain_db, generator))
-        if s.noise and self.noise is not None:
-            x = self._add_noise(x, self.noise, generator)
-        if s.filter_db and x.ndim == 3:
-            x = x + DB * s.filter_db * smooth_curves(len(x), x.shape[1], generator)[:, :, None]
-        if x.ndim == 3 and (s.time_mask or s.freq_mask):
-            x = mask(x, s.time_mask, s.freq_mask, generator)
-        return x
-
-    def _add_noise(self, x: Tensor, noise: Tensor, generator: torch.Generator) -> Tensor:
-        """Add noise at a drawn SNR to a share of the batch."""
-        chosen = (torch.rand(len(x), generator=generator) < self.settings.noise).nonzero()[:, 0]
-        if len(chosen) == 0:
-            return x
-        starts = [self._start(x.shape[-1], generator) for _ in chosen]
-        crops = noise.unfold(-1, x.shape[-1], 1).movedim(-2, 0)  # (start, ..., time), a view
-        snr = _uniform(len(chosen), *self.settings.noise_snr_db, generator)
-        return x.index_copy(0, chosen, self.domain.mix(x[chosen], crops[starts], snr))
-
-    def _start(self, length: int, generator: torch.Generator) -> int:
-        """Draw the start of a crop that lies within one recording of noise."""
-        first, end = self.recordings[int(torch.randint(len(self.recordings), (), generator=generator))]
-        return first + int(torch.randint(end - first - length + 1, (), generator=generator))
-
-
-def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Draw numbers between two, (count,)."""
     return low + (high - low) * torch.rand(count, generator=generator)
 
 
@@ -129,19 +104,20 @@ def _at(x: Tensor, index: Tensor) -> Tensor:
 
 def shift(x: Tensor, offset: Tensor) -> Tensor:
     """Shift x (batch, ..., time) right by offset (batch,), repeating the edge."""
-    time = torch.arange(x.shape[-1])
-    return _at(x, (time - offset[:, None]).clamp(0, x.shape[-1] - 1))
+    time = torch.arange(x.shape[-1], device=x.device)
+    return _at(x, (time - offset.to(x.device)[:, None]).clamp(0, x.shape[-1] - 1))
 
 
 def stretch(x: Tensor, speed: Tensor) -> Tensor:
     """Play x (batch, ..., time) at `speed` (batch,) about its middle, by linear interpolation."""
     middle = (x.shape[-1] - 1) / 2
-    return _between(x, (torch.arange(x.shape[-1]) - middle) * speed[:, None] + middle)
+    time = torch.arange(x.shape[-1], device=x.device)
+    return _between(x, (time - middle) * speed.to(x.device)[:, None] + middle)
 
 
 def transpose(log_mel: Tensor, bands: Tensor) -> Tensor:
     """Move log_mel (batch, n_mels, time) up by `bands` (batch,), which may be fractions."""
-    place = torch.arange(log_mel.shape[1]) - bands[:, None]
+    place = torch.arange(log_mel.shape[1], device=log_mel.device) - bands.to(log_mel.device)[:, None]
     return _between(log_mel.transpose(1, 2), place).transpose(1, 2)
 
 
@@ -199,9 +175,9 @@ def clatter(x: Tensor, generator: torch.Generator) -> Tensor:
     spectra, courses = torch.empty(batch, bands, BURSTS), torch.empty(batch, BURSTS, time)
     for burst in range(BURSTS):
         colour = 10 * DB * smooth_curves(batch, bands, generator)
-        loud = level + DB * _uniform(batch, -20, 40, generator)  # below 0 dB it is inaudible
-        start = _uniform(batch, 0, time, generator).floor()
-        decay = _uniform(batch, 0, 3, generator).exp()  # frames
+        loud = level + DB * uniform(batch, -20, 40, generator)  # below 0 dB it is inaudible
+        start = uniform(batch, 0, time, generator).floor()
+        decay = uniform(batch, 0, 3, generator).exp()  # frames
         since = torch.arange(time) - start[:, None]
         spectra[:, :, burst] = (loud[:, None] + colour).exp()
         courses[:, burst] = torch.where(since >= 0, -since / decay[:, None], -torch.inf).exp()
@@ -214,9 +190,9 @@ def mask(x: Tensor, time_mask: int, freq_mask: int, generator: torch.Generator) 
     for axis, most in ((1, time_mask), (0, freq_mask)):
         size = x.shape[axis + 1]
         for _ in range(2 if most else 0):
-            width = _uniform(len(x), 0, most + 1, generator).floor()
+            width = uniform(len(x), 0, most + 1, generator).floor()
             start = (torch.rand(len(x), generator=generator) * (size - width + 1).clamp(min=0)).floor()
             place = torch.arange(size)
             hidden[axis] |= (place >= start[:, None]) & (place < (start + width)[:, None])
-    bands, frames = hidden
+    bands, frames = (axis.to(x.device) for axis in hidden)
     return torch.where(bands[:, :, None] | frames[:, None, :], x.mean((1, 2), keepdim=True), x)

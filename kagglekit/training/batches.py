@@ -12,9 +12,15 @@ from torch.nn import functional
 
 from kagglekit import models
 from kagglekit.config import Train
-from kagglekit.training.augment import DOMAINS, Augmenter, clatter, join
+from kagglekit.config.names import LabelKind
+from kagglekit.errors import ConfigError
+from kagglekit.features.logmel import FULL_SCALE, log_mel
+from kagglekit.training.augment import DOMAINS, clatter, join
+from kagglekit.training.augmenter import Augmenter, Noise, NoiseRecordings
 from kagglekit.training.dataset import Dataset, windows_of
 from kagglekit.training.head import Head
+from kagglekit.training.mixing import draw
+from kagglekit.training.predict import device
 from kagglekit.training.soft_targets import TrainingSet
 
 
@@ -41,16 +47,18 @@ class Batches:
         self, model: str, train: Train, dataset: Dataset, head: Head, training_set: TrainingSet, fold: int
     ) -> None:
         clips, self.soft, self.weights = training_set
-        self.train, self.dataset, self.head, self.fold = train, dataset, head, fold
-        self.domain = DOMAINS[models.info(model).input]
+        self.train, self.head, self.fold = train, head, fold
+        self.dataset, self.features = dataset.for_training(), dataset.features
+        self.in_batch = dataset.waveforms is not None
+        """Whether log-mels are computed of augmented waveforms."""
+        self.domain = DOMAINS["waveform" if self.in_batch else models.info(model).input]
         self.splits = clips["split"].to_numpy()
         self.rows = clips["row"].to_numpy().astype(np.int64)
         self.windows = windows_of(clips)
         self.targets = head.targets(clips) if self.soft is None else self.soft.argmax(1)
         self.is_speech = torch.from_numpy((clips["part"] != "silence").to_numpy())
-        self.chance = class_chance(clips, train.balance) if train.balance else None
-        noise = dataset.noise_for(fold) if train.augment.noise else []
-        self.augmenter = Augmenter(train.augment, self.domain, dataset.rate, noise)
+        self.chance = self._chance(clips) if train.balance else None
+        self.augmenter = Augmenter(train.augment, self.domain, self.dataset.rate, self._noise(clips))
 
     def __len__(self) -> int:
         """Count the batches of an epoch; a last, smaller one is dropped unless it is the only one."""
@@ -78,9 +86,54 @@ class Batches:
             x = self._clutter(x, ~speech, generator)
             x, index = self._reversed_words(x, index, speech, generator)
             x, index = self._double_words(x, index, speech, generator)
+            if self.in_batch:
+                x = x.to(device())
             x = self.augmenter(x, generator)
             y = self._soft(chosen, index)
-            yield self._mixup(x, y, torch.from_numpy(chosen), generator)
+            batch = self._mixed(x, y, torch.from_numpy(chosen), generator)
+            yield self._pictures(batch, generator) if self.in_batch else batch
+
+    def _pictures(self, batch: TrainingBatch, generator: torch.Generator) -> TrainingBatch:
+        """Compute the log-mels of a batch of waveforms, and augment them."""
+        assert self.features is not None
+        x = log_mel(batch.x * FULL_SCALE, self.features, round(self.dataset.rate), exact=False)
+        return batch._replace(x=self.augmenter.picture(x, generator))
+
+    def _chance(self, clips: pl.DataFrame) -> Tensor:
+        if self.head.kind is LabelKind.MULTI and self.soft is not None:
+            return rarest_chance(self.soft, self.train.balance)
+        return class_chance(clips, self.train.balance)
+
+    def _noise(self, clips: pl.DataFrame) -> Noise | None:
+        """Return the source of background noise that the settings name; None if there is none.
+
+        Raises:
+            ConfigError: no training clip of the fold is background.
+        """
+        augment = self.train.augment
+        if not augment.noise:
+            return None
+        if augment.noise_from == "clips":
+            return self._background(np.flatnonzero(clips["label"].to_numpy() == augment.noise_class))
+        recordings = self.dataset.noise_for(self.fold)
+        return NoiseRecordings(recordings) if recordings else None
+
+    def _background(self, quiet: NDArray[np.int64]) -> Noise:
+        """Draw crops from the training clips at `quiet`, (clips,)."""
+        if len(quiet) == 0:
+            what = self.train.augment.noise_class
+            raise ConfigError(
+                f"train.augment.noise_from is clips, and fold {self.fold} trains on no clip "
+                + (f"of the class {what}" if what else "without a class"),
+                hint="set noise_class to the class of the background, or train.augment.noise: 0",
+            )
+
+        def crops(count: int, time: int, generator: torch.Generator) -> Tensor:
+            chosen = quiet[torch.randint(len(quiet), (count,), generator=generator).numpy()]
+            rows = self._rows(chosen, generator)
+            return next(iter(self.dataset.read(self.splits[chosen], rows, count)))
+
+        return crops
 
     def _rows(self, chosen: NDArray[np.int64], generator: torch.Generator) -> NDArray[np.int64]:
         """Choose a row of each clip: one of its windows at random."""
@@ -137,20 +190,28 @@ class Batches:
         joined = join(x[first], x[second], self.domain)
         return x.index_copy_(0, first, joined), index.index_fill(0, first, self.head.double)
 
-    def _mixup(self, x: Tensor, y: Tensor, chosen: Tensor, generator: torch.Generator) -> TrainingBatch:
-        alpha, weights = self.train.augment.mixup, self.weights
-        if not alpha:
-            return TrainingBatch(x, y, None if weights is None else weights.of_batch(chosen))
-        concentration = torch.full((len(x), 2), alpha)
-        gamma = torch._standard_gamma(concentration, generator=generator)
-        lam = (gamma[:, 0] / gamma.sum(1)).clamp(0, 1)
-        other = torch.randperm(len(x), generator=generator)
-        lam_x = lam.view(-1, *[1] * (x.ndim - 1))
-        x, y = lam_x * x + (1 - lam_x) * x[other], lam[:, None] * y + (1 - lam[:, None]) * y[other]
-        return TrainingBatch(x, y, None if weights is None else weights.of_batch(chosen, chosen[other], lam))
+    def _mixed(self, x: Tensor, y: Tensor, chosen: Tensor, generator: torch.Generator) -> TrainingBatch:
+        """Mix the clips of a batch, their targets and weights."""
+        mixing = draw(len(x), self.train.augment, generator)
+        weight = None if self.weights is None else self.weights.of_batch(chosen, mixing, y)
+        if mixing is not None:
+            x = mixing.sounds(x, self.train.augment, self.domain, self.dataset.rate)
+            y = mixing.targets(y, single=self.head.kind is LabelKind.SINGLE)
+        return TrainingBatch(x, y, weight)
 
 
 def class_chance(clips: pl.DataFrame, balance: float) -> Tensor:
     """Return each clip's weight when drawn, its class's size to the power of -balance: (clips,)."""
     size = clips.select(pl.len().over("label")).to_series().to_numpy()
     return torch.from_numpy(size.astype(np.float64) ** -balance)
+
+
+def rarest_chance(targets: Tensor, balance: float) -> Tensor:
+    """Return each clip's weight when drawn, that of its rarest class: (clips,).
+
+    Args:
+        targets: (clips, classes); clips without a class count as a class of their own.
+    """
+    targets = torch.cat([targets, (targets.sum(1, keepdim=True) == 0).float()], 1).double()
+    sizes = targets.sum(0).clamp(min=1)
+    return (targets * sizes**-balance).amax(1)

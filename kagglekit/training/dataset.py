@@ -1,9 +1,9 @@
 """Inputs of models: batches of log-mels, embeddings or waveforms for rows of the clips table."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -34,8 +34,16 @@ class Dataset:
     audio: Audio
     features: Features | None
     """Settings of the log-mels; None if the model takes another input."""
+    waveforms: Mapping[str, Store] | None = None
+    """By split: the decoded clips of which training computes log-mels in each batch; None if it does not."""
     soft_targets: Path | None = None
     """Folder of pseudo-labels and soft targets; None to learn from the labels alone."""
+
+    def for_training(self) -> Self:
+        """Return the dataset that training augments: of waveforms where it computes log-mels of them."""
+        if self.waveforms is None:
+            return self
+        return replace(self, inputs=self.waveforms, features=None)
 
     @property
     def takes_waveforms(self) -> bool:

@@ -22,7 +22,8 @@ from kagglekit.terminal import progress
 from kagglekit.training import checkpoint
 from kagglekit.training.distributed import SINGLE, World
 from kagglekit.training.files import META, OOF, STATE, WEIGHTS
-from kagglekit.training.optimizers import clip_gradients, loss_of, stop_at_nonfinite
+from kagglekit.training.losses import loss_of
+from kagglekit.training.optimizers import clip_gradients, stop_at_nonfinite
 from kagglekit.training.predict import EVAL_BATCH, device, predict, predict_sharded
 from kagglekit.training.state import Fold as Fold
 from kagglekit.training.state import TrainingState, seed_all, start

@@ -1,4 +1,4 @@
-"""Optimizers, learning rate schedule, losses, gradient clipping and EMA."""
+"""Optimizers, learning rate schedule, gradient clipping and EMA."""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from kagglekit.config import Train
 from kagglekit.errors import KagglekitError
@@ -69,35 +68,6 @@ def lr_factor(step: int, steps: int, train: Train) -> float:
         return 1.0
     progress = (step - warmup) / max(steps - warmup, 1)
     return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
-def loss_of(logits: Tensor, y: Tensor, train: Train, weight: Tensor | None = None) -> Tensor:
-    """Return the mean loss between logits (batch, outputs) and soft targets y (batch, outputs).
-
-    Args:
-        weight: (batch, outputs) or (batch, 1), which multiplies the loss of each output, or of each clip
-            where outputs have no losses of their own (crossentropy); None: all weigh 1.
-    """
-    if weight is not None:
-        return _weighted_loss(logits, y, train, weight)
-    if train.loss == "mse":  # between probabilities and one-hot labels, as the report had it
-        return functional.mse_loss(logits.softmax(1), y)
-    if train.loss == "bce":
-        smooth = y + train.label_smoothing * (0.5 - y)
-        return functional.binary_cross_entropy_with_logits(logits, smooth)
-    return functional.cross_entropy(logits, y, label_smoothing=train.label_smoothing)
-
-
-def _weighted_loss(logits: Tensor, y: Tensor, train: Train, weight: Tensor) -> Tensor:
-    if train.loss == "mse":
-        each = functional.mse_loss(logits.softmax(1), y, reduction="none")
-    elif train.loss == "bce":
-        smooth = y + train.label_smoothing * (0.5 - y)
-        each = functional.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
-    else:
-        smoothing = train.label_smoothing
-        each = functional.cross_entropy(logits, y, reduction="none", label_smoothing=smoothing)[:, None]
-    return (each * weight).mean()
 
 
 def clip_gradients(model: nn.Module, max_norm: float) -> Tensor:

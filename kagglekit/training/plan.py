@@ -13,17 +13,42 @@ from kagglekit.errors import ConfigError, close_match, listed
 
 VERSION = 3  # part of every run id: raise it when training changes its results by more than rounding
 # Fields of Train added since that version; runs that do not use them keep their ids.
-ADDED = ("thresholds", "only", "soft_targets")
+ADDED = ("thresholds", "only", "soft_targets", "focal_gamma", "class_weight")
+ADDED_AUGMENT = (
+    "domain",
+    "noise_from",
+    "noise_class",
+    "polarity",
+    "lowpass",
+    "highpass",
+    "bandpass",
+    "lowpass_hz",
+    "highpass_hz",
+    "eq",
+    "eq_db",
+    "mixup_ratio",
+    "cutmix",
+    "mix_share",
+    "mix_labels",
+)
 
 NEEDS_BOTH = ("words_threshold", "cascade", "zero_shot")
 """Label schemes that predict silence and filler in a special way."""
 
 UNCHANGED: Mapping[str, Any] = {
-    "augment": {name: 0 for name in Augment.model_fields if name not in ("mixup", "noise_snr_db")},
+    "augment": {
+        **{name: 0 for name in Augment.model_fields if name not in ("mixup", "noise_snr_db", *ADDED_AUGMENT)},
+        **{name: Augment.model_fields[name].default for name in ADDED_AUGMENT if not name.startswith("mix")},
+    },
     "tta_ms": (),
 }
 """Settings of train for embeddings: they are computed once, from the clip without augmentation, so mixup and
 noise_snr_db alone remain."""
+
+OF_WAVEFORMS = ("polarity", "lowpass", "highpass", "bandpass", "eq")
+"""Augmentations that need waveforms."""
+OF_SEVERAL = ("bce", "focal", "softmax")
+"""Losses that need several labels per clip."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +64,14 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict, for run ids and config.yaml."""
         train, default = self.train.model_dump(), Train().model_dump()
-        kept = {name: value for name, value in train.items() if name not in ADDED or value != default[name]}
-        return asdict(self) | {"train": kept, "features": self.features.model_dump()}
+        for section, usual, added in (
+            (train, default, ADDED),
+            (train["augment"], default["augment"], ADDED_AUGMENT),
+        ):
+            for name in added:
+                if section[name] == usual[name]:
+                    del section[name]
+        return asdict(self) | {"train": train, "features": self.features.model_dump()}
 
 
 def resolve(config: Config, model: str, params: Mapping[str, Any] | None = None) -> Plan:
@@ -65,6 +96,7 @@ def resolve(config: Config, model: str, params: Mapping[str, Any] | None = None)
     if train.bf16 == "auto":  # resolved here, because it shapes the logits
         train = train.model_copy(update={"bf16": bf16_is_native()})
     model, train = _scheme(config, model, train)
+    _check_augment(config, model, train.augment)
     features = overlay(
         config.features, section.features, layers.get("features", {}), models.needed_features(model)
     )
@@ -91,9 +123,9 @@ def _scheme(config: Config, model: str, train: Train) -> tuple[str, Train]:
     labels = config.labels
     if labels.kind is LabelKind.MULTI:
         return model, _multi(train)
-    if train.loss == "bce":
+    if train.loss in OF_SEVERAL:
         raise ConfigError(
-            "train.loss bce needs a competition with several labels per clip",
+            f"train.loss {train.loss} needs a competition with several labels per clip",
             hint="set labels.kind: multi, or train.loss: crossentropy",
         )
     if model.startswith(models.CASCADE):
@@ -139,16 +171,52 @@ def _multi(train: Train) -> Train:
     """
     for name, value, usual in (
         ("labels", train.labels, ("targets", "words")),
-        ("loss", train.loss, ("bce", "crossentropy")),
+        ("loss", train.loss, (*OF_SEVERAL, "crossentropy")),
         ("only", train.only, ((),)),
-        ("balance", train.balance, (0,)),
     ):
         if value not in usual:
             raise ConfigError(
                 f"train.{name}: {value} needs one label per clip, and this competition has several",
                 hint=f"remove train.{name}",
             )
-    return train.model_copy(update={"labels": "targets", "loss": "bce"})
+    loss = "bce" if train.loss == "crossentropy" else train.loss
+    return train.model_copy(update={"labels": "targets", "loss": loss})
+
+
+def _check_augment(config: Config, model: str, augment: Augment) -> None:
+    """Check what the augmentation needs of the model, the data and the labels.
+
+    Raises:
+        ConfigError: a setting would change nothing, or has nothing to draw from.
+    """
+    waveforms = augment.domain == "waveform" or models.info(model).input is not InputKind.LOG_MEL
+    for name in OF_WAVEFORMS:
+        if getattr(augment, name) and not waveforms:
+            raise ConfigError(
+                f"train.augment.{name} changes waveforms, and {model} trains on cached log-mels",
+                hint="set train.augment.domain: waveform, or use filter_db",
+            )
+    nyquist = config.audio.sample_rate / 2
+    for name, used in (("lowpass_hz", augment.lowpass), ("highpass_hz", augment.highpass)):
+        if (used or augment.bandpass) and (highest := getattr(augment, name)[1]) > nyquist:
+            raise ConfigError(
+                f"train.augment.{name} goes up to {highest:g} Hz, above half the sample rate, {nyquist:g} Hz",
+                hint=f"set train.augment.{name} to at most {nyquist:g}",
+            )
+    if not augment.noise:
+        return
+    if augment.noise_from == "files" and config.data.noise is None:
+        raise ConfigError(
+            "train.augment.noise_from is files, and data.noise names none",
+            hint="set data.noise to a pattern of audio files, or noise_from: clips",
+        )
+    single, classes = config.labels.kind is not LabelKind.MULTI, config.labels.all_classes
+    background = augment.noise_class
+    if augment.noise_from == "clips" and (single or background) and background not in classes:
+        raise ConfigError(
+            f"train.augment.noise_class '{background}' is no class",
+            hint=close_match(background, classes) if background else "set it to the class of the background",
+        )
 
 
 def with_epochs(plan: Plan, epochs: int) -> Plan:

@@ -89,19 +89,23 @@ def shift_limit(folder: Path | None) -> float | None:
         ) from error
 
 
-def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head, task: Task) -> TrainingSet:
+def training_set(
+    folder: Path | None, fold: int, clips: pl.DataFrame, head: Head, task: Task, class_weight: float = 0
+) -> TrainingSet:
     """Join a fold's training clips with its soft targets.
 
     Args:
         folder: of the soft targets; None for none.
         fold: the fold that is left out.
+        class_weight: setting of train.
 
     Raises:
         KagglekitError: the fold's table is damaged.
     """
     if folder is None:
         targets = label_targets(clips, task) if task.multi else None
-        return TrainingSet(clips, targets, loss_weights(clips, task))
+        counted = _one_hot(clips, head) if targets is None and class_weight else targets
+        return TrainingSet(clips, targets, loss_weights(clips, task, counted, class_weight))
     path = table_path(folder, fold)
     soft = parquet.read(path, f"remove {folder} and make it again")
     CheckedFile(path).check()  # that it is this fold's
@@ -120,7 +124,7 @@ def training_set(folder: Path | None, fold: int, clips: pl.DataFrame, head: Head
     if not extra.is_empty():
         clips = pl.concat([clips, extra.drop("targets")], how="diagonal_relaxed")
         targets = torch.cat([targets, spread(extra, head)])
-    return TrainingSet(clips, targets, loss_weights(clips, task))
+    return TrainingSet(clips, targets, loss_weights(clips, task, targets, class_weight))
 
 
 def _one_hot(clips: pl.DataFrame, head: Head) -> Tensor:

@@ -95,7 +95,8 @@ def start(fold: Fold, world: World) -> TrainingState:
     """Build an untrained model and its batches, or resume after the last finished epoch."""
     train, head, dataset = fold.plan.train, fold.head, fold.dataset
     rows = training_rows(dataset.clips, fold.number, fold.config, train.seed)
-    clips = training_set(dataset.soft_targets, fold.number, rows, head, Task.of(fold.config))
+    task = Task.of(fold.config)
+    clips = training_set(dataset.soft_targets, fold.number, rows, head, task, train.class_weight)
     batches = Batches(fold.plan.model, train, dataset, head, clips, fold.number)
     seed_all(fold.seed)
     model = models.build(fold.plan.model, fold.plan.params, len(head.outputs)).to(device())

@@ -12,7 +12,6 @@ from torch import Tensor
 from kagglekit.config import Augment
 from kagglekit.training.augment import (
     DOMAINS,
-    Augmenter,
     clatter,
     energy_centre,
     join,
@@ -22,6 +21,7 @@ from kagglekit.training.augment import (
     stretch,
     transpose,
 )
+from kagglekit.training.augmenter import Augmenter, NoiseRecordings
 
 LOG_MEL, WAVEFORM = DOMAINS["log_mel"], DOMAINS["waveform"]
 
@@ -63,7 +63,7 @@ def test_what_moves_in_repeats_the_edge() -> None:
 @both
 def test_shifts_are_uniform_up_to_the_limit(domain: str) -> None:
     x = impulses(domain, [100] * 2000, 201)
-    moved = Augmenter(only(shift_ms=100), DOMAINS[domain], 200, [])(x, seeded())  # 20 steps
+    moved = Augmenter(only(shift_ms=100), DOMAINS[domain], 200, None)(x, seeded())  # 20 steps
     places = (moved[:, 0] if domain == "log_mel" else moved).argmax(1) - 100
     assert sorted(set(places.tolist())) == list(range(-20, 21))
     assert abs(float(places.float().mean())) < 1
@@ -91,7 +91,7 @@ def test_gain_means_the_same_in_both_domains() -> None:
 @both
 def test_gains_are_uniform_up_to_the_limit(domain: str) -> None:
     x = sound(domain, 2000, 10)
-    db = decibels(domain, x, Augmenter(only(gain_db=6), DOMAINS[domain], 100, [])(x, seeded()))
+    db = decibels(domain, x, Augmenter(only(gain_db=6), DOMAINS[domain], 100, None)(x, seeded()))
     assert -6.001 < float(db.min()) < -5.9 and 5.9 < float(db.max()) < 6.001
     assert abs(float(db.mean())) < 0.3
 
@@ -111,14 +111,18 @@ def test_noise_is_at_the_stated_snr(snr: float, domain: str) -> None:
     recordings = [7 * sound(domain, 1, 900, seed)[0].double() for seed in (5, 6)]
     if domain == "log_mel":
         recordings = [r / 7 - 9 for r in recordings]
-    noisy = Augmenter(only(noise=1.0, noise_snr_db=(snr, snr)), DOMAINS[domain], 100, recordings)(x, seeded())
+    noisy = Augmenter(
+        only(noise=1.0, noise_snr_db=(snr, snr)), DOMAINS[domain], 100, NoiseRecordings(recordings)
+    )(x, seeded())
     added = noisy - x if domain == "waveform" else (noisy.exp() - x.exp()).log()
     torch.testing.assert_close(decibels(domain, added, x), torch.full((4,), snr).double(), rtol=0, atol=0.1)
 
 
 def test_noise_reaches_its_share_and_spares_the_rest() -> None:
     x = sound("waveform", 1000, 20)
-    noisy = Augmenter(only(noise=0.3), WAVEFORM, 100, [sound("waveform", 1, 50, 3)[0]])(x, seeded())
+    noisy = Augmenter(only(noise=0.3), WAVEFORM, 100, NoiseRecordings([sound("waveform", 1, 50, 3)[0]]))(
+        x, seeded()
+    )
     changed = (noisy != x).any(1)
     assert 250 < int(changed.sum()) < 350
     ratio = decibels("waveform", (noisy - x)[changed], x[changed])
@@ -128,18 +132,15 @@ def test_noise_reaches_its_share_and_spares_the_rest() -> None:
 
 def test_a_crop_of_noise_lies_in_one_recording() -> None:
     recordings = [torch.full((105,), 1.0), torch.full((103,), 2.0)]
-    augmenter, generator = Augmenter(only(noise=1.0), WAVEFORM, 100, recordings), seeded()
-    assert augmenter.noise is not None
-    starts = [augmenter._start(100, generator) for _ in range(200)]
-    crops = {tuple(augmenter.noise[start : start + 100].tolist()) for start in starts}
-    assert crops == {(1.0,) * 100, (2.0,) * 100}
+    crops = NoiseRecordings(recordings)(200, 100, seeded())
+    assert {tuple(crop) for crop in crops.tolist()} == {(1.0,) * 100, (2.0,) * 100}
 
 
 def test_noise_on_digital_silence_is_finite() -> None:
-    noisy = Augmenter(only(noise=1.0), WAVEFORM, 100, [torch.zeros(300), torch.ones(300)])
+    noisy = Augmenter(only(noise=1.0), WAVEFORM, 100, NoiseRecordings([torch.zeros(300), torch.ones(300)]))
     x = noisy(torch.zeros(8, 100), seeded())
     assert torch.isfinite(x).all() and float(x.abs().max()) < 1e-3
-    assert torch.equal(Augmenter(only(noise=1.0), WAVEFORM, 100, [])(x, seeded()), x)
+    assert torch.equal(Augmenter(only(noise=1.0), WAVEFORM, 100, None)(x, seeded()), x)
 
 
 def test_masks_have_the_clips_mean_and_the_stated_widths() -> None:
@@ -173,7 +174,7 @@ def test_masks_wider_than_the_clip_do_not_fail() -> None:
 
 def test_waveforms_are_not_masked() -> None:
     x = sound("waveform")
-    assert torch.equal(Augmenter(only(time_mask=20, freq_mask=5), WAVEFORM, 100, [])(x, seeded()), x)
+    assert torch.equal(Augmenter(only(time_mask=20, freq_mask=5), WAVEFORM, 100, None)(x, seeded()), x)
 
 
 def test_energy_centre() -> None:
@@ -211,7 +212,7 @@ def test_join_is_the_first_part_of_one_and_the_second_of_the_other(at_x: int, at
 def test_the_generator_decides_everything(domain: str) -> None:
     settings = Augment(noise=1.0)
     x, recordings = sound(domain), [sound(domain, 1, 900, 3)[0]]
-    augmenter = Augmenter(settings, DOMAINS[domain], 100, recordings)
+    augmenter = Augmenter(settings, DOMAINS[domain], 100, NoiseRecordings(recordings))
     torch.manual_seed(1)
     first = augmenter(x, seeded(7))
     torch.manual_seed(2)
@@ -223,7 +224,7 @@ def test_the_generator_decides_everything(domain: str) -> None:
 @both
 def test_off_is_off(domain: str) -> None:
     x = sound(domain)
-    assert torch.equal(Augmenter(OFF, DOMAINS[domain], 100, [x[0]])(x, seeded()), x)
+    assert torch.equal(Augmenter(OFF, DOMAINS[domain], 100, NoiseRecordings([x[0]]))(x, seeded()), x)
 
 
 @both
@@ -249,7 +250,7 @@ def test_pitch_moves_bands() -> None:
 
 def test_a_filter_is_one_smooth_curve_for_each_clip() -> None:
     x = torch.zeros(500, 40, 7)
-    curve = Augmenter(only(filter_db=6.0), LOG_MEL, 100, [])(x, seeded())
+    curve = Augmenter(only(filter_db=6.0), LOG_MEL, 100, None)(x, seeded())
     assert torch.equal(curve[:, :, :1].expand(-1, -1, 7), curve)
     decibel = curve[:, 0, 0] * 10 / math.log(10)
     assert abs(float(decibel.std()) - 6) < 0.5 and abs(float(decibel.mean())) < 0.8

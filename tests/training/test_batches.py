@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 from support.augments import OFF
 
 from kagglekit.config import Audio, Augment, Features, Train
-from kagglekit.data.store import StoreWriter, open_store
+from kagglekit.data.store import Store, StoreWriter, open_store
+from kagglekit.errors import ConfigError
 from kagglekit.features.logmel import log_mel
-from kagglekit.training.batches import Batches
+from kagglekit.training.batches import Batches, rarest_chance
 from kagglekit.training.dataset import Dataset
 from kagglekit.training.head import DOUBLE, Head, make_head
 from kagglekit.training.soft_targets import TrainingSet
@@ -252,3 +254,51 @@ def test_soft_targets_stay_with_their_clip_unless_it_becomes_another_word(log_me
     )
     ((_, y, _),) = made.epoch(0)
     assert 0 < (y[:, CLASSES.index("unknown")] == 1).sum() < 50
+
+
+# -- log-mels of augmented waveforms --
+
+
+def in_batch(waveforms: Dataset) -> Dataset:
+    """The dataset of a log-mel network that trains on waveforms; its cached log-mels are not read."""
+    stores = {name: store for name, store in waveforms.inputs.items() if isinstance(store, Store)}
+    return replace(waveforms, inputs={}, features=SPEC, waveforms=stores)
+
+
+def test_log_mels_in_the_batch_are_those_of_the_clips(waveforms: Dataset) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 3000, (50, AUDIO.samples)).astype(np.int16)
+    waveforms.inputs["train"].take = lambda rows: noise[rows]  # type: ignore[union-attr, method-assign]
+    waveforms.inputs["silence"].take = lambda rows: noise[40 + rows]  # type: ignore[union-attr, method-assign]
+    ((x, y, _),) = batches(in_batch(waveforms), head(), OFF, 50).epoch(0)
+    wanted = log_mel(torch.from_numpy(noise), SPEC, 8000)
+    place = (x[:, None] - wanted).abs().amax((2, 3)).min(1)
+    assert float(place.values.max()) < 2e-3 and sorted(place.indices.tolist()) == list(range(50))
+    assert torch.equal(y.argmax(1), head().targets(waveforms.clips)[place.indices])
+
+
+def test_mixtures_are_of_waveforms_and_masks_of_log_mels(waveforms: Dataset) -> None:
+    settings = OFF.model_copy(update={"mixup": 1.0, "freq_mask": 5})
+    ((x, y, _),) = batches(in_batch(waveforms), head(), settings, 50).epoch(0)
+    assert x.shape == (50, 20, 1 + AUDIO.samples // 128) and x.isfinite().all()
+    assert int((y.amax(1) < 0.9).sum()) > 5
+    again = next(iter(batches(in_batch(waveforms), head(), settings, 50).epoch(0)))
+    assert torch.equal(again.x, x)
+
+
+def test_background_noise_from_clips_of_a_class(waveforms: Dataset) -> None:
+    """Clips hold a constant, so that what was added tells which clip it was."""
+    settings = OFF.model_copy(
+        update={"noise": 1.0, "noise_snr_db": (0.0, 0.0), "noise_from": "clips", "noise_class": "silence"}
+    )
+    ((x, y, _),) = batches(waveforms, head(), settings, 50).epoch(0)
+    words = y.argmax(1) != CLASSES.index("silence")
+    assert x[words].abs().max() < 1e-6  # a positive clip and a silence clip of the same level, negative
+    with pytest.raises(ConfigError, match="fold 0 trains on no clip of the class nocall"):
+        batches(waveforms, head(), settings.model_copy(update={"noise_class": "nocall"}), 50)
+
+
+def test_clips_of_several_classes_are_drawn_as_their_rarest() -> None:
+    targets = torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 1], [0, 0]])
+    assert rarest_chance(targets, 1.0).tolist() == pytest.approx([1 / 4] * 3 + [1, 1])
+    assert rarest_chance(targets, 0.5).tolist() == pytest.approx([1 / 2] * 3 + [1, 1])

@@ -64,6 +64,20 @@ def job(base: tuple[Config, Workspace, Prepared], tmp_path: Path) -> Job:
     return make_job
 
 
+IN_BATCH: dict[str, Any] = {
+    "domain": "waveform",
+    "mixup": 0.5,
+    "mixup_ratio": "loudness",
+    "cutmix": 1.0,
+    "mix_share": 0.7,
+    "noise": 0.5,
+    "polarity": 0.5,
+    "eq": 0.5,
+    "lowpass": 0.3,
+    "lowpass_hz": (1000.0, 3000.0),
+}
+
+
 class Killed(Exception):
     pass
 
@@ -87,6 +101,10 @@ def same_files(one: Path, other: Path) -> None:
     ("model", "train"),
     [
         ("tcresnet", {"augment.mixup": 0.3, "augment.double_words": 0.2}),
+        (
+            "tcresnet",
+            {f"augment.{name}": value for name, value in IN_BATCH.items()} | {"class_weight": 0.5},
+        ),
         ("gru", {"patience": 2}),
         ("tcresnet", {"optimizer": "sgd"}),
         ("gru", {"optimizer": "rmsprop", "ema": 0.0}),

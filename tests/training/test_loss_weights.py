@@ -18,7 +18,8 @@ from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.task import Task
 from kagglekit.training.head import make_head
 from kagglekit.training.loss_weights import LossWeights, loss_weights
-from kagglekit.training.optimizers import loss_of
+from kagglekit.training.losses import loss_of
+from kagglekit.training.mixing import Mixing
 from kagglekit.training.soft_targets import table_path, training_set
 
 CLASSES = ("a", "b", "c")
@@ -69,12 +70,26 @@ def test_a_soft_class_has_its_target_and_a_loss() -> None:
 def test_mixed_clips_know_what_both_know_and_weigh_as_their_targets_mix() -> None:
     known = torch.tensor([[True, False, True], [True, True, False]])
     weights = LossWeights(torch.tensor([1.0, 3.0]), known)
-    lam = torch.tensor([0.25, 1.0])
-    mixed = weights.of_batch(torch.tensor([0, 1]), torch.tensor([1, 0]), lam)
-    assert mixed.tolist() == [[2.5, 0, 0], [3.0, 0, 0]]
-    assert LossWeights(weights.clip).of_batch(torch.tensor([0]), torch.tensor([1]), lam[:1]).tolist() == [
-        [2.5]
-    ]
+    mixing = Mixing(torch.tensor([1, 0]), torch.tensor([0.25, 1.0]), None, False)
+    chosen = torch.tensor([0, 1])
+    assert weights.of_batch(chosen, mixing).tolist() == [[2.5, 0, 0], [3.0, 0, 0]]
+    assert LossWeights(weights.clip).of_batch(chosen, mixing).tolist() == [[2.5], [3.0]]
+
+
+def test_rare_classes_weigh_more_by_a_power_of_their_size() -> None:
+    table = clips(label=["a", "a", "a", "b"])
+    targets = torch.tensor([[1.0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 1, 0]])
+    assert loss_weights(table, SINGLE, targets, 0) is None
+    single = loss_weights(table, SINGLE, targets, 0.5)
+    assert single is not None and single.output is not None
+    a, b, unused = single.output.tolist()
+    assert b / a == pytest.approx(3**0.5) and unused == 1
+    assert (3 * a + b) / 4 == pytest.approx(1)  # the mean over clips
+    several = loss_weights(table, MULTI, targets, 1.0)
+    assert several is not None and several.output is not None
+    a, b, unused = several.output.tolist()
+    assert b / a == pytest.approx(3) and (a + b) / 2 == pytest.approx(1) and unused == 1
+    assert several.of_batch(torch.tensor([0, 3])).shape == (2, 3)
 
 
 @pytest.mark.parametrize("loss", ["crossentropy", "mse", "bce"])

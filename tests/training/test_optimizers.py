@@ -13,7 +13,6 @@ from kagglekit.errors import KagglekitError
 from kagglekit.training.optimizers import (
     Ema,
     clip_gradients,
-    loss_of,
     lr_factor,
     make_optimizer,
     stop_at_nonfinite,
@@ -106,25 +105,6 @@ def test_constant_and_no_warm_up() -> None:
     assert [lr_factor(step, 4, train) for step in range(4)] == [0.5, 1, 1, 1]
     assert lr_factor(0, 50, Train(warmup=0)) == 1
     assert lr_factor(0, 1, Train(warmup=1)) == 1
-
-
-def test_losses() -> None:
-    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]])
-    y = torch.tensor([[0.0, 1.0, 0.0], [0.3, 0.0, 0.7]])
-    p = [[math.exp(v) / sum(math.exp(w) for w in row) for v in row] for row in logits.tolist()]
-    smooth = [[0.9 * v + 0.1 / 3 for v in row] for row in y.tolist()]
-    cross = (
-        -sum(t * math.log(q) for ts, qs in zip(smooth, p, strict=True) for t, q in zip(ts, qs, strict=True))
-        / 2
-    )
-    assert loss_of(logits, y, Train(label_smoothing=0.1)).item() == pytest.approx(cross, rel=1e-5)
-    square = (
-        sum((t - q) ** 2 for ts, qs in zip(y.tolist(), p, strict=True) for t, q in zip(ts, qs, strict=True))
-        / 6
-    )
-    assert loss_of(logits, y, Train(loss="mse", label_smoothing=0.1)).item() == pytest.approx(
-        square, rel=1e-5
-    )
 
 
 @pytest.mark.parametrize(("most", "after"), [(1.0, 1.0), (0.0, 5.0), (9.0, 5.0)])

@@ -20,6 +20,9 @@ from kagglekit.training.plan import resolve
 LEAST = "competition: {slug: tiny}\nlabels: {targets: [a, b]}\n"
 
 
+QUIET = LEAST.replace("{targets", "{silence: null, filler: null, targets")
+
+
 def load(folder: Path, text: str) -> Config:
     path = folder / "competition.yaml"
     path.write_text(LEAST + text)
@@ -116,6 +119,56 @@ def test_fields_added_later_change_no_id_of_before(tmp_path: Path) -> None:
     assert "only" not in plain and "thresholds" not in plain
     asked = resolve(load(tmp_path, "train: {only: [a, b], thresholds: fit}\n"), "gru").as_dict()["train"]
     assert (asked["only"], asked["thresholds"]) == (("a", "b"), "fit")
+
+
+def test_augmentation_added_later_changes_no_id_of_before(tmp_path: Path) -> None:
+    config = load(tmp_path, "")
+    plain = resolve(config, "gru").as_dict()["train"]
+    assert not {"focal_gamma", "class_weight"} & plain.keys()
+    assert [*plain["augment"]] == [
+        *("shift_ms", "speed", "pitch", "gain_db", "filter_db", "noise", "noise_snr_db", "clutter"),
+        *("time_mask", "freq_mask", "mixup", "double_words", "reversed_words"),
+    ]
+    changed = {"domain": "waveform", "cutmix": 1.0, "lowpass": 0.5, "lowpass_hz": (500.0, 900.0)}
+    plan = resolve(config, "gru", {f"train.augment.{name}": value for name, value in changed.items()})
+    assert plan.as_dict()["train"]["augment"] == {**plain["augment"], **changed}
+
+
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        ("{polarity: 0.5}", "train.augment.polarity changes waveforms, and gru trains on cached log-mels"),
+        ("{domain: waveform, eq: 0.1, bandpass: 0.5, lowpass_hz: [100, 9000]}", "lowpass_hz goes up to 9000"),
+        ("{noise_from: clips}", "noise_class '' is no class"),
+        ("{noise_from: clips, noise_class: c}", "noise_class 'c' is no class"),
+    ],
+)
+def test_augmentation_that_has_nothing_to_work_on(augment: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve(load(tmp_path, f"train: {{augment: {augment}}}\n"), "gru")
+    assert caught.value.hint
+
+
+def test_noise_files_where_there_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "competition.yaml"
+    path.write_text(QUIET + "data: {noise_clips: null}\ntrain: {augment: {noise_from: files}}\n")
+    with pytest.raises(ConfigError, match="noise_from is files, and data.noise names none"):
+        resolve(load_config(path), "gru")
+
+
+def test_a_falling_range_of_frequencies(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the first number, 900, must not be above the second, 500"):
+        load(tmp_path, "train: {augment: {lowpass_hz: [900, 500]}}\n")
+
+
+@pytest.mark.parametrize("loss", ["bce", "focal", "softmax"])
+def test_losses_of_several_labels(loss: str, tmp_path: Path) -> None:
+    text = f"train: {{loss: {loss}, balance: 0.5}}\n"
+    with pytest.raises(ConfigError, match=f"train.loss {loss} needs a competition with several labels"):
+        resolve(load(tmp_path, text), "gru")
+    path = tmp_path / "competition.yaml"
+    path.write_text(QUIET.replace("{silence", "{kind: multi, silence") + text)
+    assert resolve(load_config(path, ["competition.metric=lwlrap"]), "gru").train.loss == loss
 
 
 def test_the_order_of_only_does_not_matter(tmp_path: Path) -> None:
