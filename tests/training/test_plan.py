@@ -152,7 +152,7 @@ def test_augmentation_that_has_nothing_to_work_on(augment: str, message: str, tm
 def test_noise_files_where_there_are_none(tmp_path: Path) -> None:
     path = tmp_path / "competition.yaml"
     path.write_text(QUIET + "data: {noise_clips: null}\ntrain: {augment: {noise_from: files}}\n")
-    with pytest.raises(ConfigError, match="noise_from is files, and data.noise names none"):
+    with pytest.raises(ConfigError, match=r"noise_from is files, and data\.noise names none"):
         resolve(load_config(path), "gru")
 
 
