@@ -49,7 +49,7 @@ def filtered(x: Tensor, settings: Augment, rate: float, generator: torch.Generat
 
 def fast_size(least: int) -> int:
     """Return the smallest even number >= `least` whose only primes are 2, 3 and 5: quick to transform."""
-    odd = [3**three * 5**five for three in range(20) for five in range(14)]
+    odd: list[int] = [3**three * 5**five for three in range(20) for five in range(14)]
     return min(factor * max(2, 1 << (-(-least // factor) - 1).bit_length()) for factor in odd)
 
 
