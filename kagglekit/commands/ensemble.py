@@ -45,8 +45,10 @@ def run(args: argparse.Namespace) -> None:
             "method": blend.method,
             "decision": blend.decision,
             "rule": blend.rule,
-            "methods": blend.comparisons[0].as_dict()["results"],
-            "decisions": [one for compared in blend.comparisons[1:] for one in compared.as_dict()["results"]],
+            "smoothing": blend.smoothing,
+            "joined": blend.joined,
+            **{"methods": [], "smoothings": [], "decisions": []},
+            **{f"{compared.what}s": compared.as_dict()["results"] for compared in blend.comparisons},
             **blend.score.as_dict(),
             "folder": blend.folder,
         },
@@ -99,9 +101,10 @@ def members_table(blend: BlendedRuns) -> list[object]:
 
 
 def _comparison_tables(blend: BlendedRuns, metric: Metric) -> list[object]:
-    """Return the tables of methods and decisions, each with its choice and the reason."""
+    """Return the tables of methods, smoothings and decisions, each with its choice and the reason."""
     lines: list[object] = []
-    for compared, what in zip(blend.comparisons, ("method", "decision"), strict=False):
+    for compared in blend.comparisons:
+        what = compared.what
         parts = list(compared.results[0].parts)
         rows = [
             [

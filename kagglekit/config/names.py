@@ -25,13 +25,19 @@ DECISIONS = (
 )
 """Rules that turn a blend's probabilities into labels, implemented in kagglekit.ensemble.decisions."""
 
+WITHOUT_FILLER = ("none", "bias", "prior")
+"""Those where there is no filler class."""
+
 SET_DECISIONS = ("none", "threshold", "thresholds", "top_k")
 """Those where a row may have several classes, implemented in kagglekit.ensemble.set_decisions."""
+
+SMOOTHINGS = ("none", "neighbours", "recording", "both")
+"""Rules that join the rows of a recording, implemented in kagglekit.ensemble.smoothing."""
 
 ALL_DECISIONS = tuple(dict.fromkeys(DECISIONS + SET_DECISIONS))
 
 AUTO = "auto"
-"""The method or decision that `kagglekit ensemble` chooses by nested cross-validation."""
+"""The method, smoothing or decision that `kagglekit ensemble` chooses by nested cross-validation."""
 
 
 class Takes(StrEnum):

@@ -120,7 +120,7 @@ def read_yaml(path: Path) -> tuple[Node | None, dict[str, Any]]:
         raise ConfigError(
             f"{path}:{line} is not UTF-8: byte 0x{byte:02x}", hint="save it as UTF-8"
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a ValueError of a path with a NUL, as a program may give it
         raise ConfigError(f"{path} cannot be read: {error}", hint=hint) from error
     try:
         node, value = parse(text)

@@ -172,7 +172,7 @@ def _table_cutter(workspace: Workspace, rows: Rows, paths: list[str]) -> Cutter:
     for one, name, last in zip(path, ids, end, strict=True):
         start = None if last is None else max(last - (rows.every or 0.0), 0.0)
         cuts.setdefault(one, []).append(Cut(str(name), start, last))
-    return lambda path, _: cuts.get(path, [])
+    return lambda path, _: sorted(cuts.get(path, []), key=lambda cut: cut.start or 0.0)
 
 
 def _ends(column: pl.Series, rows: Rows) -> list[float | None]:

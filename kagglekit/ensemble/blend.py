@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.data.prepare import Prepared
+from kagglekit.ensemble import smoothing
 from kagglekit.ensemble.nested_cv import Comparison, NestedResult
 from kagglekit.ensemble.set_decisions import describe
 from kagglekit.errors import MissingError
@@ -27,7 +28,7 @@ from kagglekit.training.files import OOF, TEST
 
 WEIGHTS = "weights.json"
 MAX_NAME = 60  # characters of a folder's name
-VERSION = 3  # raise it when the same runs give another blend
+VERSION = 4  # raise it when the same runs give another blend
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,15 @@ class BlendedRuns:
     weights: tuple[float, ...]
     """Weight of each run; they sum to 1."""
     method: str
+    smoothing: str
+    joined: Mapping[str, Any]
+    """What the smoothing was fitted to: weights and power; may be empty."""
     decision: str
     rule: Mapping[str, Any]
     """What the decision was fitted to: metric, and thresholds or the number of classes; may be empty."""
     comparisons: tuple[Comparison, ...]
-    """Of methods and, where several fit, decisions; a requested one is compared with the baseline."""
+    """Of methods and, where several fit, smoothings and decisions; a requested one is compared with the
+    baseline."""
     score: Score
     """Of OOF predictions by nested cross-validation."""
     folder: Path
@@ -56,9 +61,10 @@ class BlendedRuns:
 
     @property
     def choice(self) -> str:
-        """Method and decision for people: `mean, decision threshold: from probability 0.31, ...`."""
-        rule = describe(self.rule)
-        return f"{self.method}, decision {self.decision}{': ' * bool(rule)}{rule}"
+        """All choices for people: `mean, decision threshold: from probability 0.31, ...`."""
+        joined, rule = smoothing.describe(self.joined), describe(self.rule)
+        smoothed = f", smoothing {self.smoothing}: {joined}" if joined else ""
+        return f"{self.method}{smoothed}, decision {self.decision}{': ' * bool(rule)}{rule}"
 
     def probs(self, task: Task) -> NDArray[np.float64]:
         """Return the probabilities of every test clip, (clips, classes)."""
@@ -71,7 +77,10 @@ class BlendedRuns:
             for run, weight in zip(self.runs, self.weights, strict=True)
         ]
         comparisons = [one.as_dict() for one in self.comparisons]
-        choices = {"method": self.method, "decision": self.decision, "rule": dict(self.rule)}
+        choices = {
+            **{"method": self.method, "smoothing": self.smoothing, "joined": dict(self.joined)},
+            **{"decision": self.decision, "rule": dict(self.rule)},
+        }
         keys = {"key": key, "score_key": scored_by}
         return {**keys, "members": members, **choices, "comparisons": comparisons, **self.score.as_dict()}
 
@@ -122,7 +131,10 @@ def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRu
             return None
         comparisons = tuple(_comparison(one) for one in record["comparisons"])
         weights = shaped(tuple[float, ...], [member["weight"] for member in record["members"]])
-        choices = str(record["method"]), str(record["decision"]), shaped(dict[str, Any], record["rule"])
+        choices = (
+            *(str(record["method"]), str(record["smoothing"]), shaped(dict[str, Any], record["joined"])),
+            *(str(record["decision"]), shaped(dict[str, Any], record["rule"])),
+        )
         score = shaped(Score, {name: record[name] for name in Score._fields})
         test = read_predictions(folder / TEST, "")
         if read_record(folder / WEIGHTS) != record:  # another process has written it meanwhile
@@ -135,8 +147,9 @@ def read_blend(workspace: Workspace, runs: Sequence[Run], key: str) -> BlendedRu
 def _comparison(record: dict[str, Any]) -> Comparison:
     """Return what `Comparison.as_dict` has written."""
     results = shaped(tuple[NestedResult, ...], record["results"])
-    baseline, chosen, why = (shaped(str, record[name]) for name in ("baseline", "chosen", "why"))
-    return Comparison(results, baseline, chosen, why)
+    names = ("what", "baseline", "chosen", "why")
+    what, baseline, chosen, why = (shaped(str, record[name]) for name in names)
+    return Comparison(what, results, baseline, chosen, why)
 
 
 def write_blend(blended: BlendedRuns, oof: pl.DataFrame, key: str, scored_by: str) -> None:

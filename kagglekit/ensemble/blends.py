@@ -11,6 +11,9 @@ import numpy as np
 
 from kagglekit.scoring.numerics import Floats, log_probs, logit, sigmoid, softmax
 
+LEVELS = 257  # of a class's quantiles
+EDGE = 1e-3  # share of a rank that its log-odds break ties with
+
 
 class Blend(Protocol):
     """A fitted blend."""
@@ -87,6 +90,33 @@ class Rank:
         # Mean ranks differ by at least 1 / models, mean probabilities by less than 1.
         ties = Mean(self.weights)(probs) / (2 * len(probs))
         return normalised(beaten + ties)
+
+
+@dataclass(frozen=True)
+class Quantile:
+    """Weighted mean of each class's rank among the rows, where a row may have several classes.
+
+    Ranks are those among OOF rows, interpolated, so that it does not matter which rows are blended together.
+    """
+
+    weights: Floats
+    knots: Floats
+    """(models, classes, levels), log-odds at equally spaced quantiles of the OOF rows."""
+
+    @classmethod
+    def fit(cls, weights: Floats, probs: Floats) -> "Quantile":
+        """Take the quantiles of OOF probabilities (models, rows, classes)."""
+        return cls(weights, np.quantile(logit(probs), np.linspace(0, 1, LEVELS), axis=1).transpose(1, 2, 0))
+
+    def __call__(self, probs: Floats) -> Floats:
+        log, levels = logit(probs), np.linspace(0, 1, self.knots.shape[2])
+        mean: Floats = np.zeros(probs.shape[1:])
+        for weight, model, knots in zip(self.weights, log, self.knots, strict=True):
+            for place, column in enumerate(model.T):
+                inside = np.interp(column, knots[place], levels)
+                # beyond the knots ranks go on, so that the most certain rows do not tie
+                mean[:, place] += weight * (inside * (1 - 2 * EDGE) + EDGE + EDGE * np.tanh(column / 20))
+        return mean
 
 
 @dataclass(frozen=True)

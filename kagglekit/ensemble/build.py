@@ -1,16 +1,14 @@
-"""Build an ensemble: choose, fit and score a blend and a decision on the predictions of several runs."""
+"""Build an ensemble: choose, fit and score a blend, a smoothing and a decision on predictions of runs."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from kagglekit.config import AUTO
-from kagglekit.config.names import DECISIONS, SET_DECISIONS
+from kagglekit.config.names import DECISIONS, SET_DECISIONS, WITHOUT_FILLER
 from kagglekit.data.prepare import Prepared
-from kagglekit.ensemble import decisions
+from kagglekit.ensemble import decisions, smoothing
 from kagglekit.ensemble.blend import BlendedRuns, folder_of, identity, read_blend, write_blend
-from kagglekit.ensemble.blends import Blend
-from kagglekit.ensemble.decisions import Rule
 from kagglekit.ensemble.members import (
     fold_test_logits,
     ood_of,
@@ -18,9 +16,17 @@ from kagglekit.ensemble.members import (
     probs_to_blend,
     read_oof,
     test_clips,
+    test_recordings,
 )
 from kagglekit.ensemble.methods import METHODS, methods_for
-from kagglekit.ensemble.nested_cv import Comparison, compare_decisions, compare_methods
+from kagglekit.ensemble.nested_cv import (
+    Comparison,
+    blends_of_folds,
+    compare_decisions,
+    compare_methods,
+    compare_smoothings,
+    smoothed,
+)
 from kagglekit.errors import ConfigError
 from kagglekit.files.faults import unless_refused
 from kagglekit.runs.score import score_key
@@ -69,31 +75,40 @@ def build(
     oof, task = read_oof(prepared, runs), prepared.task
     clips, tested = oof_clips(prepared), test_clips(prepared)
     comparisons = compare(prepared, oof, method, decision)
-    chosen = [one.chosen for one in comparisons]
-    blend, decide = fit(prepared, oof, *chosen)
+    chosen = {one.what: one.chosen for one in comparisons}
+    blend = methods_for(task)[chosen["method"]](oof, prepared.config.ensemble)
+    blended = oof.with_probs(blend(oof.probs))
+    join = smoothing.fit(chosen.get("smoothing", smoothing.BASELINE), blended, task)
+    blended = blended.with_probs(join.of(blended))
+    decide = decisions.fit_for(task, chosen["decision"], blended) if "decision" in chosen else None
     share = np.full(len(tested), 1 / max(len(tested), 1))
-    folds = []
+    place, folds = test_recordings(prepared), []
     for number in range(prepared.config.validation.folds):
         logits = fold_test_logits(runs, number)
         probs = blend(probs_to_blend(logits, task))
+        if place[0] is not None and not join.is_plain:
+            probs = join(probs, *place)
         folds.append(decide(probs, ood_of(logits, task), share) if decide else probs)
-    blended = blend(oof.probs)
-    blended = to_logits(decide(blended, oof.ood, oof.share) if decide else blended, task)
+    (probs,) = blended.probs
+    fitted = to_logits(decide(probs, oof.ood, oof.share) if decide else probs, task)
     limits = [most for run in runs if (most := run.metrics.get("shift_limit")) is not None]
-    nested = to_logits(comparisons[-1].predicted[chosen[-1]], task).astype(np.float32)
+    last = comparisons[-1]
+    nested = to_logits(last.predicted[last.chosen], task).astype(np.float32)
     result = BlendedRuns(
         runs=tuple(runs),
         weights=tuple(float(weight) for weight in blend.weights),
-        method=chosen[0],
-        decision=chosen[1] if decide else decisions.BASELINE,
+        method=chosen["method"],
+        smoothing=chosen.get("smoothing", smoothing.BASELINE),
+        joined=join.facts(),
+        decision=chosen.get("decision", decisions.BASELINE),
         rule=decide.facts(task.classes) if decide else {},
         comparisons=tuple(comparisons),
-        score=score(nested, clips, prepared.config, folds, min(limits, default=None), fitted=blended),
+        score=score(nested, clips, prepared.config, folds, min(limits, default=None), fitted=fitted),
         folder=folder_of(prepared.workspace, runs),
         test=predictions(tested, to_logits(np.mean(folds, axis=0), task)),
     )
     with unless_refused(f"the ensemble is not kept in {result.folder}"):
-        write_blend(result, predictions(clips, blended), key, score_key(prepared.config))
+        write_blend(result, predictions(clips, fitted), key, score_key(prepared.config))
     return result
 
 
@@ -103,7 +118,7 @@ def to_logits(probs: Floats, task: Task) -> Floats:
 
 
 def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | None) -> list[Comparison]:
-    """Compare methods and, where several fit the task, decisions; take the requested ones, or choose.
+    """Compare methods and, where several fit, smoothings and decisions; take the requested ones, or choose.
 
     Raises:
         ConfigError: as `build`.
@@ -112,20 +127,32 @@ def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | No
     method, decision = _requested(prepared, method, decision)
     if len(oof.probs) == 1:
         first = compare_methods(oof, settings, task, ())
-        first = first._replace(why="there is only one run")
+        compared = [first._replace(why="there is only one run")]
     else:
-        first = compare_methods(oof, settings, task, None if method == AUTO else (method,))
-        first = first if method == AUTO else first._replace(chosen=method, why="as requested")
-    compared = [first]
-    if len(task.decisions) > 1:
-        names = None if decision == AUTO else (decision,)
-        second = compare_decisions(oof, settings, task, first.chosen, names)
-        second = second if decision == AUTO else second._replace(chosen=decision, why="as requested")
-        compared.append(second)
+        compared = [_taken(compare_methods(oof, settings, task, _names(method)), method)]
+    is_smoothed = oof.recording is not None and test_recordings(prepared)[0] is not None
+    is_decided = len(task.decisions) > 1
+    blends = blends_of_folds(oof, settings, task, compared[0].chosen) if is_smoothed or is_decided else {}
+    if is_smoothed:
+        wanted = settings.smoothing
+        compared.append(_taken(compare_smoothings(blends, task, _names(wanted)), wanted))
+        blends = smoothed(blends, task, compared[-1].chosen)
+    if is_decided:
+        compared.append(_taken(compare_decisions(blends, task, _names(decision)), decision))
     if task.multi:
         return compared
     part = oof_clips(prepared)["part"].to_numpy()
     return [_with_parts(one, oof, part) for one in compared]
+
+
+def _names(requested: str) -> tuple[str] | None:
+    """Return the names to compare with the baseline; None: all."""
+    return None if requested == AUTO else (requested,)
+
+
+def _taken(compared: Comparison, requested: str) -> Comparison:
+    """Return the comparison with the requested choice, or its own where that is auto."""
+    return compared if requested == AUTO else compared._replace(chosen=requested, why="as requested")
 
 
 def _requested(prepared: Prepared, method: str | None, decision: str | None) -> tuple[str, str]:
@@ -157,8 +184,9 @@ def _misfit(task: Task, decision: str) -> str:
     """Return why a decision does not fit a task."""
     if task.multi and decision in SET_DECISIONS:
         return f"needs a metric that judges sets of classes, which {task.metric.name} does not"
-    several = decision not in DECISIONS
-    return "needs clips with several labels" if several else "needs one label per clip, and a filler class"
+    if decision not in DECISIONS:
+        return "needs clips with several labels"
+    return "needs one label per clip" + ", and a filler class" * (decision not in WITHOUT_FILLER)
 
 
 def _with_parts(comparison: Comparison, oof: Oof, part: np.ndarray) -> Comparison:
@@ -168,15 +196,6 @@ def _with_parts(comparison: Comparison, oof: Oof, part: np.ndarray) -> Compariso
         one._replace(parts=accuracy_by_part(right[one.name], part, oof.weight)) for one in comparison.results
     )
     return comparison._replace(results=results)
-
-
-def fit(prepared: Prepared, oof: Oof, method: str, decision: str | None = None) -> tuple[Blend, Rule | None]:
-    """Fit on all folds the blend and the decision that the test clips get; no decision is fitted for None."""
-    blend = methods_for(prepared.task)[method](oof, prepared.config.ensemble)
-    if decision is None:
-        return blend, None
-    one = oof.with_probs(blend(oof.probs))
-    return blend, decisions.fit_for(prepared.task, decision, one)
 
 
 def skipped_methods(task: Task) -> tuple[str, ...]:

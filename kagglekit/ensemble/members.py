@@ -11,7 +11,7 @@ from kagglekit.errors import KagglekitError, listed
 from kagglekit.runs.store import Run, finite_logits, fold_logits, train_again
 from kagglekit.scoring.cv import clip_weights
 from kagglekit.scoring.numerics import Floats, sigmoid, softmax
-from kagglekit.scoring.oof import Oof
+from kagglekit.scoring.oof import Ints, Oof, recordings_of
 from kagglekit.scoring.predictions import read_predictions
 from kagglekit.scoring.task import Task
 from kagglekit.training.files import OOF, TEST
@@ -25,6 +25,11 @@ def oof_clips(prepared: Prepared) -> pl.DataFrame:
 def test_clips(prepared: Prepared) -> pl.DataFrame:
     """Return clip_id of every test clip, in the order of every ensemble's test predictions."""
     return prepared.clips.filter(pl.col("split") == "test").select("clip_id").sort("clip_id")
+
+
+def test_recordings(prepared: Prepared) -> tuple[Ints, Floats] | tuple[None, None]:
+    """Return the recording and the place of every test clip, in the order of `test_clips`."""
+    return recordings_of(prepared.clips.filter(pl.col("split") == "test").sort("clip_id"))
 
 
 def read_oof(prepared: Prepared, runs: Sequence[Run]) -> Oof:

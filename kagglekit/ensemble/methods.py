@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kagglekit.config import Ensemble
-from kagglekit.ensemble.blends import Blend, Geometric, Logit, Mean, MeanLogit, Rank
+from kagglekit.config.names import Takes
+from kagglekit.ensemble.blends import Blend, Geometric, Logit, Mean, MeanLogit, Quantile, Rank
 from kagglekit.ensemble.hillclimb import hill_climb
 from kagglekit.ensemble.selection import greedy, greedy_by_metric, select
 from kagglekit.scoring.calibration import conditional_logit
@@ -144,8 +145,10 @@ def methods_for(task: Task) -> Mapping[str, Method]:
         return METHODS
     if not task.multi:
         return METHODS | {"greedy": _greedy_by_metric(task)}
+    ranks = {"rank": lambda oof, _: Quantile.fit(_equal(oof), oof.probs)}
     return {
         BASELINE: METHODS[BASELINE],
         "geometric": lambda oof, _: MeanLogit(_equal(oof)),
+        **(ranks if task.metric.takes == Takes.RANKS else {}),
         "greedy": _greedy_by_metric(task),
     }

@@ -1,8 +1,8 @@
-"""Nested cross-validation: the score of every method and every decision, and the choice between them.
+"""Nested cross-validation: the score of every method, smoothing and decision, and the choice between them.
 
-Each fold's clips are blended and decided by what was fitted on the other folds. The interval of a score, and
-of its gain over the baseline, comes from drawing speakers. What is not better beyond noise loses to the
-baseline, for which nothing is fitted.
+Each fold's clips are blended, smoothed and decided by what was fitted on the other folds. The interval of a
+score, and of its gain over the baseline, comes from drawing speakers. What is not better beyond noise loses
+to the baseline, for which nothing is fitted.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from kagglekit.config import Ensemble
-from kagglekit.ensemble import decisions, methods
+from kagglekit.ensemble import decisions, methods, smoothing
 from kagglekit.ensemble.methods import methods_for
 from kagglekit.parallel.processes import cores
 from kagglekit.scoring.bootstrap import resample
@@ -56,6 +56,8 @@ class NestedResult(NamedTuple):
 class Comparison(NamedTuple):
     """All methods, or all decisions, side by side."""
 
+    what: str
+    """What is chosen: method, smoothing or decision."""
     results: tuple[NestedResult, ...]
     """The best first."""
     baseline: str
@@ -68,7 +70,13 @@ class Comparison(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict of all but the predictions."""
         results = [one._asdict() for one in self.results]
-        return {"results": results, "baseline": self.baseline, "chosen": self.chosen, "why": self.why}
+        return {
+            "what": self.what,
+            "results": results,
+            "baseline": self.baseline,
+            "chosen": self.chosen,
+            "why": self.why,
+        }
 
     def result(self, name: str) -> NestedResult:
         """Return one of the results."""
@@ -85,21 +93,49 @@ def compare_methods(
     def predict(name: str, here: NDArray[np.bool_]) -> Floats:
         return known[name](rest[int(oof.fold[here][0])], settings)(oof.probs[:, here])
 
-    return _compare(oof, task, methods.BASELINE, known if names is None else names, predict)
+    return _compare("method", oof, task, methods.BASELINE, known if names is None else names, predict)
 
 
-def compare_decisions(
-    oof: Oof, settings: Ensemble, task: Task, method: str, names: Iterable[str] | None = None
-) -> Comparison:
-    """Score the baseline and `names`, by default all that fit, on a method's blend, and choose a decision.
-
-    A decision is fitted on the other folds' blend, which the method fitted on the same folds: neither has
-    seen the clips that judge it.
-    """
+def blends_of_folds(oof: Oof, settings: Ensemble, task: Task, method: str) -> dict[int, Oof]:
+    """Return for each fold all rows, blended by what the method fitted on the other folds."""
     blends = {}
     for number in np.unique(oof.fold):
         blend = methods_for(task)[method](oof.select(oof.fold != number), settings)
         blends[int(number)] = oof.with_probs(blend(oof.probs))
+    return blends
+
+
+def smoothed(blends: Mapping[int, Oof], task: Task, name: str) -> dict[int, Oof]:
+    """Return the same rows, smoothed by what was fitted on the other folds."""
+    return {
+        number: blend.with_probs(smoothing.fit(name, blend.select(blend.fold != number), task).of(blend))
+        for number, blend in blends.items()
+    }
+
+
+def compare_smoothings(
+    blends: Mapping[int, Oof], task: Task, names: Iterable[str] | None = None
+) -> Comparison:
+    """Score the baseline and `names`, by default all, on the blends of `blends_of_folds`, and choose one."""
+    oof = next(iter(blends.values()))
+
+    def predict(name: str, here: NDArray[np.bool_]) -> Floats:
+        blend = blends[int(oof.fold[here][0])]
+        return smoothing.fit(name, blend.select(~here), task).of(blend.select(here))
+
+    names = smoothing.OPTIONS if names is None else names
+    return _compare("smoothing", oof, task, smoothing.BASELINE, names, predict)
+
+
+def compare_decisions(
+    blends: Mapping[int, Oof], task: Task, names: Iterable[str] | None = None
+) -> Comparison:
+    """Score the baseline and `names`, by default all that fit, on the blends of each fold, and choose one.
+
+    A decision is fitted on the other folds' blend, which method and smoothing fitted on the same folds: none
+    has seen the clips that judge it.
+    """
+    oof = next(iter(blends.values()))
 
     def predict(name: str, here: NDArray[np.bool_]) -> Floats:
         blend = blends[int(oof.fold[here][0])]
@@ -107,14 +143,17 @@ def compare_decisions(
         clips = blend.select(here)
         return decide(clips.probs[0], clips.ood, clips.share)
 
-    return _compare(oof, task, decisions.BASELINE, task.decisions if names is None else names, predict)
+    names = task.decisions if names is None else names
+    return _compare("decision", oof, task, decisions.BASELINE, names, predict)
 
 
-def _compare(oof: Oof, task: Task, baseline: str, names: Iterable[str], predict: Predict) -> Comparison:
+def _compare(
+    what: str, oof: Oof, task: Task, baseline: str, names: Iterable[str], predict: Predict
+) -> Comparison:
     """Predict every fold by each name, the baseline included, score the predictions, and choose."""
     predicted = _predict_folds(oof, list(dict.fromkeys([baseline, *names])), predict)
     interval = _jackknife if task.metric.name != "accuracy" else _bootstrap
-    compared = choose(interval(oof, task, baseline, predicted), baseline, task.metric)
+    compared = choose(what, interval(oof, task, baseline, predicted), baseline, task.metric)
     return compared._replace(predicted=predicted)
 
 
@@ -176,7 +215,7 @@ def _results(
     return metric.ranked([baseline, *results], lambda one: one.accuracy)
 
 
-def choose(results: Sequence[NestedResult], baseline: str, metric: Metric) -> Comparison:
+def choose(what: str, results: Sequence[NestedResult], baseline: str, metric: Metric) -> Comparison:
     """Choose the best that is better beyond noise, else the baseline."""
     better = next((one for one in results if one.beyond_noise), None)
     best = better or results[0]
@@ -186,4 +225,4 @@ def choose(results: Sequence[NestedResult], baseline: str, metric: Metric) -> Co
         why = f"{gain} over {baseline}, more than {NOISE:g} standard errors"
     elif best.gain <= SAME:
         why = "nothing is better"
-    return Comparison(tuple(results), baseline, better.name if better else baseline, why)
+    return Comparison(what, tuple(results), baseline, better.name if better else baseline, why)

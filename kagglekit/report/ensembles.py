@@ -9,7 +9,7 @@ from kagglekit.charts.bars import Bar, bars
 from kagglekit.charts.matrix import heatmap
 from kagglekit.charts.svg import Picture
 from kagglekit.ensemble.blend import WEIGHTS, read_record
-from kagglekit.ensemble.set_decisions import describe
+from kagglekit.ensemble.rules import describe
 from kagglekit.errors import MissingError
 from kagglekit.files.json_shape import shaped
 from kagglekit.report.source import ReportRun, Source
@@ -70,7 +70,7 @@ def blends(source: Source, *, present: bool = True) -> list[SavedBlend]:
             fits = all(f"{member.model}/{member.run}" in shown for member in members)
             fits &= record.get("score_key") == score_key(source.config)
             choices = str(record.get("method", "")), str(record.get("decision", ""))
-            rule = describe(record.get("rule", {}))
+            rule = describe(record.get("joined", {}), record.get("rule", {}))
             saved.append(SavedBlend(path.parent.name, members, cv, low, high, *choices, rule, fits))
         except (ValueError, LookupError, TypeError) as error:
             hint = f"remove the folder {path.parent} and blend again: kagglekit ensemble"

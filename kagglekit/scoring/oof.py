@@ -31,6 +31,10 @@ class Oof(NamedTuple):
     """(rows, scores), out-of-distribution scores of the logits (kagglekit.ensemble.decisions), if any."""
     known: NDArray[np.bool_] | None = None
     """(rows, classes), whether it is known if the row has the class; None: of all."""
+    recording: Ints | None = None
+    """(rows,), number of the row's recording; None where no recording has two rows."""
+    start: Floats | None = None
+    """(rows,), place of the row in its recording: rises with time."""
 
     @classmethod
     def from_clips(
@@ -47,7 +51,10 @@ class Oof(NamedTuple):
         no_scores = np.empty((len(clips), 0))
         target, fold = task.target(clips["label"]), clips["fold"].to_numpy()
         scores = no_scores if ood is None else ood
-        return cls(probs, target, weight, fold, group_of(clips), scores, task.known(clips))
+        return cls(
+            *(probs, target, weight, fold, group_of(clips), scores, task.known(clips)),
+            *recordings_of(clips),
+        )
 
     @property
     def share(self) -> Floats:
@@ -71,6 +78,20 @@ class Oof(NamedTuple):
     def with_probs(self, probs: Floats) -> Oof:
         """Return the same rows with predictions (rows, classes) of one blend."""
         return self._replace(probs=probs[None])
+
+
+def recordings_of(clips: pl.DataFrame) -> tuple[Ints, Floats] | tuple[None, None]:
+    """Return the number of each clip's recording and its place in time; None where no recording has two.
+
+    Rows of the test without annotations lie in the clips table in the order of time.
+    """
+    if "path" not in clips.columns:
+        return None, None
+    path = clips.select(pl.coalesce("path", "clip_id")).to_series().to_numpy()
+    names, number = np.unique(path, return_inverse=True)
+    if len(names) == len(clips):
+        return None, None
+    return number, clips.select(pl.coalesce("start", "row").cast(pl.Float64)).to_series().to_numpy()
 
 
 def group_of(clips: pl.DataFrame) -> NDArray[np.int64]:

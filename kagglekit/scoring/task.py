@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kagglekit.config import Config
-from kagglekit.config.names import DECISIONS, SET_DECISIONS, LabelKind, Takes
+from kagglekit.config.names import DECISIONS, SET_DECISIONS, WITHOUT_FILLER, LabelKind, Takes
 from kagglekit.scoring.metrics import Metric, make_metric
 from kagglekit.scoring.numerics import Floats, sigmoid, softmax
 
@@ -85,11 +85,11 @@ class Task:
 
     @property
     def decisions(self) -> tuple[str, ...]:
-        """Decisions that fit: with one class per row those about its filler class, with several those about
-        sets, where the metric judges such; else only that for which nothing is fitted."""
+        """Decisions that fit: with one class per row all, but those about a filler class where there is none;
+        with several those about sets, where the metric judges such, else only that which fits nothing."""
         if self.multi:
             return SET_DECISIONS if self.metric.answer == "set" else SET_DECISIONS[:1]
-        return DECISIONS if self.filler is not None else DECISIONS[:1]
+        return DECISIONS if self.filler is not None else WITHOUT_FILLER
 
     def label_of(self, word: str | None) -> str | None:
         """Return the class of a word, or None where it has none (no filler class, or the word is unknown).

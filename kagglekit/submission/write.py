@@ -13,7 +13,7 @@ import polars as pl
 
 from kagglekit.config import Config
 from kagglekit.data.expected_rows import expected, sample_table
-from kagglekit.ensemble.set_decisions import describe
+from kagglekit.ensemble.rules import describe
 from kagglekit.errors import MissingError, SubmissionError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import move_into_place, write_bytes
@@ -62,7 +62,7 @@ def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
         "weights": [round(w, 6) for w in ensemble.weights],
         "method": ensemble.method,
         "decision": ensemble.decision,
-        "rule": describe(ensemble.rule),
+        "rule": describe(ensemble.joined, ensemble.rule),
         "external": workspace.config.data.external,
         "metric": make_metric(competition.metric, kind, competition.metric_parameters).title,
         "cv_score": ensemble.score.cv,

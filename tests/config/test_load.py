@@ -216,3 +216,9 @@ def test_a_hash_begins_no_comment_in_an_override(tmp_path: Path) -> None:
     storage = "sqlite:////data/100% #1 [old]/study.db"
     config = load(tmp_path, LEAST, f"search.storage={storage}", "train.epochs=3 # few")
     assert (config.search.storage, config.train.epochs) == (storage, 3)
+
+
+def test_a_path_that_no_system_takes() -> None:
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
+        load_config(Path("a\0b.yaml"))
+    assert caught.value.hint

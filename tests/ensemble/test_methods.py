@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.oof import library
 
 from kagglekit.config import Ensemble
-from kagglekit.ensemble.blends import Geometric, Logit, Mean, Rank
-from kagglekit.ensemble.methods import METHODS, distinct, inverse_temperatures, mixture
+from kagglekit.ensemble.blends import Geometric, Logit, Mean, Quantile, Rank
+from kagglekit.ensemble.methods import METHODS, distinct, inverse_temperatures, methods_for, mixture
+from kagglekit.scoring.metrics import make_metric
+from kagglekit.scoring.numerics import sigmoid
+from kagglekit.scoring.task import Task
 
 SETTINGS = Ensemble(rounds=10, bags=2)
 
@@ -96,3 +101,22 @@ def test_only_weight_counts():
     for name in ("temperature", "logloss", "stacking", "hillclimb"):
         all_, cut = (METHODS[name](part, SETTINGS)(oof.probs) for part in (oof, oof.select(np.arange(300))))
         assert np.allclose(all_, cut, atol=1e-6), name
+
+
+def test_ranks_of_classes_among_rows_join_models_of_unlike_scales():
+    task = Task(tuple("abcd"), tuple("abcd"), None, make_metric("roc_auc_macro", "multi"), ";")
+    assert "rank" not in methods_for(replace(task, metric=make_metric("f1_macro", "multi")))
+    rng, metric = np.random.default_rng(0), task.metric
+    truth = rng.uniform(size=(600, 4)) < 0.3
+    first, second = 2.0 * (truth - 0.5) + rng.normal(0, 1.5, (2, 600, 4))
+    timid = sigmoid(0.2 * second + 4)  # the same ranks, squeezed
+    first = sigmoid(first)
+    oof = library()._replace(probs=np.stack([first, timid]), target=truth)
+    methods = methods_for(task)
+    ranked, mean = (methods[name](oof, SETTINGS) for name in ("rank", "mean"))
+    blended = ranked(oof.probs)
+    assert blended.min() >= 0 and blended.max() <= 1
+    np.testing.assert_allclose(ranked(oof.probs[:, 5:6]), blended[5:6])
+    assert metric(truth, blended) > metric(truth, mean(oof.probs)) + 0.002
+    single = Quantile.fit(np.ones(1), first[None])(first[None])
+    assert metric(truth, single) == pytest.approx(metric(truth, first), abs=1e-3)

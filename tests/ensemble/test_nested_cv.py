@@ -12,7 +12,13 @@ from kagglekit.config import Ensemble
 from kagglekit.ensemble import decisions
 from kagglekit.ensemble.decisions import DECISIONS
 from kagglekit.ensemble.methods import METHODS
-from kagglekit.ensemble.nested_cv import NestedResult, choose, compare_decisions, compare_methods
+from kagglekit.ensemble.nested_cv import (
+    NestedResult,
+    blends_of_folds,
+    choose,
+    compare_decisions,
+    compare_methods,
+)
 from kagglekit.scoring.metrics import make_metric
 
 SETTINGS = Ensemble(rounds=10, bags=2)
@@ -41,13 +47,15 @@ def test_no_clip_has_a_say_in_its_own_blend():
         assert (honest == other).all(), name
 
 
+def decided(oof, method, names):
+    return compare_decisions(blends_of_folds(oof, SETTINGS, TASK, method), TASK, names)
+
+
 @pytest.mark.parametrize("name", [name for name in DECISIONS if name not in ("none", "prior", "gate_prior")])
 def test_no_clip_has_a_say_in_its_own_decision(name):
     oof = library(ood=SCORES)
     wrong = oof._replace(target=np.where(oof.fold == 1, (oof.target + 1) % 4, oof.target))
-    honest, other = (
-        compare_decisions(one, SETTINGS, TASK, "caruana", [name]).predicted[name] for one in (oof, wrong)
-    )
+    honest, other = (decided(one, "caruana", [name]).predicted[name] for one in (oof, wrong))
     assert (honest[oof.fold == 1] == other[oof.fold == 1]).all()
     assert (honest[oof.fold == 0] != other[oof.fold == 0]).any()
 
@@ -58,12 +66,15 @@ def judged(name, accuracy, gain, error):
 
 def test_inside_the_noise_the_plain_mean_wins():
     plain = judged("mean", 0.9, 0.0, 0.0)
-    table = choose([judged("caruana", 0.902, 0.002, 0.0011), plain], "mean", TASK.metric)
+    table = choose("method", [judged("caruana", 0.902, 0.002, 0.0011), plain], "mean", TASK.metric)
     assert table.chosen == "mean" and "caruana gains +0.20 ± 0.11 points, which is within 2" in table.why
     better = [judged("a", 0.93, 0.03, 0.02), judged("b", 0.92, 0.02, 0.001), plain]
-    assert choose(better, "mean", TASK.metric).chosen == "b"  # the best that is beyond noise
-    assert choose([plain, judged("c", 0.8, -0.1, 0.01)], "mean", TASK.metric).why == "nothing is better"
-    rounding = choose([judged("d", 0.9 + 1e-12, 1e-12, 0.0), plain], "mean", TASK.metric)
+    assert choose("method", better, "mean", TASK.metric).chosen == "b"  # the best that is beyond noise
+    assert (
+        choose("method", [plain, judged("c", 0.8, -0.1, 0.01)], "mean", TASK.metric).why
+        == "nothing is better"
+    )
+    rounding = choose("method", [judged("d", 0.9 + 1e-12, 1e-12, 0.0), plain], "mean", TASK.metric)
     assert (rounding.chosen, rounding.why) == ("mean", "nothing is better")
 
 
@@ -81,7 +92,7 @@ def test_a_bias_that_helps_is_found():
     oof = library(ood=SCORES)
     tilted = oof.probs * np.array([1, 1, 1, 8.0])
     oof = oof._replace(probs=tilted / tilted.sum(2, keepdims=True))
-    table = compare_decisions(oof, SETTINGS, TASK, "mean", ["bias", "thresholds"])
+    table = decided(oof, "mean", ["bias", "thresholds"])
     assert table.chosen in ("bias", "thresholds") and table.result("bias").gain > 0.02
     assert table.baseline == decisions.BASELINE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from kagglekit.config import Ensemble
 from kagglekit.config.names import METRICS, SET_DECISIONS
 from kagglekit.ensemble import set_decisions
-from kagglekit.ensemble.nested_cv import compare_decisions
+from kagglekit.ensemble.nested_cv import Comparison, blends_of_folds, compare_decisions
 from kagglekit.ensemble.set_decisions import GAINS, describe, fit
 from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.numerics import sigmoid
@@ -67,24 +68,26 @@ def test_no_threshold_of_a_class_alone_is_better(metric: str, monkeypatch: pytes
             assert task.metric(oof.target, other) <= value + 0.004
 
 
+def decided(oof: Oof, task: Task, names: Sequence[str] | None = None) -> Comparison:
+    return compare_decisions(blends_of_folds(oof, Ensemble(), task, "mean"), task, names)
+
+
 @pytest.mark.parametrize("name", FITTED)
 def test_no_row_has_a_say_in_its_own_decision(name: str) -> None:
     oof, task = rows(400, runs=2), task_of("f1_macro")
     wrong = oof._replace(target=np.where((oof.fold == 1)[:, None], ~oof.target, oof.target))
-    honest, other = (
-        compare_decisions(one, Ensemble(), task, "mean", [name]).predicted[name] for one in (oof, wrong)
-    )
+    honest, other = (decided(one, task, [name]).predicted[name] for one in (oof, wrong))
     assert (honest[oof.fold == 1] == other[oof.fold == 1]).all()
     assert (honest[oof.fold == 0] != other[oof.fold == 0]).any()
 
 
 def test_nested_cv_chooses_what_gains_and_nothing_without_noise() -> None:
     task = task_of("f1_macro")
-    table = compare_decisions(rows(600, runs=2), Ensemble(), task, "mean")
+    table = decided(rows(600, runs=2), task)
     assert {one.name for one in table.results} == set(SET_DECISIONS)
     assert table.chosen in ("threshold", "thresholds") and table.result(table.chosen).gain > 0.05
     fair = rows(600)._replace(probs=sigmoid(np.where(rows(600).target, 4.0, -4.0))[None])
-    assert compare_decisions(fair, Ensemble(), task, "mean").chosen == "none"
+    assert decided(fair, task).chosen == "none"
 
 
 def test_a_class_with_few_positives_has_the_threshold_of_all() -> None:

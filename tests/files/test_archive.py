@@ -106,6 +106,30 @@ def test_unsafe_names_are_refused(make: Make, name: str, tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a", {"q": b"x"})
+    data = path.read_bytes()
+    at = data.rindex(
+        b"PK\x01\x02"
+    )  # in the table of contents, the name's length is 0, and its byte a comment
+    entry = bytearray(data[at:])
+    entry[28:30], entry[32:34] = (0).to_bytes(2, "little"), (1).to_bytes(2, "little")
+    path.write_bytes(data[:at] + bytes(entry))
+    with pytest.raises(ArchiveError, match="unsafe path") as caught:
+        archive.members(path)
+    assert caught.value.hint
+
+
+def test_what_a_library_quotes_of_a_damaged_archive_is_cut(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a", {"a.wav": b"x" * 5000})
+    data = bytearray(path.read_bytes())
+    data[26:28] = (4000).to_bytes(2, "little")  # the name's length in the member's own header
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError, match="is damaged") as caught:
+        archive.copy_member(path, "a.wav", tmp_path / "out")
+    assert len(str(caught.value)) < 400
+
+
 @both
 @pytest.mark.parametrize(
     "names", [("a/x.wav", "a/x.wav"), ("a/x.wav", "./a/x.wav"), ("t\u00fcr", "tu\u0308r")]

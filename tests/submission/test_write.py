@@ -50,7 +50,7 @@ def ensemble(tmp_path: Path) -> MakeEnsemble:
         test = predictions(pl.DataFrame({"clip_id": ids}), logits)
         result = Score(0.8712, 0.8, 0.9, 0.85, None, {}, ())
         run = Run("gru", "0123456789ab", tmp_path, result, {})
-        return BlendedRuns((run,), (1.0,), "mean", "none", {}, (), result, tmp_path, test)
+        return BlendedRuns((run,), (1.0,), "mean", "none", {}, "none", {}, (), result, tmp_path, test)
 
     return make
 

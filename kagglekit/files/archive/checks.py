@@ -49,6 +49,7 @@ DAMAGE = (
 ICON = "Icon\r"  # an empty file that macOS leaves in folders
 
 R = TypeVar("R")
+MOST_SAID = 300  # characters of what is said of a damaged archive
 
 
 class Member(NamedTuple):
@@ -101,7 +102,11 @@ def unsafe(path: Path, what: str) -> ArchiveError:
 
 
 def damaged(path: Path, what: str) -> DamagedError:
-    """Build the error for an archive that another download may bring undamaged."""
+    """Build the error for an archive that another download may bring undamaged.
+
+    Libraries quote bytes of the archive in their reasons, thousands of them where a length is damaged.
+    """
+    what = what if len(what) <= MOST_SAID else f"{what[:MOST_SAID]} …"
     return DamagedError(f"{path.name}: {what}", hint="fetch it again: kagglekit fetch --force")
 
 

@@ -86,7 +86,7 @@ def check_alone(path: Path) -> None:
 
 
 def _entry(info: zipfile.ZipInfo) -> checks.HeaderEntry:
-    kind = stat.S_IFDIR if info.is_dir() else stat.S_IFMT(info.external_attr >> 16)
+    kind = stat.S_IFDIR if info.filename.endswith("/") else stat.S_IFMT(info.external_attr >> 16)
     # zipfile cuts filename, but not orig_filename, at a NUL: "a.wav\0../b" would pass for "a.wav".
     return checks.HeaderEntry(_name(info), info.file_size, kind)
 
