@@ -208,7 +208,7 @@ def options(verb: str) -> set[str]:
         ("reproduce", set()),
         ("ensemble", set()),
         ("pseudo", set()),
-        ("distill", set()),
+        ("distill", {"rounds", "power", "share", "test", "from_round", "keep_going"}),  # distill_rounds
         ("submit", {"yes"}),
         ("leaderboard", set()),
         ("report", {"charts", "serve", "port"}),  # report_charts, report_server

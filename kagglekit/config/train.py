@@ -149,6 +149,12 @@ class Train(Section):
     """Classes to train and score on, to study a part of the problem; empty: all."""
     soft_targets: Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")] = ""
     """Key of the test clips with soft targets from `pseudo` or `distill` to train on; empty: labels only."""
+    soft_share: Annotated[float, Field(ge=0, le=0.95)] = 0.0
+    """Share of an epoch's clips that are drawn anew from those without labels, where soft_targets has such;
+    0: all of them join every epoch."""
+    soft_mix: Share = 0.0
+    """Share of a batch's labelled clips to which one of its clips without labels is added, at a ratio
+    drawn from augment.noise_snr_db; the targets are the larger of both."""
     bf16: bool | Literal["auto"] = "auto"
     """Autocast to bfloat16; auto: where the hardware supports it natively."""
     seed: int = 0

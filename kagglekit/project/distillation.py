@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, plural
 from kagglekit.project.base import Names, ProjectBase, check_names, split_names
 
 if TYPE_CHECKING:
     from kagglekit.distillation.compare import Gains
     from kagglekit.distillation.pseudo_labels import PseudoLabels
+    from kagglekit.distillation.rounds import RoundsRule, Student, Students
     from kagglekit.runs.store import Run
+
+MOST_ROUNDS = 20
 
 
 class PseudoLabelled(NamedTuple):
@@ -96,11 +99,69 @@ class DistillationMethods(ProjectBase):
         student = train_run(self.prepared, plan, source=f"soft targets {key}")
         return Distilled(student, key, methods.chosen, methods.result(methods.chosen).accuracy)
 
+    def distill_rounds(
+        self,
+        teachers: Names = (),
+        *,
+        rounds: int,
+        model: Names = "tcresnet",
+        power: float = 1.0,
+        share: float = 0.5,
+        test: bool | None = None,
+        from_round: Sequence[str] = (),
+        keep_going: bool = False,
+        done: Callable[[Student], None] = lambda student: None,
+    ) -> Students:
+        """Train students in rounds, each on pseudo-labels by the one before; finished rounds are found again.
+
+        Args:
+            model: the student of the first round, of the second ...; the last is that of all further rounds.
+            power: exponent of the teachers' probabilities.
+            share: share of an epoch's clips that are pseudo-labelled.
+            test: whether the test's clips are pseudo-labelled, too; None: unless a notebook predicts it.
+            from_round: `ROUND:SETTING=VALUE`, settings of the students from a round on.
+            keep_going: go on after a round that gains nothing on OOF.
+            done: called after each round.
+
+        Raises:
+            ConfigError: an argument is invalid.
+            KagglekitError: nothing can be pseudo-labelled, or all of it alike.
+        """
+        from kagglekit.distillation import rounds as in_rounds
+        from kagglekit.distillation.round_settings import parse_settings
+
+        self.workspace.check_writable("workspace")
+        with_test = self.config.competition.delivery == "csv" if test is None else test
+        rule = in_rounds.RoundsRule(rounds, power, share, with_test, keep_going)
+        students = split_names(model)
+        _check_rounds(rule, students)
+        plans = in_rounds.plans(self.config, students, rule, parse_settings(from_round, rounds))
+        return in_rounds.run_rounds(self.prepared, self._teachers(teachers), plans, rule, done)
+
     def _teachers(self, names: Names) -> list[Run]:
         from kagglekit.runs.choose import best_runs
 
         runs = best_runs(self.prepared, split_names(names) or None)
         return sorted(runs, key=lambda run: (run.model, run.id))
+
+
+def _check_rounds(rule: RoundsRule, students: Sequence[str]) -> None:
+    """Raise a ConfigError for an argument of the rounds that is not possible."""
+    if not 1 <= rule.rounds <= MOST_ROUNDS:
+        raise ConfigError(
+            f"--rounds {rule.rounds}: must be from 1 to {MOST_ROUNDS}", hint="for example --rounds 4"
+        )
+    if not students or len(students) > rule.rounds:
+        raise ConfigError(
+            f"--model names {plural(len(students), 'student')} for {plural(rule.rounds, 'round')}",
+            hint="name one for each round, or one for all",
+        )
+    if not 0.1 <= rule.power <= 10:
+        raise ConfigError(f"--power {rule.power:g}: must be from 0.1 to 10", hint="for example --power 1.5")
+    if not 0 < rule.share <= 0.95:
+        raise ConfigError(
+            f"--share {rule.share:g}: must be above 0 and at most 0.95", hint="for example --share 0.5"
+        )
 
 
 def _agreeing(agree: int | None, teachers: int) -> int:

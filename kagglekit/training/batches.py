@@ -21,6 +21,7 @@ from kagglekit.training.dataset import Dataset, windows_of
 from kagglekit.training.head import Head
 from kagglekit.training.mixing import draw
 from kagglekit.training.predict import device
+from kagglekit.training.soft_share import SoftShare
 from kagglekit.training.soft_targets import TrainingSet
 
 
@@ -57,27 +58,24 @@ class Batches:
         self.windows = windows_of(clips)
         self.targets = head.targets(clips) if self.soft is None else self.soft.argmax(1)
         self.is_speech = torch.from_numpy((clips["part"] != "silence").to_numpy())
+        self.share = SoftShare(clips, train.soft_share)
         self.chance = self._chance(clips) if train.balance else None
         self.augmenter = Augmenter(train.augment, self.domain, self.dataset.rate, self._noise(clips))
 
     def __len__(self) -> int:
         """Count the batches of an epoch; a last, smaller one is dropped unless it is the only one."""
-        return max(len(self.rows) // self.train.batch_size, 1)
+        return max(self.share.count // self.train.batch_size, 1)
 
     @property
     def clips(self) -> int:
         """Number of clips in an epoch."""
-        return min(len(self) * self.train.batch_size, len(self.rows))
+        return min(len(self) * self.train.batch_size, self.share.count)
 
     def epoch(self, number: int) -> Iterator[TrainingBatch]:
         """Yield the batches of an epoch; with one label per clip, rows of y sum to 1."""
         train = self.train
         generator = torch.Generator().manual_seed((train.seed * 1000 + self.fold) * 10_000 + number)
-        if self.chance is None:
-            order = torch.randperm(len(self.rows), generator=generator).numpy()
-        else:
-            order = self.chance.multinomial(len(self.rows), replacement=True, generator=generator).numpy()
-        order = order[: self.clips]
+        order = self.share.order(self.chance, generator)[: self.clips]
         inputs = self.dataset.read(self.splits[order], self._rows(order, generator), train.batch_size)
         for x, first in zip(inputs, range(0, self.clips, train.batch_size), strict=True):
             chosen = order[first : first + train.batch_size]
@@ -86,11 +84,12 @@ class Batches:
             x = self._clutter(x, ~speech, generator)
             x, index = self._reversed_words(x, index, speech, generator)
             x, index = self._double_words(x, index, speech, generator)
+            y = self._soft(chosen, index)
+            x, y, known = self._added(x, y, torch.from_numpy(chosen), generator)
             if self.in_batch:
                 x = x.to(device())
             x = self.augmenter(x, generator)
-            y = self._soft(chosen, index)
-            batch = self._mixed(x, y, torch.from_numpy(chosen), generator)
+            batch = self._mixed(x, y, torch.from_numpy(chosen), known, generator)
             yield self._pictures(batch, generator) if self.in_batch else batch
 
     def _pictures(self, batch: TrainingBatch, generator: torch.Generator) -> TrainingBatch:
@@ -190,10 +189,30 @@ class Batches:
         joined = join(x[first], x[second], self.domain)
         return x.index_copy_(0, first, joined), index.index_fill(0, first, self.head.double)
 
-    def _mixed(self, x: Tensor, y: Tensor, chosen: Tensor, generator: torch.Generator) -> TrainingBatch:
+    def _added(
+        self, x: Tensor, y: Tensor, chosen: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Add clips without labels to labelled ones.
+
+        Returns:
+            x, y, and (batch, outputs) of which outputs it is known if they are there; None: of all.
+        """
+        known = None if self.weights is None or self.weights.known is None else self.weights.known[chosen]
+        adding = self.share.adding(chosen, self.train.soft_mix, generator)
+        if adding is None:
+            return x, y, known
+        mixed, snr = (adding.lam < 1).nonzero()[:, 0], self.train.augment.noise_snr_db
+        ratio = snr[0] + (snr[1] - snr[0]) * torch.rand(len(mixed), generator=generator)
+        x = x.index_copy(0, mixed, self.domain.mix(x[mixed], x[adding.other[mixed]], ratio))
+        known = None if known is None else adding.known(known, y)
+        return x, adding.targets(y, single=self.head.kind is LabelKind.SINGLE), known
+
+    def _mixed(
+        self, x: Tensor, y: Tensor, chosen: Tensor, known: Tensor | None, generator: torch.Generator
+    ) -> TrainingBatch:
         """Mix the clips of a batch, their targets and weights."""
         mixing = draw(len(x), self.train.augment, generator)
-        weight = None if self.weights is None else self.weights.of_batch(chosen, mixing, y)
+        weight = None if self.weights is None else self.weights.of_batch(chosen, mixing, y, known)
         if mixing is not None:
             x = mixing.sounds(x, self.train.augment, self.domain, self.dataset.rate)
             y = mixing.targets(y, single=self.head.kind is LabelKind.SINGLE)

@@ -22,20 +22,27 @@ class LossWeights(NamedTuple):
     output: Tensor | None = None
     """(outputs,), > 0, weights of the outputs; None: all alike."""
 
-    def of_batch(self, chosen: Tensor, mixing: Mixing | None = None, y: Tensor | None = None) -> Tensor:
+    def of_batch(
+        self,
+        chosen: Tensor,
+        mixing: Mixing | None = None,
+        y: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Tensor:
         """Return the weights of a batch, (batch, outputs), or (batch, 1) where outputs weigh alike.
 
         Args:
             chosen: (batch,), the clips.
             mixing: how they are mixed with others of the batch; their weights mix as their targets do.
             y: (batch, outputs), their targets before that, without which a union cannot be known.
+            known: (batch, outputs), what is known of the clips where others were added to them.
         """
         weight = self.clip[chosen]
         if mixing is not None:
             weight = mixing.share * weight + (1 - mixing.share) * weight[mixing.other]
         pairs = weight[:, None]
         if self.known is not None:
-            known = self.known[chosen]
+            known = self.known[chosen] if known is None else known
             pairs = pairs * (known if mixing is None else mixing.known(known, y))
         return pairs if self.output is None else pairs * self.output
 

@@ -13,7 +13,7 @@ from kagglekit.errors import ConfigError, close_match, listed
 
 VERSION = 3  # part of every run id: raise it when training changes its results by more than rounding
 # Fields of Train added since that version; runs that do not use them keep their ids.
-ADDED = ("thresholds", "only", "soft_targets", "focal_gamma", "class_weight")
+ADDED = ("thresholds", "only", "soft_targets", "soft_share", "soft_mix", "focal_gamma", "class_weight")
 ADDED_AUGMENT = (
     "domain",
     "noise_from",

@@ -111,3 +111,40 @@ def test_export_of_word_outputs_gives_classes(here: Path, capsys: pytest.Capture
         "error: there is no fold 5\n"
     )
     assert not list(here.glob(".*.part"))
+
+
+def test_rounds_with_one_label_a_clip(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--rounds", "2", "--model", "gru,tcresnet", "--from-round", "1:train.epochs=2", "--keep-going")
+    code, data, err = call(capsys, "distill", *options)
+    assert code == 0, err
+    rounds = data["rounds"]
+    assert isinstance(rounds, list) and [one["round"] for one in rounds] == [1, 2]
+    assert [one["run"].partition("/")[0] for one in rounds] == ["gru", "tcresnet"]
+    assert rounds[1]["teachers"] == [rounds[0]["run"]] and data["best"] == rounds[1]["run"]
+    settings = read_yaml(here / f".kagglekit/runs/{data['best']}/config.yaml")[1]
+    assert settings["train"]["soft_share"] == 0.5 and settings["train"]["epochs"] == 2
+    assert settings["source"].startswith("round 2 of students, soft targets ")
+    clips = pl.read_parquet(here / ".kagglekit/clips.parquet")
+    for fold, table in enumerate(tables(here, settings["train"]["soft_targets"])):
+        assert set(table["split"]) == {"test"} and len(table) == len(clips.filter(pl.col("split") == "test"))
+        assert np.allclose(table["targets"].to_numpy().sum(1), 1, atol=1e-5), fold
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--rounds 0", "--rounds 0: must be from 1 to 20"),
+        ("--rounds 2 --power 0", "--power 0: must be from 0.1 to 10"),
+        ("--rounds 2 --share 1", "--share 1: must be above 0 and at most 0.95"),
+        ("--rounds 1 --model gru,lstm", "--model names 2 students for 1 round"),
+        ("--rounds 2 --model gruu", "there is no model 'gruu'"),
+        ("--rounds 2 --from-round 2:model.hiden=3", "models.tcresnet.model.hiden"),
+        ("--rounds 2 --no-test", "there is nothing to pseudo-label"),
+        ("--rounds 2 --method mean", "--method: students in rounds learn from the mean"),
+        ("--power 2", "--power is of students in rounds"),
+    ],
+)
+def test_rounds_refuse(here: Path, capsys: pytest.CaptureFixture[str], options: str, told: str) -> None:
+    code, _, err = call(capsys, "distill", *options.split())
+    assert code == 1 and told in err and "hint" in err.lower()
+    assert not list(here.glob(".kagglekit/soft_targets/*"))

@@ -302,3 +302,41 @@ def test_clips_of_several_classes_are_drawn_as_their_rarest() -> None:
     targets = torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 1], [0, 0]])
     assert rarest_chance(targets, 1.0).tolist() == pytest.approx([1 / 4] * 3 + [1, 1])
     assert rarest_chance(targets, 0.5).tolist() == pytest.approx([1 / 2] * 3 + [1, 1])
+
+
+def test_a_share_of_an_epoch_is_drawn_from_clips_without_labels(log_mels: Dataset) -> None:
+    clips = clips_of(40, 0)
+    rest = clips_of(10, 0).with_columns(split=pl.lit("unlabelled"))
+    inputs = {**log_mels.inputs, "unlabelled": log_mels.inputs["silence"]}
+    dataset = Dataset(clips, inputs, {}, {}, AUDIO, SPEC)
+    soft = torch.eye(4)[torch.arange(50) % 4]
+    training = TrainingSet(pl.concat([clips, rest]), soft)
+    train = Train(batch_size=10, augment=OFF, soft_share=0.2)
+    batches = Batches("tcresnet", train, dataset, head(), training, 0)
+    assert (len(batches), batches.clips) == (5, 50)
+    epochs = [torch.cat([batch.x[:, 0, 0] for batch in batches.epoch(number)]) for number in (0, 0, 1)]
+    assert (epochs[0] == epochs[1]).all()
+    for seen in epochs:
+        assert sorted(seen[seen > 0].tolist()) == list(range(1, 41)) and (seen < 0).sum() == 10
+    many = Batches("tcresnet", train.model_copy(update={"soft_share": 0.5}), dataset, head(), training, 0)
+    seen = torch.cat([batch.x[:, 0, 0] for batch in many.epoch(0)])
+    assert torch.bincount(-seen[seen < 0].long(), minlength=11)[1:].tolist() == [4] * 10
+
+
+def test_clips_without_labels_are_added_to_labelled_ones(log_mels: Dataset) -> None:
+    clips = clips_of(20, 0)
+    rest = clips_of(5, 0).with_columns(split=pl.lit("unlabelled"))
+    inputs = {**log_mels.inputs, "unlabelled": log_mels.inputs["silence"]}
+    dataset = Dataset(clips, inputs, {}, {}, AUDIO, SPEC)
+    soft = torch.cat([torch.eye(4)[torch.arange(20) % 4], torch.full((5, 4), 0.25)])
+    augment = OFF.model_copy(update={"noise_snr_db": (0.0, 0.0)})
+    train = Train(batch_size=25, augment=augment, soft_mix=1.0)
+    training = TrainingSet(pl.concat([clips, rest]), soft)
+    (batch,) = Batches("tcresnet", train, dataset, head(), training, 0).epoch(0)
+    x, sums = batch.x[:, 0, 0], batch.y.sum(1)
+    assert sorted(x[x < 0].tolist()) == [-5, -4, -3, -2, -1]
+    expected = torch.arange(1, 21) + np.log(2)  # at 0 dB the power doubles
+    assert torch.allclose(x[x > 0].sort().values, expected.float(), atol=0.02)
+    assert torch.allclose(sums, torch.ones(25)) and torch.allclose(
+        batch.y[x > 0].max(1).values, torch.tensor(1 / 1.75)
+    )

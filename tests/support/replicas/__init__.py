@@ -48,6 +48,11 @@ SMALL: dict[str, Any] = {
 def make_replica(name: str, folder: Path) -> Path:
     """Write the competition's files into folder/host, and return the path of its competition.yaml."""
     MAKERS[name](HostFolder(folder))
+    return small(name, folder)
+
+
+def small(name: str, folder: Path) -> Path:
+    """Write a competition.yaml like the shipped one, with settings for a small training, and return its path."""
     path = folder / "competition.yaml"
     _, shipped = parse(competitions.read(name))
     path.write_text(dump(_overlaid(shipped, SMALL)), encoding="utf-8")

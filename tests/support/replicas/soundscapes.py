@@ -74,7 +74,7 @@ def scenes(
     return written
 
 
-def _metadata(
+def metadata(
     host: HostFolder, name: str, rows: list[dict[str, object]], columns: Sequence[str] = METADATA
 ) -> None:
     host.table(name, columns, [[row[column] for column in columns] for row in rows])
@@ -89,7 +89,7 @@ def birdsong_2020(host: HostFolder) -> None:
         row["ebird_code"], row["recordist"] = row["primary_label"], row["author"]
         row["filename"] = str(row["filename"]).rpartition("/")[2]
     columns = ("rating", "ebird_code", "filename", "secondary_labels", "author", "primary_label", "recordist")
-    _metadata(host, "train.csv", rows, columns)
+    metadata(host, "train.csv", rows, columns)
     test, solution = [], []
     for number in range(6):
         site, audio_id = f"site_{number % 3 + 1}", f"{number * 99_991:032x}"
@@ -112,7 +112,7 @@ def birdclef_2021(host: HostFolder) -> None:
     rows = singles(host, voices, classes, "train_short_audio")
     for row in rows:
         row["filename"] = str(row["filename"]).rpartition("/")[2]
-    _metadata(host, "train_metadata.csv", rows)
+    metadata(host, "train_metadata.csv", rows)
     tables: dict[str, list[tuple[object, ...]]] = {}
     for part, numbers in (("train", (7019, 2782, 26746, 57610)), ("test", (10534, 11254, 18003, 20152))):
         names = [f"{number}_{('COR', 'SSW')[i % 2]}_2019090{i + 1}" for i, number in enumerate(numbers)]
@@ -138,7 +138,7 @@ def birdclef_2022(host: HostFolder) -> None:
     scored = classes[1:4]
     voices = Voices(classes, RATE, host.rng)
     rows = singles(host, voices, classes, "train_audio", each=6)
-    _metadata(host, "train_metadata.csv", rows)
+    metadata(host, "train_metadata.csv", rows)
     host.file("scored_birds.json", json.dumps(list(scored)))
     names = [f"soundscape_{number}" for number in (453028782, 1000170626, 2133600110, 1782382107)]
     test, solution = [], []
@@ -159,7 +159,7 @@ def _with_columns(
 ) -> None:
     """Write what 2023 to 2026 have in common: single birds, hidden soundscapes, a column for each class."""
     rows = singles(host, voices, [name for name in classes if name != UNHEARD], "train_audio")
-    _metadata(host, table, rows)
+    metadata(host, table, rows)
     host.table("taxonomy.csv", ["primary_label", "class_name"], [(name, "Aves") for name in classes])
     names = [f"{prefix}{number}" for number in (29201, 8358733, 1446779, 50112)]
     answers = [
