@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from kagglekit import models
 from kagglekit.cli import VERBS, make_parser
 from kagglekit.config import Config
+from kagglekit.config.names import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Written by `python docs/generate.py`; do not edit. -->"
@@ -69,7 +70,7 @@ def settings() -> str:
             parts += [f"## {heading}", *about(section), table(rows)]
     parts += ["## Architectures", "The keys of `models.<name>.model`, by architecture."]
     same: dict[str, list[str]] = {}
-    for name in models.MODELS:
+    for name in (*models.MODELS, *(f"{prefix}name" for prefix in FAMILIES)):
         section = models.load(name).Config.model_json_schema()
         same.setdefault(table(fields(section, section, "")), []).append(name)
     for rows_of_all, names in same.items():

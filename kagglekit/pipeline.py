@@ -64,7 +64,7 @@ def train_models(workspace: Workspace, models: Sequence[str], clock: Clock, *, t
         if trials:
             data, plan, source = _search(prepared, model, trials, clock.deadline(SEARCH_SHARE * share))
         # a file with the chosen number of epochs, so that the same command resumes the same run
-        choice = workspace.runs / plan.model / f"epochs-{key_of(run_id(data, plan), clock.limit)}.json"
+        choice = workspace.runs_of(plan.model) / f"epochs-{key_of(run_id(data, plan), clock.limit)}.json"
         if choice.is_file():
             fitted: Plan | None = with_epochs(plan, _epochs(choice))
         else:

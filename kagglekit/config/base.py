@@ -56,6 +56,8 @@ class OneOf:
     names: Collection[str]
     kind: str
     """What the names are, for the message: "host", "model" ..."""
+    pattern: str = ""
+    """Regular expression of names that are accepted, too; "" for none."""
 
     def check(self, name: str) -> str:
         """Return the name.
@@ -63,7 +65,7 @@ class OneOf:
         Raises:
             ValueError: it is not one of `names`.
         """
-        if name not in self.names:
+        if name not in self.names and not (self.pattern and re.fullmatch(self.pattern, name)):
             raise ValueError(f"there is no {self.kind} '{name}'; {close_match(name, self.names)}")
         return name
 
@@ -71,7 +73,10 @@ class OneOf:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {**handler(core), "enum": list(self.names)}
+        names: dict[str, Any] = {"enum": list(self.names)}
+        if self.pattern:
+            names = {"anyOf": [names, {"pattern": f"^({self.pattern})$"}]}
+        return {**handler(core), **names}
 
 
 class Section(BaseModel):

@@ -179,3 +179,12 @@ MODELS: dict[str, ModelInfo] = {
     ),
 }
 """Architecture -> registry entry."""
+
+FAMILIES: dict[str, ModelInfo] = {
+    "timm:": ModelInfo(
+        "kagglekit.models.timm_network", InputKind.LOG_MEL, "doi:10.5281/zenodo.4414861", extra="timm"
+    ),
+}
+"""Prefix of the names of another package's networks -> registry entry: `timm:resnet18` is timm's resnet18."""
+FAMILY_MEMBER = "[a-z0-9_]+"
+"""Regular expression of what follows the prefix; it can stand in a path and in `--set a.b=value`."""

@@ -19,13 +19,26 @@ from kagglekit.config.data import Data
 from kagglekit.config.ensemble import Ensemble
 from kagglekit.config.following import follow
 from kagglekit.config.labels import Labels
-from kagglekit.config.names import METRIC_KINDS, METRICS, MODELS, OF_ANSWERS, SHAPES, LabelKind, Takes
+from kagglekit.config.names import (
+    FAMILIES,
+    FAMILY_MEMBER,
+    METRIC_KINDS,
+    METRICS,
+    MODELS,
+    OF_ANSWERS,
+    SHAPES,
+    LabelKind,
+    Takes,
+)
 from kagglekit.config.rows import Rows
 from kagglekit.config.search import Range, Search
 from kagglekit.config.submission import Submission
 from kagglekit.config.train import Train
 from kagglekit.config.validation import Validation
 from kagglekit.errors import close_match
+
+ModelName = Annotated[str, OneOf(MODELS, "model", "|".join(name + FAMILY_MEMBER for name in FAMILIES))]
+"""An architecture of the registry, or a name like `timm:resnet18`."""
 
 
 class ModelSection(Section):
@@ -70,7 +83,7 @@ class Config(Section):
     """Log-mel spectrogram."""
     train: Train = Train()
     """Training; what is set here overrides every architecture's own defaults."""
-    models: dict[Annotated[str, OneOf(MODELS, "model")], ModelSection] = Field(default_factory=dict)
+    models: dict[ModelName, ModelSection] = Field(default_factory=dict)
     """Settings for single architectures, by name."""
     search: Search = Search()
     """Hyperparameter searches."""

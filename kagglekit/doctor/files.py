@@ -15,7 +15,7 @@ from kagglekit.files.json_lines import parsed
 from kagglekit.files.leftovers import is_temporary
 from kagglekit.files.patterns import is_archive
 from kagglekit.files.raw import last_fingerprint, sha256
-from kagglekit.files.workspace import Workspace
+from kagglekit.files.workspace import Workspace, model_of
 from kagglekit.submission.ledger import Ledger
 from kagglekit.terminal import progress
 from kagglekit.training import checkpoint
@@ -143,7 +143,8 @@ def _remedy(workspace: Workspace, path: Path, error: Exception) -> str:
     where = path.relative_to(workspace.root).parts
     folder = workspace.root.joinpath(*where[:3])
     if where[0] == workspace.runs.name and len(where) > 3:
-        return f"remove the folder {folder}, and train again: kagglekit train --model {where[1]}"
+        again = f"kagglekit train --model {model_of(folder.parent)}"
+        return f"remove the folder {folder}, and train again: {again}"
     if where[0] == workspace.studies.name and len(where) > 3:
         return f"remove the folder {folder}: the search trains that trial again"
     if where[0] == workspace.studies.name:

@@ -18,7 +18,7 @@ from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.json_shape import shaped
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
-from kagglekit.files.workspace import Workspace
+from kagglekit.files.workspace import Workspace, folder_name
 from kagglekit.runs.score import score_key
 from kagglekit.runs.store import Run
 from kagglekit.scoring.cv import Score
@@ -107,7 +107,7 @@ def folder_of(workspace: Workspace, runs: Sequence[Run]) -> Path:
     counted = [f"{models.count(m)}x{m}" if models.count(m) > 1 else m for m in dict.fromkeys(models)]
     name = "+".join(counted)
     short = name if len(name) <= MAX_NAME else f"{len(runs)}-runs-{key_of([run.id for run in runs])}"
-    return workspace.ensembles / short
+    return workspace.ensembles / folder_name(short)
 
 
 def read_record(path: Path) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from kagglekit.config.names import CASCADE, FAMILIES
 from kagglekit.errors import MissingError
 from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.faults import MachineError, is_writable, reason
@@ -18,6 +19,18 @@ EDITION = 2
 Folder = Literal["workspace", "submissions"]
 FOLDERS: tuple[Folder, ...] = ("workspace", "submissions")
 """Settings that name what is written to."""
+
+
+def folder_name(name: str) -> str:
+    """Return the name of a model or study as that of a folder or file: `timm:resnet18` -> `timm-resnet18`."""
+    return name.replace(":", "-")
+
+
+def model_of(folder: Path) -> str:
+    """Return the model whose runs a folder holds, which `folder_name` named."""
+    base = folder.name.removeprefix(CASCADE)
+    prefix = next((prefix for prefix in FAMILIES if base.startswith(folder_name(prefix))), "")
+    return folder.name.removesuffix(base) + prefix + base.removeprefix(folder_name(prefix))
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,18 @@ class Workspace:
             return asdict(shaped(ClipsFacts, read_json(self.clips_path.with_suffix(".json"))))
         except (FileNotFoundError, ValueError):
             return {}
+
+    def runs_of(self, model: str) -> Path:
+        """Return the folder of a model's runs."""
+        return self.runs / folder_name(model)
+
+    def study_folder(self, study: str) -> Path:
+        """Return the folder of a study's trials."""
+        return self.studies / folder_name(study)
+
+    def journal(self, model: str) -> Path:
+        """Return the file of a model's studies, where search.storage is not set."""
+        return self.studies / f"{folder_name(model)}.journal"
 
     def audio_folder(self, split: str, key: str) -> Path:
         """Return the folder of a split's audio."""

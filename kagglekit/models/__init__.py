@@ -6,6 +6,8 @@ An architecture is one line in kagglekit.config.names.MODELS and one file with
     search_space(trial)         the fields of Config that a search varies
     DEFAULTS                    its changes to config.Train
     FEATURES                    optional: the fields of config.Features that its weights require
+The networks of another package are one line in kagglekit.config.names.FAMILIES and one file; their Config has
+a field `network`, the name behind the prefix.
 An architecture with tune: frozen also has
     embedder(config)            the network that computes embeddings (kagglekit.features.embeddings)
     embedding_key(config)       everything that shapes them but the audio, JSON-serialisable
@@ -13,6 +15,7 @@ An architecture with tune: frozen also has
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -21,8 +24,8 @@ from pydantic import ValidationError
 
 from kagglekit.config.base import Section
 from kagglekit.config.names import CASCADE as CASCADE
+from kagglekit.config.names import FAMILIES, FAMILY_MEMBER, InputKind, ModelInfo
 from kagglekit.config.names import MODELS as MODELS
-from kagglekit.config.names import InputKind, ModelInfo
 from kagglekit.errors import ConfigError, close_match
 
 if TYPE_CHECKING:
@@ -65,9 +68,24 @@ def info(name: str) -> ModelInfo:
         ConfigError: the name is unknown.
     """
     base = name.removeprefix(CASCADE)
+    prefix, member = _family(base)
+    if prefix and re.fullmatch(FAMILY_MEMBER, member):
+        return FAMILIES[prefix]
+    if prefix and re.fullmatch(f"{FAMILY_MEMBER}[.]{FAMILY_MEMBER}", member):  # weights of one network
+        network = member.partition(".")[0]
+        raise ConfigError(
+            f"'{name}' names weights, not a network",
+            hint=f"--model {prefix}{network}, with --set models.{prefix}{network}.checkpoint=timm/{member}",
+        )
     if base not in MODELS:
-        raise ConfigError(f"there is no model '{name}'", hint=close_match(base, MODELS))
+        raise ConfigError(f"there is no model '{name}'", hint=close_match(base, (*MODELS, "timm:resnet18")))
     return MODELS[base]
+
+
+def _family(name: str) -> tuple[str, str]:
+    """Split `timm:resnet18` into ("timm:", "resnet18"); any other name into ("", name)."""
+    prefix = next((prefix for prefix in FAMILIES if name.startswith(prefix)), "")
+    return prefix, name.removeprefix(prefix)
 
 
 def input_kind(name: str, params: Mapping[str, Any]) -> InputKind:
@@ -109,6 +127,9 @@ def configure(name: str, params: Mapping[str, Any]) -> Section:
     values = dict(params)
     if info(name).checkpoint and values.get("checkpoint") is None:
         values["checkpoint"] = info(name).checkpoint
+    prefix, member = _family(name.removeprefix(CASCADE))
+    if prefix:
+        values["network"] = member
     try:
         return architecture.Config(**values)
     except ValidationError as error:

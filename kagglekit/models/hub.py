@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -16,28 +17,33 @@ from kagglekit.files.keys import key_of
 
 FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
 """The files of a checkpoint that are downloaded."""
+SETTINGS = ("config.json", "preprocessor_config.json")
+"""The files that a checkpoint needs beside its weights; those of a timm network need none."""
 
 
-def find(checkpoint: str) -> Path:
+def find(checkpoint: str, settings: Sequence[str] = SETTINGS) -> Path:
     """Return a checkpoint's folder: on this machine, or else downloaded.
+
+    Args:
+        settings: the files that it needs beside its weights.
 
     Raises:
         KagglekitError: as `download`.
     """
-    return local_folder(checkpoint) or download(checkpoint)
+    return local_folder(checkpoint, settings) or download(checkpoint, settings)
 
 
-def local_folder(checkpoint: str) -> Path | None:
+def local_folder(checkpoint: str, settings: Sequence[str] = SETTINGS) -> Path | None:
     """Return a checkpoint's folder: `checkpoint` itself, or from the cache; None if it is neither."""
     if Path(checkpoint).is_dir():
         return Path(checkpoint)
     # Any revision will do: main, or the pull request that download() chose.
     snapshots = Path(HF_HUB_CACHE, f"models--{checkpoint.replace('/', '--')}", "snapshots")
-    cached = [folder for folder in snapshots.glob("*") if not _missing(folder)]
+    cached = [folder for folder in snapshots.glob("*") if not _missing(folder, settings)]
     return max(cached, key=lambda f: f.stat().st_mtime, default=None)
 
 
-def download(checkpoint: str) -> Path:
+def download(checkpoint: str, settings: Sequence[str] = SETTINGS) -> Path:
     """Download a checkpoint's settings and weights from the hub into the Hugging Face cache.
 
     Raises:
@@ -45,7 +51,7 @@ def download(checkpoint: str) -> Path:
     """
     try:
         folder = _snapshot(checkpoint)
-        if _missing(folder):
+        if _missing(folder, settings):
             # Old checkpoints have pickles alone; a bot of the hub offers safetensors as a pull request.
             offers = HfApi().get_repo_discussions(
                 checkpoint, author="SFconvertbot", discussion_type="pull_request", discussion_status="open"
@@ -58,7 +64,7 @@ def download(checkpoint: str) -> Path:
             f"checkpoint '{checkpoint}' is neither a folder {reason}",
             hint="run `kagglekit fetch --checkpoints` with a network, or name a local folder",
         ) from error
-    if missing := _missing(folder):
+    if missing := _missing(folder, settings):
         raise KagglekitError(
             f"checkpoint '{checkpoint}' has no {' and no '.join(missing)} on the hub",
             hint="choose another, or convert it and name the folder: kagglekit loads no pickles",
@@ -83,12 +89,11 @@ def _snapshot(checkpoint: str, revision: str | None = None) -> Path:
     return Path(snapshot_download(checkpoint, revision=revision, allow_patterns=list(FILES)))
 
 
-def _missing(folder: Path) -> list[str]:
+def _missing(folder: Path, settings: Sequence[str]) -> list[str]:
     """Return the files that a checkpoint lacks, as after a killed download."""
     index = folder / "model.safetensors.index.json"
     weights = _shards(index) if index.is_file() else ["model.safetensors"]
-    needed = ["config.json", "preprocessor_config.json", *weights]
-    return [name for name in needed if not (folder / name).is_file()]
+    return [name for name in (*settings, *weights) if not (folder / name).is_file()]
 
 
 def _shards(index: Path) -> list[str]:

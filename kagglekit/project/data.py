@@ -56,14 +56,18 @@ class DataMethods(ProjectBase):
 
     def fetch_checkpoints(self) -> dict[str, str]:
         """Download the pretrained weights of every model in `models:`; return the folder of each."""
-        from kagglekit.models import MODELS
-        from kagglekit.models.hub import download
+        from kagglekit import models
+        from kagglekit.models.hub import SETTINGS, download
 
         paths = {}
         for model, section in self.config.models.items():
-            if default := MODELS[model].checkpoint:
-                name = str(section.checkpoint or section.model.get("checkpoint") or default)
-                paths[model] = name if Path(name).is_dir() else str(download(name))
+            architecture = models.load(model)
+            if "checkpoint" in architecture.Config.model_fields:
+                given = {"checkpoint": section.checkpoint} if section.checkpoint else {}
+                config: Any = models.configure(model, section.model | given)
+                name, settings = config.checkpoint, getattr(architecture, "CHECKPOINT_SETTINGS", SETTINGS)
+                if name is not None:
+                    paths[model] = name if Path(name).is_dir() else str(download(name, settings))
         return paths
 
     def prepare(self) -> Prepared:

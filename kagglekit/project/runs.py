@@ -119,11 +119,12 @@ class RunMethods(ProjectBase):
         out: str | Path | None = None,
     ) -> Export:
         """Write one fold's network as an ONNX file, checked against torch."""
+        from kagglekit.files.workspace import folder_name
         from kagglekit.runs.export_onnx import export
 
         folds = self.config.validation.folds
         if not 0 <= fold < folds:
             raise ConfigError(f"there is no fold {fold}", hint=f"name one from 0 to {folds - 1}")
         chosen = self.find_run(model, run)
-        path = Path(out or f"{chosen.model}-{chosen.id}-fold_{fold}.onnx")
+        path = Path(out or f"{folder_name(chosen.model)}-{chosen.id}-fold_{fold}.onnx")
         return Export(chosen, path, export(chosen.folder / f"fold_{fold}", path))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from kagglekit import models
 from kagglekit.data.prepare import Prepared
 from kagglekit.errors import KagglekitError, MissingError, close_match, plural
-from kagglekit.files.workspace import Workspace
+from kagglekit.files.workspace import Workspace, folder_name
 from kagglekit.runs.score import scored
 from kagglekit.runs.store import Run, load_run
 from kagglekit.terminal import console
@@ -14,7 +14,8 @@ from kagglekit.training.files import METRICS
 
 def _finished(prepared: Prepared, model: str = "*") -> list[Run]:
     """Read every finished run, or those of one model."""
-    return [load_run(path.parent) for path in sorted(prepared.workspace.runs.glob(f"{model}/*/{METRICS}"))]
+    runs = prepared.workspace.runs
+    return [load_run(path.parent) for path in sorted(runs.glob(f"{folder_name(model)}/*/{METRICS}"))]
 
 
 def present_runs(prepared: Prepared) -> tuple[list[Run], int]:
@@ -62,7 +63,7 @@ def find_run(workspace: Workspace, name: str) -> Run:
     """
     model, _, identity = name.partition("/")
     models.info(model)
-    folders = {path.parent.name: path.parent for path in workspace.runs.glob(f"{model}/*/{METRICS}")}
+    folders = {path.parent.name: path.parent for path in workspace.runs_of(model).glob(f"*/{METRICS}")}
     if identity not in folders:
         hint = close_match(identity, folders) if folders else f"train one: kagglekit train --model {model}"
         raise MissingError(f"there is no finished run {name}", hint=hint)

@@ -17,6 +17,7 @@ from kagglekit.data.shards import Shards, shards
 from kagglekit.errors import MissingError
 from kagglekit.files.leftovers import temporary_folder
 from kagglekit.files.locks import locked
+from kagglekit.files.workspace import model_of
 from kagglekit.runs.setup import make_dataset
 from kagglekit.runs.store import Run, load_fold, mean_test, plan_of, read_meta, train_again
 from kagglekit.scoring.predictions import predictions, read_predictions, write_predictions
@@ -37,7 +38,7 @@ def predict_test(config: Config, dataset: Dataset, folder: Path) -> pl.DataFrame
     """
     clips = _test_clips(dataset.clips)
     folds = range(config.validation.folds)
-    with progress.bar(f"predict {folder.parent.name}", len(clips) * len(folds), "clips") as advance:
+    with progress.bar(f"predict {model_of(folder.parent)}", len(clips) * len(folds), "clips") as advance:
         for number in folds:
             path = folder / f"fold_{number}" / TEST
             if not path.is_file():
@@ -71,7 +72,7 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
             for number in missing
         }
         parts = []
-        with progress.bar(f"predict {folder.parent.name}", len(clips), "clips") as advance:
+        with progress.bar(f"predict {model_of(folder.parent)}", len(clips), "clips") as advance:
             for part in shards.run(partial(_logits, folder.name, weights), "test"):
                 parts.append(part)
                 advance(len(part))

@@ -13,6 +13,7 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.files.atomic import write_json
 from kagglekit.files.faults import unless_refused
 from kagglekit.files.keys import key_of
+from kagglekit.files.workspace import model_of
 from kagglekit.runs.store import (
     Run,
     finite_logits,
@@ -52,7 +53,7 @@ def assemble(prepared: Prepared, folder: Path) -> None:
     """
     folds = [folder / f"fold_{number}" for number in range(prepared.config.validation.folds)]
     oof = pl.concat([read_predictions(fold / OOF, train_again(folder)) for fold in folds])
-    what = f"OOF predictions of {folder.parent.name}/{folder.name}"
+    what = f"OOF predictions of {model_of(folder.parent)}/{folder.name}"
     hint = "train it with a lower learning rate: --set train.lr=..."
     finite_logits(oof, what, hint)  # a too large last step leaves NaN
     meta = read_meta(folds[0])

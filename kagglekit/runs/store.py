@@ -16,6 +16,7 @@ from kagglekit.data.clips import WITHOUT_LABELS
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.files.atomic import read_json
 from kagglekit.files.json_shape import shaped
+from kagglekit.files.workspace import model_of
 from kagglekit.scoring.cv import Score
 from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.scoring.predictions import logits_of, predictions, read_predictions
@@ -88,7 +89,7 @@ def rows_of(table: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame:
 
 def train_again(folder: Path) -> str:
     """Return the hint about a damaged file of a run."""
-    return f"remove the folder {folder} and train it again: kagglekit train --model {folder.parent.name}"
+    return f"remove the folder {folder} and train it again: kagglekit train --model {model_of(folder.parent)}"
 
 
 def read_meta(folder: Path) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def train_run(prepared: Prepared, plan: Plan, *, source: str = "recipe") -> Run:
         KagglekitError: there is no memory for the smallest batches, or the loss is no longer finite.
     """
     identity = run_id(prepared, plan)
-    folder = prepared.workspace.runs / plan.model / identity
+    folder = prepared.workspace.runs_of(plan.model) / identity
     if (folder / METRICS).is_file():
         return scored(prepared, load_run(folder))
     if smaller := memory.moved(folder, plan):

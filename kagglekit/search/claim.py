@@ -98,7 +98,7 @@ def claim_trial(handle: StudyHandle, limits: SearchLimits) -> Claim | None:
         reported = _copy_scores(study, trial)
         params = draw_params(handle, trial)
         # named by the parameters, so that a trial goes on where the interrupted one stopped
-        folder = handle.prepared.workspace.studies / study.study_name / key_of(params)
+        folder = handle.prepared.workspace.study_folder(study.study_name) / key_of(params)
         candidate = Candidate(handle.prepared, handle.plan.model, params, folder)
         return Claim(handle, trial, candidate, lock.pop_all(), reported)
 

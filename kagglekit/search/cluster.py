@@ -235,7 +235,7 @@ def train_on_node(order: FoldOrder, prepared: Prepared, files: SplitFiles, mailb
     console.configure(quiet=True)
     torch.set_num_threads(prepared.config.search.cpus)
     prepared = fetch_files(prepared, files)
-    folder = prepared.workspace.studies / order.study / key_of(order.params)
+    folder = prepared.workspace.study_folder(order.study) / key_of(order.params)
     job = fold_jobs(Candidate(prepared, order.model, order.params, folder))[order.number]
 
     def report(epoch: int, now: Score) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from kagglekit.files.locks import lock_file
-from kagglekit.files.workspace import Workspace
+from kagglekit.files.workspace import Workspace, folder_name
 
 
 class FileLocks:
@@ -24,7 +24,7 @@ class FileLocks:
     @contextmanager
     def hold(self, name: str, *, wait: bool = True) -> Iterator[bool]:
         """Hold a name within the block; without `wait` only if it is free. Yield whether it is held."""
-        path = self.folder / f"{name}.lock"
+        path = self.folder / f"{folder_name(name)}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = lock_file(path)
         try:

@@ -21,7 +21,7 @@ def open_storage(workspace: Workspace, model: str) -> BaseStorage:
     Raises:
         KagglekitError: it cannot be opened; the message says why, without the password of an address.
     """
-    address, path = workspace.config.search.storage, workspace.studies / f"{model}.journal"
+    address, path = workspace.config.search.storage, workspace.journal(model)
     with explain_failures("search.storage" if address else str(path)):
         if address:
             return optuna.storages.RDBStorage(with_driver(address), engine_kwargs={"pool_pre_ping": True})

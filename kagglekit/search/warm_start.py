@@ -52,5 +52,5 @@ def _studies(handle: StudyHandle, model: str) -> list[optuna.Study]:
     workspace = handle.prepared.workspace
     if workspace.config.search.storage:
         return studies_in(handle.storage)
-    journal = workspace.studies / f"{model}.journal"  # each architecture has its own
+    journal = workspace.journal(model)  # each architecture has its own
     return studies_in(open_storage(workspace, model)) if journal.is_file() else []

@@ -112,6 +112,9 @@ class _WholeBatchNorm(_BatchNorm):
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
+        # timm's norms are followed by dropout and activation
+        self.drop: nn.Module = getattr(norm, "drop", nn.Identity())
+        self.act: nn.Module = getattr(norm, "act", nn.Identity())
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Accept what the replaced norm accepts."""
@@ -119,7 +122,7 @@ class _WholeBatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         """(batch, features, ...) -> the same."""
         if not self.training:
-            return super().forward(input)
+            return self._followed(super().forward(input))
         x = input.float()
         others, shape = [0, *range(2, x.ndim)], [1, -1, *[1] * (x.ndim - 2)]
         summed = _sum(torch.cat([x.sum(others), x.new_tensor([x.numel() / x.shape[1]])]))
@@ -131,7 +134,11 @@ class _WholeBatchNorm(_BatchNorm):
         normal = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
             normal = normal * self.weight.view(shape) + self.bias.view(shape)
-        return normal.to(input.dtype)
+        return self._followed(normal.to(input.dtype))
+
+    def _followed(self, normal: Tensor) -> Tensor:
+        followed: Tensor = self.act(self.drop(normal))
+        return followed
 
     @torch.no_grad()
     def _update_statistics(self, mean: Tensor, unbiased: Tensor) -> None:

@@ -222,3 +222,10 @@ def test_a_path_that_no_system_takes() -> None:
     with pytest.raises(ConfigError, match="cannot be read") as caught:
         load_config(Path("a\0b.yaml"))
     assert caught.value.hint
+
+
+def test_a_network_of_a_family_has_a_section(tmp_path: Path) -> None:
+    models = load(tmp_path, LEAST + "models:\n  timm:resnet18: {model: {head: sed}}\n").models
+    assert models["timm:resnet18"].model == {"head": "sed"}
+    with pytest.raises(ConfigError, match=r"models.timm:ResNet: there is no model 'timm:ResNet'"):
+        load(tmp_path, LEAST + "models: {timm:ResNet: {}}\n")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.tiny import make
 
 from kagglekit.config.load import load_config
-from kagglekit.files.workspace import Workspace
+from kagglekit.files.workspace import Workspace, folder_name, model_of
 
 
 def test_paths(tmp_path: Path) -> None:
@@ -15,3 +16,9 @@ def test_paths(tmp_path: Path) -> None:
     assert (workspace.raw, workspace.runs) == (root / "raw", root / "runs")
     assert workspace.ledger_path == tmp_path / "submissions" / "leaderboard.jsonl"
     assert not root.exists()  # nothing is made by looking
+
+
+@pytest.mark.parametrize("model", ["tcresnet", "cascade-gru", "timm:resnet18", "cascade-timm:convnext_atto"])
+def test_folders_of_runs_tell_the_model(model: str, tmp_path: Path) -> None:
+    assert ":" not in folder_name(model)
+    assert model_of(tmp_path / folder_name(model)) == model

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 import kagglekit.models
 from kagglekit import models
 from kagglekit.config import Train
-from kagglekit.config.names import InputKind
-from kagglekit.errors import ConfigError
+from kagglekit.config.names import FAMILIES, InputKind
+from kagglekit.errors import ConfigError, MissingError
 from kagglekit.models.bcresnet import SubSpectralNorm
 from kagglekit.models.convs2s import scale_gradient
 from kagglekit.models.matchboxnet import TemporalConvolution
@@ -289,3 +289,43 @@ def test_the_registry_is_light() -> None:
     code = "import sys, kagglekit.models; print({'torch', 'transformers', 'optuna'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", ["timm:resnet18", "cascade-timm:resnet18"])
+def test_a_network_of_a_family_is_known_by_its_prefix(name: str) -> None:
+    assert models.info(name) == FAMILIES["timm:"]
+    assert models.input_kind(name, {}) is InputKind.LOG_MEL
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("timm:ResNet18", "did you mean 'timm:resnet18'?"),
+        ("tim:resnet18", "did you mean 'timm:resnet18'?"),
+        ("timm:../runs", "known: "),
+        ("timm:resnet18.a1_in1k", "--set models.timm:resnet18.checkpoint=timm/resnet18.a1_in1k"),
+    ],
+)
+def test_a_name_that_no_network_can_have(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=name) as caught:
+        models.info(name)
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("raise ImportError(\"No module named 'timm'\")", "timm cannot be imported: No module named 'timm'"),
+        (
+            "raise RuntimeError('operator torchvision::nms does not exist')",
+            "torchvision fits another build of torch than .*: operator torchvision::nms does not exist",
+        ),
+    ],
+)
+def test_without_timm(line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "timm.py").write_text(line)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    with pytest.raises(MissingError, match=message) as caught:
+        models.configure("timm:resnet18", {})
+    assert caught.value.hint is not None

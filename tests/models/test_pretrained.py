@@ -373,7 +373,7 @@ def test_attention_from_elsewhere_is_not_fetched(tmp_path: Path) -> None:
 
 def test_a_cached_checkpoint_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub, "download", lambda name: pytest.fail(f"downloads {name}"))
+    monkeypatch.setattr(hub, "download", lambda name, *_: pytest.fail(f"downloads {name}"))
     snapshot = tmp_path / "models--some--model" / "snapshots" / "0123abc"
     save_tiny_ast(snapshot, LABELS)
     assert hub.find("some/model") == snapshot
@@ -401,7 +401,7 @@ def test_a_killed_download_goes_on(
     shards: bool, lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub, "download", lambda name: Path("downloaded"))
+    monkeypatch.setattr(hub, "download", lambda name, *_: Path("downloaded"))
     snapshot = save_tiny_ast(tmp_path / "models--some--model" / "snapshots" / "0123abc", LABELS)
     if shards:
         in_shards(snapshot)
