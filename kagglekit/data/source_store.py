@@ -151,11 +151,16 @@ class _Span(NamedTuple):
 
 
 class SourceStore(Store):
-    """Windows of recordings, decoded by all cores whenever they are asked for."""
+    """Windows of recordings, decoded by all cores whenever they are asked for.
 
-    def __init__(self, opened: StoreFile) -> None:
+    Args:
+        sample_rate: of the rows, in Hz; None: the one that the store was written for.
+    """
+
+    def __init__(self, opened: StoreFile, sample_rate: int | None = None) -> None:
         table, self._file = opened
-        self.audio = Audio(**json.loads(table.schema.metadata[_AUDIO.encode()]))
+        written = Audio(**json.loads(table.schema.metadata[_AUDIO.encode()]))
+        self.audio = written.model_copy(update={"sample_rate": sample_rate or written.sample_rate})
         self.samples = self.audio.samples
         self._places = _places(table.column("bytes").chunks, self._file)
         self._rates = table.column("rate").to_pylist()
@@ -164,7 +169,8 @@ class SourceStore(Store):
         ids = table.column("clip_ids").to_pylist()
         self.clip_ids = [clip_id for each in ids for clip_id in each]
         self._recordings = np.repeat(np.arange(len(ids)), list(map(len, ids)))
-        self._starts = np.array([i for each in table.column("starts").to_pylist() for i in each], np.int64)
+        starts = np.array([i for each in table.column("starts").to_pylist() for i in each], np.int64)
+        self._starts = starts * self.audio.sample_rate // written.sample_rate
 
     def __getitem__(self, rows: slice) -> Int16:
         """Decode contiguous rows, (n, samples)."""

@@ -133,8 +133,11 @@ class DecodedStore(Store):
         self._file.check_rows(self._offsets[batch_of] + (indices - self._starts[batch_of]) * size, size)
 
 
-def open_store(folder: Path) -> Store:
+def open_store(folder: Path, sample_rate: int | None = None) -> Store:
     """Open the clips in `folder`.
+
+    Args:
+        sample_rate: at which a store of files (audio.store: source) gives its rows; None: as written.
 
     Raises:
         KagglekitError: the store is missing or damaged, or its rows differ in length.
@@ -142,7 +145,7 @@ def open_store(folder: Path) -> Store:
     opened = open_table(folder)
     table = opened.table
     if source_store.is_source(table):
-        return source_store.SourceStore(opened)
+        return source_store.SourceStore(opened, sample_rate)
     _check_columns(folder, table)
     if not pa.types.is_fixed_size_list(table.schema.field("audio").type):
         raise damaged(folder, "its recordings have different lengths")

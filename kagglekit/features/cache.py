@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -88,25 +89,31 @@ def log_mel_cache(
     return cached_rows(path, len(store), batches, f"log-mel {name}")
 
 
-def cached_rows(path: Path, count: int, batches: Iterable[np.ndarray[Any, Any]], name: str) -> CheckedRows:
+def cached_rows(
+    path: Path, count: int, batches: Iterable[np.ndarray[Any, Any]], name: str | None
+) -> CheckedRows:
     """Open a cached array after writing it if it does not exist.
 
     Args:
         path: <folder>/<key>/<file>.npy.
         batches: the rows in order; iterated only to write them.
+        name: of the progress bar; None: there is none.
 
     Raises:
         DamagedCacheError: the file is damaged; it is made again by the next call.
     """
     with building(path.parent, path.parent.name) as part:
         if part is not None:
-            with (part / path.name).open("wb") as file, progress.bar(name, count, "clips") as advance:
+            with ExitStack() as stack:
+                file = stack.enter_context((part / path.name).open("wb"))
+                advance = stack.enter_context(progress.bar(name, count, "clips")) if name else None
                 for rows in batches:
                     if not file.tell():
                         header = {"descr": npy.dtype_to_descr(rows.dtype), "shape": (count, *rows.shape[1:])}
                         npy.write_array_header_1_0(file, {**header, "fortran_order": False})
                     file.write(rows.tobytes())
-                    advance(len(rows))
+                    if advance is not None:
+                        advance(len(rows))
     return CheckedRows(path)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from kagglekit import models
 from kagglekit.config import ModelSection
+from kagglekit.config.names import InputKind, ModelInfo
 from kagglekit.errors import KagglekitError
 
 
@@ -24,6 +25,8 @@ class CatalogRow(NamedTuple):
     """A checkpoint, or the extra of kagglekit that brings the weights; empty if it needs nothing."""
     weights: str | None
     """Where those are on this machine; None where they are not."""
+    note: str = ""
+    """Licence and cost of weights, where they limit what is done with them."""
 
 
 def catalog(sections: Mapping[str, ModelSection], num_classes: int) -> list[CatalogRow]:
@@ -43,12 +46,29 @@ def _row(name: str, section: ModelSection, num_classes: int) -> CatalogRow:
             return CatalogRow(name, info.input, None, info.source, needs, None)
         parameters = _count_checkpoint(folder, num_classes)
         return CatalogRow(name, info.input, parameters, info.source, needs, str(folder))
+    if info.input is InputKind.EMBEDDING and info.extra is None:
+        return _file_row(name, info, params, num_classes)
     if info.extra is not None:
-        params["pretrained"] = False  # counted without the weights
+        params |= models.load(name).WITHOUT_WEIGHTS  # type: ignore[attr-defined]  # those with an extra have it
     needs = f"kagglekit[{info.extra}]" if info.extra else ""
     with torch.device("meta"):
         parameters = _count(models.build(name, params, num_classes))
-    return CatalogRow(name, info.input, parameters, info.source, needs, _wheel(name) if info.extra else None)
+    weights = _wheel(name) if info.extra else None
+    return CatalogRow(name, info.input, parameters, info.source, needs, weights, info.note)
+
+
+def _file_row(name: str, info: ModelInfo, params: Mapping[str, Any], num_classes: int) -> CatalogRow:
+    """Return the row of a network in a file; its head is counted where there is one."""
+    file = params.get("checkpoint")
+    if file is None or not Path(file).is_file():
+        return CatalogRow(
+            name, info.input, None, info.source, str(file or "models.embedder.checkpoint"), None
+        )
+    try:
+        parameters = _count(models.build(name, params, num_classes))
+    except KagglekitError:
+        parameters = None
+    return CatalogRow(name, info.input, parameters, info.source, file, file)
 
 
 def _count(model: torch.nn.Module) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the copy that transformers uses, too
@@ -31,6 +31,25 @@ def find(checkpoint: str, settings: Sequence[str] = SETTINGS) -> Path:
         KagglekitError: as `download`.
     """
     return local_folder(checkpoint, settings) or download(checkpoint, settings)
+
+
+def find_file(name: str) -> Path:
+    """Return a file: `name` itself, or OWNER/REPO/FILE from the hub or its cache.
+
+    Raises:
+        KagglekitError: it is neither.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    owner, _, rest = name.partition("/")
+    repository, _, file = rest.partition("/")
+    try:
+        return Path(hf_hub_download(f"{owner}/{repository}", file))
+    except (OSError, ValueError, httpx.HTTPError) as error:
+        raise KagglekitError(
+            f"'{name}' is neither a file nor, as OWNER/REPO/FILE, on the hub or in its cache",
+            hint="check the path, or run `kagglekit fetch --checkpoints` with a network",
+        ) from error
 
 
 def local_folder(checkpoint: str, settings: Sequence[str] = SETTINGS) -> Path | None:

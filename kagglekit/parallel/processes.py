@@ -35,7 +35,12 @@ def share_of_cores(processes: int) -> dict[str, str]:
     return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
 
 
-def run_all(function: Callable[[Job], Result], jobs: Sequence[Job], processes: int) -> list[Result]:
+def run_all(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    processes: int,
+    done: Callable[[Result], None] = lambda result: None,
+) -> list[Result]:
     """Return `[function(job) for job in jobs]`, computed in several processes.
 
     This process shows the progress bars and messages of the others. When it ends for any reason, they
@@ -45,6 +50,7 @@ def run_all(function: Callable[[Job], Result], jobs: Sequence[Job], processes: i
         function: a module-level function; jobs and results must be picklable.
         jobs: started in this order.
         processes: how many run at a time; together their threads use all cores.
+        done: called in this process with each result as it comes.
 
     Raises:
         NoProcessError: no process can be started; nothing has been done.
@@ -72,7 +78,8 @@ def run_all(function: Callable[[Job], Result], jobs: Sequence[Job], processes: i
             for child in wait_for_one(working):
                 message = child.receive()
                 if message[0] in (RESULT, FAILURE):
-                    results[working.pop(child)] = result_of(message)
+                    result = results[working.pop(child)] = result_of(message)
+                    done(result)
                     next_job(child)
                 else:
                     relay.show(message)

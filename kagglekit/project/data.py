@@ -55,9 +55,10 @@ class DataMethods(ProjectBase):
         return fetch(self.workspace, lambda: self.host, files, force=force, reread=reread)
 
     def fetch_checkpoints(self) -> dict[str, str]:
-        """Download the pretrained weights of every model in `models:`; return the folder of each."""
+        """Download the pretrained weights of every model in `models:`; return the folder or file of each."""
         from kagglekit import models
-        from kagglekit.models.hub import SETTINGS, download
+        from kagglekit.config.names import InputKind
+        from kagglekit.models.hub import SETTINGS, download, find_file
 
         paths = {}
         for model, section in self.config.models.items():
@@ -66,7 +67,9 @@ class DataMethods(ProjectBase):
                 given = {"checkpoint": section.checkpoint} if section.checkpoint else {}
                 config: Any = models.configure(model, section.model | given)
                 name, settings = config.checkpoint, getattr(architecture, "CHECKPOINT_SETTINGS", SETTINGS)
-                if name is not None:
+                if name is not None and models.info(model).input is InputKind.EMBEDDING:
+                    paths[model] = str(find_file(name))
+                elif name is not None:
                     paths[model] = name if Path(name).is_dir() else str(download(name, settings))
         return paths
 

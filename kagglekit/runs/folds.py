@@ -34,8 +34,8 @@ def train_folds(folds: Sequence[Fold]) -> None:
     for fold in folds:
         if fold not in left and (history := read_meta(fold.folder)["history"]):
             show_epoch(history, fold.plan.train.epochs)
-    world_size = folds[0].config.processes
-    if world_size > 1 and folds[0].plan.train.labels != "zero_shot":
+    world_size, train = folds[0].config.processes, folds[0].plan.train
+    if world_size > 1 and train.labels != "zero_shot" and train.optimizer != "lbfgs":
         train_together(left, world_size)
     elif (processes := processes_for(left)) > 1:
         jobs = [(fold.config, fold.plan, fold.number, fold.folder.parent) for fold in left]
@@ -103,6 +103,7 @@ def processes_for(folds: Sequence[Fold]) -> int:
         return min(first.config.jobs, len(folds))
     steps = first.plan.train.epochs * len(first.dataset.clips) // first.plan.train.batch_size
     short = steps * len(folds) < WORTH_A_PROCESS or first.plan.train.labels == "zero_shot"
+    short |= first.plan.train.optimizer == "lbfgs"
     # Networks that take waveforms need the memory of several.
     if short or first.dataset.takes_waveforms or device().type != "cpu":
         return 1

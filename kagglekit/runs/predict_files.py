@@ -14,7 +14,7 @@ from kagglekit.errors import AudioError
 from kagglekit.runs.store import Run, kind_of, load_fold, read_meta
 from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.training.dataset import pool
-from kagglekit.training.inputs import inputs_of_waveforms
+from kagglekit.training.inputs import audio_of, inputs_of_waveforms
 from kagglekit.training.predict import classify
 
 MAX_BYTES = 100_000_000
@@ -33,7 +33,7 @@ def predict_wavs(run: Run, paths: Sequence[Path], every: float | None = None) ->
     """
     folds = [run.folder / f"fold_{number}" for number in range(len(run.metrics["folds"]))]
     meta = read_meta(folds[0])
-    audio = Audio(**meta["audio"])
+    audio = audio_of(meta)
     named = {name: rows for path in paths for name, rows in _read(path, audio, every).items()}
     clips = [np.atleast_2d(rows) for rows in named.values()]
     windows = np.array([len(clip) for clip in clips])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kagglekit.config import Config, Train
 from kagglekit.data.clips import WINDOWS
+from kagglekit.data.other_rate import at_rate
 from kagglekit.data.prepare import Prepared
 from kagglekit.data.shards import Shards, shards
 from kagglekit.errors import MissingError
@@ -24,7 +25,7 @@ from kagglekit.scoring.predictions import predictions, read_predictions, write_p
 from kagglekit.terminal import progress
 from kagglekit.training.dataset import Dataset, places, pool, windows_of
 from kagglekit.training.files import META, TEST, WEIGHTS
-from kagglekit.training.inputs import inputs_of_waveforms
+from kagglekit.training.inputs import audio_of, inputs_of_waveforms
 from kagglekit.training.predict import EVAL_BATCH, classify, device, predict
 
 Weights = Mapping[int, Mapping[str, bytes]]
@@ -67,6 +68,8 @@ def predict_test_on(shards: Shards, folder: Path) -> pl.DataFrame:
     if missing and read_meta(paths[0].parent)["train"]["labels"] == "zero_shot":
         missing = [0]
     if missing:
+        audio = audio_of(read_meta(paths[0].parent))
+        shards = replace(shards, prepared=at_rate(shards.prepared, audio.sample_rate))
         weights = {
             number: {name: (paths[number].parent / name).read_bytes() for name in (META, WEIGHTS)}
             for number in missing

@@ -33,6 +33,7 @@ from kagglekit.scoring.task import Task
 from kagglekit.terminal import console, progress
 from kagglekit.training import soft_targets
 from kagglekit.training.files import HISTORY, METRICS, SETTINGS, TEST
+from kagglekit.training.inputs import frozen_network
 from kagglekit.training.loop import EPOCH_COLUMNS
 from kagglekit.training.plan import VERSION, Plan
 
@@ -55,6 +56,8 @@ def run_id(prepared: Prepared, plan: Plan) -> str:
         shaping.append(fingerprint(Path(name)))
     if models.input_kind(plan.model, plan.params) is InputKind.EMBEDDING:
         shaping.append(embeddings.VERSION)
+    if models.info(plan.model).input is InputKind.EMBEDDING:  # a file, named or of an installed package
+        shaping.append(frozen_network(plan.model, plan.params).key)
     if plan.train.patience:
         shaping.append(score_key(prepared.config))  # early stopping keeps the epoch with the best score
     return key_of(*shaping)

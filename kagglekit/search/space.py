@@ -64,7 +64,8 @@ class Space:
     def suggest(self, trial: models.Suggester) -> dict[str, Any]:
         """Draw the parameters of a trial, by name, without settings that are not searched."""
         draw = Draw(trial, self.values, self.overrides)
-        _training(draw, self.plan)
+        if self.plan.train.optimizer != "lbfgs":  # which has none of these settings
+            _training(draw, self.plan)
         kind = models.input_kind(self.plan.model, self.plan.params)
         if kind is not InputKind.EMBEDDING:
             _augmentation(draw, self.config, kind)

@@ -87,7 +87,8 @@ def _factor(speech: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
 
 
 Domain = LogMel | Waveform
-DOMAINS: dict[str, Domain] = {"log_mel": LogMel(), "waveform": Waveform()}
+# of embeddings, only mixup is left (plan.UNCHANGED)
+DOMAINS: dict[str, Domain] = {"log_mel": LogMel(), "waveform": Waveform(), "embedding": Waveform()}
 
 
 def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:

@@ -22,6 +22,7 @@ from kagglekit.terminal import progress
 from kagglekit.training import checkpoint
 from kagglekit.training.distributed import SINGLE, World
 from kagglekit.training.files import META, OOF, STATE, WEIGHTS
+from kagglekit.training.fit import fit_fold
 from kagglekit.training.losses import loss_of
 from kagglekit.training.optimizers import clip_gradients, stop_at_nonfinite
 from kagglekit.training.predict import EVAL_BATCH, device, predict, predict_sharded
@@ -45,7 +46,12 @@ def train_fold(fold: Fold, report: Report | None = None, world: World = SINGLE) 
     Raises:
         KagglekitError: the loss is no longer finite.
     """
-    if not is_trained(fold):
+    if not is_trained(fold) and fold.plan.train.optimizer == "lbfgs":
+        fold.folder.mkdir(parents=True, exist_ok=True)
+        fitted, model, row = fit_fold(fold)
+        write_json(fold.folder / META, describe(fitted, model, [row]), bound=True)
+        show_epoch([row], 1)
+    elif not is_trained(fold):
         fold.folder.mkdir(parents=True, exist_ok=True)
         state = start(fold, world)
         steps = len(state.batches)

@@ -13,7 +13,7 @@ from kagglekit.errors import ConfigError, close_match, listed
 
 VERSION = 3  # part of every run id: raise it when training changes its results by more than rounding
 # Fields of Train added since that version; runs that do not use them keep their ids.
-ADDED = ("thresholds", "only", "soft_targets", "soft_share", "soft_mix", "focal_gamma", "class_weight")
+ADDED = ("thresholds", "only", "soft_targets", "soft_share", "soft_mix", "focal_gamma", "class_weight", "l2")
 ADDED_AUGMENT = (
     "domain",
     "noise_from",
@@ -93,6 +93,14 @@ def resolve(config: Config, model: str, params: Mapping[str, Any] | None = None)
     train = overlay(Train(), defaults, config.train, section.train, layers.get("train", {}))
     if models.input_kind(model, model_params) is InputKind.EMBEDDING:
         train = overlay(train, UNCHANGED)
+    elif train.optimizer == "lbfgs":
+        raise ConfigError(
+            f"train.optimizer lbfgs trains heads on embeddings, and {model} is no such head",
+            hint="set train.optimizer: adamw, or tune: frozen where the model has it",
+        )
+    if train.optimizer == "lbfgs":
+        unused = {"bf16": False, "balance": 0.0, "patience": 0, "soft_mix": 0.0}
+        train = overlay(train, {**unused, "augment": {"mixup": 0.0, "cutmix": 0.0}})
     if train.bf16 == "auto":  # resolved here, because it shapes the logits
         train = train.model_copy(update={"bf16": bf16_is_native()})
     model, train = _scheme(config, model, train)
@@ -107,7 +115,8 @@ def resolve(config: Config, model: str, params: Mapping[str, Any] | None = None)
                 hint="set features.n_mels, and leave the model's out",
             )
     else:
-        if config.audio.sample_rate != models.WAVEFORM_RATE:
+        is_waveform = models.input_kind(model, model_params) is InputKind.WAVEFORM
+        if is_waveform and config.audio.sample_rate != models.WAVEFORM_RATE:
             raise ConfigError(
                 f"{model} takes {models.WAVEFORM_RATE} Hz, audio.sample_rate is {config.audio.sample_rate}",
                 hint=f"set audio.sample_rate: {models.WAVEFORM_RATE}; clips of another rate are resampled",

@@ -28,5 +28,5 @@ def test_parameters_are_those_of_the_built_model(tmp_path: Path) -> None:
 
 def test_what_is_not_on_this_machine_is_not_downloaded() -> None:
     rows = {row.model: row for row in catalog({}, num_classes=12)}
-    assert rows["wav2vec2"][2:] == (None, "arXiv:2006.11477", "facebook/wav2vec2-base", None)
+    assert rows["wav2vec2"][2:] == (None, "arXiv:2006.11477", "facebook/wav2vec2-base", None, "")
     assert rows["gru"].needs == "" and rows["speech_embedding"].needs == "kagglekit[speech]"

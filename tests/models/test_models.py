@@ -44,6 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet": {"depth": 8},
     "speech_embedding": {"pretrained": False},
 }
+FROZEN = {"birdnet": {"dim": 24, "head": "mlp"}, "embedder": {"dim": 24, "head": "attention"}}
 ANY_BANDS = [name for name in SMALL if not models.needed_features(name)]
 TINY = {
     "ast": save_tiny_ast,
@@ -66,11 +67,13 @@ def build(name: str, folder: Path) -> nn.Module:
     if name in TINY:
         labels = [f"word{i}" for i in range(CLASSES)]
         return models.build(name, {"checkpoint": str(TINY[name](folder / name, labels))}, CLASSES)
-    return models.build(name, SMALL[name], CLASSES)
+    return models.build(name, {**SMALL, **FROZEN}[name], CLASSES)
 
 
 def batch(name: str, seconds: float = 1.0) -> Tensor:
     """Eight plausible inputs: a tone each, as waveform or as the log power of a few mel bands."""
+    if models.MODELS[name].input is InputKind.EMBEDDING:
+        return torch.randn(CLASSES, 3, 24)
     time = torch.arange(round(16_000 * seconds)) / 16_000
     if models.MODELS[name].input is InputKind.WAVEFORM:
         pitch = 200.0 * torch.arange(1, CLASSES + 1).unsqueeze(1)

