@@ -219,9 +219,11 @@ def _check_augment(config: Config, model: str, augment: Augment) -> None:
             "train.augment.noise_from is files, and data.noise names none",
             hint="set data.noise to a pattern of audio files, or noise_from: clips",
         )
+    if augment.noise_from != "clips" or not config.labels.known:  # then a fold says that it has no such clip
+        return
     single, classes = config.labels.kind is not LabelKind.MULTI, config.labels.all_classes
     background = augment.noise_class
-    if augment.noise_from == "clips" and (single or background) and background not in classes:
+    if (single or background) and background not in classes:
         raise ConfigError(
             f"train.augment.noise_class '{background}' is no class",
             hint=close_match(background, classes) if background else "set it to the class of the background",

@@ -213,3 +213,10 @@ def test_soft_targets_by_their_first_name() -> None:
     key = "0123456789ab"
     assert Train(**{"teaching": key}).soft_targets == key  # type: ignore[arg-type]
     assert overlay(Train(), {"teaching": key}).soft_targets == key
+
+
+def test_classes_from_the_sample_are_not_asked_for_before_they_are_read(tmp_path: Path) -> None:
+    config = load(tmp_path, "")
+    config = config.model_copy(update={"labels": config.labels.model_copy(update={"classes": "from_sample"})})
+    for params in ({}, {"train.augment.noise_from": "clips", "train.augment.noise_class": "a"}):
+        assert resolve(config, "gru", params).model == "gru"
