@@ -65,6 +65,14 @@ def test_resnet(depth: int, size: int) -> None:
     assert trained(models.build("resnet", {"depth": depth}, 10)) == size
 
 
+def test_resnet_18() -> None:
+    """11,176,512 in torchvision's, without its classifier; three shortcuts and two colours fewer."""
+    shortcuts = sum(2 * c * c + 2 * 2 * c for c in (64, 128, 256))
+    colours, classifier = 2 * 64 * 49, 512 * 10 + 10
+    model = models.build("resnet", {"depth": 18, "width": 4}, 10)
+    assert trained(model) == 11_176_512 - shortcuts - colours + classifier
+
+
 def shapes(name: str, params: dict[str, Any], *parts: str) -> list[tuple[int, ...]]:
     """What comes out of each layer of the model's `parts`, for one clip of 101 frames."""
     model, found = models.build(name, params, 12).eval(), []
@@ -87,6 +95,22 @@ def test_shapes_of_bcresnet() -> None:  # the paper's table 1, c = 8
 def test_shapes_of_resnet() -> None:
     stages = [(16, 20, 51)] * 3 + [(32, 10, 26)] * 3 + [(64, 5, 13)] * 3
     assert shapes("resnet", {}, "body")[3:] == stages
+
+
+def test_shapes_of_resnet_with_four_stages() -> None:
+    stages = [(16, 10, 26), (32, 5, 13), (64, 3, 7), (128, 2, 4)]
+    params = {"depth": 10, "pool": "mean_max"}
+    assert shapes("resnet", params, "body")[4:] == stages
+    model = models.build("resnet", params, 12)
+    assert model(torch.randn(2, 40, 101)).shape == (2, 12)
+    assert model.config.model_dump() == {
+        "n_mels": 40,
+        "depth": 10,
+        "width": 1,
+        "dropout": 0.3,
+        "pool": "mean_max",
+    }  # type: ignore[union-attr, operator]
+    assert "pool" not in models.configure("resnet", {}).model_dump()  # as in runs of before
 
 
 def test_shapes_of_tcresnet() -> None:
