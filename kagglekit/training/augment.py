@@ -5,6 +5,7 @@ are mixed in the power domain, or added.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,13 +26,6 @@ class LogMel:
         """Return the power over time, (batch, ..., time) -> (batch, time)."""
         return x.exp().sum(1)
 
-    def mix_as_heard(self, x: Tensor, other: Tensor, lam: Tensor, rate: float) -> Tensor:
-        """Mix x and `other` so that x is heard with the share lam (batch,), as `heard_shares` has it."""
-        x, other = x.exp(), other.exp()
-        first, second = heard_shares(x.sum(1), other.sum(1), lam, rate)
-        mixed = first.square()[:, None, None] * x + second.square()[:, None, None] * other
-        return mixed.clamp_min_(NO_POWER).log_()
-
     def louder(self, x: Tensor, db: Tensor) -> Tensor:
         """Apply a gain of db (batch,)."""
         return x + (db * DB)[:, None, None]
@@ -39,8 +33,19 @@ class LogMel:
     def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
         """Mix another sound into x at a signal-to-noise ratio of snr dB (batch,)."""
         x, sound = x.exp(), sound.exp()  # once for the powers and for the sum, which logaddexp is not
-        sound *= _factor(x.sum(1), sound.sum(1), snr)[:, None, None]
+        sound *= _factor(x.sum(1).mean(1), sound.sum(1).mean(1), snr)[:, None, None]
         return x.add_(sound).clamp_min_(NO_POWER).log_()
+
+    def add_noise(self, x: Tensor, chosen: Tensor, noise: Sequence[Tensor], snr: Tensor) -> Tensor:
+        """Mix noise, each (..., time), into the chosen clips of x at a signal-to-noise ratio of snr dB."""
+        return x.index_copy(0, chosen, self.mix(x[chosen], torch.stack([*noise]).to(x.device), snr))
+
+    def mix_as_heard(self, x: Tensor, other: Tensor, lam: Tensor, rate: float) -> Tensor:
+        """Mix x with its clips at `other` (batch,), so that each is heard with its share lam (batch,)."""
+        power = x.exp()
+        loudest = _loudest(power.sum(1), rate)
+        first, second = (share.square()[:, None, None] for share in heard_shares(loudest, other, lam))
+        return (first * power + second * power[other]).clamp_min_(NO_POWER).log_()
 
 
 class Waveform:
@@ -53,37 +58,64 @@ class Waveform:
         return x * (db * DB / 2).exp()[:, None]
 
     def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
-        return x + sound * _factor(self.power(x), self.power(sound), snr).sqrt()[:, None]
+        return x + sound * self._level(x, sound, snr)[:, None]
+
+    def add_noise(self, x: Tensor, chosen: Tensor, noise: Sequence[Tensor], snr: Tensor) -> Tensor:
+        """Change x in place, clip by clip: copies of a batch would take longer than the sums."""
+        for clip, sound, ratio in zip(chosen.tolist(), noise, snr, strict=True):
+            row, sound = x[clip][None], sound.to(x.device)[None]
+            row.addcmul_(sound, self._level(row, sound, ratio[None])[:, None])
+        return x
 
     def mix_as_heard(self, x: Tensor, other: Tensor, lam: Tensor, rate: float) -> Tensor:
-        first, second = heard_shares(self.power(x), self.power(other), lam, rate)
-        return torch.addcmul(first[:, None] * x, second[:, None], other)
+        window = _window(x.shape[1], rate)
+        parts = x[:, : x.shape[1] // window * window].reshape(len(x), -1, window)
+        loudest = torch.linalg.vector_norm(parts, dim=2).amax(1).square() / window
+        return self.blend(x, other, *heard_shares(loudest, other, lam))
+
+    def blend(self, x: Tensor, other: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Return first * x + second * x[other], without copying the batch once more."""
+        out = x * first[:, None]
+        for row, place, factor in zip(out, other.tolist(), second, strict=True):
+            row.addcmul_(x[place], factor)
+        return out
+
+    def _level(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
+        powers = (torch.linalg.vector_norm(y, dim=1).square() / y.shape[1] for y in (x, sound))
+        return _factor(*powers, snr).sqrt()
 
 
-def heard_shares(power: Tensor, other: Tensor, lam: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-    """Return factors on the amplitudes of two sounds, (batch,), so that the first is heard with share lam.
+def _window(time: int, rate: float) -> int:
+    return min(max(round(LOUDEST_SECONDS * rate), 1), time)
+
+
+def _loudest(power: Tensor, rate: float) -> Tensor:
+    """Return the mean power of the loudest LOUDEST_SECONDS, (batch, time) -> (batch,)."""
+    window = _window(power.shape[1], rate)
+    whole = power.shape[1] // window * window
+    return power[:, :whole].reshape(len(power), -1, window).mean(2).amax(1)
+
+
+def heard_shares(loudest: Tensor, other: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
+    """Return factors on the amplitudes of clips, (batch,), so that each is heard with its share lam.
 
     As in between-class learning (arXiv:1711.10282, section 3.2), without its A-weighting: a sound is as loud
     as its loudest 100 ms, and the mixture has about the level of the two.
 
     Args:
-        power, other: (batch, time), of `rate` steps per second.
+        loudest: (batch,), powers.
+        other: (batch,), the clip that each is mixed with.
+        lam: (batch,).
     """
-    window = min(max(round(LOUDEST_SECONDS * rate), 1), power.shape[1])
-    first, second = (
-        p[:, : p.shape[1] // window * window].reshape(len(p), -1, window).mean(2).amax(1)
-        for p in (power, other)
-    )
-    ratio = (first.clamp(min=LEAST_POWER) / second.clamp(min=LEAST_POWER)).sqrt()
-    share = lam / (lam + ratio * (1 - lam))
-    level = (share.square() + (1 - share).square()).rsqrt()
-    return share * level, (1 - share) * level
+    level = loudest.clamp(min=LEAST_POWER).sqrt()
+    share = lam / (lam + level / level[other] * (1 - lam))
+    scale = (share.square() + (1 - share).square()).rsqrt()
+    return share * scale, (1 - share) * scale
 
 
 def _factor(speech: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
-    """Return the factor on the noise's power, (batch,), from powers (batch, time)."""
-    ratio = speech.mean(1).clamp(min=LEAST_POWER) / noise.mean(1).clamp(min=LEAST_POWER)
-    return ratio * (-DB * snr).exp()
+    """Return the factor on the noise's power, (batch,), from mean powers (batch,)."""
+    return speech.clamp(min=LEAST_POWER) / noise.clamp(min=LEAST_POWER) * (-DB * snr).exp()
 
 
 Domain = LogMel | Waveform

@@ -10,8 +10,8 @@ from kagglekit.config import Augment
 from kagglekit.training.augment import DB, Domain, mask, shift, smooth_curves, stretch, transpose, uniform
 from kagglekit.training.filters import filtered
 
-Noise = Callable[[int, int, torch.Generator], Tensor]
-"""Draws crops of background noise: (count, time, generator) -> (count, ..., time)."""
+Noise = Callable[[int, int, torch.Generator], Sequence[Tensor]]
+"""Draws crops of background noise: (count, time, generator) -> as many (..., time)."""
 
 
 class NoiseRecordings:
@@ -27,10 +27,10 @@ class NoiseRecordings:
         self.recordings = list(pairwise(ends))
         """First step of each in `noise`, and the first after it."""
 
-    def __call__(self, count: int, time: int, generator: torch.Generator) -> Tensor:
-        """Draw `count` crops of `time` steps."""
+    def __call__(self, count: int, time: int, generator: torch.Generator) -> list[Tensor]:
+        """Draw `count` crops of `time` steps, which are views."""
         starts = [self._start(time, generator) for _ in range(count)]
-        return self.noise.unfold(-1, time, 1).movedim(-2, 0)[starts]  # of (start, ..., time), a view
+        return [self.noise[..., start : start + time] for start in starts]
 
     def _start(self, time: int, generator: torch.Generator) -> int:
         first, end = self.recordings[int(torch.randint(len(self.recordings), (), generator=generator))]
@@ -66,8 +66,9 @@ class Augmenter:
         if s.shift_ms:
             most = s.shift_ms / 1000 * self.rate
             x = shift(x, uniform(len(x), -most, most, generator).round().long())
-        if s.gain_db:
-            x = self.domain.louder(x, uniform(len(x), -s.gain_db, s.gain_db, generator).to(x.device))
+        gain = uniform(len(x), -s.gain_db, s.gain_db, generator) if s.gain_db else None
+        if gain is not None or x.ndim == 2:  # a copy of waveforms, which what follows changes in place
+            x = self.domain.louder(x, (torch.zeros(len(x)) if gain is None else gain).to(x.device))
         if s.noise and self.noise is not None:
             x = self._add_noise(x, self.noise, generator)
         return self._masked(x, generator) if x.ndim == 3 else self._filtered(x, generator)
@@ -91,8 +92,8 @@ class Augmenter:
     def _filtered(self, x: Tensor, generator: torch.Generator) -> Tensor:
         s = self.settings
         if s.polarity:
-            sign = 1 - 2 * (torch.rand(len(x), generator=generator) < s.polarity).float()
-            x = x * sign.to(x.device)[:, None]
+            for clip in (torch.rand(len(x), generator=generator) < s.polarity).nonzero()[:, 0].tolist():
+                x[clip].neg_()
         if s.lowpass or s.highpass or s.bandpass or s.eq:
             x = filtered(x, s, self.rate, generator)
         return x
@@ -102,7 +103,6 @@ class Augmenter:
         chosen = (torch.rand(len(x), generator=generator) < self.settings.noise).nonzero()[:, 0]
         if len(chosen) == 0:
             return x
-        crops = noise(len(chosen), x.shape[-1], generator).to(x.device)
+        crops = noise(len(chosen), x.shape[-1], generator)
         snr = uniform(len(chosen), *self.settings.noise_snr_db, generator).to(x.device)
-        at = chosen.to(x.device)
-        return x.index_copy(0, at, self.domain.mix(x[at], crops, snr))
+        return self.domain.add_noise(x, chosen.to(x.device), crops, snr)

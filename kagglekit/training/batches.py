@@ -127,10 +127,10 @@ class Batches:
                 hint="set noise_class to the class of the background, or train.augment.noise: 0",
             )
 
-        def crops(count: int, time: int, generator: torch.Generator) -> Tensor:
+        def crops(count: int, time: int, generator: torch.Generator) -> list[Tensor]:
             chosen = quiet[torch.randint(len(quiet), (count,), generator=generator).numpy()]
             rows = self._rows(chosen, generator)
-            return next(iter(self.dataset.read(self.splits[chosen], rows, count)))
+            return [*next(iter(self.dataset.read(self.splits[chosen], rows, count)))]
 
         return crops
 

@@ -20,10 +20,11 @@ RINGING = 0.05  # seconds of zeros after a clip, so that its end does not ring i
 CURVE_POINTS = 64
 """Of an equaliser's curve, which is smooth, over the octaves from LOWEST_HZ to half the sample rate."""
 LOWEST_HZ = 31.25
+BLOCK = 8  # clips at a time: less memory to map than for a batch
 
 
 def filtered(x: Tensor, settings: Augment, rate: float, generator: torch.Generator) -> Tensor:
-    """Filter the drawn shares of waveforms x (batch, samples), of `rate` Hz."""
+    """Filter the drawn shares of waveforms x (batch, samples), of `rate` Hz, in place."""
     count = len(x)
     low, high, band, eq = (
         torch.rand(count, generator=generator) < share
@@ -32,19 +33,18 @@ def filtered(x: Tensor, settings: Augment, rate: float, generator: torch.Generat
     lowpass_hz = _between(count, settings.lowpass_hz, generator)
     highpass_hz = _between(count, settings.highpass_hz, generator)
     curves = DB / 2 * settings.eq_db * smooth_curves(count, CURVE_POINTS, generator)
+    lowest = torch.where(low | band, lowpass_hz, math.inf).to(x.device)
+    highest = torch.where(high | band, highpass_hz, 0).to(x.device)
+    size = fast_size(x.shape[-1] + round(RINGING * rate))
     chosen = (low | high | band | eq).nonzero()[:, 0]
-    if len(chosen) == 0:
-        return x
-    at = chosen.to(x.device)
-    gain = response(
-        fast_size(x.shape[-1] + round(RINGING * rate)),
-        rate,
-        lowpass_hz.where(low | band, math.inf)[chosen].to(x),
-        highpass_hz.where(high | band, 0)[chosen].to(x),
-        curves.where(eq[:, None], 0)[chosen].to(x),
-    )
-    size = 2 * (gain.shape[-1] - 1)
-    return x.index_copy(0, at, torch.fft.irfft(torch.fft.rfft(x[at], size) * gain, size)[:, : x.shape[-1]])
+    for clips in chosen.split(BLOCK) if len(chosen) else ():
+        gain = response(size, rate, lowest[clips], highest[clips])
+        if (equal := eq[clips].nonzero()[:, 0]).numel():
+            gain[equal] *= over_octaves(curves[clips][equal].to(x.device), size, rate)
+        at = clips.to(x.device)
+        spectrum = torch.fft.rfft(x.index_select(0, at), size).mul_(gain)
+        x.index_copy_(0, at, torch.fft.irfft(spectrum, size)[:, : x.shape[-1]])
+    return x
 
 
 def fast_size(least: int) -> int:
@@ -53,23 +53,32 @@ def fast_size(least: int) -> int:
     return min(factor * max(2, 1 << (-(-least // factor) - 1).bit_length()) for factor in odd)
 
 
-def response(size: int, rate: float, lowpass_hz: Tensor, highpass_hz: Tensor, curves: Tensor) -> Tensor:
+def response(size: int, rate: float, lowpass_hz: Tensor, highpass_hz: Tensor) -> Tensor:
     """Return gains over the bins of a transform of `size` samples at `rate` Hz, (batch, size // 2 + 1).
 
     Args:
         lowpass_hz: (batch,), infinite for no filter.
         highpass_hz: (batch,), 0 for no filter.
+    """
+    hertz = torch.arange(size // 2 + 1, device=lowpass_hz.device) * (rate / size)
+    power = hertz.clamp(min=rate / size) ** (2 * ORDER)  # 4th powers of 20 kHz fit into float32
+    low = torch.addcmul(torch.ones_like(power), power, lowpass_hz[:, None] ** (-2 * ORDER))
+    high = torch.addcmul(torch.ones_like(power), power.reciprocal(), highpass_hz[:, None] ** (2 * ORDER))
+    return low.mul_(high).rsqrt_()
+
+
+def over_octaves(curves: Tensor, size: int, rate: float) -> Tensor:
+    """Return gains over the bins of a transform, (batch, size // 2 + 1).
+
+    Args:
         curves: (batch, CURVE_POINTS), natural logarithms of gains, at even steps of log frequency.
     """
     hertz = torch.arange(size // 2 + 1, device=curves.device) * (rate / size)
     octave = (hertz.clamp(min=LOWEST_HZ) / LOWEST_HZ).log2() / math.log2(rate / 2 / LOWEST_HZ)
     place = octave.clamp(max=1) * (curves.shape[1] - 1)
     below = place.long().clamp(max=curves.shape[1] - 2)
-    gain = torch.lerp(curves[:, below], curves[:, below + 1], place - below).exp_()
-    power = 2 * ORDER
-    gain *= (1 + (hertz / lowpass_hz[:, None]) ** power).rsqrt_()
-    gain *= (1 + (highpass_hz[:, None] / hertz.clamp(min=rate / size)) ** power).rsqrt_()
-    return gain
+    gains = curves.exp()
+    return torch.lerp(gains[:, below], gains[:, below + 1], place - below)
 
 
 def _between(count: int, hertz: tuple[float, float], generator: torch.Generator) -> Tensor:

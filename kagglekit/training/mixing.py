@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from kagglekit.config import Augment
-from kagglekit.training.augment import Domain
+from kagglekit.training.augment import Domain, Waveform
 
 LIKELY = 0.5
 """A target above it says that a class is there."""
@@ -41,7 +41,9 @@ class Mixing(NamedTuple):
             inside = (time >= start[:, None]) & (time < (start + length)[:, None])
             return torch.where(inside[:, None, :] if x.ndim == 3 else inside, x[other], x)
         if settings.mixup_ratio == "loudness":
-            return domain.mix_as_heard(x, x[other], lam, rate)
+            return domain.mix_as_heard(x, other, lam, rate)
+        if isinstance(domain, Waveform):
+            return domain.blend(x, other, lam, 1 - lam)
         wide = lam.view(-1, *[1] * (x.ndim - 1))
         return wide * x + (1 - wide) * x[other]
 

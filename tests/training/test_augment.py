@@ -133,7 +133,7 @@ def test_noise_reaches_its_share_and_spares_the_rest() -> None:
 def test_a_crop_of_noise_lies_in_one_recording() -> None:
     recordings = [torch.full((105,), 1.0), torch.full((103,), 2.0)]
     crops = NoiseRecordings(recordings)(200, 100, seeded())
-    assert {tuple(crop) for crop in crops.tolist()} == {(1.0,) * 100, (2.0,) * 100}
+    assert {tuple(crop.tolist()) for crop in crops} == {(1.0,) * 100, (2.0,) * 100}
 
 
 def test_noise_on_digital_silence_is_finite() -> None:
