@@ -81,8 +81,8 @@ class Waveform:
         return out
 
     def _level(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
-        powers = (torch.linalg.vector_norm(y, dim=1).square() / y.shape[1] for y in (x, sound))
-        return _factor(*powers, snr).sqrt()
+        power, noise = (torch.linalg.vector_norm(y, dim=1).square() / y.shape[1] for y in (x, sound))
+        return _factor(power, noise, snr).sqrt()
 
 
 def _window(time: int, rate: float) -> int:

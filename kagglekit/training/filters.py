@@ -37,7 +37,7 @@ def filtered(x: Tensor, settings: Augment, rate: float, generator: torch.Generat
     highest = torch.where(high | band, highpass_hz, 0).to(x.device)
     size = fast_size(x.shape[-1] + round(RINGING * rate))
     chosen = (low | high | band | eq).nonzero()[:, 0]
-    for clips in chosen.split(BLOCK) if len(chosen) else ():
+    for clips in torch.split(chosen, BLOCK) if len(chosen) else ():
         gain = response(size, rate, lowest[clips], highest[clips])
         if (equal := eq[clips].nonzero()[:, 0]).numel():
             gain[equal] *= over_octaves(curves[clips][equal].to(x.device), size, rate)
