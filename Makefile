@@ -6,11 +6,15 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PEERS := .bench
+# timm needs torchvision, which fits one build of torch alone: both come from one index, into an environment
+# of their own, from the registry 6.4 GB with CUDA's libraries.
+TIMM ?= .venv-timm
+TORCHVISION ?= torch torchvision
 # Modules are compiled when they are first imported, so that installing takes half the time (docs/LOG.md).
 PIP_INSTALL := -m pip install --quiet --no-compile
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-demo demo docs test tests test-all lint bench
+.PHONY: install install-demo demo docs test tests test-all test-timm lint bench
 
 # Everything, for the tests; the demo needs less, and is quicker to install.
 install: $(VENV)/.installed
@@ -54,6 +58,18 @@ tests: install
 
 test-all: lint
 	$(BIN)/pytest -m ''
+	$(MAKE) test-timm
+
+$(TIMM)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(TIMM)
+	$(TIMM)/bin/python $(PIP_INSTALL) --upgrade pip
+	$(TIMM)/bin/python $(PIP_INSTALL) $(TORCHVISION)
+	$(TIMM)/bin/python $(PIP_INSTALL) --editable '.[demo,onnx,timm,dev]'
+	touch $@
+
+# Networks of timm; elsewhere these tests skip.
+test-timm: $(TIMM)/.installed
+	$(TIMM)/bin/pytest -m timm tests/models
 
 # What benchmarks/ compares with, in an environment of its own.
 $(PEERS)/.installed: benchmarks/peers.txt

@@ -59,3 +59,10 @@ def feature_maps(backbone: nn.Module, x: Tensor) -> Tensor:
 def first_line(error: Exception) -> str:
     """Return the first line of an error, or its type where it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+SMALL = (
+    *("resnet18", "resnet10t", "efficientnet_b0", "tf_efficientnetv2_b0", "mobilenetv3_large_100"),
+    *("regnety_004", "convnext_atto", "hgnetv2_b0", "seresnext26t_32x4d"),
+)
+"""Small networks that are good for a start."""

@@ -235,8 +235,8 @@ def test_a_whole_job(yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "gru+timm-test-resnet" in sent["csv"]
     exported = call("export", "--model", NAME, "--out", str(tmp_path / "a.onnx"))
     assert exported["error"] < 1e-3
-    (student,) = call("distill", "--teachers", f"{NAME},gru", "--model", NAME)["runs"]
-    assert student["model"] == NAME
+    student = call("distill", "--teachers", f"{NAME},gru", "--model", NAME)
+    assert Path(student["folder"]).parent == folder.parent
     assert call("doctor", "--deep")["checks"]
     call("report")
     assert not list(yaml.parent.rglob("*:*"))
