@@ -2,10 +2,10 @@
 
     .venv-timm/bin/python benchmarks/bench_timm.py [--rounds N] [--costs N]
 
-Both train the same network of timm from random weights on log-mels of 128 x 313, in batches of 32. After each
+Both train the same network of timm from random weights on log-mels of 128 x 313, in batches of 16. After each
 step of ours the plain loop makes one, so that what else the machine does hits both alike. The plain loop has
 a batch in memory and AdamW alone; ours reads its cache, augments, clips gradients and averages the weights.
-With --costs N: parameters, and times relative to resnet18's over N rounds, of the networks that `kagglekit models` names.
+With --costs N: parameters, and times relative to resnet18's over N rounds, of what `kagglekit models` names.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
-from harness import HERE, THREADS, Figure, Row, arguments, need, ratios, report, take_turns, timed
+from harness import HERE, THREADS, Figure, Row, Side, arguments, need, ratios, report, take_turns, timed
 
 from kagglekit import models
 from kagglekit.config.load import load_config
@@ -32,7 +33,7 @@ from kagglekit.training.loop import train_epochs
 from kagglekit.training.plan import resolve
 from kagglekit.training.state import start
 
-NETWORKS, BATCH, STEPS, WARMUP = ("resnet18", "efficientnet_b0"), 32, 4, 2
+NETWORKS, BATCH, STEPS, WARMUP = ("resnet18", "efficientnet_b0"), 16, 3, 2
 BANDS, FRAMES, CLASSES = 128, 313, 10
 COST_BATCH = 4
 
@@ -145,10 +146,9 @@ def costs(rounds: int) -> None:
         for work, other in zip(works, reference, strict=True):
             work()
             other()
-            seconds = take_turns(
-                {"ours": lambda w=work: timed(w), "resnet18": lambda o=other: timed(o)}, rounds
-            )
-            ratio.append(median(ratios(seconds["ours"], seconds["resnet18"])))
+            sides: dict[str, Side] = {"its": partial(timed, work), "resnet18's": partial(timed, other)}
+            seconds = take_turns(sides, rounds)
+            ratio.append(median(ratios(seconds["its"], seconds["resnet18's"])))
         print(f"{network:26} {parameters:12,} {ratio[0]:6.2f} {ratio[1]:6.2f}", flush=True)
 
 
@@ -159,7 +159,7 @@ def main() -> None:
         return costs(args.costs)
     figures = [figure for network in NETWORKS for figure in measure(network, args.rounds)]
     remarks = [
-        f"images of {BANDS} x {FRAMES} (ESC-10), batches of {BATCH}, {STEPS} steps a round, step by step in turn",
+        f"images of {BANDS} x {FRAMES} (ESC-10), batches of {BATCH}, {STEPS} steps a round, step by step",
         "the plain loop has one batch in memory and AdamW alone; kagglekit's also reads, augments, clips "
         "gradients and averages weights",
     ]
