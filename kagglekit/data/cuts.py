@@ -12,7 +12,7 @@ import polars as pl
 from kagglekit.config import Audio, Rows
 from kagglekit.data.fields import seconds
 from kagglekit.data.matching import files_of, rows_of
-from kagglekit.errors import ConfigError
+from kagglekit.errors import ConfigError, plural
 from kagglekit.files.lookup import File
 from kagglekit.files.resolve import holds_no_recording, list_files
 from kagglekit.files.workspace import Workspace
@@ -116,10 +116,14 @@ def unlabelled_cutter(workspace: Workspace, used: Collection[str]) -> tuple[dict
     Raises:
         KagglekitError: as `list_files`.
     """
-    sets, seen = dict[str, list[File]](), set(used)
+    sets, seen, known = dict[str, list[File]](), set(used), set[str]()
     for pattern in workspace.config.data.unlabelled:
-        sets[pattern] = [file for file in list_files(workspace, pattern) if file.path not in seen]
+        files = list_files(workspace, pattern)
+        known.update(file.path for file in files if file.path in used)
+        sets[pattern] = [file for file in files if file.path not in seen]
         seen.update(file.path for file in sets[pattern])
+    if known:
+        console.note(f"data.unlabelled: {plural(len(known), 'recording')} left out, labelled or the test's")
     paths = [file.path for files in sets.values() for file in files]
     shorts = dict(zip(paths, clip_ids(paths, 2), strict=True))
 

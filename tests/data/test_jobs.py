@@ -11,6 +11,7 @@ from support.dataset import dataset, wav
 from kagglekit.data.clips import training_rows
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.errors import KagglekitError
+from kagglekit.terminal import console
 
 FILES = {
     **{f"scapes/s{number}.wav": wav(number, 450) for number in range(6)},
@@ -31,10 +32,12 @@ def ids(prepared: Prepared, split: str = "unlabelled") -> list[str]:
     return prepared.clips.filter(pl.col("split") == split)["clip_id"].to_list()
 
 
-def test_recordings_without_labels(tmp_path: Path) -> None:
+def test_recordings_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure()
     prepared = made(tmp_path, ["scapes/*.wav", "more/*.wav", "test/*.wav"])
     assert ids(prepared) == ["scapes/s4.wav", "scapes/s5.wav", "more/m0.wav", "more/m1.wav"]
     assert len(prepared.store("unlabelled")) == 4 and ids(prepared, "test") == ["t0.wav"]
+    assert "data.unlabelled: 5 recordings left out, labelled or the test's\n" in capsys.readouterr().err
     assert set(training_rows(prepared.clips, 0, prepared.config, 0)["split"]) == {"train"}
     without = made(tmp_path, None)
     assert set(without.keys) == {"train", "test"} and ids(without) == []

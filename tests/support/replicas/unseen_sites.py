@@ -28,6 +28,7 @@ RATE = 16_000
 KINDS = ("chirp", "trill", "sweep", "whistle")
 ECHO_S = 0.25
 SOUNDSCAPE_S = 60
+PREFIX = {"train": "U", "test": "T"}
 Samples = NDArray[np.float64]
 
 
@@ -222,7 +223,7 @@ def make(folder: Path, size: Size = FULL, seed: int = 0) -> None:
         for minute in range(count):
             place = first + minute % size.sites
             present = presences(names, windows, rng)
-            stem = f"{part[0].upper()}{minute:04d}_S{place:02d}"
+            stem = f"{PREFIX[part]}{minute:04d}_S{place:02d}"
             content = encode(soundscape(species, present, places[place], rng), RATE, "OGG")
             host.file(f"{part}_soundscapes/{stem}.ogg", content)
             answers[part] += [(f"{stem}_{EVERY * (i + 1)}", some) for i, some in enumerate(present)]
