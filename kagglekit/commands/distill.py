@@ -96,6 +96,13 @@ def _in_rounds(project: Project, args: argparse.Namespace, options: dict[str, An
     lines = []
     if not (last.beyond_noise or options.get("keep_going")):
         lines.append(f"stopped after round {last.number}: it gains nothing beyond noise")
+        if project.config.data.unlabelled and not any(
+            train.domain == "test" for train in project.config.data.train
+        ):
+            lines.append(
+                "no recordings of data.train are of domain: test: where the test is of another kind, OOF "
+                "does not show what students gain there; --keep-going goes on"
+            )
     if students.best is None:
         lines += [
             "the teachers stay the best",

@@ -114,6 +114,22 @@ def test_killed_between_two_rounds_it_goes_on_with_the_same_result(fetched, tmp_
     assert set(table["split"]) == {"unlabelled"} and len(table) == 12
 
 
+def test_a_class_that_no_teacher_can_know_has_no_loss(fetched, tmp_path, monkeypatch):
+    """It has no training clip outside of fold 0, so that fold 0's teachers have never heard it."""
+    prepared = prepare(Workspace(load_config(fetched)))
+    rows = prepared.clips.filter(pl.col("split").is_in(["test", "unlabelled"]))
+    there = (pl.col("label") == "spec02") & (pl.col("fold") == 1)
+    clips = prepared.clips.with_columns(fold=pl.when(there).then(pl.lit(-1, pl.Int32)).otherwise("fold"))
+    logits = np.random.default_rng(0).normal(size=(1, len(rows), 3))
+    monkeypatch.setattr(soft_labels, "teachers_logits", lambda *_: logits)
+    joins = soft_labels.candidates(clips, with_test=False)
+    silent, known = (
+        soft_labels._label(replace(prepared, clips=clips), [], 1.0, joins, fold) for fold in (0, 1)
+    )
+    assert set(silent["masked"]) == {"spec02"} and set(known["masked"]) == {""}
+    assert len(silent) == len(known) == 12
+
+
 def test_a_round_that_gains_nothing_is_the_last(fetched, tmp_path):
     prepared = copied(fetched, tmp_path / "birds")
     teacher = train_run(prepared, resolve(prepared.config, "tcresnet"))
