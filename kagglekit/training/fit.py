@@ -2,9 +2,10 @@
 
 The linear head's loss is convex: it has one minimum, whatever the seed. The choice never sees the fold that
 is scored: each of the other folds is left out in turn, and its loss judges. With more than MOST clips, one of
-them judges heads of MOST clips.
+them judges heads of MOST clips. Penalties are tried from the strongest on, until the loss rises.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,14 +32,13 @@ from kagglekit.training.predict import device, predict, threads
 from kagglekit.training.soft_targets import training_set
 from kagglekit.training.state import Fold, seed_all
 
-L2 = (100.0, 10.0, 1.0, 0.1, 0.01)
+L2 = (1000.0, 100.0, 10.0, 1.0, 0.1, 0.01)
 """Candidates, the strongest first."""
 DEFAULT_L2 = 1.0  # where there are no two groups of clips to choose by
-MOST = 8192  # clips that candidates are fitted on, and judged on
+MOST = 4096  # clips that candidates are fitted on, and judged on
 CHUNK = 4096  # clips in memory as float32
 MOST_STEPS = 100
-MOST_CHOICE_STEPS = 40
-ENOUGH = 1e-5  # change of the loss at which L-BFGS stops
+ENOUGH = 1e-5  # change of an output's loss at which L-BFGS stops
 ONE_THREAD = 10**8  # multiplications a step below which one thread is used
 
 
@@ -79,10 +79,10 @@ def fit_fold(fold: Fold) -> tuple[Fold, nn.Module, dict[str, Any]]:
     is_small = examples.x.numel() * examples.y.shape[1] < ONE_THREAD
     with threads(1 if is_small else torch.get_num_threads()):
         if train.l2 == "auto":
-            train = train.model_copy(update={"l2": choose_l2(fold, examples)})
+            l2, model = choose_l2(fold, examples)
+            train = train.model_copy(update={"l2": l2})
             fold = replace(fold, plan=replace(fold.plan, train=train))
-        model = _new(fold)
-        loss = minimise(model, examples, train, MOST_STEPS)
+        loss = minimise(model, examples, train)
     seconds = time.perf_counter() - started
     checkpoint.save(fold.folder / WEIGHTS, model.state_dict())
     validated = validation_rows(fold.dataset.clips, fold.number)
@@ -93,30 +93,38 @@ def fit_fold(fold: Fold) -> tuple[Fold, nn.Module, dict[str, Any]]:
     return fold, model, row | {"seconds": seconds, "clips_per_s": len(examples) / seconds, "l2": train.l2}
 
 
-def choose_l2(fold: Fold, examples: _Examples) -> float:
-    """Return the candidate whose heads have the smallest loss on inner folds of the training clips."""
+def choose_l2(fold: Fold, examples: _Examples) -> tuple[float, nn.Module]:
+    """Choose the candidate whose heads have the smallest loss on inner folds of the training clips.
+
+    Returns:
+        The candidate, and a model to start from: one of those heads where the loss is convex.
+    """
     groups = np.unique(examples.group[examples.group >= 0])
+    best, chosen, start = math.inf, DEFAULT_L2, _new(fold)
     if len(groups) < 2:
-        return DEFAULT_L2
-    order = np.random.default_rng(fold.seed).permutation(len(examples))
-    loss = np.zeros(len(L2))
+        return chosen, start
+    order, splits = np.random.default_rng(fold.seed).permutation(len(examples)), []
     for inner in groups if len(examples) <= MOST else groups[:1]:
         judged = np.sort(order[examples.group[order] == inner][:MOST])
         fitted = np.sort(order[examples.group[order] != inner][:MOST])
-        held_out, others = examples.take(judged), examples.take(fitted)
-        model = _new(fold)
-        for number, l2 in enumerate(L2):
-            if not getattr(
-                model, "is_convex", False
-            ):  # one minimum of many, which the last one's is not near
-                model = _new(fold)
-            train = fold.plan.train.model_copy(update={"l2": l2})
-            minimise(model, others, train, MOST_CHOICE_STEPS)
-            loss[number] += _loss(model, held_out, train) * len(held_out)
-    return L2[int(loss.argmin())]
+        splits.append((examples.take(judged), examples.take(fitted)))
+    heads = [_new(fold) for _ in splits]
+    for l2 in L2:
+        if not getattr(start, "is_convex", False):  # else the next minimum is near
+            heads = [_new(fold) for _ in splits]
+        train, total = fold.plan.train.model_copy(update={"l2": l2}), 0.0
+        for head, (judged_on, fitted_on) in zip(heads, splits, strict=True):
+            minimise(head, fitted_on, train)
+            total += _loss(head, judged_on, train) * len(judged_on)
+        if total > best:
+            break
+        best, chosen = total, l2
+        if getattr(start, "is_convex", False):
+            start.load_state_dict(heads[0].state_dict())
+    return chosen, start
 
 
-def minimise(model: nn.Module, examples: _Examples, train: Train, steps: int) -> float:
+def minimise(model: nn.Module, examples: _Examples, train: Train) -> float:
     """Fit a model to examples from its present weights, and return its loss with the penalty."""
     if (scale := getattr(model, "scale", None)) is not None:  # so that L2 means the same for any network
         square = sum(x.float().square().sum().item() for x in torch.split(examples.x, CHUNK))
@@ -124,9 +132,8 @@ def minimise(model: nn.Module, examples: _Examples, train: Train, steps: int) ->
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.LBFGS(
         weights,
-        max_iter=steps,
-        max_eval=steps * 5 // 4,
-        tolerance_change=ENOUGH,
+        max_iter=MOST_STEPS,
+        tolerance_change=ENOUGH * _summed(examples, train),
         line_search_fn="strong_wolfe",
     )
     penalised = [p for p in weights if p.ndim > 1]
@@ -154,13 +161,18 @@ def minimise(model: nn.Module, examples: _Examples, train: Train, steps: int) ->
 def _losses(model: nn.Module, examples: _Examples, train: Train) -> Iterator[Tensor]:
     """Yield parts of the mean loss over the examples, summed over outputs where each has its own."""
     on = next(model.parameters()).device
-    outputs = 1 if train.loss in ("crossentropy", "softmax") else examples.y.shape[1]
+    outputs = _summed(examples, train)
     classify = getattr(model, "classify", model)
     for first in range(0, len(examples), CHUNK):
         part = slice(first, first + CHUNK)
         x, y, weight = (t[part].to(on) for t in (examples.x, examples.y, examples.weight))
         loss = loss_of(classify(x.float()), y, train, weight)
         yield loss * (outputs * len(y) / len(examples))
+
+
+def _summed(examples: _Examples, train: Train) -> int:
+    """Count the outputs that have losses of their own, which are summed."""
+    return 1 if train.loss in ("crossentropy", "softmax") else examples.y.shape[1]
 
 
 @torch.no_grad()
