@@ -23,7 +23,7 @@ VERSION = 1  # part of the keys: raise it when the samples change
 def at_rate(prepared: Prepared, rate: int) -> Prepared:
     """Return the same clips at `rate` Hz, read again from the recordings where decoded ones have lost it.
 
-    The recordings' own bytes are kept in the workspace once more where `audio.store` is decoded. Silence, and
+    Where `audio.store` is decoded, the recordings' own bytes are kept in the workspace, too. Silence, and
     splits whose recordings give other rows than their headers promise, are resampled.
 
     Raises:
@@ -32,11 +32,13 @@ def at_rate(prepared: Prepared, rate: int) -> Prepared:
     if rate == (prepared.sample_rate or prepared.config.audio.sample_rate):
         return prepared
     keys = {split: key_of("rate", VERSION, rate, key) for split, key in prepared.keys.items()}
-    if prepared.config.audio.store == "source":
-        return replace(prepared, keys=keys, sample_rate=rate)
-    folders = _source_stores(prepared)
+    is_source = prepared.config.audio.store == "source"
+    folders = {s: f for s, f in prepared.folders.items() if s != "silence"}  # silence is always decoded
+    others = folders if is_source else _source_stores(prepared)
     for split, folder in prepared.folders.items():
-        if split not in folders or not _same_rows(folders[split], folder):
+        if split in others and (is_source or _same_rows(others[split], folder)):
+            folders[split] = others[split]
+        else:
             folders[split] = prepared.workspace.audio_folder(split, keys[split])
             _resample(prepared, split, rate, folders[split], keys[split])
     return replace(prepared, folders=folders, keys=keys, sample_rate=rate)

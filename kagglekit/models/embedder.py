@@ -50,7 +50,7 @@ class EmbedderConfig(Section):
     pool: Literal["mean_max", "mean", "max"] = "mean_max"
     """How linear and mlp join a clip's embeddings: their mean beside their maximum, or one of the two, which
     takes half the time and is the same where a clip has one window."""
-    hidden: Annotated[int, Field(ge=8, le=4096)] = 256
+    hidden: Annotated[int, Field(ge=8, le=4096)] = 128
     """Hidden units of mlp and attention."""
     embeddings: Literal["float16", "float32"] = "float16"
     """Type in which embeddings are stored."""

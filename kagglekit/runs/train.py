@@ -31,7 +31,7 @@ from kagglekit.runs.store import Run, load_run, read_meta
 from kagglekit.scoring.predictions import write_predictions
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console, progress
-from kagglekit.training import soft_targets
+from kagglekit.training import fit, soft_targets
 from kagglekit.training.files import HISTORY, METRICS, SETTINGS, TEST
 from kagglekit.training.inputs import frozen_network
 from kagglekit.training.loop import EPOCH_COLUMNS
@@ -58,6 +58,8 @@ def run_id(prepared: Prepared, plan: Plan) -> str:
         shaping.append(embeddings.VERSION)
     if models.info(plan.model).input is InputKind.EMBEDDING:  # a file, named or of an installed package
         shaping.append(frozen_network(plan.model, plan.params).key)
+    if plan.train.optimizer == "lbfgs":
+        shaping.append(fit.VERSION)
     if plan.train.patience:
         shaping.append(score_key(prepared.config))  # early stopping keeps the epoch with the best score
     return key_of(*shaping)

@@ -32,12 +32,14 @@ from kagglekit.training.predict import device, predict, threads
 from kagglekit.training.soft_targets import training_set
 from kagglekit.training.state import Fold, seed_all
 
+VERSION = 1  # part of every run id of lbfgs: raise it when a head changes by more than rounding
 L2 = (1000.0, 100.0, 10.0, 1.0, 0.1, 0.01)
 """Candidates, the strongest first."""
 DEFAULT_L2 = 1.0  # where there are no two groups of clips to choose by
 MOST = 4096  # clips that candidates are fitted on, and judged on
 CHUNK = 4096  # clips in memory as float32
 MOST_STEPS = 100
+MOST_CHOICE_STEPS = 30  # of heads that start anew for each candidate
 ENOUGH = 1e-5  # change of an output's loss at which L-BFGS stops
 ONE_THREAD = 10**8  # multiplications a step below which one thread is used
 
@@ -108,23 +110,24 @@ def choose_l2(fold: Fold, examples: _Examples) -> tuple[float, nn.Module]:
         judged = np.sort(order[examples.group[order] == inner][:MOST])
         fitted = np.sort(order[examples.group[order] != inner][:MOST])
         splits.append((examples.take(judged), examples.take(fitted)))
+    is_convex = getattr(start, "is_convex", False)
     heads = [_new(fold) for _ in splits]
     for l2 in L2:
-        if not getattr(start, "is_convex", False):  # else the next minimum is near
+        if not is_convex:  # else the next minimum is near
             heads = [_new(fold) for _ in splits]
         train, total = fold.plan.train.model_copy(update={"l2": l2}), 0.0
         for head, (judged_on, fitted_on) in zip(heads, splits, strict=True):
-            minimise(head, fitted_on, train)
+            minimise(head, fitted_on, train, MOST_STEPS if is_convex else MOST_CHOICE_STEPS)
             total += _loss(head, judged_on, train) * len(judged_on)
         if total > best:
             break
         best, chosen = total, l2
-        if getattr(start, "is_convex", False):
+        if is_convex:
             start.load_state_dict(heads[0].state_dict())
     return chosen, start
 
 
-def minimise(model: nn.Module, examples: _Examples, train: Train) -> float:
+def minimise(model: nn.Module, examples: _Examples, train: Train, steps: int = MOST_STEPS) -> float:
     """Fit a model to examples from its present weights, and return its loss with the penalty."""
     if (scale := getattr(model, "scale", None)) is not None:  # so that L2 means the same for any network
         square = sum(x.float().square().sum().item() for x in torch.split(examples.x, CHUNK))
@@ -132,7 +135,7 @@ def minimise(model: nn.Module, examples: _Examples, train: Train) -> float:
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.LBFGS(
         weights,
-        max_iter=MOST_STEPS,
+        max_iter=steps,
         tolerance_change=ENOUGH * _summed(examples, train),
         line_search_fn="strong_wolfe",
     )

