@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from kagglekit.submission.ledger import cv_public_pairs
 
     project = open_project(args)
-    runs, sent = project.cv(args.model, args.run_ids, prior=args.prior, out=args.out)
+    runs, sent, verdict = project.cv(args.model, args.run_ids, prior=args.prior, out=args.out)
     scores = cv_public_pairs(sent)
     data: dict[str, Any] = {"runs": [one.as_dict() for one in runs]}
     lines: list[object] = []
@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
         for entry, (cv, public) in zip(sent, scores, strict=True)
     ]
     data["cv_vs_lb"] = cv_vs_lb(scores)._asdict() if scores else None
+    data["verdict"] = verdict and verdict.as_dict()
     if project.prepared.task.multi:
         data["metric"] = metric = project.config.competition.metric
         lines += _ranking(runs, metric, decided=project.metric.answer == "set")
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
             line for one in (runs if args.model or args.run_ids else runs[:1]) for line in _details(one)
         ]
     lines += _against_public(sent, scores, project.metric)
+    lines += [f"verdict: {verdict.sentence}", *(f"  {note}" for note in verdict.notes)] if verdict else []
     lines += [f"wrote {args.out}"] if args.out else []
     console.result(data, lines)
 

@@ -126,6 +126,7 @@ def _data(submission: SubmissionResult) -> dict[str, Any]:
     for name in ("change", "expected", "standing"):
         if (value := getattr(submission, name)) is not None:
             data[name] = value._asdict()
+    data["verdict"] = submission.verdict and submission.verdict.as_dict()
     if entry:
         data |= {name: getattr(entry, name) for name in ("status", "ref", "public", "private")}
     return {**data, "warnings": submission.warnings}
@@ -160,7 +161,7 @@ def _balance(project: Project, submission: SubmissionResult) -> list[str]:
 
 
 def _forecast(submission: SubmissionResult) -> list[object]:
-    """Describe the differences from the last submission, and the expected score and rank."""
+    """Describe the differences from the last submission, the expected score and rank, and the verdict."""
     lines: list[object] = []
     if (change := submission.change) is not None:
         moves = ", ".join(f"{before} to {after} {count:,}" for before, after, count in change.moves[:MOVES])
@@ -173,6 +174,8 @@ def _forecast(submission: SubmissionResult) -> list[object]:
             medal = f", {place.zone}" if place.zone else ""
             text += f", rank {place.rank} of {place.teams} ({place.best} to {place.worst}){medal}"
         lines.append(text)
+    if (verdict := submission.verdict) is not None:
+        lines.append(f"  verdict on the validation: {verdict.sentence}")
     return lines
 
 

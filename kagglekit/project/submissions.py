@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kagglekit.scoring.forecast import Expected
     from kagglekit.submission.ledger import Entry, Ledger
     from kagglekit.submission.preview import Change, Standing
+    from kagglekit.verdict.verdict import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,9 @@ class SubmissionResult:
     """The public score forecast from CV; None without a CV score."""
     standing: Standing | None
     """The rank it would have; None where the host was not asked, or shows none."""
+    verdict: Verdict | None = None
+    """Whether the CV score says what the leaderboard will show; None where that could not be judged, and for
+    an existing CSV where no earlier verdict is kept."""
     path: Path | None = None
     """The CSV; None for a dry run."""
     entry: Entry | None = None
@@ -51,6 +55,8 @@ class CvReport(NamedTuple):
     """The best first."""
     sent: list[Entry]
     """Submissions with a CV and a public score, oldest first."""
+    verdict: Verdict | None
+    """Whether CV scores say what the leaderboard will show; None where that could not be judged."""
 
 
 class Leaderboard(NamedTuple):
@@ -101,12 +107,24 @@ class SubmissionMethods(ProjectBase):
         from kagglekit.charts.cv_vs_lb import picture
         from kagglekit.runs.explain import explain_runs
         from kagglekit.submission.ledger import scored_entries
+        from kagglekit.verdict.make import verdict_or_note
 
         sent = scored_entries(self.workspace, self.metric)
         if out is not None:
             save_picture(picture(sent, self.metric), Path(out))
         estimated = prior == "estimated"
-        return CvReport(explain_runs(self.prepared, split_names(model), split_names(run), estimated), sent)
+        explained = explain_runs(self.prepared, split_names(model), split_names(run), estimated)
+        return CvReport(explained, sent, verdict_or_note(self.prepared))
+
+    def verdict(self) -> Verdict:
+        """Judge the validation: whether CV scores say what the leaderboard will show, and why.
+
+        Raises:
+            KagglekitError: clips or the log of submissions cannot be read.
+        """
+        from kagglekit.verdict.make import verdict_on
+
+        return verdict_on(self.prepared)
 
     def submit(
         self,
@@ -179,6 +197,7 @@ class SubmissionMethods(ProjectBase):
         from kagglekit.submission.ledger import Ledger, host_name
         from kagglekit.submission.preview import change, standing
         from kagglekit.terminal import console
+        from kagglekit.verdict.make import saved_verdict, verdict_or_note
 
         ledger, folder = Ledger(self.workspace.ledger_path), self.workspace.submissions
         shape = Shape.of(self.workspace.resolved().config)
@@ -190,8 +209,18 @@ class SubmissionMethods(ProjectBase):
                 place = standing(self.host, score, self.metric)
             except KagglekitError as error:  # the forecast is worth showing without ranks
                 console.note(f"no ranks: {error}")
+        # an existing CSV needs no clips, so that it is sent without opening them
+        judged = (
+            saved_verdict(self.workspace, self.metric) if blend is None else verdict_or_note(self.prepared)
+        )
         return SubmissionResult(
-            ensemble=blend, frame=frame, warnings=warnings, change=changed, expected=score, standing=place
+            ensemble=blend,
+            frame=frame,
+            warnings=warnings,
+            change=changed,
+            expected=score,
+            standing=place,
+            verdict=judged,
         )
 
     def leaderboard(self, *, sync: bool = False, out: str | Path | None = None) -> Leaderboard:

@@ -43,6 +43,7 @@ def page(source: Source, studies: list[Study]) -> dict[str, Any]:
         "models": len({report_run.run.model for report_run in source.runs}),
         "trials": sum(len(study.trials) for study in studies),
         "submissions": len(source.entries),
+        "verdict": source.verdict,
         "ranking": ranking(source),
         "advice": list(advice(source, studies, saved)),
     }

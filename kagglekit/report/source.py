@@ -24,6 +24,8 @@ from kagglekit.scoring.predictions import logits_of
 from kagglekit.scoring.task import Task
 from kagglekit.submission.ledger import Entry, Ledger, host_name
 from kagglekit.training.files import HISTORY, OOF
+from kagglekit.verdict.make import verdict_or_note
+from kagglekit.verdict.verdict import Verdict
 
 MOST_RUNS = 30  # runs shown, the best by CV
 
@@ -66,6 +68,8 @@ class Source:
     """Number of runs not shown: trained on other clips, folds or classes, or beyond MOST_RUNS."""
     entries: tuple[Entry, ...]
     """Submissions to this competition's host, the oldest first."""
+    verdict: Verdict | None
+    """On the validation; None where it could not be made."""
 
     @property
     def config(self) -> Config:
@@ -149,6 +153,7 @@ def read(prepared: Prepared, kagglekit: str) -> Source:
         ),
         left_out=others + len(best[MOST_RUNS:]),
         entries=tuple(entry for entry in entries if entry.host == host_name(prepared.config)),
+        verdict=verdict_or_note(prepared),
     )
 
 

@@ -150,13 +150,33 @@ def test_a_class_without_clips_has_no_share() -> None:
 def test_agreement_by_hand() -> None:
     found = cv_vs_lb([(0.80, 0.82), (0.85, 0.84), (0.90, 0.91), (0.88, 0.83)])
     # ranks 1 2 4 3 against 1 3 4 2: 1 - 6 * (0 + 1 + 0 + 1) / (4 * 15)
-    assert found == pytest.approx((4, 0.0225, 0.0075, 0.8))
+    assert found[:4] == pytest.approx((4, 0.0225, 0.0075, 0.8))
     assert cv_vs_lb([(1, 1), (2, 2), (2, 3)]).rank == pytest.approx(np.sqrt(0.75))  # ties share a rank
 
 
 @pytest.mark.parametrize("scores", [[(0.8, 0.9)], [(0.8, 0.9), (0.7, 0.8)], [(0.8, 0.9)] * 3])
 def test_too_little_to_rank(scores: list[tuple[float, float]]) -> None:
     assert cv_vs_lb(scores).rank is None
+
+
+def test_intervals_of_earlier_scores() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(0)
+    for count, close in ((3, 0.04), (5, 0.005), (20, 0.001)):
+        cv, public = rng.normal(size=(2, count))
+        found = cv_vs_lb(list(zip(cv.tolist(), public.tolist(), strict=True)))
+        error = np.std(cv - public, ddof=1) / np.sqrt(count)
+        margin = stats.t.ppf(0.975, count - 1) * error
+        assert found.mean_interval == pytest.approx(
+            (found.mean - margin, found.mean + margin), abs=close * margin
+        )
+        assert (found.rank_interval is None) == (count == 3)
+    equal = cv_vs_lb([(n, n) for n in range(5)])
+    assert equal.rank == 1 and equal.rank_interval is not None and 0 < equal.rank_interval[0] < 0.3
+    # Bonett and Wright: tanh(atanh(r) +- 1.96 sqrt((1 + r^2 / 2) / (n - 3)))
+    four = cv_vs_lb([(1, 2), (2, 1), (3, 4), (4, 3), (5, 5), (6, 6)])
+    assert four.rank == pytest.approx(1 - 6 * 4 / 210)
+    assert four.rank_interval == pytest.approx((0.0664, 0.9916), abs=1e-4)
 
 
 # --- the verb ---
@@ -240,9 +260,24 @@ def test_submissions_are_compared_and_drawn(cv: Any) -> None:
     assert code == 0 and "wrote new/cv.svg" in out
     assert "2 submissions: mean |CV - public| 2.0 points, too few to rank" in out
     assert "a&lt;b: 0.8000, 0.8300" in Path("new/cv.svg").read_text()
-    assert json.loads(cv("--json")[1])["cv_vs_lb"] == pytest.approx(
-        {"pairs": 2, "mean_abs": 0.02, "mean": -0.02, "rank": None}
-    )
+    found = json.loads(cv("--json")[1])["cv_vs_lb"]
+    assert found.pop("mean_interval") is found.pop("rank_interval") is found.pop("rank") is None
+    assert found == pytest.approx({"pairs": 2, "mean_abs": 0.02, "mean": -0.02})
+
+
+def test_cv_ends_with_the_verdict(cv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, (_, out, _) = json.loads(cv("--json")[1])["verdict"], cv()
+    assert f"verdict: {data['sentence']}\n" in out
+    assert all(f"  {note}\n" in out for note in data["notes"])
+    assert data["groups"]["groups"] == 8 and data["domain"]["test_clips"] == 24
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a library broke")
+
+    monkeypatch.setattr("kagglekit.verdict.make.verdict_on", fail)
+    code, out, err = cv("--json")
+    assert (code, json.loads(out)["verdict"]) == (0, None)
+    assert "no verdict on the validation: a library broke" in err
 
 
 def test_what_is_not_there(cv: Any) -> None:

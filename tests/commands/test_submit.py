@@ -52,6 +52,26 @@ def test_submit_dry_run_writes_nothing(here: Path, run: Run) -> None:
     assert not list(here.glob("submissions/*.csv")) and not (here / "submissions/leaderboard.jsonl").exists()
 
 
+def test_submit_shows_the_verdict_and_never_fails_by_it(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run("--json", "submit", "--ensemble", "gru")
+    sentence = done.data["verdict"]["sentence"]
+    assert f"  verdict on the validation: {sentence}\n" in run("submit", "--ensemble", "gru").out
+    (csv,) = here.glob("submissions/*.csv")
+    assert run("--json", "submit", "--file", str(csv)).data["verdict"]["sentence"] == sentence  # as kept
+    (here / ".kagglekit" / "verdict.json").unlink()
+    assert run("--json", "submit", "--file", str(csv)).data["verdict"] is None
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr("kagglekit.verdict.make.evidence_of", fail)
+    done = run("--json", "submit", "--ensemble", "gru", "--upload", "--yes")
+    assert (done.code, done.data["verdict"]) == (0, None) and done.data["public"] is not None
+    assert "no verdict on the validation: no memory" in done.err
+
+
 def test_submit_best_tells_what_changed(here: Path, run: Run) -> None:
     best = run("--json", "submit", "--best").data
     assert {"method", "decision", "expected"} <= best.keys() and "change" not in best
