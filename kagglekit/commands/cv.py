@@ -20,7 +20,8 @@ EXAMPLE = """example:
   $ kagglekit cv --model tcresnet --out cv.svg
   run                      unweighted      OOF   gain          CV   95 %
   tcresnet/1b107403f218        0.8857   0.8622   +0.0375   0.8997   0.8821 to 0.9172
-  4 submissions: mean |CV - public| 1.1 points, rank correlation 0.80"""
+  4 submissions: mean |CV - public| 1.1 points, rank correlation 0.80
+  verdict: trust: test clips differ from training clips no more than folds do (AUC 0.57)"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,7 @@ CLASSES = 12  # whose rows are counted in a line
 EXAMPLE = """example:
   $ kagglekit submit --ensemble ast,wav2vec2 --upload
   submissions/20261122-101500_ast+wav2vec2_0.9312.csv: 158,538 rows, CV 0.9312
+  verdict on the validation: trust: test clips differ from training clips no more than folds do
   Upload it? [y/N] y
   sent as 51234567: public 0.92811, private not shown yet, CV 0.9312"""
 

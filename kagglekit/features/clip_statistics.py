@@ -22,7 +22,8 @@ BANDS = 20
 FMIN = 50.0  # Hz; below it recorders differ by their high-pass filters, which no class needs
 HOP_SHARE = 0.5  # of a window
 QUANTILES = (0.1, 0.5, 0.9)
-EMPTY = 0.7  # 3 dB above the floor: a band in which a file holds nothing
+EMPTY = 0.7  # above the floor, 3 dB: a band in which a file holds nothing
+LEAKAGE = 12.7  # below the loudest band, 55 dB: what the window leaks from there
 DECIBELS = 10 / np.log(10)
 
 Float32 = NDArray[np.float32]
@@ -101,7 +102,7 @@ def _of_log_mel(mels: Float32, top: NDArray[np.float64]) -> ClipStatistics:
         kept = mels[clip][:, ~silent[clip]]
         low[clip], middle[clip], high[clip] = np.quantile(kept, QUANTILES, axis=1)
         deviation[clip], level[clip] = kept.std(1), np.exp(kept).mean(1).sum()
-    filled = high > np.log(FLOOR) + EMPTY
+    filled = high > np.maximum(np.log(FLOOR) + EMPTY, high.max(1, keepdims=True) - LEAKAGE)
     highest = filled.shape[1] - 1 - filled[:, ::-1].argmax(1)
     bandwidth = np.where(filled.any(1), top[highest], 0.0)
     course = np.concatenate([middle - low, deviation], axis=1)

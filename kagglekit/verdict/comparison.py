@@ -9,7 +9,7 @@ import numpy as np
 from kagglekit.features.clip_statistics import BANDS, DECIBELS, ClipStatistics
 from kagglekit.verdict.classifier import Apart, Doubles, Ints, Side, auc_of, told_apart
 from kagglekit.verdict.distance import Distances, Folds, beyond, distances
-from kagglekit.verdict.facts import Comparison, Difference
+from kagglekit.verdict.facts import Difference, DomainGap
 
 SEPARATED = 0.65  # below such an AUC there is nothing to explain
 LENGTH = "length"
@@ -36,7 +36,7 @@ class OtherClips(NamedTuple):
     seconds: Doubles
 
 
-def compare(train: TrainClips, test: OtherClips, edges: Doubles, split: str = "test") -> Comparison:
+def compare(train: TrainClips, test: OtherClips, edges: Doubles, split: str = "test") -> DomainGap:
     """Compare two sets of clips, each of two groups at least.
 
     Args:
@@ -52,7 +52,7 @@ def compare(train: TrainClips, test: OtherClips, edges: Doubles, split: str = "t
     own = weight[judged]
     differences = _differences(train, test, edges)
     new, new_of_folds = _new_sounds(background, sounds, train.folds)
-    return Comparison(
+    return DomainGap(
         split=split,
         train_clips=len(weight),
         test_clips=len(second.weight),

@@ -11,7 +11,7 @@ from kagglekit.files.faults import unless_refused
 from kagglekit.files.json_shape import shaped
 from kagglekit.files.keys import key_of
 from kagglekit.files.workspace import Workspace
-from kagglekit.verdict.facts import Comparison, Groups
+from kagglekit.verdict.facts import DomainGap, Groups
 
 if TYPE_CHECKING:
     from kagglekit.data.prepare import Prepared
@@ -25,7 +25,7 @@ class Evidence:
     """What the clips say of the folds."""
 
     groups: Groups
-    compared: Comparison | None
+    compared: DomainGap | None
     """None where the test is hidden and there are no unlabelled recordings, or too few clips."""
     problem: str = ""
     """Why nothing could be compared, where that is no lack of clips."""

@@ -47,7 +47,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class DomainGap:
     """How the test's clips differ from those that the folds validate on."""
 
     split: str

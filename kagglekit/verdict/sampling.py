@@ -16,7 +16,7 @@ from kagglekit.scoring.cv import clip_weights
 from kagglekit.scoring.oof import group_of
 from kagglekit.verdict.comparison import OtherClips, TrainClips, compare
 from kagglekit.verdict.distance import Folds
-from kagglekit.verdict.facts import Comparison
+from kagglekit.verdict.facts import DomainGap
 
 MOST = 1000  # clips of a side: the AUC's standard error is 0.013, and 5 s at 32 kHz take half a minute
 MOST_ONLY_TRAINED = 500  # besides, of the clips that no fold validates
@@ -25,7 +25,7 @@ BATCH_SAMPLES = 2**22  # read at a time, 8 MB
 SEED = 0
 
 
-def compare_splits(prepared: Prepared) -> Comparison | None:
+def compare_splits(prepared: Prepared) -> DomainGap | None:
     """Compare the test with the training clips, or the unlabelled recordings where the test is hidden.
 
     Returns:

@@ -11,7 +11,7 @@ from kagglekit.errors import listed, plural
 from kagglekit.scoring.forecast import CvVsLb
 from kagglekit.scoring.metrics import Metric
 from kagglekit.verdict.evidence import Evidence
-from kagglekit.verdict.facts import Comparison, Groups
+from kagglekit.verdict.facts import DomainGap, Groups
 
 Level = Literal["trust", "ranking", "unknown"]
 WORDS: dict[Level, str] = {
@@ -143,28 +143,35 @@ def _hidden(evidence: Evidence) -> str:
     return "there are too few test or unlabelled clips to compare with the training data"
 
 
-def _is_unseen(compared: Comparison, groups: Groups) -> bool:
+def _is_unseen(compared: DomainGap, groups: Groups) -> bool:
     """Tell whether the test's clips are elsewhere than all that folds train on.
 
     They are, if they are further away than validation clips, or if one statistic of theirs is where that of
-    no training group is. By chance, with as many groups as the folds have and half as many in the test, `far`
-    has the standard deviation of a rank sum (Mann and Whitney 1947).
+    no training group is.
+    """
+    is_far = compared.auc >= UNSEEN_AUC and compared.far >= _far(groups)
+    return is_far or (compared.auc >= APART_AUC and compared.shift >= SHIFT)
+
+
+def _far(groups: Groups) -> float:
+    """Return from which AUC on one of distances is beyond chance.
+
+    With as many groups as the folds have, and half as many in the test, it has the standard deviation of a
+    rank sum (Mann and Whitney 1947).
     """
     first = max(groups.effective, 1.0)
     second = first / 2
     chance = math.sqrt((first + second + 1) / (12 * first * second))
-    far = min(max(FAR, 0.5 + 2.33 * chance), MOST_FAR)
-    is_far = compared.auc >= UNSEEN_AUC and compared.far >= far
-    return is_far or (compared.auc >= APART_AUC and compared.shift >= SHIFT)
+    return min(max(FAR, 0.5 + 2.33 * chance), MOST_FAR)
 
 
-def _has_new_sounds(compared: Comparison) -> bool:
+def _has_new_sounds(compared: DomainGap) -> bool:
     share, count = compared.new_sounds, compared.test_clips
     low = share - 1.96 * math.sqrt(share * (1 - share) / count)
     return share >= NEW_SOUNDS and share > compared.fold_new_sounds and low > SOME_NEW_SOUNDS
 
 
-def _is_other_mix(compared: Comparison) -> bool:
+def _is_other_mix(compared: DomainGap) -> bool:
     return compared.auc_low >= OTHER_MIX and (compared.fold_auc is None or compared.auc > compared.fold_auc)
 
 
@@ -185,6 +192,10 @@ def _trusted(evidence: Evidence, past: CvVsLb | None) -> str:
         reasons.append(
             f"{compared.split} clips differ from training clips no more than folds do ({_auc(compared)})"
         )
+    if compared is not None and groups.named and compared.far <= 1 - _far(groups):
+        reasons.append(
+            "the folds hold out groups that the test seems to share, so that the public score may be higher"
+        )
     if past is not None and _ranks(past):
         reasons.append(_ranking_text(past))
     if groups.named and not groups.test_domain:
@@ -192,7 +203,7 @@ def _trusted(evidence: Evidence, past: CvVsLb | None) -> str:
     return "; ".join(reasons[:3])
 
 
-def _auc(compared: Comparison) -> str:
+def _auc(compared: DomainGap) -> str:
     return f"AUC {compared.auc:.2f}, 95 % {compared.auc_low:.2f} to {compared.auc_high:.2f}"
 
 
@@ -243,7 +254,7 @@ def _notes(evidence: Evidence, past: CvVsLb | None, metric: Metric) -> Iterator[
         yield _ranking_text(past)
 
 
-def _compared_notes(compared: Comparison) -> Iterator[str]:
+def _compared_notes(compared: DomainGap) -> Iterator[str]:
     first, length = compared.differences[0], compared.differences[-1]
     clips = f"{compared.train_clips:,} training and {compared.test_clips:,} {compared.split} clips"
     folds = "" if compared.fold_auc is None else f"; a fold against the others up to {compared.fold_auc:.2f}"

@@ -60,7 +60,7 @@ def prepared(folder: Path) -> Path:
     make(folder)
     project = opened(folder)
     project.fetch()
-    for use in (_source, _stores, _log_mels, _embeddings):
+    for use in (_source, _stores, _log_mels, _embeddings, _verdict):
         use(project)
     write_json(project.workspace.runs / "gru" / "epochs-0.json", {"epochs": 7})
     _write_soft_targets(project)
@@ -193,6 +193,10 @@ def _host(project: Project) -> object:
     return project.host.submissions()
 
 
+def _verdict(project: Project) -> object:
+    return project.verdict()
+
+
 def _study(project: Project) -> object:
     return project.best_settings("gru")
 
@@ -244,6 +248,7 @@ KINDS = [
         ("raw/sample_submission.csv", _prepared),
         ("fingerprints.json", _prepared),
         ("workspace.json", _prepared),
+        ("verdict.json", _verdict),
         ("clips.parquet", _prepared),
         ("clips.json", _prepared),
         ("sample.json", _prepared),

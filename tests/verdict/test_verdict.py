@@ -9,7 +9,7 @@ import pytest
 from kagglekit.scoring.forecast import CvVsLb, cv_vs_lb
 from kagglekit.scoring.metrics import make_metric
 from kagglekit.verdict.evidence import Evidence
-from kagglekit.verdict.facts import Comparison, Difference, Groups
+from kagglekit.verdict.facts import Difference, DomainGap, Groups
 from kagglekit.verdict.verdict import Verdict, judge
 
 ACCURACY = make_metric("accuracy", "single")
@@ -23,17 +23,17 @@ def groups(**changed: Any) -> Groups:
     return Groups(**usual | changed)
 
 
-def compared(**changed: Any) -> Comparison:
+def compared(**changed: Any) -> DomainGap:
     louder = Difference(name="level", unit="dB", auc=0.7, train=-30.0, test=-21.0, shift=1.0)
     usual: dict[str, Any] = {
         "split": "test", "train_clips": 200, "test_clips": 150, "auc": 0.52, "auc_low": 0.48,
         "auc_high": 0.56, "fold_auc": None, "far": 0.5, "new_sounds": 0.02, "fold_new_sounds": 0.04,
         "shift": 1.0, "differences": [louder],
     }  # fmt: skip
-    return Comparison(**usual | changed)
+    return DomainGap(**usual | changed)
 
 
-def verdict(found: Comparison | None, past: CvVsLb | None = None, **changed: Any) -> Verdict:
+def verdict(found: DomainGap | None, past: CvVsLb | None = None, **changed: Any) -> Verdict:
     return judge(Evidence(groups=groups(**changed), compared=found), past, ACCURACY)
 
 
@@ -72,7 +72,7 @@ def test_unseen_conditions_are_named_with_their_statistic() -> None:
         (compared(new_sounds=0.3, fold_new_sounds=0.4), "trust"),  # a fold has as many
     ],
 )
-def test_levels(found: Comparison, level: str) -> None:
+def test_levels(found: DomainGap, level: str) -> None:
     assert verdict(found).level == level
 
 
@@ -80,6 +80,13 @@ def test_chance_puts_few_groups_further_away() -> None:
     near = compared(auc=0.9, far=0.9)
     assert verdict(near).level == "unknown"
     assert verdict(near, groups=6, effective=6.0).level == "trust"
+
+
+def test_folds_may_ask_more_than_the_test() -> None:
+    found = verdict(compared(auc=0.2, auc_low=0.1, far=0.05))
+    assert found.level == "trust" and "so that the public score may be higher" in found.sentence
+    assert "higher" not in verdict(compared(auc=0.2, auc_low=0.1, far=0.3)).sentence
+    assert "higher" not in verdict(compared(far=0.05), named=False).sentence
 
 
 def test_few_groups() -> None:
