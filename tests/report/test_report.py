@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 import numpy as np
 import polars as pl
 import pytest
+from markupsafe import escape
 from support import simulated, tiny
 
 from kagglekit.charts.png import to_png
@@ -179,6 +180,12 @@ def test_an_ensemble_is_named_so_that_submit_finds_it(tmp_path: Path) -> None:
 
 
 # --- the file ---
+
+
+def test_the_verdict_is_on_the_first_page(html: str, report: Source) -> None:
+    verdict = report.verdict
+    assert verdict is not None and verdict.notes
+    assert all(str(escape(text)) in html for text in (verdict.sentence, *verdict.notes))
 
 
 def test_it_asks_nobody_for_anything(html: str) -> None:
