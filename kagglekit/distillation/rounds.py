@@ -8,6 +8,7 @@ Fold k's student learns from fold k's teachers alone, so that no round passes fo
 that they judge.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -30,6 +31,10 @@ from kagglekit.scoring.task import Task
 from kagglekit.training.plan import Plan, resolve
 
 MIX = 0.5  # share of the labelled clips to which pseudo-labelled ones are added
+
+
+SOURCE = "round {} of students, soft targets {}"
+"""Where a student's settings come from, in its record."""
 
 
 class RoundsRule(NamedTuple):
@@ -127,9 +132,7 @@ def run_rounds(
         facts = {"power": rule.power, "with_test": rule.with_test, "audit": audited._asdict()}
         key = soft_labels.make(prepared, teachers, rule.power, joins, facts)
         train = plan.train.model_copy(update={"soft_targets": key})
-        run = train_run(
-            prepared, replace(plan, train=train), source=f"round {number} of students, soft targets {key}"
-        )
+        run = train_run(prepared, replace(plan, train=train), source=SOURCE.format(number, key))
         learnt = read_oof(prepared, [run])
         base, gain, error = compare(oof, learnt, task)
         names = tuple(f"{one.model}/{one.id}" for one in teachers)
@@ -140,6 +143,14 @@ def run_rounds(
         teachers = [run]
     better = done if rule.keep_going else [one for one in done if one.beyond_noise]
     return Students(done, better[-1].run if better else None)
+
+
+def may_begin(run: Run) -> bool:
+    """Whether a run may teach the first round without being named by its id: it is no student of a round.
+
+    Otherwise the same command, given again, would begin with a student that its last call had trained.
+    """
+    return re.fullmatch(SOURCE.format(r"\d+", r"\w+"), run.metrics.get("source", "")) is None
 
 
 def compare(teachers: Oof, student: Oof, task: Task) -> tuple[float, float, float]:

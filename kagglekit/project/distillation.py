@@ -115,6 +115,7 @@ class DistillationMethods(ProjectBase):
         """Train students in rounds, each on pseudo-labels by the one before; finished rounds are found again.
 
         Args:
+            teachers: as elsewhere; a student of earlier rounds only where it is named by its id.
             model: the student of the first round, of the second ...; the last is that of all further rounds.
             power: exponent of the teachers' probabilities.
             share: share of an epoch's clips that are pseudo-labelled.
@@ -136,12 +137,13 @@ class DistillationMethods(ProjectBase):
         students = split_names(model)
         _check_rounds(rule, students)
         plans = in_rounds.plans(self.config, students, rule, parse_settings(from_round, rounds))
-        return in_rounds.run_rounds(self.prepared, self._teachers(teachers), plans, rule, done)
+        chosen = self._teachers(teachers, in_rounds.may_begin)
+        return in_rounds.run_rounds(self.prepared, chosen, plans, rule, done)
 
-    def _teachers(self, names: Names) -> list[Run]:
+    def _teachers(self, names: Names, wanted: Callable[[Run], bool] = lambda run: True) -> list[Run]:
         from kagglekit.runs.choose import best_runs
 
-        runs = best_runs(self.prepared, split_names(names) or None)
+        runs = best_runs(self.prepared, split_names(names) or None, wanted)
         return sorted(runs, key=lambda run: (run.model, run.id))
 
 

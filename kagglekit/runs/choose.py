@@ -1,6 +1,6 @@
 """Choose among the trained runs: all present ones, the best of a model, or those that names mean."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kagglekit import models
 from kagglekit.data.prepare import Prepared
@@ -11,11 +11,18 @@ from kagglekit.runs.store import Run, load_run
 from kagglekit.terminal import console
 from kagglekit.training.files import METRICS
 
+Wanted = Callable[[Run], bool]
+"""Whether a run may be chosen by its model's name."""
 
-def _finished(prepared: Prepared, model: str = "*") -> list[Run]:
-    """Read every finished run, or those of one model."""
-    runs = prepared.workspace.runs
-    return [load_run(path.parent) for path in sorted(runs.glob(f"{folder_name(model)}/*/{METRICS}"))]
+
+def _any(run: Run) -> bool:
+    return True
+
+
+def _finished(prepared: Prepared, model: str = "*", wanted: Wanted = _any) -> list[Run]:
+    """Read every finished run that is wanted, or those of one model."""
+    paths = sorted(prepared.workspace.runs.glob(f"{folder_name(model)}/*/{METRICS}"))
+    return [run for run in (load_run(path.parent) for path in paths) if wanted(run)]
 
 
 def present_runs(prepared: Prepared) -> tuple[list[Run], int]:
@@ -32,15 +39,15 @@ def note_others(others: int) -> None:
         console.note(f"skipping {plural(others, 'run')} trained on different clips, folds or classes")
 
 
-def best_run(prepared: Prepared, model: str) -> Run:
-    """Return the model's run with the best CV score on the present clips, folds and prior.
+def best_run(prepared: Prepared, model: str, wanted: Wanted = _any) -> Run:
+    """Return the model's wanted run with the best CV score on the present clips, folds and prior.
 
     Raises:
         ConfigError: there is no such model.
         MissingError: none is trained, or only on other clips or folds.
     """
     models.info(model)
-    runs = _finished(prepared, model)
+    runs = _finished(prepared, model, wanted)
     if not runs:
         raise MissingError(f"no trained run of {model}", hint=f"train one: kagglekit train --model {model}")
     fitting = [run for run in runs if run.metrics["clips_key"] == prepared.key]
@@ -70,12 +77,13 @@ def find_run(workspace: Workspace, name: str) -> Run:
     return load_run(folders[identity])
 
 
-def best_runs(prepared: Prepared, names: Sequence[str] | None) -> list[Run]:
+def best_runs(prepared: Prepared, names: Sequence[str] | None, wanted: Wanted = _any) -> list[Run]:
     """Return the runs that names mean.
 
     Args:
         names: a model for its best run, `model/id` for that run, `all` (as None) for the best run of every
             model, `runs` for every run on the present clips and folds.
+        wanted: what may be chosen without its id.
 
     Raises:
         KagglekitError: none is trained, or a named one is not.
@@ -83,11 +91,13 @@ def best_runs(prepared: Prepared, names: Sequence[str] | None) -> list[Run]:
     names = names or ["all"]
     if not {"all", "runs"} & set(names):
         chosen = [
-            scored(prepared, find_run(prepared.workspace, name)) if "/" in name else best_run(prepared, name)
+            scored(prepared, find_run(prepared.workspace, name))
+            if "/" in name
+            else best_run(prepared, name, wanted)
             for name in dict.fromkeys(names)
         ]
         return list({run.folder: run for run in chosen}.values())
-    finished = _finished(prepared)
+    finished = _finished(prepared, wanted=wanted)
     if not finished:
         raise KagglekitError("no model is trained yet", hint="train one: kagglekit train --model tcresnet")
     fitting = [run for run in finished if run.metrics["clips_key"] == prepared.key]
@@ -97,4 +107,4 @@ def best_runs(prepared: Prepared, names: Sequence[str] | None) -> list[Run]:
     if "runs" in names and fitting:
         return best_runs(prepared, [f"{run.model}/{run.id}" for run in fitting])
     # Where none fits, best_run explains it.
-    return [best_run(prepared, model) for model in sorted({run.model for run in fitting} or others)]
+    return [best_run(prepared, model, wanted) for model in sorted({run.model for run in fitting} or others)]

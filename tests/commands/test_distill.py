@@ -121,6 +121,7 @@ def test_rounds_with_one_label_a_clip(here: Path, capsys: pytest.CaptureFixture[
     assert isinstance(rounds, list) and [one["round"] for one in rounds] == [1, 2]
     assert [one["run"].partition("/")[0] for one in rounds] == ["gru", "tcresnet"]
     assert rounds[1]["teachers"] == [rounds[0]["run"]] and data["best"] == rounds[1]["run"]
+    assert call(capsys, "distill", *options)[1] == data  # though a student may have a better CV score now
     settings = read_yaml(here / f".kagglekit/runs/{data['best']}/config.yaml")[1]
     assert settings["train"]["soft_share"] == 0.5 and settings["train"]["epochs"] == 2
     assert settings["source"].startswith("round 2 of students, soft targets ")

@@ -16,7 +16,7 @@ from kagglekit.config.load import load_config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.distillation import rounds, soft_labels
 from kagglekit.distillation.round_settings import parse_settings
-from kagglekit.distillation.rounds import RoundsRule, Student, compare, plans, run_rounds
+from kagglekit.distillation.rounds import RoundsRule, Student, compare, may_begin, plans, run_rounds
 from kagglekit.errors import ConfigError
 from kagglekit.files.atomic import read_json
 from kagglekit.files.workspace import Workspace
@@ -88,6 +88,7 @@ def test_killed_between_two_rounds_it_goes_on_with_the_same_result(fetched, tmp_
     best = learn(whole, expected)
     assert [one.number for one in expected] == [1, 2] and best == expected[1].run
     assert expected[1].teachers == (f"tcresnet/{expected[0].run.id}",)
+    assert [run for run in map(may_begin, (one.run for one in expected)) if run] == []
     trained: list[str] = []
 
     def train(prepared: Prepared, plan, *, source="recipe"):
