@@ -20,7 +20,7 @@ RINGING = 0.05  # seconds of zeros after a clip, so that its end does not ring i
 CURVE_POINTS = 64
 """Of an equaliser's curve, which is smooth, over the octaves from LOWEST_HZ to half the sample rate."""
 LOWEST_HZ = 31.25
-BLOCK = 8  # clips at a time: less memory to map than for a batch
+BLOCK = 16  # clips at a time: less memory to map than for a batch
 
 
 def filtered(x: Tensor, settings: Augment, rate: float, generator: torch.Generator) -> Tensor:
@@ -42,7 +42,8 @@ def filtered(x: Tensor, settings: Augment, rate: float, generator: torch.Generat
         if (equal := eq[clips].nonzero()[:, 0]).numel():
             gain[equal] *= over_octaves(curves[clips][equal].to(x.device), size, rate)
         at = clips.to(x.device)
-        spectrum = torch.fft.rfft(x.index_select(0, at), size).mul_(gain)
+        spectrum = torch.fft.rfft(x.index_select(0, at), size)
+        torch.view_as_real(spectrum).mul_(gain[..., None])  # a product with numbers made complex takes longer
         x.index_copy_(0, at, torch.fft.irfft(spectrum, size)[:, : x.shape[-1]])
     return x
 
