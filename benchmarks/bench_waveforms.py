@@ -35,7 +35,7 @@ SETTINGS = Augment(
     lowpass_hz=(1500, 7500),
     highpass_hz=(50, 2400),
 )
-OURS, PEER, TORCH, STEP = "kagglekit", "audiomentations", "torch-audiomentations", "a step of ResNet-18"
+OURS, PEER, STEP = "kagglekit", "audiomentations", "a step of ResNet-18"
 
 
 def main() -> None:
@@ -64,7 +64,6 @@ def main() -> None:
         inputs = (folder / "clips.npy", folder / "noise", RATE, json.dumps(SETTINGS.model_dump()))
         peers = {
             PEER: Peer("augment_audiomentations.py", *inputs),
-            TORCH: Peer("augment_torch_audiomentations.py", *inputs),
             STEP: Peer("plain_resnet18.py", CLIPS, 128, 313, python=sys.executable),
         }
         ours()  # warm-up
@@ -74,7 +73,6 @@ def main() -> None:
     mine = seconds.pop(OURS)
     figures = [
         Figure(f"as fast as {PEER}", ratios(seconds[PEER], mine), least=5),
-        Figure(f"as fast as {TORCH}", ratios(seconds[TORCH], mine)),
         Figure(f"share of {STEP}", ratios(mine, seconds[STEP]), "", most=0.1),
         Figure(OURS, rates(CLIPS, mine), "clips/s"),
         *(Figure(side, rates(CLIPS, values), "clips/s") for side, values in seconds.items()),
@@ -82,7 +80,6 @@ def main() -> None:
     remarks = [
         f"batches of {CLIPS} clips of {SECONDS} s at {RATE:,} Hz; gain, noise, polarity, low, high and band "
         "pass, an equaliser and mixup, each for the same share of the clips; noise is in memory",
-        f"{TORCH} has no equaliser, and is run without noise, which it reads from files for every clip",
         f"{STEP}: forward, backward and AdamW on {CLIPS} x 128 x 313 in float32",
     ]
     report(Row("waveforms", "augmentation of waveforms", "bench_waveforms.py", figures, remarks))

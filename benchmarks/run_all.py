@@ -29,6 +29,7 @@ ROWS = {
     "pretrained": "bench_pretrained.py",
     "predict": "bench_predict.py",
     "growth": "bench_predict.py",
+    "waveforms": "bench_waveforms.py",
     "ensemble": "bench_ensemble.py",
     "start": "bench_start.py",
     "rerun": "bench_rerun.py",
