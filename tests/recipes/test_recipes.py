@@ -79,7 +79,7 @@ def test_recipes_override_the_models_section_and_set_overrides_both(tmp_path: Pa
     [
         (
             "train: {loss: hinge, lr: 3e-4}",
-            "recipe mine: models.gru.train.loss: input should be 'crossentropy', 'mse' or 'bce', not 'hinge'",
+            "recipe mine: models.gru.train.loss: input should be 'crossentropy', 'mse', 'bce', 'focal' or 'softmax', not 'hinge'",
         ),
         ("trian: {lr: 1}", "recipe mine: trian: unknown key; did you mean 'train'?"),
         ("train: {only: [yes, no]}", "train.only names 'yes', which is no class"),
