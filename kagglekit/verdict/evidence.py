@@ -71,5 +71,5 @@ def _key(workspace: Workspace) -> str:
         VERSION,
         [facts.get(name) for name in ("inputs", "key", "keys")],
         config.audio.model_dump(),
-        (dict(validation.prior), validation.never_heard),
+        (dict(validation.prior), validation.never_heard, config.competition.delivery),
     )

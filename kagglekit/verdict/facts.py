@@ -51,7 +51,8 @@ class DomainGap:
     """How the test's clips differ from those that the folds validate on."""
 
     split: str
-    """test, or unlabelled where the test is hidden."""
+    """test, visible test (of a notebook competition, which may score another), or unlabelled where the test
+    is hidden."""
     train_clips: int
     """Clips that were compared, at most `sampling.MOST` and a share of those that are only trained on."""
     test_clips: int

@@ -53,6 +53,8 @@ def compare_splits(prepared: Prepared) -> DomainGap | None:
     train = TrainClips(_statistics(prepared, chosen), group_of(chosen), folds, _seconds(prepared, chosen))
     paths = np.unique(other["path"].to_numpy(), return_inverse=True)[1]
     others = OtherClips(_statistics(prepared, other), paths, _seconds(prepared, other))
+    if split == "test" and prepared.config.competition.delivery == "notebook":
+        split = "visible test"  # the host may put another in its place
     return compare(train, others, edges_of(spec_of(prepared.config.audio)), split)
 
 

@@ -85,6 +85,13 @@ def test_clips_that_cannot_be_compared(project: Project, monkeypatch: pytest.Mon
     assert verdict.evidence.groups.groups == 8
 
 
+def test_a_notebook_competition_may_score_another_test(project: Project) -> None:
+    project.verdict()  # is not taken for the other's
+    verdict = project.with_settings("competition.delivery=notebook").verdict()
+    assert verdict.evidence.compared is not None
+    assert verdict.evidence.compared.split == "visible test"
+
+
 def test_a_hidden_test_has_nothing_to_compare(project: Project) -> None:
     prepared = project.prepared
     hidden = prepared.__class__(
