@@ -18,7 +18,7 @@ EXAMPLE = """example:
   tcresnet/9c1f0b4e2a77: 4 folds, 812 s of training, 1,201,388 parameters, 2,106 clips/s
   student OOF 0.9012, its ensemble 0.9100: -0.9 points
   next: kagglekit export --model tcresnet --run 9c1f0b4e2a77
-  $ kagglekit distill --rounds 4 --model resnet --power 1.5 --from-round 2:train.augment.mixup=0.4"""
+  $ kagglekit distill --rounds 4 --model resnet --share 0.4 --from-round 2:train.augment.mixup=0.4"""
 OF_ROUNDS = ("power", "share", "test", "from_round", "keep_going")
 
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     rounds = parser.add_argument_group("students in rounds, each taught by the one before")
     add_count(rounds, "--rounds", "at most N rounds; --model A,B names the student of each, the last for all")
-    rounds.add_argument("--power", type=float, help="exponent of the teachers' probabilities (1)")
+    rounds.add_argument("--power", type=float, help="exponent of the teachers' probabilities (1.5)")
     rounds.add_argument("--share", type=float, help="pseudo-labelled share of an epoch's clips (0.5)")
     rounds.add_argument(
         "--test",

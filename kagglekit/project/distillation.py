@@ -105,7 +105,7 @@ class DistillationMethods(ProjectBase):
         *,
         rounds: int,
         model: Names = "tcresnet",
-        power: float = 1.0,
+        power: float = 1.5,
         share: float = 0.5,
         test: bool | None = None,
         from_round: Sequence[str] = (),

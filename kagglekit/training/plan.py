@@ -41,6 +41,7 @@ UNCHANGED: Mapping[str, Any] = {
         **{name: Augment.model_fields[name].default for name in ADDED_AUGMENT if not name.startswith("mix")},
     },
     "tta_ms": (),
+    "soft_mix": 0,
 }
 """Settings of train for embeddings: they are computed once, from the clip without augmentation, so mixup and
 noise_snr_db alone remain."""

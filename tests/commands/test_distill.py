@@ -141,6 +141,7 @@ def test_rounds_with_one_label_a_clip(here: Path, capsys: pytest.CaptureFixture[
         ("--rounds 2 --model gruu", "there is no model 'gruu'"),
         ("--rounds 2 --from-round 2:model.hiden=3", "models.tcresnet.model.hiden"),
         ("--rounds 2 --no-test", "there is nothing to pseudo-label"),
+        ("--rounds 2 --set competition.delivery=notebook", "there is nothing to pseudo-label"),
         ("--rounds 2 --method mean", "--method: students in rounds learn from the mean"),
         ("--power 2", "--power is of students in rounds"),
     ],

@@ -45,7 +45,7 @@ The audit gives the precision and recall of targets from 0.5 on, and the share o
 close recordings, as all that have labels. What the pseudo-labels of the soundscapes are truly worth, by answers that no command
 sees, is in the last column: the precision of targets from 0.5 on, and the share of the sum, beside that of chance.
 """
-DISTILL = "distill --rounds 3 --teachers tcresnet --model tcresnet --power 2 --no-test --keep-going"
+DISTILL = "distill --rounds 3 --teachers tcresnet --model tcresnet --no-test --keep-going"
 SENT = re.compile(r"sent as \d+: public (\S+), private (\S+), CV (\S+)")
 TAUGHT = re.compile(r"^tcresnet/([0-9a-f]{12}): ", re.MULTILINE)
 AUDIT = re.compile(r"precision (\S+) and recall (\S+); (\S+) of all")

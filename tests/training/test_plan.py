@@ -220,3 +220,9 @@ def test_classes_from_the_sample_are_not_asked_for_before_they_are_read(tmp_path
     config = config.model_copy(update={"labels": config.labels.model_copy(update={"classes": "from_sample"})})
     for params in ({}, {"train.augment.noise_from": "clips", "train.augment.noise_class": "a"}):
         assert resolve(config, "gru", params).model == "gru"
+
+
+def test_embeddings_are_not_added_to_one_another(tmp_path: Path) -> None:
+    params = {"model.tune": "frozen", "train.optimizer": "adamw", "train.soft_mix": 0.5}
+    assert resolve(load(tmp_path, ""), "wav2vec2", params).train.soft_mix == 0
+    assert resolve(load(tmp_path, ""), "gru", {"train.soft_mix": 0.5}).train.soft_mix == 0.5
