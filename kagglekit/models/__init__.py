@@ -128,8 +128,11 @@ def configure(name: str, params: Mapping[str, Any]) -> Section:
     if info(name).checkpoint and values.get("checkpoint") is None:
         values["checkpoint"] = info(name).checkpoint
     prefix, member = _family(name.removeprefix(CASCADE))
-    if prefix:
-        values["network"] = member
+    if prefix and values.setdefault("network", member) != member:
+        raise ConfigError(
+            f"models.{name}.model.network is {values['network']!r}, but the name says '{member}'",
+            hint="leave it out",
+        )
     try:
         return architecture.Config(**values)
     except ValidationError as error:

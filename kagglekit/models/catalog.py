@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,8 +10,9 @@ import torch
 
 from kagglekit import models
 from kagglekit.config import ModelSection
-from kagglekit.config.names import InputKind, ModelInfo
+from kagglekit.config.names import FAMILIES, InputKind, ModelInfo
 from kagglekit.errors import KagglekitError
+from kagglekit.models.timm_package import SMALL
 
 
 class CatalogRow(NamedTuple):
@@ -30,8 +32,30 @@ class CatalogRow(NamedTuple):
 
 
 def catalog(sections: Mapping[str, ModelSection], num_classes: int) -> list[CatalogRow]:
-    """List every architecture, with its section of `models:` in competition.yaml or its defaults."""
-    return [_row(name, sections.get(name, ModelSection()), num_classes) for name in models.MODELS]
+    """List every architecture, with its section of `models:` in competition.yaml or its defaults.
+
+    Of the networks of timm, small ones are listed.
+    """
+    rows = [_row(name, sections.get(name, ModelSection()), num_classes) for name in models.MODELS]
+    return rows + _timm_rows()
+
+
+def _timm_rows() -> list[CatalogRow]:
+    """Return the rows of small networks of timm, without importing it."""
+    spec, info = find_spec("timm"), FAMILIES["timm:"]
+    where = None if spec is None else spec.origin
+    return [
+        CatalogRow(
+            f"timm:{name}",
+            info.input,
+            cost.parameters,
+            info.source,
+            f"kagglekit[{info.extra}]",
+            where,
+            f"{cost.giga_macs:.2f} billion multiply-adds for an image of 128 x 313",
+        )
+        for name, cost in SMALL.items()
+    ]
 
 
 def _row(name: str, section: ModelSection, num_classes: int) -> CatalogRow:

@@ -1,6 +1,6 @@
 """The package timm, which is optional: import it, ask for its weights, and read its networks' maps."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,30 @@ from torch import Tensor, nn
 from kagglekit.errors import ConfigError, MissingError
 
 INSTALL = "pip install 'kagglekit[timm]'"
+
+
+class SmallNetwork(NamedTuple):
+    """What a small network costs, with a plain head for ten classes."""
+
+    parameters: int
+    """Trained weights."""
+    giga_macs: float
+    """Multiply-adds of a prediction of one channel of 128 x 313, in 10^9; a training step has three times
+    as many. Networks of few, such as efficientnet_b0, make fewer of them a second."""
+
+
+SMALL = {
+    "resnet18": SmallNetwork(11_175_626, 1.411),
+    "resnet10t": SmallNetwork(4_927_442, 0.884),
+    "efficientnet_b0": SmallNetwork(4_020_038, 0.307),
+    "tf_efficientnetv2_b0": SmallNetwork(5_871_194, 0.577),
+    "mobilenetv3_large_100": SmallNetwork(2_981_530, 0.172),
+    "regnety_004": SmallNetwork(3_907_234, 0.321),
+    "convnext_atto": SmallNetwork(3_376_066, 0.421),
+    "hgnetv2_b0": SmallNetwork(1_860_614, 0.255),
+    "seresnext26t_32x4d": SmallNetwork(14_778_290, 2.171),
+}
+"""Small networks for a start, which `kagglekit models` lists."""
 
 
 def import_timm() -> Any:
@@ -59,10 +83,3 @@ def feature_maps(backbone: nn.Module, x: Tensor) -> Tensor:
 def first_line(error: Exception) -> str:
     """Return the first line of an error, or its type where it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-SMALL = (
-    *("resnet18", "resnet10t", "efficientnet_b0", "tf_efficientnetv2_b0", "mobilenetv3_large_100"),
-    *("regnety_004", "convnext_atto", "hgnetv2_b0", "seresnext26t_32x4d"),
-)
-"""Small networks that are good for a start."""

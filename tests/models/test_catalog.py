@@ -10,6 +10,7 @@ from kagglekit import models
 from kagglekit.config import ModelSection
 from kagglekit.models.catalog import catalog
 from kagglekit.models.hub import find
+from kagglekit.models.timm_package import SMALL
 
 
 def test_parameters_are_those_of_the_built_model(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_parameters_are_those_of_the_built_model(tmp_path: Path) -> None:
         "ast": ModelSection(checkpoint=checkpoint),
     }
     rows = {row.model: row for row in catalog(sections, num_classes=5)}
-    assert list(rows) == list(models.MODELS)
+    assert list(rows) == [*models.MODELS, *(f"timm:{name}" for name in SMALL)]
     for name, params in (("gru", {"hidden": 16}), ("tcresnet", {}), ("ast", {"checkpoint": checkpoint})):
         built = models.build(name, params, 5)
         assert rows[name].parameters == sum(p.numel() for p in built.parameters()), name

@@ -13,11 +13,13 @@ from safetensors.torch import save_file
 from support import tiny, trainings
 from support.timm_here import need_timm
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from kagglekit import models
 from kagglekit.cli import main
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.models.timm_network import TimmNetwork
+from kagglekit.models.timm_package import SMALL
 from kagglekit.runs.setup import make_folds
 from kagglekit.runs.store import train_again
 from kagglekit.scoring.cv import Score
@@ -130,6 +132,12 @@ def test_weights_that_cannot_be_had(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "params", "message", "hint"),
     [
+        (
+            "timm:test_resnet",
+            {"network": "resnet18"},
+            "network is 'resnet18', but the name says 'test_resnet'",
+            "leave it out",
+        ),
         ("timm:resnet81", {}, "timm has no network 'resnet81'", "did you mean 'timm:resnet18'?"),
         (
             "timm:test_resnet",
@@ -240,3 +248,16 @@ def test_a_whole_job(yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert call("doctor", "--deep")["checks"]
     call("report")
     assert not list(yaml.parent.rglob("*:*"))
+
+
+@pytest.mark.parametrize("network", SMALL)
+def test_small_networks_cost_what_is_listed(network: str) -> None:
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        model = models.build(f"timm:{network}", SCRATCH | {"n_mels": 128}, 10).eval()
+        before = counter.get_total_flops()  # of the probe
+        model(torch.zeros(1, 128, 313))
+    listed = SMALL[network]
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == listed.parameters
+    assert (counter.get_total_flops() - before) / 2e9 == pytest.approx(listed.giga_macs, abs=0.01)
+    known: Any = models.configure(f"timm:{network}", {})
+    assert known.checkpoint.startswith(f"timm/{network}.")  # timm has weights for each

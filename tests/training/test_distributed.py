@@ -113,3 +113,23 @@ def test_a_single_process_changes_nothing() -> None:
     assert SINGLE.shard(batch).equal(batch) and SINGLE.sync_batch_norms(model) is model and model[0] is norm
     assert SINGLE.is_main and not World(1, 2).is_main
     assert World(1, 2).shard(batch).equal(batch[1::2])
+
+
+class NormThenReLU(nn.BatchNorm2d):
+    """A norm with an activation behind it, as timm has them."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.drop, self.act = nn.Identity(), nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+def test_a_norm_keeps_the_activation_behind_it() -> None:
+    x = torch.randn(2, 3, 4, 4)
+    model = nn.Sequential(NormThenReLU(3)).eval()
+    expected, names = model(x), list(model.state_dict())
+    whole = World(0, 2).sync_batch_norms(model).eval()
+    assert not isinstance(whole[0], NormThenReLU)
+    assert torch.equal(whole(x), expected) and list(whole.state_dict()) == names
