@@ -107,7 +107,7 @@ class Train(Section):
     optimizer: Literal["adamw", "adam", "adamax", "sgd", "rmsprop", "lbfgs"] = "adamw"
     """Optimizer; sgd with momentum 0.9. lbfgs, for heads on embeddings: all clips at once until the loss no
     longer falls, with `l2`, and without epochs, batches, learning rate, weight_decay, EMA, mixup, balance."""
-    l2: Positive | Literal["auto"] = "auto"
+    l2: Annotated[float, Field(gt=0, le=1e9)] | Literal["auto"] = "auto"
     """L2 penalty of lbfgs on weights, beside the loss summed over clips (1/C of scikit-learn's
     LogisticRegression); auto: each fold takes the best on folds of the clips that it trains on."""
     lr: Positive = 2e-3

@@ -119,6 +119,7 @@ class _Parts:
         with progress.bar(bar, len(store), "clips") as advance:
             advance(len(store) - sum(min(PART, len(store) - start) for start in left))
             if self.network.one_core and reopen is not None and len(left) > 1 and cores() > 1:
+                self.network.load()  # what is wrong with it shows before processes are started
                 try:
                     run_all(partial(_part_apart, self, reopen), left, cores(), advance)
                     return

@@ -10,7 +10,7 @@ It takes 3 s at 48 kHz; the mean over its last convolution, 1,024 numbers, is th
 
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -31,7 +31,7 @@ class Config(EmbedderConfig):
 
     output: str | None = "model/GLOBAL_AVG_POOL/Mean"
     """Name of the tensor that is the embedding."""
-    sample_rate: int = Field(default=48_000, ge=48_000, le=48_000)
+    sample_rate: Literal[48_000] = 48_000
     """Sample rate of the network's input in Hz."""
     window_s: float | None = Field(default=3.0, ge=3, le=3)
     """Seconds of a window."""
