@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -125,7 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif args.traceback:
             print(console.without_secrets(traceback.format_exc()), end="", file=sys.stderr)
         else:
-            _show(*_explain(error, getattr(args, "project", None)))
+            project = getattr(args, "project", None)
+            message, hint = _explain(error, project)
+            _show(message, _with_options(hint, project))
         return signals.done(1)
 
 
@@ -170,6 +173,13 @@ def _elsewhere(fault: MachineError, project: Project | None) -> str:
         if fault.refused is not None and project is not None:
             return project.workspace.elsewhere(fault.refused)
     return ""
+
+
+def _with_options(hint: str | None, project: Project | None) -> str | None:
+    """Give the commands of a hint the options of this call, so that they mean the same competition."""
+    if hint is None or project is None or project.command() == "kagglekit":
+        return hint
+    return re.sub(rf"\bkagglekit (?=({'|'.join(VERBS)})\b)", lambda _: f"{project.command()} ", hint)
 
 
 def _show(message: str, hint: str | None) -> None:

@@ -127,7 +127,7 @@ def _fit(prepared: Prepared, plan: Plan, clock: Clock, share: float) -> Plan | N
         if processes > 1:
             cost *= CROWDED
         epochs = min(int(budget / (cost * -(-count // processes))), plan.train.epochs)
-        if epochs < MIN_EPOCHS:
+        if epochs < min(MIN_EPOCHS, plan.train.epochs):
             continue
         fitted = with_epochs(plan, epochs)
         if processes_for(jobs(fitted)) == processes:

@@ -28,6 +28,13 @@ def names(text: str) -> list[str]:
     return parts
 
 
+def file_name(text: str) -> str:
+    """Return a file's or a folder's name, for argparse; a shell variable that is not set leaves none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names no file")
+    return text
+
+
 def duration(text: str) -> float:
     """Read `90`, `90s`, `30m` or `2h` as seconds, for argparse."""
     unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
@@ -138,6 +145,7 @@ def show_run(run: Run) -> list[str]:
 
 def show_score(score: Score) -> list[str]:
     """Return the lines that show a score."""
+    from kagglekit.scoring.numerics import SAME
     from kagglekit.scoring.task import PARTS
 
     by_part = set(score.parts) <= set(PARTS)
@@ -145,7 +153,8 @@ def show_score(score: Score) -> list[str]:
         sorted(score.parts.items(), key=lambda part: part[1]) if len(score.parts) > MOST_PARTS else ()
     )
     parts = listed([f"{name} {value:.3f}" for name, value in worst_first or score.parts.items()], MOST_PARTS)
-    unweighted = f", unweighted accuracy {score.plain:.4f}" if by_part else ""
+    weighted = abs(score.plain - score.oof) > SAME
+    unweighted = f", unweighted {score.plain:.4f}" if by_part and weighted else ""
     official = "" if score.official is None else f", official validation list {score.official:.4f}"
     lines = [f"  CV {score.cv:.4f} (95 % {score.low:.4f} to {score.high:.4f}){unweighted}{official}"]
     if score.gain or score.shift:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import add_names, alarm, open_project
+from kagglekit.commands import add_names, alarm, file_name, open_project
 from kagglekit.terminal import console
 from kagglekit.terminal.table import MOST_ROWS, ResultTable, first_rows
 
@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="stated",
         help="score under validation.prior, or under each run's own estimate from its test predictions",
     )
-    parser.add_argument("--out", metavar="FILE", help="draw CV against public score as .svg or .png")
+    parser.add_argument(
+        "--out", metavar="FILE", type=file_name, help="draw CV against public score as .svg or .png"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

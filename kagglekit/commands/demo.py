@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from kagglekit.commands import file_name
 from kagglekit.commands import run as run_command
 from kagglekit.terminal import console
 
@@ -16,7 +17,9 @@ SECONDS = 190.0  # of the run; installation and synthesis before it, `make demo`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="FOLDER", default="demo", help="where to make it (demo)")
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=file_name, default="demo", help="where to make it (demo)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

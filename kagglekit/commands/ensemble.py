@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         },
         [
             *_comparison_tables(blend, project.metric),
-            *([f"skipped: {', '.join(skipped)}, which need one label per clip"] if skipped else []),
+            *([f"skipped: {', '.join(skipped)}: not for this metric"] if skipped else []),
             *members_table(blend),
             f"{blend.name}: {blend.choice}",
             *show_score(blend.score),

@@ -2,7 +2,7 @@
 
 import argparse
 
-from kagglekit.commands import add_run, open_project
+from kagglekit.commands import add_run, file_name, open_project
 from kagglekit.terminal import console
 
 EXAMPLE = """example:
@@ -14,7 +14,7 @@ EXAMPLE = """example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--fold", type=int, default=0, metavar="K", help="export this fold's network (0)")
-    parser.add_argument("--out", metavar="FILE", help="by default named after the run")
+    parser.add_argument("--out", metavar="FILE", type=file_name, help="by default named after the run")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kagglekit.commands import next_command, open_project
+from kagglekit.commands import file_name, next_command, open_project
 from kagglekit.errors import listed, plural
 from kagglekit.terminal import console
 
@@ -25,7 +25,11 @@ EXAMPLE = """example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="only these; by default all that competition.yaml names"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        type=file_name,
+        help="only these; by default all that competition.yaml names",
     )
     parser.add_argument("--force", action="store_true", help="download again what is there")
     parser.add_argument("--list", action="store_true", help="list the host's files and download none")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kagglekit.commands import file_name
 from kagglekit.errors import ConfigError, plural
 from kagglekit.terminal import console
 from kagglekit.terminal.table import ResultTable
@@ -24,13 +25,20 @@ EXAMPLE = """example:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("slug", nargs="?", metavar="SLUG", help="draft one for this competition on Kaggle")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--local", metavar="FOLDER", help="draft one for a folder that stands in for Kaggle")
+    what.add_argument(
+        "--local", metavar="FOLDER", type=file_name, help="draft one for a folder that stands in for Kaggle"
+    )
     what.add_argument("--like", metavar="NAME", help="copy a shipped one; --list shows them")
     what.add_argument("--list", action="store_true", help="list the shipped ones")
     what.add_argument(
-        "--schema", metavar="FILE", help="write the JSON schema of competition.yaml, for editors"
+        "--schema",
+        metavar="FILE",
+        type=file_name,
+        help="write the JSON schema of competition.yaml, for editors",
     )
-    what.add_argument("--upgrade", metavar="FILE", help="rewrite a first-edition competition.yaml")
+    what.add_argument(
+        "--upgrade", metavar="FILE", type=file_name, help="rewrite a first-edition competition.yaml"
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing competition.yaml")
 
 

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.commands import next_command, open_project
+from kagglekit.commands import file_name, next_command, open_project
 from kagglekit.terminal import console
 from kagglekit.terminal.table import ResultTable
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask the host for late scores, ranks, and submissions made elsewhere",
     )
-    parser.add_argument("--out", metavar="FILE", help="write the log as a CSV")
+    parser.add_argument("--out", metavar="FILE", type=file_name, help="write the log as a CSV")
 
 
 def run(args: argparse.Namespace) -> None:

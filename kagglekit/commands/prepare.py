@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> None:
     shown = ", ".join(f"{counts[split]:,} {split}" for split in SPLITS if split in counts)
     fold = prepared.clips.filter(pl.col("split") == "train")["fold"]
     left_out, trained_only = int((fold == LEFT_OUT).sum()), int((fold == TRAINED_ONLY).sum())
+    train = prepared.clips.filter(pl.col("split") == "train")
+    no_class = len(train.filter((pl.col("fold") == LEFT_OUT) & pl.col("label").is_null()))
     lines: list[object] = [f"{shown} clips; {_folds(prepared)}"]
     for split, problems in prepared.problems.items():
         if problems:
@@ -67,7 +69,10 @@ def run(args: argparse.Namespace) -> None:
         lines.append(ResultTable(title, columns, rows(described)))
     if left_out:
         are = "clip is" if left_out == 1 else "clips are"
-        lines.append(f"{left_out:,} train {are} left out of training (data.leave_out)")
+        why = f": {no_class:,} of no class" if no_class == left_out else " (data.leave_out)"
+        if 0 < no_class < left_out:
+            why = f": {no_class:,} of no class, {left_out - no_class:,} by data.leave_out"
+        lines.append(f"{left_out:,} train {are} left out of training{why}")
     if trained_only:
         lines.append(f"{trained_only:,} train clips are trained on in every fold, and never validated on")
     if args.list:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from kagglekit.commands import add_count, add_names, open_project
+from kagglekit.commands import add_count, add_names, file_name, open_project
 from kagglekit.errors import plural
 from kagglekit.terminal import console
 
@@ -16,7 +16,7 @@ PORT = 8600
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     about = "report.html by default; with --charts, the folder charts"
-    parser.add_argument("--out", metavar="FILE", help=about)
+    parser.add_argument("--out", metavar="FILE", type=file_name, help=about)
     about = "write the main charts into the folder --out instead, as svg, png or both"
     add_names(parser, "--charts", about)
     parser.add_argument(

@@ -12,6 +12,7 @@ from kagglekit.commands import (
     add_blend,
     add_names,
     add_upload,
+    file_name,
     next_command,
     next_if_sound,
     open_project,
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     add_names(source, "--ensemble", "models, or runs as model/id; all trained models by default")
     source.add_argument("--best", action="store_true", help="the best by nested CV of all that is trained")
-    source.add_argument("--file", metavar="CSV", help="submit an existing CSV")
+    source.add_argument("--file", metavar="CSV", type=file_name, help="submit an existing CSV")
     add_blend(parser, None)
     parser.add_argument("--dry-run", action="store_true", help="show it; write and send nothing")
     add_upload(parser)

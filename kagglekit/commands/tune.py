@@ -10,6 +10,7 @@ from kagglekit.commands import (
     add_count,
     add_names,
     add_time_limit,
+    file_name,
     next_command,
     open_project,
     show_run,
@@ -56,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plots", action="store_true", help="draw history, importance, slices, parallel coordinates"
     )
     look.add_argument(
-        "--out", metavar="FILE", default="study.html", help="for --plots; study.html by default"
+        "--out",
+        metavar="FILE",
+        type=file_name,
+        default="study.html",
+        help="for --plots; study.html by default",
     )
     look.add_argument("--dashboard", action="store_true", help="serve optuna-dashboard on this machine")
 

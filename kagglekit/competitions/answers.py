@@ -93,6 +93,9 @@ def is_sample(path: str) -> bool:
     return any(word in PurePosixPath(path).name.lower() for word in HINTED)
 
 
+JOINERS = (",", ";", "|")  # besides the space, of several labels in a cell
+
+
 class ShownShape(NamedTuple):
     """The shape of a submission."""
 
@@ -100,6 +103,8 @@ class ShownShape(NamedTuple):
     check: str = ""
     k: int = 1
     """Labels in a cell of top_k."""
+    joiner: str = " "
+    """Text between them."""
     answers: bool = False
     """True and False in the shape long."""
     ids: str = "{id}"
@@ -133,9 +138,14 @@ def shape_of(
     if nocall is not None or metric == "f1":
         usual = nocall or ("nocall" if "bird" in f"{facts.slug} {facts.title}".lower() else None)
         return ShownShape("label_list", "" if nocall else "by the metric's name", none=usual)
-    counts = {len(cell.split(" ")) for cell in cells}
+    joiner, counts = " ", {len(cell.split(" ")) for cell in cells}
+    for other in JOINERS:
+        shared = {len(cell.split(other)) for cell in cells}
+        if len(shared) == 1 and max(shared) > 1:
+            joiner, counts = other, shared
     if metric == "map_at_k" or (len(counts) == 1 and max(counts) > 1):
-        return ShownShape("top_k", "" if metric else "cells hold several words", k=max(counts, default=3))
+        check = "" if metric else "cells hold several words"
+        return ShownShape("top_k", check, k=max(counts, default=3), joiner=joiner)
     if all(map(is_number, cells)) and (CHANCES.search(answer.lower()) or metric == "auc"):
         return ShownShape("probability")
     return ShownShape("label")
@@ -194,7 +204,8 @@ def rows_of_test(facts: Facts, sample: ShownSample, shape: ShownShape, tests: Se
     if not 2 <= every <= LONGEST_ROW:  # a number in the name, and no time
         return TestRows({}, check="no id of the sample is a file of the test")
     shown = every if paths else Guess(every, "the ids end so; no recording of the test was seen")
-    return TestRows({"every": shown, "id": "{stem}_{end}"}, every)
+    begins = any(int(tail[2]) == 0 for tail in tails if tail)  # no row ends at 0
+    return TestRows({"every": shown, "id": "{stem}_{start}" if begins else "{stem}_{end}"}, every)
 
 
 def sample_matches(rows: Sequence[str], paths: Sequence[str]) -> list[str]:

@@ -247,6 +247,8 @@ def _submission(sample: ShownSample | None, shape: ShownShape, labels: set[str])
             keys["label"] = sample.others[-1]
     if shape.name == "top_k":
         keys["k"] = shape.k
+        if shape.joiner != " ":
+            keys["joiner"] = shape.joiner
     if shape.none:
         keys["none"] = shape.none
     if shape.name == "probability":

@@ -57,7 +57,8 @@ def groups(facts: Facts) -> list[Group]:
     sets = []
     for folder, paths in below.items():
         role = role_of(folder)
-        ending = "" if folder.lower().endswith(".parquet") else _ending(paths)
+        endings = {PurePosixPath(path).suffix.lower() for path in paths}
+        ending = "" if folder.lower().endswith(".parquet") or len(endings) > 1 else endings.pop()
         pattern = f"{folder}/*{ending}" if folder else f"*{ending}"
         sets.append(Group(pattern, paths, role))
     for name, size in facts.unread.items():

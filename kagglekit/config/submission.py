@@ -25,7 +25,8 @@ class Submission(Section):
     none: str | None = None
     """Answer of a label_list row without any class, such as nocall; null: an empty cell."""
     positive: str | None = None
-    """Class whose probability the shape `probability` submits."""
+    """Class whose probability the shape `probability` submits; null: the one that the column is called as, or
+    else the last."""
     ids: str = "{id}_{class}"
     """Id of a row of the shape long, from {id} (the row's), the parts of rows.id, {class} and {number} (the
     class's, from 0); {number+1} counts from 1, and {id*100+number} computes with numbers."""

@@ -14,6 +14,7 @@ from kagglekit.errors import ConfigError, close_match
 from kagglekit.files import tables
 from kagglekit.files.resolve import read_file
 from kagglekit.files.workspace import Workspace
+from kagglekit.scoring.label_cells import NO_VALUE
 from kagglekit.scoring.task import Task
 
 
@@ -129,9 +130,10 @@ def _auxiliary(workspace: Workspace, labels: Labels, annotations: pl.DataFrame) 
 
 
 def _of_labels(annotations: pl.DataFrame) -> list[str]:
-    """Return all labels of the training data, in order."""
+    """Return all labels of the training data, in order; NA and its like are none."""
     columns = [annotations[name].explode() for name in ("present", "absent")]
-    return sorted(set(pl.concat(columns).drop_nulls()), key=_as_number)
+    names = set(pl.concat(columns).drop_nulls())
+    return sorted((name for name in names if name.lower() not in NO_VALUE), key=_as_number)
 
 
 def _of_sample(workspace: Workspace) -> list[str]:

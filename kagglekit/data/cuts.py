@@ -1,7 +1,7 @@
 """Cut recordings into clips: annotated parts for training, rows for the test."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -171,22 +171,48 @@ def _table_cutter(workspace: Workspace, rows: Rows, paths: list[str]) -> Cutter:
     ids = _required(table, str(rows.id_column), rows)
     if ids.null_count():
         raise ConfigError(f"rows: {rows.table!r} has a row without an id", hint="fill rows.id_column")
-    end = [None] * len(ids) if rows.end is None else _ends(_required(table, rows.end, rows), rows)
+    end: Sequence[float | None] = (
+        [None] * len(ids) if rows.end is None else _ends(_required(table, rows.end, rows), rows)
+    )
     cuts: dict[str, list[Cut]] = {}
     for one, name, last in zip(path, ids, end, strict=True):
         start = None if last is None else max(last - (rows.every or 0.0), 0.0)
         cuts.setdefault(one, []).append(Cut(str(name), start, last))
+    if rows.end is not None:
+        _check_whole(cuts, rows)
     return lambda path, _: sorted(cuts.get(path, []), key=lambda cut: cut.start or 0.0)
+
+
+def _check_whole(cuts: Mapping[str, Sequence[Cut]], rows: Rows) -> None:
+    """Refuse a row without an end beside others of its recording.
+
+    A recording may be one row, and have no end, as at the third site of birdsong-2020.
+    """
+    for recording, several in cuts.items():
+        whole = [cut.clip_id for cut in several if cut.start is None]
+        if whole and len(several) > 1:
+            raise ConfigError(
+                f"rows: {rows.table!r} has no {rows.end} for the row '{whole[0]}', and other rows of "
+                f"{recording}",
+                hint="fill it; only a recording that is one row may have none",
+            )
 
 
 def _ends(column: pl.Series, rows: Rows) -> list[float | None]:
     try:
-        return [seconds(cell) for cell in column]
+        return [_end(cell) for cell in column]
     except ValueError as error:
         raise ConfigError(
             f"rows: {rows.table!r}, column {rows.end!r}: {error}",
             hint="rows.end names the column with the row's end in seconds",
         ) from error
+
+
+def _end(cell: str | None) -> float | None:
+    end = seconds(cell)
+    if end is not None and end <= 0:  # where starts are taken for ends, every row would be a window too early
+        raise ValueError(f"a row ends at {end:g} s; are these the rows' starts?")
+    return end
 
 
 def _required(table: pl.DataFrame, column: str, rows: Rows) -> pl.Series:

@@ -87,8 +87,8 @@ def check_labels(kept: pl.DataFrame, named: pl.Series, config: Config) -> None:
     if nameless:
         console.note(
             f"training clips whose labels are all outside labels.classes: {nameless:,} of {len(kept):,}; "
-            "each is treated as a negative for every class. "
-            f"If that is too many, check the separator '{task.separator}'."
+            "each is treated as a negative for every class. If that is too many, check how labels are "
+            f"separated ('{task.separator}'); labels.auxiliary lets networks learn further ones."
         )
 
 
@@ -119,15 +119,21 @@ def _check_classes(missing: list[str], named: pl.Series, config: Config) -> None
 
 
 def say_no_class(table: pl.DataFrame, task: Task) -> None:
-    """Count and name labels that are no class, where there is no filler class for them."""
-    if task.filler is not None:
-        return
+    """Count and name labels that are no class, where there is no filler class for them.
+
+    Where there is one, name those that differ from a class in case alone.
+    """
     named = task.each(table["word"]).explode().drop_nulls().str.strip_chars()
     others = named.filter(~named.is_in(list(task.learnt)) & (named != ""))
+    if task.filler is not None:
+        plain = {name.casefold() for name in task.targets}
+        others = others.filter(pl.Series([name.casefold() in plain for name in others], dtype=pl.Boolean))
     if not len(others):
         return
     names = others.value_counts(sort=True, name="count").sort("count", others.name, descending=[True, False])
     what = "these labels are not trained on" if task.multi else "clips with them are not trained on"
+    if task.filler is not None:
+        what = f"they differ from classes in case alone, and are '{task.filler}'; labels.names renames them"
     console.note(
         f"{plural(len(names), 'label')} of training clips outside labels.classes, {len(others):,} times: "
         f"{describe(names.to_series(0).to_list())}; {what}"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kagglekit.errors import KagglekitError
 from kagglekit.files.checksums import home_of, sealed, sums_of_folder, unsealed
 from kagglekit.files.faults import explained
 from kagglekit.files.leftovers import leftovers_of, remove_at_end, remove_tree, temporary_name
@@ -29,7 +30,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         MachineError: the disk is full, fails or must not be written to.
+        KagglekitError: `path` is a folder.
     """
+    if not path.name or path.is_dir():
+        raise KagglekitError(f"{path} is a folder, not a file", hint=f"name a file in it: {path / 'FILE'}")
     with explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = temporary_name(path)

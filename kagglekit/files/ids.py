@@ -179,8 +179,10 @@ def _take(
 ) -> None:
     """Give each id its only candidate.
 
-    An id of another folder than a file that is taken already means another file, which is not there.
+    An id of another folder than a file that is taken already means another file, which is not there; but not
+    where both are matched without their folders.
     """
+    before = set(claimed)
     for one, places in candidates:
         if len(places) > 1:
             raise TableError(
@@ -189,7 +191,7 @@ def _take(
             )
         other = claimed.get(places[0])
         if other is not None:
-            if not _agree(stem(one), stem(other)):
+            if places[0] in before and not _agree(stem(one), stem(other)):
                 continue
             raise TableError(
                 f"{what}: the ids {other!r} and {one!r} both mean the file {paths[places[0]]!r}", hint=_HINT

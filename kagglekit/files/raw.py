@@ -26,6 +26,8 @@ class Fingerprint(NamedTuple):
     """The sha256 at the time when the file was tested and undamaged."""
     listed: int | None = None
     """The size that the host listed then, which may be wrong, or that of the file packed."""
+    created: str | None = None
+    """The time that the host listed then, ISO 8601; None if it gave none, or of an earlier version."""
 
 
 def fingerprint(path: Path, notes: Path) -> str:

@@ -146,8 +146,8 @@ def clips_of(sample: Sample, clip_ids: Sequence[str]) -> list[str]:
         problems.append(f"{len(extra):,} of {len(clip_ids):,} clips without an id ({quoted(extra)})")
     raise SubmissionError(
         f"the test clips do not match the sample submission: {'; '.join(problems)}",
-        hint="if names differ, correct data.test or data.sample; if the sample and the test "
-        "archive are of different versions, run kagglekit fetch --force, then kagglekit prepare",
+        hint="if names differ, correct data.test or data.sample, or rows (every, id) of windows; if the "
+        "sample and the test archive are of different versions, kagglekit fetch --force",
     )
 
 

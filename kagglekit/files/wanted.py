@@ -21,7 +21,8 @@ def host_files(config: Config) -> list[str]:
         data.sample,
         config.rows.table,
     ]
-    paths += [getattr(labels.classes, "table", None), getattr(labels.names, "table", None)]
+    lists = (labels.classes, labels.auxiliary, labels.names)
+    paths += [getattr(one, "table", None) for one in lists]
     return list(dict.fromkeys(path for path in paths if path is not None))
 
 

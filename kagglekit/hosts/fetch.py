@@ -175,6 +175,9 @@ class _Fetch:
         last, size = last_fingerprint(path, notes), self.wanted.file.size
         if size not in (None, stat.st_size) and (size, stat.st_size) != (last.listed, last.size):
             return False
+        if None not in (last.created, self._created) and last.created != self._created:
+            console.note(f"the host has another {path.name} of the same size: fetching it again")
+            return False
         digest = sha256(path) if self.reread else fingerprint(path, notes)
         if last.proven is None and not self.is_part:
             try:
@@ -188,8 +191,15 @@ class _Fetch:
         self._save(path, stat, digest)
         return True
 
+    @property
+    def _created(self) -> str | None:
+        """When a file in a local folder was changed; Kaggle's times are not known to stay the same."""
+        created, is_local = self.wanted.file.created, self.workspace.config.competition.host == "local"
+        return created.isoformat() if created is not None and is_local else None
+
     def _save(self, path: Path, stat: os.stat_result, digest: str) -> None:
-        entry = Fingerprint(stat.st_size, stat.st_mtime_ns, digest, digest, self.wanted.file.size)
+        file = self.wanted.file
+        entry = Fingerprint(stat.st_size, stat.st_mtime_ns, digest, digest, file.size, self._created)
         save_fingerprint(path, self.workspace.fingerprints, entry)
 
 

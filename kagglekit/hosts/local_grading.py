@@ -16,7 +16,7 @@ from kagglekit.files.resolve import read_file
 from kagglekit.files.sample import PAIR, Sample, answer_columns, read_sample
 from kagglekit.files.tables import read_table, read_table_file
 from kagglekit.files.workspace import Workspace
-from kagglekit.hosts.solution import truth_of_cells
+from kagglekit.hosts.solution import no_classes, truth_of_cells
 from kagglekit.scoring.metrics import Answers, Truth
 from kagglekit.scoring.shapes import Shape
 from kagglekit.scoring.task import Task
@@ -54,10 +54,15 @@ class Grader:
         self._config = config
         self._local = config.competition.local
 
+    @property
+    def _shape_config(self) -> Config:
+        """The settings with the classes that `prepare` found in the data."""
+        return Workspace(self._config).resolved().config
+
     @cached_property
     def _shape(self) -> Shape:
         """Read at first use: `prepare` may find the classes in the data."""
-        config = Workspace(self._config).resolved().config
+        config = self._shape_config
         if not config.labels.known:
             raise HostError("the classes are not known yet", hint="find them in the data: kagglekit prepare")
         shape = Shape.of(config)
@@ -71,7 +76,9 @@ class Grader:
             return "is there; it is read once kagglekit prepare has found the classes"
         self._solution  # noqa: B018
         self._sample  # noqa: B018
-        return "fits the sample submission"
+        column = self._label_column(self._table)
+        odd = "" if column is None else no_classes(self._table[column], Task.of(self._shape_config))
+        return f"fits the sample submission{odd}"
 
     def grade(self, data: bytes) -> Grade:
         """Grade the bytes of a submission.
@@ -152,6 +159,7 @@ class Grader:
         self._require_solution()
         try:
             table = read_table_file(path, hint="competition.local.solution names it").frame
+            table = table.rename({name: USAGE for name in table.columns if name.lower() == USAGE.lower()})
         except KagglekitError as error:
             raise HostError(str(error), hint=error.hint) from error
         if missing := set(self._id_columns) - set(table.columns):
@@ -209,6 +217,8 @@ class Grader:
                     f"first '{unknown[0]}'",
                     hint="does the solution belong to this competition?",
                 )
+        if nulls := ids.null_count():
+            raise HostError(f"{path} has {plural(nulls, 'row')} without an id", hint="fill or remove them")
         if ids.is_duplicated().any():
             raise HostError(f"{path} has an id twice", hint="it needs one row for each id")
         if USAGE in table.columns and (odd := set(table[USAGE]) - set(USAGES)):

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 
 from kagglekit.config import Config
-from kagglekit.errors import close_match
+from kagglekit.errors import close_match, plural
+from kagglekit.files.ids import describe
 from kagglekit.scoring.label_cells import in_brackets, list_literal
 from kagglekit.scoring.metrics import Truth
 from kagglekit.scoring.task import Task
@@ -37,6 +39,26 @@ def truth_of_cells(cells: Sequence[str | None], config: Config, task: Task) -> T
             elif name != none and (task.multi or task.metric.answer is None):
                 raise ValueError(f"the label '{name}' is no class; {close_match(name, index)}")
     return truth
+
+
+def no_classes(cells: pl.Series, task: Task) -> str:
+    """Describe labels that no answer can be right about, or that may be meant as another class; "" if none.
+
+    Where rows have one class: those that are no class, and where there is a filler class those that differ
+    from a class in case alone.
+    """
+    if task.multi:
+        return ""
+    plain = {name.casefold(): name for name in task.classes}
+    words = cells.fill_null("").str.strip_chars()
+    odd = words.filter(~words.is_in(list(task.classes)))
+    if task.filler is not None:
+        odd = odd.filter(pl.Series([word.casefold() in plain or not word for word in odd], dtype=pl.Boolean))
+    if not len(odd):
+        return ""
+    meaning = "they count as the filler class" if task.filler is not None else "no answer is right there"
+    shown = describe(odd.unique().sort().to_list())
+    return f"; {plural(len(odd), 'row')} with a label that is no class ({shown}): {meaning}"
 
 
 def _names(text: str, known: set[str | None], joiners: Sequence[str]) -> list[str]:

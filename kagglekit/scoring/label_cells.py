@@ -2,7 +2,9 @@
 
 import ast
 
-EMPTY = frozenset(("na", "n/a", "<na>", "nan", "null", "none", "nil", "-", "?"))
+NO_VALUE = frozenset(("na", "n/a", "<na>", "nan", "null"))
+"""What tables write for no value, in small letters, and nobody for a class without saying so."""
+EMPTY = NO_VALUE | {"none", "nil", "-", "?"}
 """What other programs write into an empty cell, in small letters."""
 MAX_LITERAL = 10_000
 """Most characters of a list."""

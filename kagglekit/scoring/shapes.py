@@ -53,12 +53,14 @@ class Shape:
         """Whether `read` returns scores (rows, classes), of which the metric makes its own answers."""
         return self.name in ("probability", "probabilities", "long") or self.metric.answer is None
 
-    @property
-    def positive(self) -> int:
-        """Index of the class whose probability the shape `probability` holds; by default the last one."""
+    def positive(self, column: str) -> int:
+        """Return the class of the shape `probability`: by default the one that its column is called as, or
+        else the last.
+        """
         positive = self.settings.positive
         if positive is None:
-            return len(self.classes) - 1
+            named = [place for place, name in enumerate(self.classes) if name.casefold() == column.casefold()]
+            return named[0] if len(named) == 1 else len(self.classes) - 1
         if positive not in self.classes:
             raise SubmissionError(
                 f"submission.positive '{positive}' is no class", hint=close_match(positive, self.classes)
@@ -118,7 +120,7 @@ class Shape:
             return {name: pl.Series(probs[:, place]) for name, place in zip(names, places, strict=True)}
         (name,) = names
         if self.name == "probability":
-            return {name: pl.Series(probs[:, self.positive])}
+            return {name: pl.Series(probs[:, self.positive(name)])}
         return {name: pl.Series(self._cells(probs), dtype=pl.String)}
 
     def _cells(self, probs: Scores) -> list[str]:
@@ -198,7 +200,7 @@ class Shape:
             return ids, scores
         column = self.answer_column(table.columns)
         if self.name == "probability":
-            return ids, self._spread(numbers(table, [column])[:, 0])
+            return ids, self._spread(numbers(table, [column])[:, 0], self.positive(column))
         cells = [(cell or "").strip() for cell in table[column]]
         lists = [[cell] if self.name == "label" else cell.split(self.settings.joiner) for cell in cells]
         return ids, self._answers([[name for name in some if name] for some in lists])
@@ -210,10 +212,10 @@ class Shape:
         ]
         return self.settings.label or (others[0] if len(others) == 1 else LABEL)
 
-    def _spread(self, positive: NDArray[np.float64]) -> Scores:
+    def _spread(self, positive: NDArray[np.float64], place: int) -> Scores:
         """Return (rows, classes): the probability of the positive class, and of the other one if any."""
         scores = np.repeat((1 - positive)[:, None], len(self.classes), axis=1)
-        scores[:, self.positive] = positive
+        scores[:, place] = positive
         return scores
 
     def _answers(self, lists: list[list[str]]) -> Answers:

@@ -89,6 +89,8 @@ class Task:
         with several those about sets, where the metric judges such, else only that which fits nothing."""
         if self.multi:
             return SET_DECISIONS if self.metric.answer == "set" else SET_DECISIONS[:1]
+        if self.filler is None and self.metric.answer != "class":  # of ranks and probabilities
+            return DECISIONS[:1]
         return DECISIONS if self.filler is not None else WITHOUT_FILLER
 
     def label_of(self, word: str | None) -> str | None:

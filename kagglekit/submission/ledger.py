@@ -173,7 +173,7 @@ class Ledger:
         if data and not data.strip(b"\0"):
             raise KagglekitError(
                 f"{self.path} holds nothing but zeros: a power cut or a bad disk has taken its submissions",
-                hint="restore the file from git; if it had none, remove it",
+                hint="restore the file from git, or remove it; then kagglekit leaderboard --sync",
             )
         return data
 
@@ -198,7 +198,8 @@ class Ledger:
     def _damaged(self, number: int) -> KagglekitError:
         return KagglekitError(
             f"{self.path}: line {number} is not a submission as it was written",
-            hint=f"restore the file from git, or delete line {number} (if you edited it: its key {KEY})",
+            hint="restore the file from git, then kagglekit leaderboard --sync adds what was sent since; or "
+            f"delete line {number} (if you edited it: its key {KEY})",
         )
 
 

@@ -170,13 +170,14 @@ def _test_ids(workspace: Workspace) -> list[str]:
 def _save(workspace: Workspace, data: bytes, names: list[str], facts: dict[str, Any]) -> tuple[Path, Entry]:
     """Write and log a CSV, unless the log has these bytes for this host; `facts` are fields of the entry.
 
-    Where the log has them with a score by another metric, the score by the present one is logged.
+    Where the log has them unsent, with a score by another metric, the score by the present one is logged.
     """
     ledger, host = Ledger(workspace.ledger_path), host_name(workspace.config)
     digest = _sha256(data)
     earlier = ledger.find(digest, host)
     if earlier is not None and (workspace.submissions / earlier.csv).is_file():
-        if facts.get("metric", earlier.metric) != earlier.metric and earlier.metric:
+        other = facts.get("metric", earlier.metric) != earlier.metric and earlier.metric
+        if other and earlier.status == "written":  # what was sent keeps the score that it was sent with
             earlier = replace(earlier, **{name: facts[name] for name in SCORES})
             ledger.append(earlier)
         return _as_logged(workspace.submissions / earlier.csv, data), earlier

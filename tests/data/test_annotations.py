@@ -367,6 +367,7 @@ WRONG = [
     ("id,label\nx1,[{}]\n", {}, "is not a list of labels"),
     ("id,label\nx,dog\n", {"file_pattern": {"name": "^(x)"}}, "'x' of 't.csv' means two files: 'audio/sub/x3.wav' and 'audio/x1.wav'"),
     ("id,label\nx1,dog\n", {"label": {"name": "(dog)"}}, r"the label '\(dog\)' matches no file name"),
+    ("id,label\nfoldA/x1,dog\nfoldB/x1,cat\n", {}, "the ids 'foldA/x1' and 'foldB/x1' both mean the file 'audio/x1.wav'"),
     ("id,label\n1,dog\n", {"by_way_of": {"table": "t.csv", "id": "rec", "file": "id"}}, "no column 'rec'"),
     ("id,label\nx1,dog\nx1,cat\n", {"by_way_of": {"table": "t.csv", "id": "id", "file": "label"}}, "the id 'x1' means several files"),
 ]  # fmt: skip

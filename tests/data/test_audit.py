@@ -86,6 +86,17 @@ def test_overlapping_parts(tmp_path: Path, said: list[str]) -> None:
     assert said == [] and set(unsure["masked"]) == {"cat", "dog"}
 
 
+def test_labels_that_differ_from_a_class_in_case_are_named_where_there_is_a_filler(
+    tmp_path: Path, said: list[str]
+) -> None:
+    text = TABLE.replace("x7,dog", "x7,Dog").replace("x6,cat", "x6,owl")
+    clips(tmp_path, text, labels={**PLAIN, "filler": "other"})
+    assert said == [
+        "1 label of training clips outside labels.classes, 1 times: 'Dog'; they differ from classes in case "
+        "alone, and are 'other'; labels.names renames them"
+    ]
+
+
 def test_labels_that_are_no_class(tmp_path: Path, said: list[str]) -> None:
     text = TABLE.replace("x7,dog", "x7,cow").replace("x6,cat", "x6,owl").replace("x5,dog", "x5,owl")
     table = clips(tmp_path, text)

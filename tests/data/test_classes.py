@@ -13,6 +13,7 @@ from kagglekit.data.annotations import read_train
 from kagglekit.data.classes import given_folds, named, resolve, spelled
 from kagglekit.data.expected_rows import sample_table
 from kagglekit.errors import ConfigError, KagglekitError
+from kagglekit.files.wanted import host_files
 
 FILES = {"a/x1.wav": wav(0), "a/x2.wav": wav(1), "a/x3.wav": wav(2)}
 SET = {"files": "a/*.wav", "table": "t.csv", "file": "id", "label": "label", "delimiter": ";"}
@@ -66,6 +67,18 @@ def test_auxiliary_classes_are_the_other_labels(tmp_path: Path) -> None:
 def test_auxiliary_classes_that_cannot_be(tmp_path: Path, labels: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         dataset(tmp_path, {**FILES, "t.csv": TABLE}, SET, labels=labels)
+
+
+def test_no_value_is_no_class(tmp_path: Path) -> None:
+    table = "id,label\nx1,dog\nx2,NA\nx3,none\n"
+    assert classes(tmp_path, {"classes": "from_labels"}, {"t.csv": table}) == ("dog", "none")
+
+
+def test_the_table_of_auxiliary_classes_is_fetched(tmp_path: Path) -> None:
+    labels = {"kind": "multi", "classes": ["b"], "auxiliary": {"table": "more.csv", "column": "name"}}
+    workspace = dataset(tmp_path, {**FILES, "t.csv": TABLE, "more.csv": "name\n9\nb\n"}, SET, labels=labels)
+    assert "more.csv" in host_files(workspace.config)
+    assert resolve(workspace, named(workspace, read_train(workspace)[1])).config.labels.auxiliary == ("9",)
 
 
 def test_absent_labels_are_classes_too(tmp_path: Path) -> None:

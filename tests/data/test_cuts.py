@@ -119,7 +119,7 @@ ROWS = {
 
 
 def test_rows_of_a_table(tmp_path: Path) -> None:
-    table = "row_id,audio_id,seconds\nr1,t0,5\nr2,t0,10\nr3,t1,\n"
+    table = "row_id,audio_id,seconds\nr2,t0,10\nr1,t0,5\nr3,t1,\n"
     assert cuts(tmp_path, {"rows.csv": table}, rows=ROWS) == {
         "test/t0.wav": [Cut("r1", 0.0, 5.0), Cut("r2", 5.0, 10.0)],
         "test/t1.wav": [Cut("r3")],
@@ -148,6 +148,11 @@ def test_a_table_says_which_recordings_are_the_test(tmp_path: Path) -> None:
             "column 'seconds': 'late' is no number",
         ),
         ("row_id,audio_id,seconds\n,t0,5\n", "a row without an id"),
+        (
+            "row_id,audio_id,seconds\nr1,t0,5\nr2,t0,\n",
+            "no seconds for the row 'r2', and other rows of test/t0.wav",
+        ),
+        ("row_id,audio_id,seconds\nr1,t0,0\nr2,t0,5\n", "a row ends at 0 s; are these the rows' starts?"),
     ],
 )
 def test_wrong_tables_of_rows(table: str, message: str, tmp_path: Path) -> None:

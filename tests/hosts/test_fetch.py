@@ -93,6 +93,19 @@ def test_a_changed_size_is_fetched_again(config: Config, workspace: Workspace, h
     assert (workspace.raw / "test.zip").read_bytes() == before
 
 
+def test_another_file_of_the_same_size_is_fetched(
+    config: Config, workspace: Workspace, host: Counting
+) -> None:
+    assert config.competition.local is not None
+    fetch(workspace, host)  # type: ignore[arg-type]
+    archive = config.competition.local.files / "test.zip"
+    host.downloaded.clear()
+    os.utime(archive, (1.7e9, 1.7e9))
+    assert [f.new for f in fetch(workspace, host)].count(True) == 1  # type: ignore[arg-type]
+    assert host.downloaded == ["test.zip"]
+    assert [f.new for f in fetch(workspace, host)] == [False] * 3  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("content", [b"<html>Please sign in</html>", b"", b"PK\x03\x04 cut"])
 def test_what_is_no_archive_is_removed(
     content: bytes, config: Config, workspace: Workspace, host: Counting, tmp_path: Path

@@ -264,6 +264,8 @@ def test_an_unknown_submission(make_host: MakeHost) -> None:
         (_csv(["other.wav"], ["yes"]), "1 id that the sample submission lacks, first 'other.wav'"),
         (_csv([IDS[0]] * 2, ["yes", "no"]), "has an id twice"),
         ("fname,label,Usage\nclip_0.wav,yes,Publik\n", "unknown Usage 'Publik'"),
+        ("fname,label,usage\nclip_0.wav,yes,Publik\n", "unknown Usage 'Publik'"),
+        ("fname,label\n,yes\nclip_0.wav,yes\n", "has 1 row without an id"),
         ("clip,label\nclip_0.wav,yes\n", "has no column fname"),
         ("", "solution.csv is empty"),
     ],

@@ -16,7 +16,9 @@ from kagglekit.config import Config
 from kagglekit.config.names import METRICS
 from kagglekit.errors import HostError
 from kagglekit.hosts.local_grading import Grade, Grader
+from kagglekit.hosts.solution import no_classes
 from kagglekit.scoring.metrics import make_metric
+from kagglekit.scoring.task import Task
 
 CLASSES = ("a", "b", "c")
 ROWS = 12
@@ -154,6 +156,20 @@ def test_a_row_of_silence_is_silence_and_other_words_are_the_filler(tmp_path: Pa
     host = shaped(tmp_path, "accuracy", "single", ("yes", "no"), {}, ("id", "label"), [], sample, speech=True)
     solution(tmp_path, "label", ["yes", "silence", "dog", "yes", "unknown"])
     assert host.grade(text(("id", "label"), sample)) == Grade("", 0.6, None)
+
+
+@pytest.mark.parametrize(
+    ("filler", "said"),
+    [
+        (None, "; 3 rows with a label that is no class ('YES', 'Yes', 'dog'): no answer is right there"),
+        ("unknown", "; 2 rows with a label that is no class ('YES', 'Yes'): they count as the filler class"),
+    ],
+)
+def test_labels_of_a_solution_that_are_no_class_are_counted(filler: str | None, said: str) -> None:
+    classes = ("yes", "no") if filler is None else ("yes", "no", filler)
+    task = Task(classes, ("yes", "no"), filler, make_metric("accuracy"))
+    assert no_classes(pl.Series(["yes", "no", "Yes", "YES", "dog"]), task) == said
+    assert no_classes(pl.Series(["yes", "no"]), task) == ""
 
 
 @pytest.mark.parametrize(

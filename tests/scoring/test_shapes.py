@@ -99,6 +99,14 @@ def test_a_probability_is_of_the_positive_class(kind, positive, place):
     np.testing.assert_allclose(read, probs)
 
 
+def test_a_probability_is_of_the_class_that_its_column_is_called_as():
+    probs = np.array([[0.3, 0.7], [0.9, 0.1]])
+    asked = task_shape("roc_auc", "single", ["Bird", "none"], shape="probability")
+    frame = asked.predicted(ROWS, probs, ["bird"])
+    assert frame["bird"].to_list() == [0.3, 0.9]
+    np.testing.assert_allclose(asked.read(as_text(frame))[1], probs)
+
+
 def test_a_probability_of_an_only_class():
     only = task_shape("roc_auc", "multi", ["call"], shape="probability")
     _, read = only.read(pl.DataFrame({"id": ROWS, "p": ["0.25", "1"]}))

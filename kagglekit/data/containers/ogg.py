@@ -27,7 +27,7 @@ class _Page(NamedTuple):
 def true_ogg(data: bytes) -> Container:
     """Return the recordings that follow each other in an Ogg file, without streams of anything else."""
     if _is_one_stream(data):
-        return Container((data,))
+        return Container((data,), cut=_is_cut(data))
     recordings: list[list[bytes]] = []
     serial, before = b"", False
     for page in _pages(data):
@@ -39,7 +39,13 @@ def true_ogg(data: bytes) -> Container:
         if page.serial == serial:
             recordings[-1].append(page.content)
         before = page.begins
-    return Container(tuple(map(b"".join, recordings)) or (data,))
+    return Container(tuple(map(b"".join, recordings)) or (data,), cut=_is_cut(data))
+
+
+def _is_cut(data: bytes) -> bool:
+    """Tell whether the last page goes beyond the end of the file, as where a download was cut off."""
+    at = data.rfind(b"OggS")
+    return at >= 0 and (at + _HEADER_BYTES > len(data) or _end(data, at) > len(data))
 
 
 def _is_one_stream(data: bytes) -> bool:

@@ -82,3 +82,11 @@ def test_a_damaged_link_is_named() -> None:
 )
 def test_no_sound(data: bytes) -> None:
     assert decode(data, AUDIO).samples == 0
+
+
+def test_a_stream_that_is_cut_off_is_truncated() -> None:
+    long = encode(tone(16_000, 20.0), 16_000, "OGG")
+    assert not true_container(long).cut and not true_container(FIRST + SECOND).cut
+    for stop in (len(long) // 2, len(long) - 3, len(long) - 100):
+        assert true_container(long[:stop]).cut
+    assert true_container(FIRST + SECOND[:-40]).cut
