@@ -11,6 +11,7 @@ from kagglekit.errors import MissingError
 from kagglekit.files.atomic import read_json, write_json
 from kagglekit.files.faults import MachineError, is_writable, reason
 from kagglekit.files.json_shape import shaped
+from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
@@ -139,9 +140,27 @@ class Workspace:
         return not self.marker.exists() and (self.runs.exists() or self.clips_path.exists())
 
     def mark(self) -> None:
-        """Write the edition's marker, before anything else is written."""
-        if not self.marker.exists() and not self.is_first_edition:
-            write_json(self.marker, {"edition": EDITION})
+        """Write the marker, before anything else is written: the edition, and the competition.
+
+        Where another competition has used the workspace, say so once: its files may have the same names.
+        """
+        slug = self.config.competition.slug
+        try:
+            earlier = shaped(dict[str, Any], read_json(self.marker)).get("competition", slug)
+        except FileNotFoundError:
+            if self.is_first_edition:
+                return
+            earlier = None
+        except ValueError:
+            earlier = None
+        if earlier == slug:
+            return
+        if earlier is not None:
+            console.note(
+                f"{self.root} was the workspace of {earlier}: its files with the names of {slug}'s are taken "
+                f"for these, where sizes agree; --set workspace=FOLDER keeps the two apart"
+            )
+        write_json(self.marker, {"edition": EDITION, "competition": slug})
 
     def check_edition(self) -> None:
         """Refuse a workspace of the first edition.

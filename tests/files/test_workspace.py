@@ -22,3 +22,13 @@ def test_paths(tmp_path: Path) -> None:
 def test_folders_of_runs_tell_the_model(model: str, tmp_path: Path) -> None:
     assert ":" not in folder_name(model)
     assert model_of(tmp_path / folder_name(model)) == model
+
+
+def test_another_competition_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("kagglekit.terminal.console.note", said.append)
+    yaml = make(tmp_path)
+    for slug in ("tiny", "tiny", "other", "other", "tiny"):
+        Workspace(load_config(yaml, [f"competition.slug={slug}"])).mark()
+    assert [note.partition(":")[0].rpartition(" ")[2] for note in said] == ["tiny", "other"]
+    assert "its files with the names of other's are taken for these" in said[0]
