@@ -59,14 +59,17 @@ def draft_sets(
         if split is not None and one.keys.get("table") == split.table:
             one.keys.update(split.train_keys)
     labelled = [group for group in plain if group.in_folders or not drafted]
-    return drafted + [_plain(facts, group) for group in labelled[: None if drafted else 3]]
+    return drafted + [_plain(group, sample) for group in labelled[: None if drafted else 3]]
 
 
-def _plain(facts: Facts, group: Group) -> Drafted:
+def _plain(group: Group, sample: ShownSample | None) -> Drafted:
     """Draft a set whose folders or file names are the labels."""
     keys = _files(group)
     labels: set[str] = set()
-    if group.in_folders:
+    if outer := _outer_folder(group, sample):
+        keys["label"] = Guess({"path": outer}, "these folders are called as answers of the sample")
+        labels = {hit[1] for path in group.paths if (hit := re.search(outer, path))}
+    elif group.in_folders:
         inner = Guess("folder", "folders lie in folders, and the inner one is taken for the label")
         keys["label"] = inner if group.pattern.count("*/") > 1 else "folder"
         labels = {PurePosixPath(path).parent.name for path in group.paths}
@@ -77,6 +80,18 @@ def _plain(facts: Facts, group: Group) -> Drafted:
         keys["label"] = Guess("folder", "no table, folder or part of the names says what the labels are")
     groups = _name_group(keys, group)
     return Drafted(keys, labels, multi=False, groups=groups)
+
+
+def _outer_folder(group: Group, sample: ShownSample | None) -> str | None:
+    """Return the expression for outer folders, if these and not the inner ones are answers of the sample."""
+    if sample is None or len(sample.others) != 1:
+        return None
+    answers = {word.strip() for cell in sample.cells for word in (cell, *re.split(r"[ ,;|]", cell))}
+    folders = [path.split("/")[:-1] for path in group.paths]
+    hits = [len(answers & set(names)) for names in zip(*folders, strict=False)]
+    if len(set(map(len, folders))) != 1 or not hits or max(hits) == 0 or hits[-1] == max(hits):
+        return None
+    return "^" + "[^/]+/" * hits.index(max(hits)) + "([^/]+)/"
 
 
 def _files(group: Group) -> dict[str, Any]:
