@@ -134,7 +134,8 @@ def test_fetch_checkpoints_without_a_network(
     assert capsys.readouterr().err == (
         "error: checkpoint 'no/such-model' is neither a folder nor in the cache, "
         "and the hub cannot be reached\n"
-        "hint:  run `kagglekit fetch --checkpoints` with a network, or name a local folder\n"
+        f"hint:  run `kagglekit -C {yaml} --set models.ast.checkpoint=no/such-model fetch --checkpoints` with "
+        "a network, or name a local folder\n"
     )
 
 

@@ -100,7 +100,7 @@ def _encrypt_7z(path: Path) -> None:
         out.writestr(wav_bytes(np.zeros(10)), "train/audio/low/a_nohash_0.wav")
 
 
-AGAIN, SOURCE = "kagglekit fetch --force", "get it from its source again"
+AGAIN, SOURCE = " fetch --force", "get it from its source again"
 archive_case("a zip that is cut off", _cut, "train.zip: truncated or damaged", AGAIN)
 archive_case("a 7z that is cut off", _cut, "train.7z: truncated: ", AGAIN, seven=True)
 archive_case("an empty file", _with_bytes(b""), "it is empty", AGAIN)

@@ -106,7 +106,7 @@ def _other_clips(box: Box) -> None:
 
     box.repack(change, "test.zip")
     box.good("fetch --force")
-    box.bad("ensemble", "1 of 24 ids without a clip ('clip_0003.wav')", "kagglekit fetch --force")
+    box.bad("ensemble", "1 of 24 ids without a clip ('clip_0003.wav')", " fetch --force")
 
 
 @case("--time-limit too short", "trained")

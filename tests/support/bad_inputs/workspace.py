@@ -133,7 +133,7 @@ def _log(box: Box) -> None:
             box.bad(
                 command,
                 "leaderboard.jsonl: line 1 is not a submission",
-                "restore the file from git, or delete line 1",
+                "adds what was sent since; or delete line 1",
             )
     assert len(json.loads(box.good("leaderboard --json").out)["entries"]) == len(lines)
 
