@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -42,6 +43,9 @@ from kagglekit.training.soft_targets import FIELDS, table_path, training_set, wr
 from kagglekit.training.state import start
 from kagglekit.training.thresholds import Thresholds
 from support.tiny import make, tone, wav_bytes
+
+SPAWN = get_context("spawn")  # polars' threads do not live on in a fork, which then waits for them for ever
+
 
 FLIPS = 30
 TABLE = Path(__file__).parents[2] / "docs" / "results" / "bit-flips.md"
@@ -351,7 +355,7 @@ def trials(template: Path, kind: Kind, flips: int, seed: int = 0) -> Counter[str
 def write_table(path: Path, flips: int) -> int:
     """Run all trials, side by side in processes, and write the table; return the number of faults."""
     rows, total = [], Counter[str]()
-    with TemporaryDirectory() as folder, ProcessPoolExecutor() as pool:
+    with TemporaryDirectory() as folder, ProcessPoolExecutor(mp_context=SPAWN) as pool:
         template = finished(Path(folder, "tiny"))
         for kind, counts in zip(
             KINDS, pool.map(partial(_trials, template, flips), range(len(KINDS))), strict=True
