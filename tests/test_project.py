@@ -154,7 +154,7 @@ def test_a_workspace_of_the_first_edition(
     shutil.copytree(yaml.parent, tmp_path / "old")
     project = kagglekit.open(tmp_path / "old" / "competition.yaml")
     root = project.workspace.root
-    assert read_json(root / "workspace.json") == {"edition": 2}
+    assert read_json(root / "workspace.json") == {"edition": 2, "competition": "tiny"}
     (root / "workspace.json").unlink()
     (root / "runs").mkdir(exist_ok=True)
     project.fetch()  # what is kept can be used
