@@ -27,6 +27,7 @@ ROWS = {
     "checksums": "bench_checksums.py",
     "training": "bench_training.py",
     "pretrained": "bench_pretrained.py",
+    "embedder": "bench_embedder.py",
     "predict": "bench_predict.py",
     "growth": "bench_predict.py",
     "waveforms": "bench_waveforms.py",
