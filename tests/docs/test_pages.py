@@ -237,3 +237,12 @@ def joined_code() -> str:
 def test_messages_are_found() -> None:
     assert len(MESSAGES) > 35 and "not uploaded" in MESSAGES
     assert fixed_parts("the loss is … (gradient norm …): no") == ["the loss is", "gradient norm", "no"]
+
+
+def test_no_page_or_result_names_a_folder_of_the_machine_that_wrote_it() -> None:
+    """What commands printed is kept under docs/: their paths are cut first."""
+    kept = [path for path in DOCS.rglob("*") if path.suffix in (".md", ".txt", ".json", ".jsonl")]
+    named = [
+        path.name for path in kept if re.search(r"(?<![\w.])/(work|root|tmp/pytest)", path.read_text("utf-8"))
+    ]
+    assert kept and not named
