@@ -48,6 +48,9 @@ VERBS = {
     "demo": "synthesise a small competition and run all stages",
 }
 
+WITHOUT_SETTINGS = ("init", "completion", "demo")
+"""Verbs that make a competition, or need none."""
+
 
 def make_parser(words: Collection[str] | None = None) -> argparse.ArgumentParser:
     """Build the parser. The verbs' modules are light: they import what they need when they run.
@@ -179,7 +182,8 @@ def _with_options(hint: str | None, project: Project | None) -> str | None:
     """Give the commands of a hint the options of this call, so that they mean the same competition."""
     if hint is None or project is None or project.command() == "kagglekit":
         return hint
-    return re.sub(rf"\bkagglekit (?=({'|'.join(VERBS)})\b)", lambda _: f"{project.command()} ", hint)
+    verbs = "|".join(verb for verb in VERBS if verb not in WITHOUT_SETTINGS)
+    return re.sub(rf"\bkagglekit (?=({verbs})\b)", lambda _: f"{project.command()} ", hint)
 
 
 def _show(message: str, hint: str | None) -> None:

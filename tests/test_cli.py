@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from support import tiny
 
 from kagglekit import __version__
 from kagglekit.cli import VERBS, main, make_parser
@@ -251,3 +252,14 @@ def test_a_deleted_folder(tmp_path: Path, verb: Verb, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == (
         "error: the current folder has been deleted\nhint:  go to another one: cd\n"
     )
+
+
+def test_hints_name_the_options_of_the_call_where_their_verbs_take_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["-C", "none.yaml", "--set", "jobs=1", "prepare"]) == 1
+    assert "draft it with kagglekit init, go to its folder" in capsys.readouterr().err
+    yaml = tiny.make(tmp_path / "tiny")
+    assert main(["-C", str(yaml), "--set", "jobs=1", "prepare"]) == 1
+    assert f"kagglekit -C {yaml} --set jobs=1 fetch" in capsys.readouterr().err
