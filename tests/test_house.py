@@ -18,7 +18,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "kagglekit"
 
 ROOMS = (
     *("errors", "terminal", "config", "files", "parallel", "scoring", "hosts", "data", "features", "models"),
-    *("training", "runs", "ensemble", "search", "distillation", "submission", "verdict"),
+    *("training", "runs", "ensemble", "search", "distillation", "submission"),
+    *("inference", "notebooks", "verdict"),
     *("charts", "report"),
     *("recipes", "competitions", "demo", ("pipeline", "doctor"), "project", "commands", "cli", "__main__"),
 )

@@ -1,0 +1,1 @@
+"""Notebooks for competitions that take no CSV: build a folder, rehearse it offline, and push it."""
