@@ -36,6 +36,7 @@ from kagglekit.runs.setup import head_for, make_dataset
 from kagglekit.runs.store import rows_of
 from kagglekit.scoring.cv import clip_weights, score
 from kagglekit.scoring.predictions import logits_of
+from kagglekit.scoring.thresholds import Thresholds, apply_by_fold, fit_by_fold
 from kagglekit.terminal import console
 from kagglekit.training.dataset import FULL_SCALE, Dataset
 from kagglekit.training.head import Head, make_head
@@ -43,7 +44,6 @@ from kagglekit.training.loop import Fold, train_fold
 from kagglekit.training.losses import loss_of
 from kagglekit.training.optimizers import clip_gradients, stop_at_nonfinite
 from kagglekit.training.plan import UNCHANGED, resolve
-from kagglekit.training.thresholds import Thresholds, apply_by_fold, fit_by_fold
 
 BATCH, CNN_EPOCHS, GRU_EPOCHS, WORDS_EPOCHS = 64, 12, 8, 10
 WORDS = (  # the report's classes, in the order of their indices

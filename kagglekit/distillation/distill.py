@@ -24,7 +24,7 @@ from kagglekit.distillation.teaching import (
     teachers_logits,
 )
 from kagglekit.ensemble.blends import Blend
-from kagglekit.ensemble.members import probs_to_blend
+from kagglekit.ensemble.fitted import probs_to_blend
 from kagglekit.ensemble.methods import methods_for
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.files import parquet

@@ -30,7 +30,7 @@ from kagglekit.data.prepare import Prepared
 from kagglekit.distillation import pseudo_sets
 from kagglekit.distillation.rules import MAX_ERRORS, MIN_CLIPS, NEVER, Audit, PseudoLabelRule
 from kagglekit.distillation.teaching import Mask, may_teach, rows_without_labels, soft_table, teachers_logits
-from kagglekit.ensemble.members import probs_to_blend
+from kagglekit.ensemble.fitted import probs_to_blend
 from kagglekit.errors import KagglekitError
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building

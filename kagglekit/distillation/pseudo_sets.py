@@ -25,7 +25,7 @@ from kagglekit.distillation.teaching import (
     soft_table,
     teachers_logits,
 )
-from kagglekit.ensemble.members import probs_to_blend
+from kagglekit.ensemble.fitted import probs_to_blend
 from kagglekit.runs.store import Run
 from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof

@@ -23,7 +23,7 @@ from kagglekit.distillation.teaching import (
     soft_table,
     teachers_logits,
 )
-from kagglekit.ensemble.members import probs_to_blend
+from kagglekit.ensemble.fitted import probs_to_blend
 from kagglekit.errors import KagglekitError, plural
 from kagglekit.files import parquet
 from kagglekit.files.atomic import building

@@ -1,19 +1,18 @@
 """Build an ensemble: choose, fit and score a blend, a smoothing and a decision on predictions of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kagglekit.config import AUTO
+from kagglekit.config import AUTO, Ensemble
 from kagglekit.config.names import DECISIONS, SET_DECISIONS, WITHOUT_FILLER
 from kagglekit.data.prepare import Prepared
 from kagglekit.ensemble import decisions, smoothing
 from kagglekit.ensemble.blend import BlendedRuns, folder_of, identity, read_blend, write_blend
+from kagglekit.ensemble.fitted import FittedBlend, to_logits
 from kagglekit.ensemble.members import (
     fold_test_logits,
-    ood_of,
     oof_clips,
-    probs_to_blend,
     read_oof,
     test_clips,
     test_recordings,
@@ -32,7 +31,7 @@ from kagglekit.files.faults import unless_refused
 from kagglekit.runs.score import score_key
 from kagglekit.runs.store import Run
 from kagglekit.scoring.cv import accuracy_by_part, score
-from kagglekit.scoring.numerics import Floats, log_probs, logit
+from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Oof
 from kagglekit.scoring.predictions import predictions
 from kagglekit.scoring.task import Task
@@ -76,45 +75,66 @@ def build(
     clips, tested = oof_clips(prepared), test_clips(prepared)
     comparisons = compare(prepared, oof, method, decision)
     chosen = {one.what: one.chosen for one in comparisons}
-    blend = methods_for(task)[chosen["method"]](oof, prepared.config.ensemble)
-    blended = oof.with_probs(blend(oof.probs))
-    join = smoothing.fit(chosen.get("smoothing", smoothing.BASELINE), blended, task)
-    blended = blended.with_probs(join.of(blended))
-    decide = decisions.fit_for(task, chosen["decision"], blended) if "decision" in chosen else None
-    share = np.full(len(tested), 1 / max(len(tested), 1))
-    place, folds = test_recordings(prepared), []
-    for number in range(prepared.config.validation.folds):
-        logits = fold_test_logits(runs, number)
-        probs = blend(probs_to_blend(logits, task))
-        if place[0] is not None and not join.is_plain:
-            probs = join(probs, *place)
-        folds.append(decide(probs, ood_of(logits, task), share) if decide else probs)
-    (probs,) = blended.probs
-    fitted = to_logits(decide(probs, oof.ood, oof.share) if decide else probs, task)
+    fitted, probs = fit(oof, task, prepared.config.ensemble, chosen)
+    by_fold = (fold_test_logits(runs, number) for number in range(prepared.config.validation.folds))
+    folds = fitted.test_probs(by_fold, test_recordings(prepared))
+    oof_logits = to_logits(probs, task)
     limits = [most for run in runs if (most := run.metrics.get("shift_limit")) is not None]
     last = comparisons[-1]
     nested = to_logits(last.predicted[last.chosen], task).astype(np.float32)
     result = BlendedRuns(
         runs=tuple(runs),
-        weights=tuple(float(weight) for weight in blend.weights),
+        weights=tuple(float(weight) for weight in fitted.blend.weights),
         method=chosen["method"],
         smoothing=chosen.get("smoothing", smoothing.BASELINE),
-        joined=join.facts(),
+        joined=fitted.join.facts(),
         decision=chosen.get("decision", decisions.BASELINE),
-        rule=decide.facts(task.classes) if decide else {},
+        rule=fitted.decide.facts(task.classes) if fitted.decide else {},
         comparisons=tuple(comparisons),
-        score=score(nested, clips, prepared.config, folds, min(limits, default=None), fitted=fitted),
+        score=score(nested, clips, prepared.config, folds, min(limits, default=None), fitted=oof_logits),
         folder=folder_of(prepared.workspace, runs),
         test=predictions(tested, to_logits(np.mean(folds, axis=0), task)),
     )
     with unless_refused(f"the ensemble is not kept in {result.folder}"):
-        write_blend(result, predictions(clips, fitted), key, score_key(prepared.config))
+        write_blend(result, predictions(clips, oof_logits), key, score_key(prepared.config))
     return result
 
 
-def to_logits(probs: Floats, task: Task) -> Floats:
-    """Turn a blend's probabilities into its logits."""
-    return logit(probs) if task.multi else log_probs(probs)
+def fit(oof: Oof, task: Task, settings: Ensemble, chosen: Mapping[str, str]) -> tuple[FittedBlend, Floats]:
+    """Fit the chosen method, smoothing and decision on OOF.
+
+    Args:
+        oof: of all runs.
+        chosen: their names; without a smoothing or a decision, nothing is smoothed or decided.
+
+    Returns:
+        What was fitted, and the probabilities that it gives of the OOF rows, (rows, classes).
+    """
+    blend = methods_for(task)[chosen["method"]](oof, settings)
+    blended = oof.with_probs(blend(oof.probs))
+    join = smoothing.fit(chosen.get("smoothing", smoothing.BASELINE), blended, task)
+    blended = blended.with_probs(join.of(blended))
+    (probs,) = blended.probs
+    decide = decisions.fit_for(task, chosen["decision"], blended) if "decision" in chosen else None
+    if decide is not None:
+        probs = decide(probs, oof.ood, oof.share)
+    return FittedBlend(blend, join, decide, task), probs
+
+
+def fit_again(prepared: Prepared, blended: BlendedRuns) -> tuple[FittedBlend, Floats]:
+    """Fit a stored blend again on the OOF predictions of its runs, with the same result.
+
+    Returns:
+        What was fitted, and the weighted mean of the OOF probabilities, (classes,): what is known of a row
+        that cannot be read.
+
+    Raises:
+        KagglekitError: as `build`.
+    """
+    oof = read_oof(prepared, blended.runs)
+    names = {"method": blended.method, "smoothing": blended.smoothing, "decision": blended.decision}
+    fitted, probs = fit(oof, prepared.task, prepared.config.ensemble, names)
+    return fitted, oof.share @ probs
 
 
 def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | None) -> list[Comparison]:

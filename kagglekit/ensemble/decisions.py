@@ -19,7 +19,6 @@ run with outputs for words is always 0, since it keeps the logarithms of summed 
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -46,7 +45,6 @@ GRID = np.arange(-30, 31) / 10  # nats of a threshold
 BLUR = 0.3  # nats: thresholds are chosen by accuracy blurred so much, since single clips are noise
 RIDGE = 0.1  # held-out words are few: less costs up to 1.8 points on speech-mini (docs/LOG.md)
 COVARIANCE_RIDGE = 1e-2  # of the mean variance, for log-probabilities that add up to 1
-Distance = Callable[[Floats], Floats]
 
 
 class Parts(NamedTuple):
@@ -107,12 +105,25 @@ def _log(probs: Floats) -> Floats:
     return log_softmax(log_probs(probs)).clip(min=math.log(SMALLEST))
 
 
-def _fit_distance(log: Floats, target: Ints, share: Floats) -> Distance:
-    """Fit class means and their common covariance to log-probabilities (clips, classes).
+@dataclass(frozen=True)
+class Distance:
+    """The Mahalanobis distance to the nearest class mean."""
 
-    Returns:
-        The Mahalanobis distance to the nearest class mean, (clips, classes) -> (clips,).
-    """
+    whiten: Floats
+    """(classes, classes)."""
+    centres: Floats
+    """(means, classes), whitened."""
+
+    def __call__(self, log: Floats) -> Floats:
+        """Measure log-probabilities: (clips, classes) -> (clips,)."""
+        points, centres = log @ self.whiten, self.centres
+        squares = np.square(points).sum(1)[:, None] - 2 * points @ centres.T + np.square(centres).sum(1)
+        nearest: Floats = np.sqrt(squares.min(1).clip(min=0))
+        return nearest
+
+
+def _fit_distance(log: Floats, target: Ints, share: Floats) -> Distance:
+    """Fit class means and their common covariance to log-probabilities (clips, classes)."""
     mass = np.eye(log.shape[1])[target] * share[:, None]
     present = mass.sum(0) > 0  # a class without clips has no mean
     means = (mass.T @ log / np.maximum(mass.sum(0), SMALLEST)[:, None])[present]
@@ -120,15 +131,7 @@ def _fit_distance(log: Floats, target: Ints, share: Floats) -> Distance:
     covariance = (residual * share[:, None]).T @ residual
     covariance += COVARIANCE_RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     whiten = np.linalg.cholesky(np.linalg.inv(covariance))
-    centres = means @ whiten
-
-    def distance(log: Floats) -> Floats:
-        points = log @ whiten
-        squares = np.square(points).sum(1)[:, None] - 2 * points @ centres.T + np.square(centres).sum(1)
-        nearest: Floats = np.sqrt(squares.min(1).clip(min=0))
-        return nearest
-
-    return distance
+    return Distance(whiten, means @ whiten)
 
 
 @dataclass(frozen=True)

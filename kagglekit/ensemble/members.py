@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 
 from kagglekit.data.prepare import Prepared
-from kagglekit.ensemble.decisions import ood_scores
+from kagglekit.ensemble.fitted import ood_of, probs_to_blend
 from kagglekit.errors import KagglekitError, listed
 from kagglekit.runs.store import Run, finite_logits, fold_logits, train_again
 from kagglekit.scoring.cv import clip_weights
-from kagglekit.scoring.numerics import Floats, sigmoid, softmax
+from kagglekit.scoring.numerics import Floats
 from kagglekit.scoring.oof import Ints, Oof, recordings_of
 from kagglekit.scoring.predictions import read_predictions
 from kagglekit.scoring.task import Task
@@ -51,20 +51,6 @@ def read_oof(prepared: Prepared, runs: Sequence[Run]) -> Oof:
 def fold_test_logits(runs: Sequence[Run], fold: int) -> Floats:
     """Read the test logits of every run's model of one fold: (runs, clips, classes)."""
     return np.stack([fold_logits(run.folder, fold) for run in runs])
-
-
-def ood_of(logits: Floats, task: Task) -> Floats:
-    """Return the OOD scores that decisions take, (clips, scores); none where a clip may have many classes."""
-    return np.empty((logits.shape[1], 0)) if task.multi else ood_scores(logits)
-
-
-def probs_to_blend(logits: Floats, task: Task) -> Floats:
-    """Turn logits into the probabilities that blends take.
-
-    Softmax keeps float32, which halves the memory of many runs; sigmoid gives float64, since ranks of
-    probabilities near 1 would tie in float32.
-    """
-    return sigmoid(logits) if task.multi else softmax(logits, dtype=None)
 
 
 def _check_run(prepared: Prepared, run: Run) -> None:

@@ -29,8 +29,8 @@ from kagglekit.runs.store import (
 from kagglekit.scoring.cv import clip_weights, score
 from kagglekit.scoring.predictions import logits_of, predictions, read_predictions, write_predictions
 from kagglekit.scoring.task import labels_per_row
+from kagglekit.scoring.thresholds import ThresholdRule, Thresholds, apply_by_fold, fit_by_fold
 from kagglekit.training.files import DECISION, METRICS, OOF, TEST
-from kagglekit.training.thresholds import ThresholdRule, Thresholds, apply_by_fold, fit_by_fold
 
 SCORE_VERSION = 3  # raise it when scoring/cv.py computes another number from the same logits
 

@@ -21,11 +21,11 @@ from kagglekit.scoring.cv import Score
 from kagglekit.scoring.numerics import sigmoid, softmax
 from kagglekit.scoring.predictions import logits_of, predictions, read_predictions
 from kagglekit.scoring.task import Task
+from kagglekit.scoring.thresholds import ThresholdRule, Thresholds, rule_for
 from kagglekit.training import checkpoint
 from kagglekit.training.files import DECISION, META, METRICS, TEST, WEIGHTS
 from kagglekit.training.head import Head
 from kagglekit.training.plan import Plan
-from kagglekit.training.thresholds import ThresholdRule, Thresholds, rule_for
 
 
 @dataclass(frozen=True)

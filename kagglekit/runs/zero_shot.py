@@ -10,6 +10,7 @@ from kagglekit.errors import ConfigError, listed
 from kagglekit.files.atomic import write_json
 from kagglekit.scoring.cv import score
 from kagglekit.scoring.predictions import predictions, write_predictions
+from kagglekit.scoring.thresholds import rule_for
 from kagglekit.terminal import console, progress
 from kagglekit.training import checkpoint
 from kagglekit.training.files import META, OOF, WEIGHTS
@@ -17,7 +18,6 @@ from kagglekit.training.head import Head
 from kagglekit.training.loop import Fold, describe, is_trained
 from kagglekit.training.plan import Plan
 from kagglekit.training.predict import device, predict
-from kagglekit.training.thresholds import rule_for
 
 
 def zero_shot_head(labels: Labels, plan: Plan) -> Head:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kagglekit.config.names import LabelKind
-from kagglekit.training.thresholds import FLOOR, ThresholdRule, Thresholds, rule_for
+from kagglekit.scoring.thresholds import FLOOR, ThresholdRule, Thresholds, rule_for
 
 DOUBLE = "_double_"
 """Output of clips that augmentation makes of two words."""

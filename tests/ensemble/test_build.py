@@ -17,7 +17,9 @@ from kagglekit.config import AUTO, Config
 from kagglekit.config.load import load_config
 from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.ensemble import build as build_module
-from kagglekit.ensemble.build import build
+from kagglekit.ensemble import members
+from kagglekit.ensemble.build import build, fit_again
+from kagglekit.ensemble.fitted import to_logits
 from kagglekit.errors import KagglekitError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
@@ -241,3 +243,14 @@ def test_a_single_run_with_other_rows_than_the_clips(
 ) -> None:
     with pytest.raises(KagglekitError, match=r"predictions of gru/0123456789ab"):
         build(competition[2], [change(make_run("gru"), "oof.parquet", edit)])
+
+
+def test_a_stored_blend_is_fitted_again(competition: Competition, make_run: MakeRun) -> None:
+    _, _, prepared = competition
+    runs = [make_run("gru"), make_run("lstm", seed=1)]
+    blended = build(prepared, runs, "stacking", "bias")
+    fitted, prior = fit_again(prepared, blended)
+    folds = [members.fold_test_logits(blended.runs, number) for number in range(2)]
+    mean = np.mean(fitted.test_probs(folds, members.test_recordings(prepared)), axis=0)
+    assert predictions(members.test_clips(prepared), to_logits(mean, prepared.task)).equals(blended.test)
+    assert prior.sum() == pytest.approx(1) and prior.argmax() == len(prior) - 1  # most clips are fillers

@@ -34,6 +34,7 @@ from kagglekit.report import ensembles, source
 from kagglekit.runs import memory
 from kagglekit.runs.setup import head_for, make_folds
 from kagglekit.runs.store import read_thresholds
+from kagglekit.scoring.thresholds import Thresholds
 from kagglekit.terminal import console
 from kagglekit.training import soft_targets
 from kagglekit.training.distributed import SINGLE
@@ -41,7 +42,6 @@ from kagglekit.training.files import DECISION, MOVED, OOF, STATE
 from kagglekit.training.plan import Plan, resolve
 from kagglekit.training.soft_targets import FIELDS, table_path, training_set, write_facts
 from kagglekit.training.state import start
-from kagglekit.training.thresholds import Thresholds
 from support.tiny import make, tone, wav_bytes
 
 SPAWN = get_context("spawn")  # polars' threads do not live on in a fork, which then waits for them for ever

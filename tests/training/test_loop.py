@@ -27,6 +27,7 @@ from kagglekit.runs.store import load_fold
 from kagglekit.scoring.cv import Score, score
 from kagglekit.scoring.metrics import make_metric
 from kagglekit.scoring.numerics import softmax
+from kagglekit.scoring.thresholds import rule_for
 from kagglekit.training import checkpoint, loop
 from kagglekit.training.augment import shift
 from kagglekit.training.dataset import Dataset
@@ -35,7 +36,6 @@ from kagglekit.training.head import Head, make_head
 from kagglekit.training.loop import Fold, is_best, stops_early, train_fold
 from kagglekit.training.plan import resolve
 from kagglekit.training.predict import classify, predict
-from kagglekit.training.thresholds import rule_for
 
 ACCURACY = make_metric("accuracy")
 

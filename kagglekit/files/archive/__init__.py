@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from py7zr.properties import MAGIC_7Z
-
 from kagglekit.errors import ArchiveError
 from kagglekit.files.archive.checks import (
     MAX_MEMBER_BYTES,
@@ -21,7 +19,6 @@ from kagglekit.files.archive.checks import (
 from kagglekit.files.archive.parquet import MAGIC as MAGIC_PARQUET
 from kagglekit.files.archive.parquet import open_parquet
 from kagglekit.files.archive.parts import FIRST, open_whole
-from kagglekit.files.archive.sevenzip import open_7z
 from kagglekit.files.archive.tar import is_tar, open_tar
 from kagglekit.files.archive.zip import check_alone, open_zip
 from kagglekit.terminal import progress
@@ -47,6 +44,7 @@ ARCHIVE_SUFFIXES = (
     *(".zip", ".7z", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz"),
     *(".tar.zst", ".tzst", *FIRST, *NOT_READ),
 )
+MAGIC_7Z = b"7z\xbc\xaf\x27\x1c"
 KINDS = {
     b"Rar!\x1a\x07": "a RAR archive",
     b"MSCF": "a cabinet of Windows (.cab)",
@@ -67,6 +65,10 @@ def _open(path: Path) -> Iterator[Archive]:
         start = file.read(512)
     magic = start[:6]
     if magic == MAGIC_7Z:
+        try:
+            from kagglekit.files.archive.sevenzip import open_7z
+        except ImportError as error:  # in a notebook of the host
+            raise unsupported(path, f"is a 7z archive, and there is no {error.name} here") from error
         opener = open_7z
     elif magic[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         opener = open_zip

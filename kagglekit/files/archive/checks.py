@@ -14,9 +14,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from py7zr.exceptions import ArchiveError as SevenZipError
-from py7zr.io import Py7zIO
-
 from kagglekit.errors import ArchiveError
 from kagglekit.files.archive.parts import size_of
 
@@ -29,9 +26,8 @@ MIN_BOMB_BYTES = 64 * 2**20
 
 COPY_BYTES = 2**20
 
-# What the zipfile, lzma and py7zr parsers raise on damaged bytes.
+# What the zipfile and lzma parsers raise on damaged bytes; so does py7zr, besides its own errors.
 DAMAGE = (
-    SevenZipError,
     zipfile.BadZipFile,
     lzma.LZMAError,
     zlib.error,
@@ -197,7 +193,7 @@ class SinkError(Exception):
         self.error = error
 
 
-class GuardedSink(Py7zIO):
+class GuardedSink:
     """Counts a member's bytes and wraps the sink's errors in SinkError. It is never read from."""
 
     def __init__(self, path: Path, member: Member, sink_for: SinkFor) -> None:

@@ -7,6 +7,7 @@ import lzma
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any, Protocol
 
 from kagglekit.files.archive.checks import COPY_BYTES
@@ -36,11 +37,18 @@ def zstd() -> Any:
 
 
 def decoder_errors() -> tuple[type[Exception], ...]:
-    """Return what the decoders raise for damaged bytes, besides checks.DAMAGE."""
-    from pyppmd import PpmdError
+    """Return what the decoders that are installed raise for damaged bytes, besides checks.DAMAGE.
 
-    errors: tuple[type[Exception], ...] = (zstd().ZstdError, PpmdError)
-    return errors
+    A notebook of the host has none of them.
+    """
+    errors: list[type[Exception]] = []
+    with suppress(ImportError):
+        errors.append(zstd().ZstdError)
+    with suppress(ImportError):
+        from pyppmd import PpmdError
+
+        errors.append(PpmdError)
+    return tuple(errors)
 
 
 def decompressed(file: IO[bytes], method: int, size: int) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import py7zr
 from py7zr.compressor import SupportedMethods
+from py7zr.exceptions import ArchiveError as SevenZipError
 from py7zr.exceptions import CrcError, PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 from py7zr.py7zr import ArchiveFile
@@ -22,6 +23,8 @@ from kagglekit.files.archive.parts import Joined, open_whole, parts, size_of
 # py7zr reads its input too early: each call for a member's next bytes reads 1 MB more into the decoder,
 # until the whole archive is in memory. Short reads keep its buffer almost empty.
 _READ_BYTES = 4096
+
+_DAMAGE = (SevenZipError, *checks.DAMAGE)
 
 METHODS = {
     "0a": "the filter ARM64",
@@ -59,7 +62,7 @@ def open_7z(path: Path) -> Iterator[Archive]:
             entries = [_entry(f) for f in archive.files]
         except PasswordRequired as error:
             raise checks.encrypted(path) from error
-        except checks.DAMAGE as error:
+        except _DAMAGE as error:
             raise checks.damaged(path, f"its table of contents is damaged ({error})") from error
         with archive:
             if archive.needs_password():
@@ -145,9 +148,13 @@ def _extract(
         archive.extract(targets=wanted, factory=factory)
     except CrcError as error:
         raise checks.damaged(path, f"member {error.filename or factory.last!r} is damaged (CRC)") from error
-    except checks.DAMAGE as error:
+    except _DAMAGE as error:
         place = f"in or after member {factory.last!r}" if factory.last else "before the first member"
         raise checks.damaged(path, f"damaged {place} ({error or type(error).__name__})") from error
+
+
+class _Sink(checks.GuardedSink, Py7zIO):
+    """A sink as py7zr takes it."""
 
 
 class _Factory(WriterFactory):
@@ -161,4 +168,4 @@ class _Factory(WriterFactory):
 
     def create(self, filename: str) -> Py7zIO:
         self.last = filename
-        return checks.GuardedSink(self.path, self.files[filename], self.sink_for)
+        return _Sink(self.path, self.files[filename], self.sink_for)

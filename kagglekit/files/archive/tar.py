@@ -26,7 +26,7 @@ _COMPRESSED = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
-    b"\x28\xb5\x2f\xfd": zstd().open,
+    b"\x28\xb5\x2f\xfd": lambda *args: zstd().open(*args),
 }
 _MAX_PADDING = 64 * 2**20
 """Most bytes behind the end mark; tar pads to 10 kB."""

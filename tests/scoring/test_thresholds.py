@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 import torch
 
+from kagglekit.scoring.thresholds import ThresholdRule, Thresholds, apply_by_fold, fit_by_fold, rule_for
 from kagglekit.training.head import make_head
-from kagglekit.training.thresholds import ThresholdRule, Thresholds, apply_by_fold, fit_by_fold, rule_for
 
 CLASSES = ("yes", "no", "silence", "unknown")
 RULE = ThresholdRule(unknown=3, silence=2)
