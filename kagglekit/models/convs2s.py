@@ -142,7 +142,7 @@ class ConvS2S(nn.Module):
         # each attention uses it twice, as keys and as values
         z = scale_gradient(z, 1 / (2 * len(self.decoder)))
         values = (z + e) * HALF
-        target = self.start.expand(len(z), -1)
+        target = self.start.expand(z.shape[0], -1)
         h = self.dropout(target)
         for block in self.decoder:
             h = block(h, target, z, values)

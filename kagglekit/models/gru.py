@@ -83,8 +83,9 @@ class RecurrentClassifier(nn.Module):
             convolved: Tensor = self.front(x)
             return convolved.transpose(1, 2)
         stack = self.config.stack
-        # unfold: (batch, n_mels, steps, stack)
-        return x.unfold(2, stack, stack).transpose(1, 2).flatten(2)
+        whole = x[..., : x.shape[2] // stack * stack]  # frames that fill no step are left out
+        # reshape: (batch, n_mels, steps, stack); unfold, which does both, cannot be exported
+        return whole.reshape(*x.shape[:2], -1, stack).transpose(1, 2).flatten(2)
 
     def _pooled(self, x: Tensor) -> Tensor:
         """(batch, steps, width) to (batch, width)."""

@@ -92,7 +92,7 @@ class KWT(nn.Module):
         """
         check_frames(log_mel, self.config.max_frames, "kwt")
         x = self.embedding(self.normalise(log_mel)).transpose(1, 2)  # (batch, steps, width)
-        x = torch.cat([self.token.expand(len(x), 1, -1), x], dim=1)
+        x = torch.cat([self.token.expand(x.shape[0], 1, -1), x], dim=1)
         x = self.layers(x + self.position[: x.shape[1]])
         logits: Tensor = self.head(x[:, 0])
         return logits

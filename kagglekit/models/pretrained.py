@@ -114,7 +114,7 @@ class FrozenHead(nn.Module):
         if self.layer_weights is None:
             pooled = embeddings[:, 0]
         else:
-            weights = self.layer_weights.softmax(0).expand(len(embeddings), 1, -1)
+            weights = self.layer_weights.softmax(0).expand(embeddings.shape[0], 1, -1)
             pooled = torch.bmm(weights, embeddings)[:, 0]  # twice as fast as a product and a sum
         # The projector is linear: before or after the mean over time, the result is the same.
         logits: Tensor = self.classifier(self.projector(pooled))

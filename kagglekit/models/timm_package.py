@@ -75,7 +75,7 @@ def feature_maps(backbone: nn.Module, x: Tensor) -> Tensor:
     y: Tensor = network.forward_features(x)
     if y.ndim == 3:  # tokens of a vision transformer, (batch, tokens, width)
         rows, columns = network.patch_embed.dynamic_feat_size(x.shape[-2:])
-        return y[:, network.num_prefix_tokens :].transpose(1, 2).reshape(len(y), -1, rows, columns)
+        return y[:, network.num_prefix_tokens :].transpose(1, 2).reshape(y.shape[0], -1, rows, columns)
     channels_last = y.shape[1] != network.num_features == y.shape[3]
     return y.permute(0, 3, 1, 2) if channels_last else y
 

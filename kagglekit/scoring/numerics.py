@@ -9,6 +9,7 @@ Floats = NDArray[np.floating[Any]]
 
 SMALLEST = 1e-7  # lower bound of a probability inside a logarithm
 MARGIN = 1e-6  # distance that probabilities keep from 0 and 1 inside a logit
+SMALLEST_MEAN = 1e-12  # added to a mean of probabilities before its logarithm
 SAME = 1e-9  # scores closer than this are equal: far less than a clip, far more than rounding
 
 
@@ -65,3 +66,15 @@ def logit(probs: Floats) -> NDArray[np.float64]:
     inside = probs.astype(np.float64).clip(MARGIN, 1 - MARGIN)
     odds: NDArray[np.float64] = np.log(inside) - np.log1p(-inside)
     return odds
+
+
+def logits_from(probs: Floats, multi: bool) -> NDArray[Any]:
+    """Turn probabilities into their logarithms, or into log-odds where `multi`."""
+    logits: NDArray[Any] = np.log(probs + SMALLEST_MEAN)
+    return logits - np.log1p(SMALLEST_MEAN - probs) if multi else logits
+
+
+def mean_logits(logits: Floats, multi: bool) -> NDArray[Any]:
+    """Average the probabilities of folds: logits (folds, ..., classes) to logits (..., classes), float64."""
+    probs = sigmoid(logits) if multi else softmax(logits)
+    return logits_from(probs.mean(0), multi)

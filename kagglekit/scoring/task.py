@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from kagglekit.config import Config
 from kagglekit.config.names import DECISIONS, SET_DECISIONS, WITHOUT_FILLER, LabelKind, Takes
 from kagglekit.scoring.metrics import Metric, make_metric
-from kagglekit.scoring.numerics import Floats, sigmoid, softmax
+from kagglekit.scoring.numerics import Floats, logits_from, sigmoid, softmax
 
 PARTS = ("keyword", "silence", "seen", "unseen")
 """Parts of the clips: target words, silence, filler words that the fold trains on, and unseen words."""
-
-SMALLEST = 1e-12  # added to a probability before its logarithm
 
 
 def labels_per_row(config: Config) -> tuple[int, int | None]:
@@ -171,5 +169,4 @@ class Task:
 
     def logits(self, probs: Floats) -> NDArray[Any]:
         """Turn probabilities (rows, classes) into their logarithms, or into log-odds where multi."""
-        logits: NDArray[Any] = np.log(probs + SMALLEST)
-        return logits - np.log1p(SMALLEST - probs) if self.multi else logits
+        return logits_from(probs, self.multi)

@@ -1,0 +1,230 @@
+"""Write trained runs as ONNX graphs: from waveforms to the logits of every run, folds averaged.
+
+Runs whose clips have the same sample rate and length share a file, and in it what they take: each distinct
+log-mel is computed once. Every file is checked against torch before it is moved into place. It needs nothing
+but ONNX Runtime; its metadata says the rest (`GraphFile.facts`).
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.onnx.errors import OnnxExporterError
+
+from kagglekit.config import Train
+from kagglekit.config.names import LabelKind
+from kagglekit.errors import ConfigError, KagglekitError
+from kagglekit.files.atomic import replacing
+from kagglekit.runs.graph_parts import FoldNetwork, FoldNetworks, Graph, input_of, rate_of
+from kagglekit.runs.store import Run, load_fold, read_meta
+from kagglekit.scoring.numerics import mean_logits
+from kagglekit.training.inputs import audio_of, inputs_of_waveforms
+from kagglekit.training.predict import classify
+
+Precision = Literal["float32"]
+Float32 = NDArray[np.float32]
+
+INPUT = "waveform"
+OPSET = 17
+LARGEST_ERROR = 1e-3  # between two ways to the same logits, of size 10 or so, in float32
+CLIPS = 5  # compared by the check: an odd number, other than the one clip that is traced
+LOUDNESS = 3000  # standard deviation of the noise compared, of int16
+
+
+class GraphMember(NamedTuple):
+    """A run in a graph."""
+
+    output: str
+    """Name of its output: `logits_<n>`, n being the run's place in the call of `write_graphs`."""
+    run: str
+    """`model/id`."""
+    folds: int
+    by_fold: bool
+    """Whether the output is (batch, folds, classes): where a clip may have several windows, they are joined
+    first, and then the folds (`kagglekit.scoring.numerics.mean_logits`). Else it is (batch, classes)."""
+    pool: str
+    """How the windows of a clip are joined: mean of their probabilities, or max of their logits."""
+
+
+class GraphFile(NamedTuple):
+    """An ONNX file. Input `waveform`, float32 (batch, samples) in [-1, 1]."""
+
+    path: Path
+    sample_rate: int
+    """Hz."""
+    samples: int
+    classes: tuple[str, ...]
+    kind: str
+    """single: the logits are log-probabilities up to a constant; multi: log-odds."""
+    members: tuple[GraphMember, ...]
+    """In the order of the outputs."""
+    size: int
+    """Bytes."""
+    error: float
+    """Largest difference from torch's logits."""
+
+
+class _Clips(NamedTuple):
+    """What a graph takes."""
+
+    sample_rate: int
+    samples: int
+
+
+def write_graphs(runs: Sequence[Run], folder: Path, precision: Precision = "float32") -> list[GraphFile]:
+    """Write the graphs of runs into a folder, one for each distinct sample rate and length of a clip.
+
+    Raises:
+        ConfigError: onnx and onnxruntime are not installed, or a run's networks cannot be in a graph.
+        KagglekitError: a graph's logits differ from torch's.
+    """
+    need_packages()
+    folder.mkdir(parents=True, exist_ok=True)
+    takes = {place: _clips_of(run) for place, run in enumerate(runs)}
+    return [
+        _write(clips, {place: runs[place] for place in places}, folder)
+        for clips, places in groupby(sorted(takes, key=lambda place: takes[place]), takes.__getitem__)
+    ]
+
+
+def need_packages() -> None:
+    """Raise ConfigError if onnx or onnxruntime is not installed."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed", hint="pip install 'kagglekit[onnx]'") from error
+
+
+def open_graph(path: Path, threads: int = 1) -> Any:
+    """Open an ONNX file in ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _clips_of(run: Run) -> _Clips:
+    audio = audio_of(read_meta(run.folder / "fold_0"))
+    return _Clips(audio.sample_rate, audio.samples)
+
+
+def _folds(run: Run) -> list[Path]:
+    return [run.folder / f"fold_{number}" for number in range(len(run.metrics["folds"]))]
+
+
+def _write(clips: _Clips, runs: dict[int, Run], folder: Path) -> GraphFile:
+    """Write the graph of runs that take the same clips, check it, and move it into place."""
+    inputs: dict[str, nn.Module] = {}
+    members, described = [], []
+    for place, run in runs.items():
+        member, description = _member(place, run, inputs)
+        members.append(member)
+        described.append(description)
+    head = members[0].head
+    graph = Graph(inputs, members).eval()
+    path = folder / f"graph_{clips.sample_rate}_{clips.samples}.onnx"
+    classes, kind = head.classes, str(head.kind)
+    facts: dict[str, Any] = {
+        **clips._asdict(),
+        "classes": classes,
+        "kind": kind,
+        "members": [member._asdict() for member in described],
+    }
+    with replacing(path) as part:
+        _trace(graph, clips, [member.output for member in described], facts, part)
+        error = _error(part, clips, list(runs.values()), described)
+        if not error <= LARGEST_ERROR:
+            raise KagglekitError(
+                f"{path.name} differs from torch by {error:.3g}",
+                hint="report it with the versions of torch and onnxruntime",
+            )
+    return GraphFile(path, *clips, classes, kind, tuple(described), path.stat().st_size, error)
+
+
+def _member(place: int, run: Run, inputs: dict[str, nn.Module]) -> tuple[FoldNetworks, GraphMember]:
+    """Load a run's folds; add their input to `inputs` unless it is there."""
+    networks, audio = [], None
+    for folder in _folds(run):
+        model, head, meta = load_fold(folder)
+        if head.rule is not None:
+            raise ConfigError(
+                f"{run.model}/{run.id} cannot be in a graph: its labels need thresholds",
+                hint="leave it out, or train with train.labels: targets or words",
+            )
+        audio = audio or audio_of(meta)
+        rate = rate_of(meta, audio)
+        offsets = [round(ms / 1000 * rate) for ms in (0.0, *Train(**meta["train"]).tta_ms)]
+        networks.append(FoldNetwork(model, head, offsets))
+    assert audio is not None
+    key, module = input_of(meta, audio)
+    inputs.setdefault(key, module)
+    by_fold = audio.longer == "windows"
+    named = GraphMember(f"logits_{place}", f"{run.model}/{run.id}", len(networks), by_fold, head.pool)
+    return FoldNetworks(networks, key, by_fold), named
+
+
+def _trace(graph: Graph, clips: _Clips, outputs: list[str], facts: dict[str, Any], path: Path) -> None:
+    """Trace the graph with one clip, and write the facts into the file's metadata."""
+    import onnx
+
+    try:
+        with warnings.catch_warnings():  # the newer exporter would need onnxscript
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                graph,
+                (torch.zeros(1, clips.samples),),
+                str(path),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=outputs,
+                dynamic_axes={name: {0: "batch"} for name in (INPUT, *outputs)},
+            )
+    except (OnnxExporterError, RuntimeError) as error:
+        runs = ", ".join(member["run"] for member in facts["members"])
+        raise ConfigError(
+            f"{runs} cannot be written as ONNX: {str(error).strip().partition(chr(10))[0][:200]}",
+            hint="leave the run out whose network torch cannot export",
+        ) from error
+    exported = onnx.load(str(path))
+    for name, value in facts.items():
+        entry = exported.metadata_props.add()
+        entry.key, entry.value = name, json.dumps(value)
+    onnx.checker.check_model(exported)
+    onnx.save(exported, str(path))
+
+
+def _error(path: Path, clips: _Clips, runs: Sequence[Run], members: Sequence[GraphMember]) -> float:
+    """Return the largest difference between the file's logits and torch's, for noise."""
+    noise = np.random.default_rng(0).normal(0, LOUDNESS, (CLIPS, clips.samples))
+    waveforms = noise.astype(np.int16)
+    answers = open_graph(path).run(None, {INPUT: waveforms.astype(np.float32) / 32768})
+    errors = [
+        np.abs(answer - _expected(run, waveforms, member.by_fold)).max()
+        for answer, run, member in zip(answers, runs, members, strict=True)
+    ]
+    return float(max(errors))
+
+
+def _expected(run: Run, waveforms: NDArray[np.int16], by_fold: bool) -> Float32:
+    """Return torch's logits, as runs.predict_test: (clips, classes), or (clips, folds, classes) by fold."""
+    logits: list[Float32] = []
+    for folder in _folds(run):
+        model, head, meta = load_fold(folder)
+        if not logits:
+            x, rate = inputs_of_waveforms(meta, torch.from_numpy(waveforms))
+        train = Train(**meta["train"]).model_copy(update={"bf16": False})
+        logits.append(classify(model, x, head, train, rate))
+    stacked = np.stack(logits)
+    if by_fold:
+        return stacked.swapaxes(0, 1)
+    return mean_logits(stacked, multi=head.kind is LabelKind.MULTI).astype(np.float32)
