@@ -26,9 +26,9 @@ class LogMel:
         """Return the power over time, (batch, ..., time) -> (batch, time)."""
         return x.exp().sum(1)
 
-    def louder(self, x: Tensor, db: Tensor) -> Tensor:
-        """Apply a gain of db (batch,)."""
-        return x + (db * DB)[:, None, None]
+    def louder(self, x: Tensor, db: Tensor, out: Tensor | None = None) -> Tensor:
+        """Apply a gain of db (batch,), into `out` where it is given."""
+        return torch.add(x, (db * DB)[:, None, None], out=out)
 
     def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
         """Mix another sound into x at a signal-to-noise ratio of snr dB (batch,)."""
@@ -54,8 +54,8 @@ class Waveform:
     def power(self, x: Tensor) -> Tensor:
         return x.square()
 
-    def louder(self, x: Tensor, db: Tensor) -> Tensor:
-        return x * (db * DB / 2).exp()[:, None]
+    def louder(self, x: Tensor, db: Tensor, out: Tensor | None = None) -> Tensor:
+        return torch.mul(x, (db * DB / 2).exp()[:, None], out=out)
 
     def mix(self, x: Tensor, sound: Tensor, snr: Tensor) -> Tensor:
         return x + sound * self._level(x, sound, snr)[:, None]

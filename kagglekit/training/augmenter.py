@@ -56,7 +56,7 @@ class Augmenter:
         """Change speed, pitch, position and gain, add noise, and mask log-mels or filter waveforms.
 
         Args:
-            x: (batch, ..., time).
+            x: (batch, ..., time); waveforms are changed in place, as copies of a batch would take longer.
         """
         s = self.settings
         if s.speed:
@@ -66,9 +66,9 @@ class Augmenter:
         if s.shift_ms:
             most = s.shift_ms / 1000 * self.rate
             x = shift(x, uniform(len(x), -most, most, generator).round().long())
-        gain = uniform(len(x), -s.gain_db, s.gain_db, generator) if s.gain_db else None
-        if gain is not None or x.ndim == 2:  # a copy of waveforms, which what follows changes in place
-            x = self.domain.louder(x, (torch.zeros(len(x)) if gain is None else gain).to(x.device))
+        if s.gain_db:
+            gain = uniform(len(x), -s.gain_db, s.gain_db, generator).to(x.device)
+            x = self.domain.louder(x, gain, out=x if x.ndim == 2 else None)
         if s.noise and self.noise is not None:
             x = self._add_noise(x, self.noise, generator)
         return self._masked(x, generator) if x.ndim == 3 else self._filtered(x, generator)

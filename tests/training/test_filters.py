@@ -82,7 +82,7 @@ def test_fast_sizes(least: int) -> None:
 
 def test_polarity_inverts_its_share() -> None:
     x = torch.rand(1000, 4, generator=seeded())
-    y = Augmenter(settings(polarity=0.5), DOMAINS["waveform"], RATE, None)(x, seeded(1))
+    y = Augmenter(settings(polarity=0.5), DOMAINS["waveform"], RATE, None)(x.clone(), seeded(1))
     signs: Tensor = (y / x).round()
     assert set(signs.flatten().tolist()) == {1.0, -1.0} and torch.equal(signs[:, 0], signs[:, 3])
     assert 420 < int((signs[:, 0] < 0).sum()) < 580
