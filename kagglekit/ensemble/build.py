@@ -150,12 +150,11 @@ def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | No
         compared = [first._replace(why="there is only one run")]
     else:
         compared = [_taken(compare_methods(oof, settings, task, _names(method)), method)]
-    is_smoothed = oof.recording is not None and test_recordings(prepared)[0] is not None
+    is_smoothed = _is_smoothed(prepared, oof)
     is_decided = len(task.decisions) > 1
     blends = blends_of_folds(oof, settings, task, compared[0].chosen) if is_smoothed or is_decided else {}
     if is_smoothed:
-        wanted = settings.smoothing
-        compared.append(_taken(compare_smoothings(blends, task, _names(wanted)), wanted))
+        compared.append(_compare_smoothings(blends, oof, task, settings.smoothing))
         blends = smoothed(blends, task, compared[-1].chosen)
     if is_decided:
         compared.append(_taken(compare_decisions(blends, task, _names(decision)), decision))
@@ -163,6 +162,36 @@ def compare(prepared: Prepared, oof: Oof, method: str | None, decision: str | No
         return compared
     part = oof_clips(prepared)["part"].to_numpy()
     return [_with_parts(one, oof, part) for one in compared]
+
+
+def _is_smoothed(prepared: Prepared, oof: Oof) -> bool:
+    """Tell whether a smoothing is compared, or applied because competition.yaml names it.
+
+    Raises:
+        ConfigError: one is named, and no row of the test is a window.
+    """
+    named = prepared.config.ensemble.smoothing not in (AUTO, smoothing.BASELINE)
+    if test_recordings(prepared)[0] is not None:
+        return named or oof.recording is not None
+    if named:
+        raise ConfigError(
+            f"ensemble.smoothing: {prepared.config.ensemble.smoothing} joins the windows of a recording, and "
+            "each row of the test is a whole recording",
+            hint=f"leave it out, or set it to {AUTO}",
+        )
+    return False
+
+
+def _compare_smoothings(blends: Mapping[int, Oof], oof: Oof, task: Task, wanted: str) -> Comparison:
+    """Compare smoothings on windows; without any, take the one that is named."""
+    if oof.recording is not None:
+        return _taken(compare_smoothings(blends, task, _names(wanted)), wanted)
+    without = compare_smoothings(blends, task, ())
+    return without._replace(
+        chosen=wanted,
+        why="as requested, without a fit: each row with a label is a whole recording, so CV cannot tell",
+        predicted={**without.predicted, wanted: without.predicted[smoothing.BASELINE]},
+    )
 
 
 def _names(requested: str) -> tuple[str] | None:

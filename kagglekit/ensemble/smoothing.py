@@ -7,7 +7,8 @@ neighbours  a weighted mean with the rows before and after
 recording   times the recording's highest probability of the class, to a power
 both        neighbours, then recording
 
-The weights and the power are fitted on OOF to the task's metric, by its highest value.
+The weights and the power are fitted on OOF to the task's metric, by its highest value. Where no training row
+is a window, nothing can be fitted: a rule that competition.yaml names has the values of UNFITTED.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,12 @@ OPTIONS = {
     "both": tuple(product(KERNELS, POWERS)),
 }
 """Rule -> weights and powers to choose from."""
+UNFITTED = {
+    "neighbours": (KERNELS[0], 0.0),
+    "recording": (ALONE, 0.5),
+    "both": (KERNELS[0], 0.5),
+}
+"""Rule -> weights and power without OOF of windows: the mildest weights, the middle power."""
 MOST_ROWS = 20_000
 """Rows that a rule is fitted on; of more, whole recordings are drawn."""
 
@@ -93,7 +100,9 @@ class Smoothing(NamedTuple):
 
 
 def fit(name: str, oof: Oof, task: Task) -> Smoothing:
-    """Fit one of OPTIONS on the predictions of one blend."""
+    """Fit one of OPTIONS on the predictions of one blend; of whole recordings, return that of UNFITTED."""
+    if oof.recording is None and name in UNFITTED:
+        return Smoothing(*UNFITTED[name], task.multi)
     rules = [Smoothing(weights, power, task.multi) for weights, power in OPTIONS[name]]
     if len(rules) == 1:
         return rules[0]

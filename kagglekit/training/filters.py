@@ -1,9 +1,10 @@
 """Filter waveforms in batches: low pass, high pass, band pass and a random equaliser.
 
 A clip's filters are one gain over its spectrum, so that any number of them costs one transform and its
-inverse. The gain is computed at GAIN_POINTS frequencies and joined by lines, which takes a ninth of the time. They do not change the phase. On batches of 64 clips of 5 s at 32 kHz the whole augmentation is two
-to four times as fast as audiomentations, clip after clip, and faster than torch-audiomentations'
-windowed sincs (docs/LOG.md); and it draws from the batch's generator, as a resumed training needs.
+inverse. The gain is computed at GAIN_POINTS frequencies and joined by lines, which takes a ninth of the time.
+The filters do not change the phase. On batches of 64 clips of 5 s at 32 kHz the whole augmentation is
+several times as fast as audiomentations, clip after clip, and faster than torch-audiomentations' windowed
+sincs (docs/LOG.md); and it draws from the batch's generator, as a resumed training needs.
 """
 
 import math

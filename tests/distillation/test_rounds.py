@@ -17,6 +17,7 @@ from kagglekit.data.prepare import Prepared, prepare
 from kagglekit.distillation import rounds, soft_labels
 from kagglekit.distillation.round_settings import parse_settings
 from kagglekit.distillation.rounds import RoundsRule, Student, compare, may_begin, plans, run_rounds
+from kagglekit.ensemble.build import build
 from kagglekit.errors import ConfigError
 from kagglekit.files.atomic import read_json
 from kagglekit.files.workspace import Workspace
@@ -138,6 +139,21 @@ def test_a_round_that_gains_nothing_is_the_last(fetched, tmp_path):
     chosen = plans(prepared.config, ["tcresnet"], rule, {1: {"train.lr": 1e-9}})
     students = run_rounds(prepared, [teacher], chosen, rule, done.append)
     assert len(done) == 1 and students.best is None and not done[0].beyond_noise
+
+
+def test_a_named_smoothing_joins_the_tests_windows_though_no_training_row_is_one(fetched, tmp_path):
+    prepared = copied(fetched, tmp_path / "birds")
+    runs = [train_run(prepared, resolve(prepared.config, "tcresnet"))]
+    config = prepared.config
+    named = config.model_copy(
+        update={"ensemble": config.ensemble.model_copy(update={"smoothing": "neighbours"})}
+    )
+    plain, joined = build(prepared, runs), build(replace(prepared, workspace=Workspace(named)), runs)
+    assert plain.smoothing == "none" and joined.smoothing == "neighbours"
+    assert joined.joined == {"weights": [0.25, 0.5, 0.25], "power": 0.0} and joined.score == plain.score
+    assert "cannot tell" in next(one.why for one in joined.comparisons if one.what == "smoothing")
+    assert not joined.test.equals(plain.test)
+    assert build(replace(prepared, workspace=Workspace(named)), runs).joined == joined.joined  # as stored
 
 
 def test_the_gain_is_that_of_the_metric_with_its_own_error():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from kagglekit.ensemble import build as build_module
 from kagglekit.ensemble import members
 from kagglekit.ensemble.build import build, fit_again
 from kagglekit.ensemble.fitted import to_logits
-from kagglekit.errors import KagglekitError
+from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.fetch import fetch
@@ -254,3 +255,13 @@ def test_a_stored_blend_is_fitted_again(competition: Competition, make_run: Make
     mean = np.mean(fitted.test_probs(folds, members.test_recordings(prepared)), axis=0)
     assert predictions(members.test_clips(prepared), to_logits(mean, prepared.task)).equals(blended.test)
     assert prior.sum() == pytest.approx(1) and prior.argmax() == len(prior) - 1  # most clips are fillers
+
+
+def test_a_smoothing_is_refused_where_the_test_has_no_windows(
+    competition: Competition, make_run: MakeRun
+) -> None:
+    config, _, prepared = competition
+    ensemble = config.ensemble.model_copy(update={"smoothing": "both"})
+    named = replace(prepared, workspace=Workspace(config.model_copy(update={"ensemble": ensemble})))
+    with pytest.raises(ConfigError, match="smoothing: both joins the windows of a recording"):
+        build(named, [make_run("gru")])

@@ -50,6 +50,14 @@ def test_neighbours_are_joined_in_the_order_of_time_within_a_recording() -> None
     np.testing.assert_allclose(alone, probs**2)
 
 
+def test_without_windows_to_fit_on_a_named_rule_has_fixed_values() -> None:
+    whole = soundscapes(linger=True)._replace(recording=None, start=None)
+    assert fit("neighbours", whole, TASK) == Smoothing((0.25, 0.5, 0.25), 0.0, True)
+    assert fit("recording", whole, TASK).power == 0.5 and fit("none", whole, TASK).is_plain
+    (probs,) = whole.probs
+    np.testing.assert_array_equal(fit("both", whole, TASK).of(whole), probs)  # it has no neighbours itself
+
+
 def test_rows_of_one_class_each_add_up_to_one() -> None:
     probs = np.random.default_rng(0).dirichlet(np.ones(4), 30)
     joined = Smoothing((0.25, 0.5, 0.25), 0.5, False)(probs, np.arange(30) // 7, np.arange(30.0))
