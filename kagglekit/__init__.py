@@ -18,6 +18,7 @@ from kagglekit.errors import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from kagglekit.project import Project
 
@@ -66,3 +67,10 @@ def open(path: str | Path | None = None, *settings: str) -> Project:
     project = Project(path, *settings)
     _ = project.config  # its problems are raised here, not at some later use
     return project
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Add `%kagglekit` to a notebook, for `%load_ext kagglekit`; see `kagglekit.magic`."""
+    from kagglekit.magic import register
+
+    register(shell)

@@ -228,6 +228,18 @@ def test_without_credentials_nobody_is_asked(yaml: Path, host: FakeHost) -> None
     assert "host" not in found and {"disk", "workspace", "versions", "device"} <= set(found)
 
 
+def test_what_is_mounted_needs_no_credential(
+    yaml: Path, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAGGLEKIT_INPUT", str(yaml.parent / "host"))
+    found = by_name(examine(on_kaggle(yaml)))
+    assert found["credential"].verdict == "ok"
+    assert found["credential"].what.startswith("none found, and none needed: the files are mounted in ")
+    assert "host" not in found
+    (yaml.parent / "host/test.zip").unlink()
+    assert by_name(examine(yaml))["credential"].verdict == "bad"
+
+
 def test_a_credential_is_named_and_not_shown(
     yaml: Path, host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

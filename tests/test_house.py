@@ -21,7 +21,17 @@ ROOMS = (
     *("training", "runs", "ensemble", "search", "distillation", "submission"),
     *("inference", "notebooks", "verdict"),
     *("charts", "report"),
-    *("recipes", "competitions", "demo", ("pipeline", "doctor"), "project", "commands", "cli", "__main__"),
+    *(
+        "recipes",
+        "competitions",
+        "demo",
+        ("pipeline", "doctor"),
+        "project",
+        "commands",
+        "cli",
+        "__main__",
+        "magic",
+    ),
 )
 """A room imports from rooms to its left only; those in one bracket stand side by side."""
 

@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> None:
     lines += [f"there already: {old}"] if old else []
     lines += [f"checkpoint of {model}: {path}" for model, path in checkpoints.items()]
     folder = project.workspace.raw
+    if not fetched:
+        lines += ["nothing to download: every file is read where it lies"]
     lines += [f"in {folder}", next_command(project, "prepare")]
     rows = [{"name": f.name, "size": f.size, "new": f.new} for f in fetched]
     console.result({"files": rows, "folder": folder, "checkpoints": checkpoints}, lines)

@@ -23,7 +23,12 @@ EXAMPLE = """example:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("slug", nargs="?", metavar="SLUG", help="draft one for this competition on Kaggle")
+    parser.add_argument(
+        "slug",
+        nargs="?",
+        metavar="SLUG",
+        help="draft one for this competition on Kaggle; in a Kaggle notebook, for the one that is mounted",
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--local", metavar="FOLDER", type=file_name, help="draft one for a folder that stands in for Kaggle"
@@ -48,9 +53,13 @@ def run(args: argparse.Namespace) -> None:
             f"--set {args.set[0]}: init takes no settings", hint="edit competition.yaml when it is there"
         )
     others = (args.local, args.like, args.list, args.schema, args.upgrade)
+    if not any((args.slug, *others)):
+        from kagglekit.competitions.start import mounted_slug
+
+        args.slug = mounted_slug()
     if sum(map(bool, (args.slug, *others))) != 1:
         raise ConfigError(
-            "init needs one of SLUG, --local, --like, --list, --schema and --upgrade",
+            "init takes only one of SLUG, --local, --like, --list, --schema and --upgrade",
             hint="such as kagglekit init birdclef-2026",
         )
     path = None if args.config is None else Path(args.config)

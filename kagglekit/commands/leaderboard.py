@@ -12,7 +12,7 @@ from kagglekit.terminal.table import ResultTable
 
 if TYPE_CHECKING:
     from kagglekit.config import Config
-    from kagglekit.project.submissions import Leaderboard
+    from kagglekit.project.results import Leaderboard
     from kagglekit.scoring.metrics import Metric
     from kagglekit.submission.ledger import Entry
 

@@ -24,7 +24,7 @@ from kagglekit.terminal import console
 if TYPE_CHECKING:
     from kagglekit.config.competition import Competition
     from kagglekit.project import Project
-    from kagglekit.project.submissions import SubmissionResult
+    from kagglekit.project.results import SubmissionResult
     from kagglekit.submission.ledger import Entry
 
 MOVES = 6  # kinds of change that are named
@@ -44,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--file", metavar="CSV", type=file_name, help="submit an existing CSV")
     add_blend(parser, None)
     parser.add_argument("--dry-run", action="store_true", help="show it; write and send nothing")
+    parser.add_argument(
+        "--out", metavar="CSV", type=file_name, help="write it to this file, too, such as submission.csv"
+    )
     add_upload(parser)
     parser.add_argument("--force", action="store_true", help="even if the same bytes were sent before")
     parser.add_argument(
@@ -62,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
         method=args.method,
         decision=args.decision,
         dry_run=args.dry_run,
+        out=args.out,
         upload=args.upload,
         force=args.force,
         wait=args.wait,
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         confirm=prompt.ask,
     )
     chosen = ["runs"] if args.best else args.ensemble
-    show_result(project, submission, chosen, uploaded=args.upload, file=args.file)
+    show_result(project, submission, chosen, uploaded=args.upload, file=args.file, out=args.out)
 
 
 class Prompt:
@@ -99,11 +103,14 @@ def show_result(
     *,
     uploaded: bool,
     file: str | None = None,
+    out: str | None = None,
 ) -> None:
     """Show how a submission ended, and the command that follows."""
     blend, entry = submission.ensemble, submission.entry
-    lines: list[object] = []
-    if entry is None:
+    lines: list[object] = [f"written to {out}"] if out else []
+    if out and entry is None:
+        lines += [f"  {warning}" for warning in submission.warnings]
+    elif entry is None:
         lines.append("nothing was written (--dry-run)")
     elif uploaded:
         scores = _scores(entry, project.config.competition)
@@ -112,9 +119,9 @@ def show_result(
     score = None if blend is None else blend.score
     if uploaded:
         lines.append(next_command(project, "leaderboard"))
-    else:
+    elif not out:
         lines.append(next_if_sound(project, score, f"submit {options} --upload"))
-    console.result(_data(submission), lines)
+    console.result(_data(submission) | ({"out": out} if out else {}), lines)
 
 
 def _data(submission: SubmissionResult) -> dict[str, Any]:

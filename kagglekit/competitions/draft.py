@@ -102,6 +102,8 @@ def _competition(
     keys["metric"] = Guess(value, why) if why else value
     if facts.notebook:
         keys["delivery"] = "notebook"
+    elif facts.hides_test:
+        keys["delivery"] = Guess("notebook", "no recordings of the test are mounted")
     solution = facts.solution
     if sample is None or solution is None or sample.id not in solution.columns:
         return keys

@@ -43,6 +43,8 @@ class Facts:
 
     def __init__(self, slug: str, title: str = "", metric: str = "", notebook: bool = False) -> None:
         self.slug, self.title, self.metric, self.notebook = slug, title, metric, notebook
+        self.hides_test = False
+        """Whether no test recordings are shown, and the host was not asked if it takes notebooks alone."""
         self.local: dict[str, str] | None = None
         """Folder and solution of a local host, as competition.yaml names them."""
         self.audio: list[str] = []

@@ -1,10 +1,13 @@
 """Write a competition.yaml where none is, list the shipped ones, and write the JSON schema."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -12,10 +15,14 @@ from kagglekit import competitions
 from kagglekit.config import Config
 from kagglekit.config.load import DEFAULT_NAME, load_config
 from kagglekit.config.yaml_file import parse
-from kagglekit.errors import ConfigError, HostError
+from kagglekit.errors import ConfigError, HostError, listed
 from kagglekit.files.atomic import write_text
 from kagglekit.files.leftovers import temporary_folder
+from kagglekit.files.places import mount_of, mounted_competitions
 from kagglekit.terminal import console
+
+if TYPE_CHECKING:
+    from kagglekit.competitions.look import Facts
 
 CHECK = "  # check: "
 SOLUTION = re.compile(r"solution.*\.(csv|tsv|parquet)|.*[_-]solution\.csv")
@@ -97,12 +104,14 @@ def write_schema(path: Path) -> None:
 
 
 def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Written:
-    """Draft a competition.yaml from what Kaggle shows of a competition.
+    """Draft a competition.yaml from what Kaggle shows of a competition, or a notebook has mounted of it.
 
     Raises:
         HostError: Kaggle cannot be reached, or shows nothing of it.
         ConfigError: the file exists, or the slug is not one.
     """
+    if (mount := mount_of(slug)) is not None:
+        return from_mount(slug, mount, path, force=force)
     from kagglekit.competitions.draft import draft
     from kagglekit.competitions.look import MOST_FILES, Facts, look
     from kagglekit.competitions.page import example_of
@@ -138,6 +147,72 @@ def from_host(slug: str, path: Path | None = None, *, force: bool = False) -> Wr
             console.note(f"the host lists more than {MOST_FILES:,} files; the rest was not looked at")
         look(facts, files[:MOST_FILES], get, own=False)
     return write_new(out, draft(facts, f"kagglekit init {slug}"))
+
+
+def from_mount(slug: str, folder: Path, path: Path | None = None, *, force: bool = False) -> Written:
+    """Draft a competition.yaml for a competition that a notebook has mounted.
+
+    The host is asked for title, metric and delivery where there is a credential; without one, or where it
+    does not answer, these lines are guesses.
+
+    Raises:
+        ConfigError: the file exists, or there are no recordings.
+    """
+    from kagglekit.competitions.draft import draft
+    from kagglekit.competitions.look import MOST_FILES, look
+    from kagglekit.competitions.recordings import groups
+    from kagglekit.files.trees import Tree
+    from kagglekit.hosts.base import HostFile
+
+    out = target(path, force)
+    facts = _asked(slug, out)
+    tree = Tree(folder)
+    names = list(islice((name for name, _ in tree.match("**/*")), MOST_FILES + 1))
+    if len(names) > MOST_FILES:
+        console.note(f"{folder} has more than {MOST_FILES:,} files; the rest was not looked at")
+    files = [HostFile(name, (folder / name).stat().st_size, None) for name in names[:MOST_FILES]]
+    look(facts, files, lambda files: [folder / file.name for file in files], own=True)
+    if not facts.metric:
+        facts.hides_test = not any(group.role == "test" for group in groups(facts))
+    return write_new(out, draft(facts, f"kagglekit init {slug}"))
+
+
+def _asked(slug: str, path: Path) -> Facts:
+    """Return what the host says of a mounted competition; nothing where it cannot be asked."""
+    from kagglekit.competitions.look import Facts
+    from kagglekit.hosts import open_host
+    from kagglekit.hosts.credentials import credential
+
+    config = _bare(slug, path)
+    if credential() is None:
+        console.note(f"title and metric of {slug} are not known: there is no credential to ask Kaggle with")
+        return Facts(slug)
+    once = config.model_copy(update={"network": config.network.model_copy(update={"tries": 1})})
+    try:
+        details = open_host(once, config.workspace).details()
+    except HostError as error:
+        console.note(f"title and metric of {slug} are not known: {error}")
+        return Facts(slug)
+    return Facts(slug, details.title, details.metric, details.notebooks_only)
+
+
+def mounted_slug() -> str:
+    """Return the slug of the only competition that is mounted.
+
+    Raises:
+        ConfigError: there is none, or several.
+    """
+    slugs = list(mounted_competitions())
+    if not slugs:
+        raise ConfigError(
+            "init needs one of SLUG, --local, --like, --list, --schema and --upgrade",
+            hint="such as kagglekit init birdclef-2026",
+        )
+    if len(slugs) > 1:
+        raise ConfigError(
+            f"{len(slugs):,} competitions are mounted: {listed(slugs)}", hint=f"kagglekit init {slugs[0]}"
+        )
+    return slugs[0]
 
 
 def from_folder(folder: Path, path: Path | None = None, *, force: bool = False) -> Written:

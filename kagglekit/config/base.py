@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import re
 import textwrap
 from collections.abc import Collection, Mapping
@@ -19,6 +20,8 @@ from kagglekit.errors import close_match
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+WORKING = Path("/kaggle/working")
+"""Where Kaggle's notebooks may write; it is kept as the notebook's output."""
 
 
 def from_root(path: Path, info: ValidationInfo) -> Path:
@@ -45,8 +48,23 @@ def kind_or_number(value: Any) -> str:
     return kind if kind == "section" or isinstance(value, str) else "number"
 
 
+def written_from_root(path: Path, info: ValidationInfo) -> Path:
+    """Return the path relative to the folder of the YAML or, where a Kaggle notebook has that mounted
+    read-only, to the folder that the notebook may write to.
+
+    Raises:
+        ValueError: as `from_root`.
+    """
+    root: Path = (info.context or {}).get("root", Path())
+    whole = from_root(path, info)
+    mounted = WORKING.is_dir() and whole.is_relative_to(root) and not os.access(root, os.W_OK)
+    return WORKING / whole.relative_to(root) if mounted else whole
+
+
 FilePath = Annotated[Path, AfterValidator(from_root)]
 """A path relative to the folder of the YAML file, which `load.load_config` gives as context."""
+WrittenPath = Annotated[Path, AfterValidator(written_from_root)]
+"""The same of a folder that is written to."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from kagglekit.config.audio import Audio, Features
-from kagglekit.config.base import Count, FilePath, OneOf, Section, from_root
+from kagglekit.config.base import Count, OneOf, Section, WrittenPath, from_root
 from kagglekit.config.competition import Competition, Network
 from kagglekit.config.data import Data
 from kagglekit.config.ensemble import Ensemble
@@ -96,9 +96,9 @@ class Config(Section):
     of log-mel models on a CPU, else one."""
     processes: Count = 1
     """Processes that train one fold together, each on a part of every batch; for large models."""
-    workspace: FilePath = Field(default=Path(".kagglekit"), validate_default=True)
+    workspace: WrittenPath = Field(default=Path(".kagglekit"), validate_default=True)
     """Folder for everything that can be computed again."""
-    submissions: FilePath = Field(default=Path("submissions"), validate_default=True)
+    submissions: WrittenPath = Field(default=Path("submissions"), validate_default=True)
     """Folder for submission CSVs and the leaderboard log."""
 
     @model_validator(mode="before")

@@ -14,15 +14,17 @@ from kagglekit.errors import ConfigError, KagglekitError, plural
 from kagglekit.files.faults import MachineError
 from kagglekit.files.passed_over import passed_over
 from kagglekit.files.patterns import parse
+from kagglekit.files.places import mounted
 from kagglekit.files.resolve import is_there, list_files
 from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import FOLDERS, Workspace
 from kagglekit.hosts import open_host
 from kagglekit.hosts.base import Details, Host, HostFile
 from kagglekit.hosts.local_grading import check_solution
-from kagglekit.hosts.plan import choose
+from kagglekit.hosts.plan import choose, optional
 from kagglekit.submission.ledger import Ledger
 
+NO_CREDENTIAL = "none found"
 Verdict = Literal["ok", "warn", "bad"]
 
 PACKAGES = ("kagglekit", "kaggle", "kagglesdk", "torch", "polars", "optuna", "transformers")
@@ -61,7 +63,7 @@ def examine(
     if config is None or config.competition.host == "kaggle":
         sign_in = _credential()
         can_sign_in = sign_in.verdict == "ok"
-        yield sign_in
+        yield (config and _not_needed(config, sign_in)) or sign_in
     if config is not None:
         if can_sign_in:
             yield from _host(config)
@@ -104,8 +106,19 @@ def _credential() -> Check:
     if login is None and home_folder() == NOWHERE:
         return Check("credential", "bad", NO_HOME, NO_HOME_HINT)
     if login is None:
-        return Check("credential", "bad", "none found", SIGN_IN_HINT)
+        return Check("credential", "bad", NO_CREDENTIAL, SIGN_IN_HINT)
     return Check("credential", "ok", f"{login.kind} in {login.where}")
+
+
+def _not_needed(config: Config, sign_in: Check) -> Check | None:
+    """Return the finding where a credential is missing, and everything is mounted; else None."""
+    workspace = Workspace(config)
+    if sign_in.what != NO_CREDENTIAL or not (places := mounted(workspace)):
+        return None
+    if not all(is_there(workspace, path) for path in set(host_files(config)) - optional(config)):
+        return None
+    what = f"{NO_CREDENTIAL}, and none needed: the files are mounted in {places[0].path}"
+    return Check("credential", "ok", f"{what}; submit --upload needs one")
 
 
 def _host(config: Config) -> Iterator[Check]:

@@ -148,6 +148,25 @@ def is_writable(folder: Path) -> bool:
     return near is not None and os.access(near, os.W_OK | os.X_OK)
 
 
+def check_file(path: Path) -> None:
+    """Check that a file can be written, before the work whose result it is to hold.
+
+    Raises:
+        MachineError: its folder must not be written to.
+        KagglekitError: it is a folder, or would lie in a file.
+    """
+    if path.is_dir():
+        raise KagglekitError(f"{path} is a folder, not a file", hint=f"name a file in it: {path / 'FILE'}")
+    if file := next((folder for folder in path.parents if folder.is_file()), None):
+        raise KagglekitError(f"{path} cannot be written: {file} is a file", hint="name another folder")
+    if not is_writable(path.parent):
+        raise MachineError(
+            f"{path} cannot be written: {reason(path.parent)}",
+            hint="name a file in a folder that can be written to",
+            refused=path,
+        )
+
+
 def reason(folder: Path) -> str:
     """Return why a folder cannot be written to."""
     near = nearest_folder(folder)

@@ -55,6 +55,19 @@ def mounted(workspace: Workspace, dataset: KaggleDataset | None = None) -> list[
     return [p for p in places(workspace, dataset) if not (p.bundle or p.fetched or p.trees)]
 
 
+def mounted_competitions() -> dict[str, Path]:
+    """Return the folders of the competitions that a Kaggle notebook has mounted, by their slugs."""
+    try:
+        return {path.name: path for path in sorted((INPUT / "competitions").iterdir()) if path.is_dir()}
+    except OSError:
+        return {}
+
+
+def mount_of(slug: str) -> Path | None:
+    """Return the folder that a competition is mounted at in a Kaggle notebook, or None."""
+    return next((path for path in _competition_mounts(slug) if path.is_dir()), None)
+
+
 def dataset_path(workspace: Workspace, dataset: KaggleDataset) -> Path:
     """Return where a data set is fetched to."""
     return workspace.datasets / dataset.owner / f"{dataset.slug}.zip"
@@ -75,8 +88,11 @@ def _mounts(workspace: Workspace, dataset: KaggleDataset | None) -> Iterator[Pat
         yield _folder(Path(folder), VARIABLE)
     if folder := getattr(workspace.config.data, "mounted", None):
         yield _folder(Path(folder), "data.mounted")
-    yield INPUT / "competitions" / slug
-    yield INPUT / slug
+    yield from _competition_mounts(slug)
+
+
+def _competition_mounts(slug: str) -> tuple[Path, Path]:
+    return INPUT / "competitions" / slug, INPUT / slug  # the second in older images
 
 
 def _fetched(workspace: Workspace, dataset: KaggleDataset | None) -> Iterator[Place]:

@@ -5,8 +5,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kagglekit.config import Config
 from kagglekit.config.names import HOSTS
-from kagglekit.errors import HostError, plural
+from kagglekit.errors import HostError, MissingError, plural
+from kagglekit.files import places
 from kagglekit.files.archive.parts import part_names
 from kagglekit.files.lookup import Lookup
 from kagglekit.files.patterns import (
@@ -19,10 +21,12 @@ from kagglekit.files.patterns import (
     same_form,
     without_ending,
 )
-from kagglekit.files.places import dataset_path, mounted
+from kagglekit.files.places import dataset_path, mount_of, mounted
+from kagglekit.files.resolve import find, is_there
 from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.base import Arrived, Host, HostFile, describe, pick_file
+from kagglekit.hosts.credentials import credential
 from kagglekit.terminal import console
 
 MOST_LISTED = 200
@@ -56,6 +60,8 @@ def plan(workspace: Workspace, host: Callable[[], Host], names: Sequence[str] = 
 
     Raises:
         HostError: the host offers nothing for a path.
+        KagglekitError: a competition that is mounted has nothing for a path, or a data set is not mounted and
+            cannot be downloaded.
     """
     if names:
         own = [name for name in names if not name.startswith(DATASET)]
@@ -66,8 +72,16 @@ def plan(workspace: Workspace, host: Callable[[], Host], names: Sequence[str] = 
         patterns = [pattern for pattern in patterns if not _is_mounted(workspace, pattern)]
         datasets = [pattern.dataset for pattern in patterns]
         rest = [pattern for pattern in patterns if pattern.dataset is None]
+        if mount_of(workspace.config.competition.slug) is not None:
+            _check_mount(workspace, rest)
+            rest = []
         files = _Choice(workspace, host()).choose(rest) if rest else []
     others = dict.fromkeys(dataset for dataset in datasets if dataset is not None)
+    if others and places.INPUT.is_dir() and credential() is None:
+        raise MissingError(
+            f"the data set {next(iter(others))} is not mounted, and there is no credential to download it",
+            hint="add it to the inputs of the notebook, then run the same command again",
+        )
     own_files = [_from_host(workspace, host(), file) for file in files]
     return own_files + [_dataset(workspace, host, dataset) for dataset in others]
 
@@ -78,6 +92,17 @@ def _is_mounted(workspace: Workspace, pattern: Pattern) -> bool:
             console.note(f"{pattern.text} is read where it lies, in {place.path}")
             return True
     return False
+
+
+def _check_mount(workspace: Workspace, patterns: Sequence[Pattern]) -> None:
+    """Check that paths are in the mounted competition, which is the whole of it: the host has no more.
+
+    Raises:
+        KagglekitError: as `find`, of a path that matches nothing there.
+    """
+    for pattern in patterns:
+        if pattern.text not in optional(workspace.config) and not is_there(workspace, pattern.text):
+            find(workspace, pattern.text, None, empty_ok=False)
 
 
 def _from_host(workspace: Workspace, host: Host, file: HostFile) -> Wanted:
@@ -113,6 +138,12 @@ def choose(workspace: Workspace, host: Host) -> list[HostFile]:
     return _Choice(workspace, host).choose([p for p in patterns if p.dataset is None])
 
 
+def optional(config: Config) -> set[str | None]:
+    """Return the paths that the host need not have: lists, and a test that only its notebooks see."""
+    paths = {config.data.validation_list, config.data.testing_list}
+    return paths | {config.data.test.files} if config.competition.delivery == "notebook" else paths
+
+
 class _Choice:
     """The choice among a host's files."""
 
@@ -122,11 +153,7 @@ class _Choice:
         self.bundle = host.bundle()
         self.listed = host.files(MOST_LISTED + 1)
         self.is_whole = len(self.listed) <= MOST_LISTED
-        data, delivery = workspace.config.data, workspace.config.competition.delivery
-        self.optional = {data.validation_list, data.testing_list}
-        """Paths that the host need not have: lists, and a test that only its notebooks see."""
-        if delivery == "notebook":
-            self.optional.add(data.test.files)
+        self.optional = optional(workspace.config)
 
     def named(self, names: Sequence[str]) -> list[HostFile]:
         """Return the files with names that a person has typed."""

@@ -20,8 +20,9 @@ from kagglekit.project.base import Names, split_names
 from kagglekit.project.data import DataMethods
 from kagglekit.project.distillation import DistillationMethods
 from kagglekit.project.report import ReportMethods
+from kagglekit.project.results import SubmissionResult
 from kagglekit.project.runs import RunMethods
-from kagglekit.project.submissions import SubmissionMethods, SubmissionResult
+from kagglekit.project.submissions import SubmissionMethods
 from kagglekit.project.training import TrainingMethods
 
 if TYPE_CHECKING:

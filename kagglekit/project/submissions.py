@@ -3,82 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from kagglekit.errors import ConfigError, HostError, KagglekitError
 from kagglekit.project.base import Names, ProjectBase, check_names, split_names
 from kagglekit.project.report import save_picture
+from kagglekit.project.results import CvReport, Leaderboard, SubmissionResult
 
 if TYPE_CHECKING:
     import polars as pl
 
     from kagglekit.ensemble.blend import BlendedRuns
-    from kagglekit.runs.explain import Explained
-    from kagglekit.scoring.forecast import Expected
     from kagglekit.submission.ledger import Entry, Ledger
-    from kagglekit.submission.preview import Change, Standing
     from kagglekit.verdict.verdict import Verdict
-
-
-@dataclass(frozen=True, kw_only=True)
-class SubmissionResult:
-    """A submission, before or after it is sent."""
-
-    ensemble: BlendedRuns | None
-    """None for an existing CSV (--file)."""
-    frame: pl.DataFrame
-    """The rows."""
-    warnings: list[str]
-    change: Change | None
-    """Differences from the last submission; None where there is none to compare with."""
-    expected: Expected | None
-    """The public score forecast from CV; None without a CV score."""
-    standing: Standing | None
-    """The rank it would have; None where the host was not asked, or shows none."""
-    verdict: Verdict | None = None
-    """Whether the CV score says what the leaderboard will show; None where that could not be judged, and for
-    an existing CSV where no earlier verdict is kept."""
-    path: Path | None = None
-    """The CSV; None for a dry run."""
-    entry: Entry | None = None
-    """Its line in the log; None for a dry run."""
-    skipped: bool = False
-    """Whether `skip_sent` left it unsent, since the same CSV had been sent before."""
-
-
-class CvReport(NamedTuple):
-    """CV scores of runs, and of submissions beside their public scores."""
-
-    runs: list[Explained]
-    """The best first."""
-    sent: list[Entry]
-    """Submissions with a CV and a public score, oldest first."""
-    verdict: Verdict | None
-    """Whether CV scores say what the leaderboard will show; None where that could not be judged."""
-
-
-class Leaderboard(NamedTuple):
-    """The log of submissions."""
-
-    entries: list[Entry]
-    """Oldest first."""
-    here: list[Entry]
-    """Those to this competition's host."""
-    best_by_cv: Entry | None
-    best_by_public: Entry | None
-    changed: list[Entry] | None
-    """Entries that were updated from the host; None where it was not asked."""
-
-    @property
-    def table(self) -> pl.DataFrame:
-        """The entries, a row each."""
-        from dataclasses import asdict
-
-        import polars as pl
-
-        return pl.DataFrame([asdict(entry) for entry in self.entries], infer_schema_length=None)
 
 
 class SubmissionMethods(ProjectBase):
@@ -135,6 +74,7 @@ class SubmissionMethods(ProjectBase):
         method: str | None = None,
         decision: str | None = None,
         dry_run: bool = False,
+        out: str | Path | None = None,
         upload: bool = False,
         force: bool = False,
         wait: bool = True,
@@ -147,6 +87,7 @@ class SubmissionMethods(ProjectBase):
 
         Args:
             method, decision: as in `ensemble`; by default as competition.yaml says.
+            out: write the CSV to this file, too, where a host's page expects it: submission.csv.
             skip_sent: do not send the same bytes twice, and raise no error.
             preview: called with the submission before it is sent.
             confirm: called with the host's notes (submissions left, deadline); whether to send it.
@@ -155,18 +96,22 @@ class SubmissionMethods(ProjectBase):
             ConfigError: arguments that contradict each other.
             SubmissionError: it must not be sent, or the host did not accept it.
         """
+        from kagglekit.files.atomic import write_bytes
         from kagglekit.submission.send import UploadOptions, send
         from kagglekit.submission.write import draft, import_csv, write
 
         _check_submission(file, best, dry_run, upload, method, decision)
-        if not dry_run:
-            self.workspace.check_writable("submissions")
+        self._check_places(out, dry_run)
         blend = None if file else self._blend(ensemble, best, method, decision)
+        if out is not None and blend is not None and self._hides_test(blend):
+            return self._without_test(blend, Path(out))
         if dry_run and blend is not None:
             submission = self._preview(blend, *draft(self.workspace, blend), ask_host=True)
             preview(submission)
             return submission
         written = write(self.workspace, blend) if blend else import_csv(self.workspace, Path(file or ""))
+        if out is not None:
+            write_bytes(Path(out), written.path.read_bytes())
         submission = replace(
             self._preview(blend, written.frame, written.warnings, ask_host=upload),
             path=written.path,
@@ -179,6 +124,34 @@ class SubmissionMethods(ProjectBase):
             return replace(submission, skipped=True)
         options = UploadOptions(confirm=confirm, force=force, wait=wait, message=message)
         return replace(submission, entry=send(written, self.workspace, options))
+
+    def _hides_test(self, blend: BlendedRuns) -> bool:
+        """Whether the host shows the test to its notebooks alone, and not now."""
+        return self.config.competition.delivery == "notebook" and not len(blend.test)
+
+    def _check_places(self, out: str | Path | None, dry_run: bool) -> None:
+        """Check what a submission is written to, before anything is blended."""
+        from kagglekit.files.faults import check_file
+
+        if dry_run and out is not None:
+            raise ConfigError("--dry-run writes nothing", hint="leave --dry-run or --out out")
+        if not dry_run:
+            self.workspace.check_writable("submissions")
+        if out is not None:
+            check_file(Path(out))
+
+    def _without_test(self, blend: BlendedRuns, out: Path) -> SubmissionResult:
+        """Write what a notebook must write all the same; it predicts nothing, and is not logged."""
+        from kagglekit.files.atomic import write_bytes
+        from kagglekit.submission.table import to_csv
+        from kagglekit.submission.write import without_test
+
+        frame = without_test(self.workspace)
+        write_bytes(out, to_csv(frame))
+        shown = [f"no test recordings are shown here: {out} is the sample, for the host to check its form"]
+        return SubmissionResult(
+            ensemble=blend, frame=frame, warnings=shown, change=None, expected=None, standing=None
+        )
 
     def _blend(self, names: Names, best: bool, method: str | None, decision: str | None) -> BlendedRuns:
         from kagglekit.ensemble import build

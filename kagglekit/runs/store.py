@@ -36,7 +36,7 @@ class Run:
     id: str
     folder: Path
     score: Score
-    metrics: dict[str, Any]
+    metrics: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)

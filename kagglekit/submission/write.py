@@ -90,6 +90,20 @@ def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, li
     return frame, check(frame, sample, shape.classes, config.submission)
 
 
+def without_test(workspace: Workspace) -> pl.DataFrame:
+    """Return what a notebook writes while the host hides the test from it: the sample, or the header alone.
+
+    Raises:
+        KagglekitError: the sample cannot be read.
+    """
+    workspace = workspace.resolved()
+    if (table := sample_table(workspace)) is not None:
+        return table.frame
+    sample = expected(workspace, [])
+    names = (sample.id_column, sample.class_column, *sample.columns)
+    return pl.DataFrame(schema={name: pl.String for name in names if name is not None})
+
+
 def import_csv(workspace: Workspace, path: Path) -> SubmissionFile:
     """Check an existing table, keep a copy beside the log, and log it.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from kagglekit.terminal import streams
+from kagglekit.terminal import kernel, streams
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,10 +61,15 @@ def visible(text: str) -> str:
 
 @cache
 def err() -> Console:
-    """Return the rich console of stderr: progress, notes and errors."""
+    """Return the rich console of stderr: progress, notes and errors.
+
+    In the kernel of a notebook they go to stdout, as a page shows what comes on stderr as an alarm.
+    """
     from rich.console import Console
 
-    return Console(file=streams.lasting(), highlight=False, emoji=False)
+    if kernel.is_kernel():
+        return out()
+    return Console(file=streams.lasting(), highlight=False, emoji=False, force_jupyter=False)
 
 
 @cache
@@ -72,7 +77,8 @@ def out() -> Console:
     """Return the rich console of stdout: results, 160 columns wide where stdout is not a terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
+    width = None if sys.stdout.isatty() else 160
+    return Console(highlight=False, emoji=False, width=width, force_jupyter=False)
 
 
 def without_secrets(text: str) -> str:
@@ -110,9 +116,15 @@ def event(data: Mapping[str, Any]) -> None:
 
 
 def show(lines: Sequence[object]) -> None:
-    """Print strings (never read as markup) and rich renderables on stdout, unless --json."""
+    """Print strings (never read as markup) and rich renderables on stdout, unless --json.
+
+    In the kernel of a notebook, what has a `grid` is shown as a table of the page.
+    """
+    in_kernel = kernel.is_kernel()
     for line in () if Mode.json else lines:
-        if isinstance(line, str):
+        if in_kernel and isinstance(grid := getattr(line, "grid", None), kernel.Grid):
+            kernel.show_table(grid)
+        elif isinstance(line, str):
             out().print(visible(line), markup=False, soft_wrap=True)
         else:
             out().print(line)

@@ -1,4 +1,5 @@
-"""Progress bars on stderr and the live table above them, shared by threads and worker processes."""
+"""Progress bars and the live table above them, shared by threads and worker processes: on stderr, and where
+Python is the kernel of a notebook in the cell's output."""
 
 from __future__ import annotations
 
@@ -10,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
-from kagglekit.terminal import console
+from kagglekit.terminal import console, kernel
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, Task
     from rich.table import Table
 
 HEARTBEAT_S = 60.0  # in a log, a running bar prints a line this often
+REDRAW_S = 0.2  # in a notebook's cell, bars are redrawn at most this often
 NARROW = 100  # terminal columns below which bars are shorter and leave out units
 NO_TEXT = 90  # terminal columns below which bars leave out their text
 
@@ -36,6 +38,13 @@ class _LiveTable(NamedTuple):
     title: str
     columns: Sequence[str]
     rows: dict[str, Sequence[str]]
+
+    @property
+    def grid(self) -> kernel.Grid:
+        """The table for a notebook's cell."""
+        rows = [tuple(map(console.visible, (key, *cells))) for key, cells in list(self.rows.items())]
+        columns = tuple(map(console.visible, self.columns))
+        return kernel.Grid(console.visible(self.title), columns, rows, (True,) * len(columns))
 
     def __rich__(self) -> Table:
         from rich.box import SIMPLE
@@ -58,6 +67,10 @@ class _Display:
     progress: Progress | None = None
     users = 0
     table: _LiveTable | None = None
+    block = kernel.Block()
+    """Where a notebook's cell shows them."""
+    drawn = 0.0
+    """When it last did, by time.monotonic."""
 
 
 def is_live() -> bool:
@@ -74,7 +87,8 @@ def is_live() -> bool:
 def bar(description: str, total: int | None, unit: str = "") -> Iterator[AdvanceBar]:
     """Show a progress bar with rate and time left on stderr. Threads may advance it.
 
-    Where stderr is not live, it prints one line at the end, and one every HEARTBEAT_S until then.
+    Where stderr is not live, it prints one line at the end, and one every HEARTBEAT_S until then. In the
+    kernel of a notebook, the cell shows it.
 
     Args:
         total: number of units, or None if unknown.
@@ -99,7 +113,9 @@ def bar(description: str, total: int | None, unit: str = "") -> Iterator[Advance
             nonlocal last_line
             fields = {"text": text} if text else {}
             progress.update(task, advance=n, **fields)  # type: ignore[arg-type]
-            if not is_live() and time.monotonic() - last_line >= HEARTBEAT_S:
+            if kernel.is_kernel():
+                _redraw(progress)
+            elif not is_live() and time.monotonic() - last_line >= HEARTBEAT_S:
                 last_line = time.monotonic()
                 _print_line(progress, task, at_end=False)
 
@@ -107,21 +123,25 @@ def bar(description: str, total: int | None, unit: str = "") -> Iterator[Advance
             yield advance
         finally:
             with _Display.lock:
-                if not progress.live.is_started or not is_live():
+                redrawn = kernel.is_kernel() or (progress.live.is_started and is_live())
+                if not redrawn:
                     _print_line(progress, task, at_end=True)
+                if not redrawn or _Display.table is not None:  # its row shows the outcome
                     progress.remove_task(task)
-                elif _Display.table is not None:  # its row shows the outcome
-                    progress.remove_task(task)
+                if kernel.is_kernel():
+                    _redraw(progress, at_once=True)
 
 
 @contextmanager
 def live_table(title: str, columns: Sequence[str]) -> Iterator[None]:
-    """Show a table above the bars while the block runs, and leave it on the screen; only on a live terminal.
+    """Show a table above the bars while the block runs, and leave it there; only on a live terminal, and in
+    the kernel of a notebook.
 
     Args:
         columns: names of the columns; the first holds the keys of `set_row`.
     """
-    if console.Mode.quiet or not is_live():
+    in_kernel = kernel.is_kernel()
+    if console.Mode.quiet or not (is_live() or in_kernel):
         yield
         return
     table = _LiveTable(title, columns, {})
@@ -130,9 +150,12 @@ def live_table(title: str, columns: Sequence[str]) -> Iterator[None]:
         try:
             yield
         finally:
+            if in_kernel:
+                _redraw(progress, at_once=True)
+                _Display.block = kernel.Block()  # this one stays as it is
             _Display.table = None
             progress.refresh()
-    if table.rows:
+    if table.rows and not in_kernel:
         console.err().print(table)
 
 
@@ -150,6 +173,7 @@ def _shared_progress() -> Iterator[Progress]:
     with _Display.lock:
         if _Display.progress is None:
             _Display.progress = _make_progress()
+            _Display.block = kernel.Block()
             _Display.progress.start()
         progress = _Display.progress
         _Display.users += 1
@@ -161,6 +185,23 @@ def _shared_progress() -> Iterator[Progress]:
             if _Display.users == 0:
                 progress.stop()
                 _Display.progress = None
+
+
+def _redraw(progress: Progress, *, at_once: bool = False) -> None:
+    """Show the open bars and the live table in the notebook's cell, at most every REDRAW_S."""
+    if at_once or time.monotonic() - _Display.drawn >= REDRAW_S:
+        _Display.drawn = time.monotonic()
+        table = _Display.table
+        _Display.block.show([_state(progress, task) for task in progress.tasks], table and table.grid)
+
+
+def _state(progress: Progress, task: Task) -> kernel.BarState:
+    """Return what the columns of a terminal would show of a bar."""
+    columns: Any = progress.columns  # typed as texts, too, which ours are not
+    _, _, done, left, *text = (column.render(task) for column in columns)
+    share = min(task.completed / task.total, 1.0) if task.total else None
+    last = text[0].plain if text else ""
+    return kernel.BarState(console.visible(task.description), share, done.plain, left.plain, last)
 
 
 def send_to(send: Callable[[Any], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kagglekit.terminal import kernel
 from kagglekit.terminal.console import visible
 
 if TYPE_CHECKING:
@@ -27,16 +28,30 @@ class ResultTable(NamedTuple):
     rows: Sequence[Sequence[Any]]
     """Cells: text, numbers (floats are shown with four digits), or None for an empty cell."""
 
+    @property
+    def grid(self) -> kernel.Grid:
+        """The table for a notebook's cell."""
+        names, rows, numbers = self._texts()
+        return kernel.Grid(_shown(self.title), names, rows, numbers)
+
+    def _texts(self) -> tuple[list[str], list[list[str]], list[bool]]:
+        """Return the columns' names, the rows as texts, and which columns hold numbers."""
+        names = [_shown(name) for name in self.columns]
+        rows = [[_shown(cell) for cell in row] for row in self.rows]
+        return (
+            names,
+            rows,
+            [any(isinstance(row[i], int | float) for row in self.rows) for i in range(len(names))],
+        )
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.box import SIMPLE, Box
         from rich.cells import cell_len
         from rich.table import Table
         from rich.text import Text  # a str would be read as markup
 
-        names = [_shown(name) for name in self.columns]
-        rows = [[_shown(cell) for cell in row] for row in self.rows]
+        names, rows, numbers = self._texts()
         cells = [[row[i] for row in rows] for i in range(len(names))]
-        numbers = [any(isinstance(row[i], int | float) for row in self.rows) for i in range(len(cells))]
         widths = [max(map(cell_len, (name, *column))) for name, column in zip(names, cells, strict=True)]
         least = [w if number else min(w, MIN_TEXT) for w, number in zip(widths, numbers, strict=True)]
         room = options.max_width - BETWEEN * len(widths)

@@ -94,6 +94,33 @@ def test_submit_writes_and_sends_nothing(here: Path, run: Run) -> None:
     assert csv.name.endswith(f"_gru+tcresnet_{data['cv']:.4f}.csv")
 
 
+def test_submit_writes_the_file_of_a_page(here: Path, run: Run) -> None:
+    done = run("submit", "--ensemble", "gru", "--out", "page/submission.csv")
+    (csv,) = here.glob("submissions/*.csv")
+    assert (here / "page/submission.csv").read_bytes() == csv.read_bytes()
+    assert done.out.endswith("written to page/submission.csv\n")  # and no next command: the page submits it
+    assert run("--json", "submit", "--ensemble", "gru", "--out", "b.csv").data["out"] == "b.csv"
+    assert run("submit", "--file", str(csv), "--out", "c.csv").code == 0
+    assert (here / "c.csv").read_bytes() == csv.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("--dry-run --out a.csv", "--dry-run writes nothing\nhint:  leave --dry-run or --out out"),
+        ("--out submissions", "submissions is a folder, not a file\nhint:  name a file in it"),
+        (
+            "--out competition.yaml/a.csv",
+            "cannot be written: competition.yaml is a file\nhint:  name another",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_said_first(argv: str, message: str, bare: Path, run: Run) -> None:
+    (bare / "submissions").mkdir()
+    done = run("--quiet", "submit", "--ensemble", "gru", *argv.split())
+    assert (done.code, done.out) == (1, "") and message in done.err, done.err
+
+
 def test_submit_the_same_twice_writes_one_file(here: Path, run: Run) -> None:
     first, second = (run("--json", "submit", "--ensemble", "gru").data["csv"] for _ in range(2))
     assert first == second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from support.replicas import MAKERS
 from support.replicas.host import HostFolder
 
 from kagglekit.cli import main
-from kagglekit.competitions.start import from_folder, named_for
+from kagglekit.competitions.start import from_folder, from_host, named_for
 from kagglekit.config.load import load_config
 from kagglekit.errors import ConfigError
+from kagglekit.files import places
 
 
 @pytest.mark.parametrize("name", ["whale-redux-2013", "freesound-2018", "speech-commands-2017"])
@@ -52,6 +54,48 @@ def test_a_folder_that_is_no_path_of_ours_is_named_whole(tmp_path: Path) -> None
     written = from_folder(tmp_path / "elsewhere" / "host", tmp_path / "here" / "competition.yaml")
     local = load_config(written.path).competition.local
     assert local is not None and local.files == tmp_path / "elsewhere" / "host"
+
+
+def test_a_mounted_competition_is_drafted_without_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what a notebook has: read-only inputs, and neither a network nor a credential."""
+    monkeypatch.setattr(places, "INPUT", tmp_path / "input")
+    assert main(["init"]) == 1
+    assert "error: init needs one of SLUG" in capsys.readouterr().err
+    host = HostFolder(tmp_path / "replica")
+    MAKERS["freesound-2018"](host)
+    (tmp_path / "input/competitions").mkdir(parents=True)
+    host.root.rename(tmp_path / "input/competitions/freesound-2018")
+    assert main(["init"]) == 0
+    shown = capsys.readouterr()
+    assert "metric: map_at_k" not in shown.out and "the host does not name it" in shown.out
+    assert "title and metric of freesound-2018 are not known: there is no credential" in shown.err
+    config = load_config(Path("competition.yaml"))
+    assert config.competition.slug == "freesound-2018" and config.competition.local is None
+    assert config.competition.delivery == "csv"
+    for verb in ("fetch", "prepare"):
+        assert main(["--quiet", verb]) == 0
+    (tmp_path / "input/competitions/another").mkdir()
+    assert main(["init", "--force"]) == 1
+    assert "2 competitions are mounted: another, freesound-2018\nhint:  kagglekit init another" in (
+        capsys.readouterr().err
+    )
+
+
+def test_where_no_test_is_mounted_a_notebook_is_guessed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "INPUT", tmp_path / "input")
+    host = HostFolder(tmp_path / "replica")
+    MAKERS["birdclef-2021"](host)
+    shutil.rmtree(host.root / "test_soundscapes")
+    (tmp_path / "input").mkdir()
+    host.root.rename(tmp_path / "input/birdclef-2021")  # as older images mount it
+    checks = from_host("birdclef-2021").checks
+    assert any(
+        "delivery: notebook  # check: no recordings of the test are mounted" in line for line in checks
+    )
 
 
 def test_a_title_cannot_write_settings_and_a_table_that_is_none_is_passed(tmp_path: Path) -> None:

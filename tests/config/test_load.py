@@ -8,7 +8,7 @@ import pytest
 from support.places import SHARED
 from support.tiny import YAML, make
 
-from kagglekit.config import Config
+from kagglekit.config import Config, base
 from kagglekit.config.load import load_config
 from kagglekit.demo.competition import demo_yaml
 from kagglekit.errors import ConfigError
@@ -67,6 +67,21 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert config.competition.local.files == tmp_path / "deep" / "host"
     assert config.workspace == tmp_path / "deep" / ".kagglekit"
     assert load(tmp_path, LEAST + "workspace: /elsewhere/w\n").workspace == Path("/elsewhere/w")
+
+
+def test_what_a_mounted_yaml_writes_goes_to_the_notebooks_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "WORKING", tmp_path / "working")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert load(tmp_path, LEAST).workspace == tmp_path / ".kagglekit"  # no Kaggle notebook
+    (tmp_path / "working").mkdir()
+    config = load(tmp_path, LEAST + "workspace: deep/w\n")
+    assert config.workspace == tmp_path / "working/deep/w"
+    assert config.submissions == tmp_path / "working/submissions"
+    assert load(tmp_path, LEAST + "workspace: /elsewhere/w\n").workspace == Path("/elsewhere/w")
+    monkeypatch.setattr("os.access", lambda path, mode: True)
+    assert load(tmp_path, LEAST).workspace == tmp_path / ".kagglekit"
 
 
 def test_all_problems_at_once_with_line_path_and_close_match(tmp_path: Path) -> None:

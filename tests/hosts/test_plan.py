@@ -14,7 +14,7 @@ from support.tiny import make
 
 from kagglekit.config import Network
 from kagglekit.config.load import load_config
-from kagglekit.errors import HostError
+from kagglekit.errors import ConfigError, HostError, MissingError
 from kagglekit.files import places
 from kagglekit.files.resolve import list_files, read_file, stream
 from kagglekit.files.workspace import Workspace
@@ -164,6 +164,31 @@ def test_what_the_yaml_calls_by_another_name(
     workspace = workspace_of(folder, "train_audio.zip", "*/*.ogg", "competition.host=kaggle")
     assert names(workspace, host) == [f"{SLUG}.zip"]
     assert len(list_files(workspace, "train_audio.zip/*/*.ogg")) == len(TREE)
+
+
+def test_a_mounted_competition_asks_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for lists that few competitions have, nor for the test that only its notebooks see."""
+    monkeypatch.setattr(places, "INPUT", tmp_path / "input")
+    mount = tmp_path / "input/competitions" / SLUG
+    for name, data in (TREE | TABLES).items():
+        (mount / name).parent.mkdir(parents=True, exist_ok=True)
+        (mount / name).write_bytes(data)
+    settings = ["competition.host=kaggle", "competition.delivery=notebook"]
+    settings += ["data.validation_list=lists/validation.txt", "data.test_archive=hidden.zip"]
+    workspace = workspace_of(tmp_path, "train_audio", "*/*.ogg", *settings)
+    assert fetch(workspace, no_host) == []
+    workspace = workspace_of(tmp_path, "train_sound", "*/*.ogg", *settings)
+    with pytest.raises(ConfigError, match=r"no file matches 'train_sound/\*/\*.ogg'") as caught:
+        fetch(workspace, no_host)
+    assert "'train_audio'" in str(caught.value.hint)
+    workspace = workspace_of(
+        tmp_path, "train_audio", "*/*.ogg", *settings, f"data.unlabelled='{DATASET}/*.ogg'"
+    )
+    with pytest.raises(
+        MissingError, match="rob/xeno-canto is not mounted, and there is no credential"
+    ) as missing:
+        fetch(workspace, no_host)
+    assert str(missing.value.hint).startswith("add it to the inputs of the notebook")
 
 
 def test_nothing_matches(workspace: Workspace, host: KaggleHost, server: KaggleServer) -> None:

@@ -224,6 +224,12 @@ def test_a_hidden_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert [kk("fetch"), kk("train", "--model", "tcresnet"), kk("cv")] == [0, 0, 0]
     assert kk("submit", "--ensemble", "tcresnet") == 1
     assert "there is nothing to predict: no test recordings match" in capsys.readouterr().err
+    assert kk("submit", "--ensemble", "tcresnet", "--out", "submission.csv") == 0
+    sample = pl.read_csv(tmp_path / "host/sample_submission.csv", infer_schema=False)
+    assert pl.read_csv("submission.csv", infer_schema=False).equals(sample)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "written to submission.csv" and "submission.csv is the sample" in shown[1]
+    assert not (tmp_path / "submissions").exists()
 
 
 # --- a CSV is what was written ---
