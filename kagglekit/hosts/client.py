@@ -5,11 +5,10 @@ Only this file imports `kaggle`. The reasons hold for versions 2.2.4 and 2.2.5.
 
 import contextlib
 import io
-import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,6 +43,12 @@ from kagglekit.hosts.replies import (
 from kagglekit.hosts.retry import Retry
 
 PATIENCE = Network()
+SERVICES = (
+    "competitions.types.competition",
+    "datasets.types.dataset",
+    "kernels.types.kernels",
+    "blobs.types.blob",
+)
 HOW_TO_SIGN_IN = """to get one:
   1. kaggle.com > Settings > API: create a token
   2. save it as ~/.kaggle/access_token, or set KAGGLE_API_TOKEN to it
@@ -55,30 +60,41 @@ class Client(NamedTuple):
 
     api: Any
     """KaggleApi."""
-    types: Any
-    """The module with kagglesdk's request classes of competitions."""
-    dataset_types: Any
-    """The same of data sets."""
+    types: tuple[Any, ...]
+    """The modules with the classes of kagglesdk's services, in the order of SERVICES."""
 
-    def request(self, method: str, slug: str, **fields: Any) -> Any:
+    @property
+    def account(self) -> str:
+        """The user's name, which owns what this client makes."""
+        return str(self.api.config_values.get(self.api.CONFIG_NAME_USER) or "")
+
+    def type(self, name: str) -> Any:
+        """Return a class of kagglesdk by its name."""
+        return next(getattr(module, name) for module in self.types if hasattr(module, name))
+
+    def message(self, name: str, **fields: Any) -> Any:
+        """Build a request, or a part of one, by the name of its class."""
+        message = self.type(name)()
+        for field, value in fields.items():
+            setattr(message, field, value)
+        return message
+
+    def request(self, method: str, slug: str, /, **fields: Any) -> Any:
         """Build a request.
 
-        KaggleApi has no wrapper for some requests, and prints, retries or renames in others. The
-        kagglesdk client that it builds has them all.
+        KaggleApi has no wrapper for some requests, and prints, retries, renames or passes over errors in
+        others (its data sets and kernels above all). The kagglesdk client that it builds has them all.
         """
         name = "".join(word.capitalize() for word in method.split("_"))
-        types = self.types if hasattr(self.types, f"Api{name}Request") else self.dataset_types
-        request = getattr(types, f"Api{name}Request")()
+        request = self.message(f"Api{name}Request", **fields)
         if hasattr(request, "competition_name"):
             request.competition_name = slug
-        for field, value in fields.items():
-            setattr(request, field, value)
         return request
 
     def send(self, method: str, request: Any, timeout_s: float) -> Any:
         """Send a request once and return the reply."""
         with self._http(timeout_s) as http, decoding():
-            return getattr(http.competitions.competition_api_client, method)(request)
+            return getattr(_service(http, request), method)(request)
 
     def storage_url(self, request: Any, timeout_s: float) -> str:
         """Return where storage has the file of a download request, valid for some minutes.
@@ -89,17 +105,13 @@ class Client(NamedTuple):
         Raises:
             UnreadableError: the reply is no redirect.
         """
+        words = re.findall("[A-Z][a-z]+", type(request).__name__)
+        method = "_".join(words[1:-1]).lower()  # ApiDownloadDataFileRequest -> download_data_file
         with self._http(timeout_s) as http, decoding():
             session = http.http_client()._session
             session.max_redirects = 0
-            competitions = http.competitions.competition_api_client
-            methods = {
-                "ApiDownloadDataFileRequest": competitions.download_data_file,
-                "ApiDownloadDataFilesRequest": competitions.download_data_files,
-                "ApiDownloadDatasetRequest": http.datasets.dataset_api_client.download_dataset,
-            }
             try:
-                reply = methods[type(request).__name__](request)
+                reply = getattr(_service(http, request), method)(request)
             except requests.TooManyRedirects as error:
                 reply = error.response
             url = session.get_redirect_target(reply)
@@ -145,9 +157,13 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
     # The client signs in with an API key beside a token that Kaggle rejects, and then sends the token.
     if used and used.kind == TOKEN and not api.config_values.get(api.CONFIG_NAME_TOKEN):
         raise _not_signed_in(used)
-    types = "kagglesdk.competitions.types.competition_api_service"
-    dataset_types = "kagglesdk.datasets.types.dataset_api_service"
-    return Client(api, import_module(types), import_module(dataset_types))
+    return Client(api, tuple(import_module(f"kagglesdk.{one}_api_service") for one in SERVICES))
+
+
+def _service(http: Any, request: Any) -> Any:
+    """Return the service of kagglesdk that takes a request: `http.datasets.dataset_api_client`."""
+    _, package, _, module = type(request).__module__.split(".")
+    return getattr(getattr(http, package), f"{module.removesuffix('_api_service')}_api_client")
 
 
 def _not_signed_in(used: Credential | None) -> HostError:
@@ -267,25 +283,3 @@ def upload(url: str, path: Path, timeout_s: float) -> None:
         raise StorageError(response=response)
     if response.headers.get("Content-Type", "").startswith("text/html"):
         raise UnreadableError("a web page")
-
-
-def utc(moment: datetime | None) -> datetime | None:
-    """Add the time zone: the client returns UTC without one."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
-
-
-def size(listed: Any) -> int | None:
-    """Read a size in bytes: the client passes on text as it is, and returns 0 where Kaggle gives none."""
-    try:
-        return int(listed) if int(listed) > 0 else None
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def number(score: str | None) -> float | None:
-    """Parse a score: the client returns text, empty while there is no score, and sometimes "NaN"."""
-    try:
-        value = float(score or "nan")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

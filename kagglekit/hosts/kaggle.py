@@ -13,10 +13,12 @@ from kagglekit.config import Config, Network
 from kagglekit.errors import HostError
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
-from kagglekit.hosts.client import PATIENCE, Client, number, sign_in, size, upload, utc
+from kagglekit.hosts.client import PATIENCE, Client, sign_in, upload
 from kagglekit.hosts.download import Download, PartialFile
+from kagglekit.hosts.kaggle_notebooks import KaggleNotebooks
 from kagglekit.hosts.replies import UnreadableError, explained, one_line
 from kagglekit.hosts.retry import Retry
+from kagglekit.hosts.values import number, size, utc
 
 PAGE_SIZE = 200  # the most that a list request may ask for
 
@@ -47,6 +49,7 @@ class KaggleHost:
         self._timeout_s = network.timeout_s
         self._retry = Retry(network, sleep)
         self._listed: dict[str, HostFile] = {}
+        self.notebooks = KaggleNotebooks(slug, client, network.timeout_s, self._retry)
 
     def details(self) -> base.Details:
         """Return what the competition's page says."""
@@ -102,7 +105,7 @@ class KaggleHost:
         """Download another Kaggle data set, whole, as the archive <owner>/<slug>.zip in `folder`."""
         request = self._client.request("download_dataset", "", owner_slug=owner, dataset_slug=slug)
         file = HostFile(f"{owner}/{slug}.zip", None, None)
-        return self._download(request, file, folder, advance, f"{owner}/{slug}")
+        return self._download(request, file, folder, advance, f"datasets/{owner}/{slug}")
 
     def _download(
         self, request: Any, file: HostFile, folder: Path, advance: Callable[[int], None], slug: str
@@ -155,7 +158,7 @@ class KaggleHost:
 
     def selected(self) -> set[str] | None:
         """Return the final submissions: chosen on the site or, until then, by Kaggle."""
-        group = self._client.types.SubmissionGroup.SUBMISSION_GROUP_SELECTED
+        group = self._client.type("SubmissionGroup").SUBMISSION_GROUP_SELECTED
         chosen = self._ask_all(
             "list the selected submissions", "list_submissions", "submissions", group=group
         )

@@ -67,7 +67,7 @@ def explained(what: str, slug: str = "") -> Iterator[None]:
 
     Args:
         what: the request in words, after "could not".
-        slug: the competition, or owner/name of a data set, for the URLs in hints.
+        slug: the competition, or a page as datasets/OWNER/NAME or code/OWNER/NAME, for the URLs in hints.
     """
     again = "run the same command again"
     try:
@@ -120,7 +120,7 @@ def _refusal(what: str, slug: str, error: requests.HTTPError) -> HostError:
     elif status == 401:
         hint = f"Kaggle rejects the credentials: {SIGN_IN_HINT}"
     elif status in (403, 404) and "/" in slug:
-        hint = f"check that your account can open https://www.kaggle.com/datasets/{slug}"
+        hint = f"check that your account can open https://www.kaggle.com/{slug}"
     elif status == 403 and slug:
         hint = (
             f"accept the rules at https://www.kaggle.com/competitions/{slug}/rules, "
