@@ -10,7 +10,7 @@ from typing import Literal
 from kagglekit.errors import HostError
 from kagglekit.hosts.client import upload
 from kagglekit.hosts.kaggle_requests import AGAIN, LATER, PAGE_SIZE, KaggleRequests
-from kagglekit.hosts.notebooks import Dataset, DatasetSpec, DatasetVersion
+from kagglekit.hosts.notebooks import DatasetSpec, DatasetVersion, HostDataset
 from kagglekit.hosts.replies import UnreadableError, explained, one_line
 from kagglekit.hosts.values import size
 
@@ -22,7 +22,7 @@ FAILED = ("FAILED", "DELETED")
 class KaggleDatasets(KaggleRequests):
     """The data sets of the user who is signed in; see `notebooks.NotebookService`."""
 
-    def dataset(self, slug: str) -> Dataset | None:
+    def dataset(self, slug: str) -> HostDataset | None:
         """Return a data set; None where there is none.
 
         Kaggle says 403 of a name that nobody has, so the list of one's own tells which it is.
@@ -48,7 +48,7 @@ class KaggleDatasets(KaggleRequests):
         note = getattr(listed.get(current), "version_notes", None) or ""
         if current == 1:  # it has no note of ours: what was given with it is the description
             note = f"{note} {found.description or ''}"
-        return Dataset(current, (*versions, DatasetVersion(current, note, _state(state))))
+        return HostDataset(current, (*versions, DatasetVersion(current, note, _state(state))))
 
     def dataset_files(self, slug: str, version: int) -> dict[str, int | None]:
         """Return the names and sizes of a version's files, over all pages."""

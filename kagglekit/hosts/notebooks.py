@@ -29,7 +29,7 @@ class DatasetVersion:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class HostDataset:
     """A data set of the user's own."""
 
     current: int
@@ -128,7 +128,7 @@ class NotebookService(Protocol):
     def gpu_quota(self) -> Quota | None:
         """Return the week's hours of GPUs; None where the host counts none."""
 
-    def dataset(self, slug: str) -> Dataset | None:
+    def dataset(self, slug: str) -> HostDataset | None:
         """Return a data set of the account; None where there is none of that name."""
 
     def dataset_files(self, slug: str, version: int) -> dict[str, int | None]:

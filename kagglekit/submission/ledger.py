@@ -47,9 +47,9 @@ class Entry:
     time: str
     """When the CSV was written, or a foreign submission sent; ISO 8601, UTC."""
     csv: str
-    """File name, in the folder of the log."""
+    """File name, in the folder of the log; of a notebook its name and version."""
     sha256: str
-    """Hash of the CSV's bytes; empty for a foreign submission."""
+    """Hash of the CSV's bytes, or of all files of a built notebook; empty for a foreign submission."""
     models: list[str]
     """Empty for an imported CSV and a foreign submission."""
     runs: list[str]
@@ -88,12 +88,25 @@ class Entry:
     """The host's newest submission when the last upload began, "" where it had none; None where unknown."""
     external: list[str] = field(default_factory=list)
     """Data besides the competition's own that models were trained on: folders and Kaggle data sets."""
+    notebook: str = ""
+    """The notebook that was submitted, as OWNER/NAME; empty for a CSV."""
+    notebook_version: int | None = None
+    dataset_version: int | None = None
+    """Of the data set that the notebook reads its models from."""
     message: str = ""
     """Submission description."""
     error: str = ""
     """The host's error message."""
     foreign: bool = False
     """Whether it was sent without kagglekit and is known from the host alone."""
+
+    @property
+    def mark(self) -> str:
+        """The text in the description by which a notebook's submission is found; "" for a CSV.
+
+        A CSV is found by its name, but all notebooks write the same.
+        """
+        return f"[kagglekit {self.sha256[:12]} v{self.notebook_version}]" if self.notebook else ""
 
     def has_cv(self, metric: Metric) -> bool:
         """Tell whether there is a CV score that can be compared with those of a metric."""

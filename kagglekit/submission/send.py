@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -83,10 +84,10 @@ def _resume_or_upload(
             "not uploaded", hint=f"{submission.path} is kept; --yes skips the confirmation prompt"
         )
     check_unchanged(submission)
-    return upload(submission, host, ledger, options.message or _default_message(entry), config.network)
+    return upload(submission, host, ledger, options.message or default_message(entry), config.network)
 
 
-def _default_message(entry: Entry) -> str:
+def default_message(entry: Entry) -> str:
     """Return `gru+tcresnet CV 0.8801`, or the file name of an imported CSV."""
     models = "+".join(entry.models) or entry.csv
     return models if entry.cv_score is None else f"{models} CV {entry.cv_score:.4f}"
@@ -104,18 +105,22 @@ def check_unsent(submission: SubmissionFile, *, force: bool) -> None:
     )
 
 
-def check_host(host: Host, path: Path) -> list[str]:
-    """Ask the host whether it would accept a CSV now, without using up a submission; return notes to show.
+def check_host(host: Host, path: Path, *, notebook: bool = False) -> list[str]:
+    """Ask the host whether it would accept a submission now, without using one up; return notes to show.
+
+    Args:
+        path: what is to be sent.
+        notebook: whether it is a built notebook, and not a CSV.
 
     Raises:
         SubmissionError: the host accepts notebooks only, the rules are not accepted, the deadline has passed
             and late submissions are closed, or no submission is left today.
     """
     details, kept = host.details(), f"{path} is kept"
-    if details.notebooks_only:
+    if details.notebooks_only and not notebook:
         raise SubmissionError(
             f"{details.slug} accepts no CSV: submissions are notebooks that run on the host",
-            hint=f"{kept}: let a notebook there write these rows",
+            hint=f"{kept}; set competition.delivery to notebook, and submit the models",
         )
     if details.closed:
         raise SubmissionError(
@@ -150,40 +155,56 @@ def upload(
     network: Network | None = None,
     sleep: Sleep = time.sleep,
 ) -> Entry:
-    """Upload the CSV once, and log it before and after.
+    """Upload the CSV once; see `send_once`."""
+    submit = partial(host.submit, submission.path, message)
+    return send_once(replace(submission.entry, message=message), submit, host, ledger, network, sleep)
 
-    When the reply is lost, look for the upload on the host instead of sending it again: a slow request
+
+def send_once(
+    entry: Entry,
+    submit: Callable[[], str],
+    host: Host,
+    ledger: Ledger,
+    network: Network | None = None,
+    sleep: Sleep = time.sleep,
+) -> Entry:
+    """Submit once, and log it before and after.
+
+    When the reply is lost, look for the submission on the host instead of sending it again: a slow request
     could still arrive.
+
+    Args:
+        submit: sends the submission of `entry`, and returns its reference.
 
     Raises:
         HostError: the host refused, and the log says why; or the reply was lost and the host does not show
-            the upload. The log then still says "sending", and the next call looks for it before it sends.
+            the submission. The log then still says "sending", and the next call looks for it before it sends.
     """
-    unscored = replace(submission.entry, public=None, private=None, rank=None, teams=None, error="", ref=None)
+    unscored = replace(entry, public=None, private=None, rank=None, teams=None, error="", ref=None)
     newest = next((state.ref for state in host.submissions()), "")
-    sending = replace(unscored, status="sending", message=message, sent=stamp(now()), after=newest)
+    sending = replace(unscored, status="sending", sent=stamp(now()), after=newest)
     ledger.append(sending)
     try:
-        ref = host.submit(submission.path, message)
+        ref = submit()
     except HostError as error:
-        if not _may_have_arrived(error):
+        if not may_have_arrived(error):
             refused = replace(sending, status="ERROR", error=str(error))
             ledger.append(ledger.sent_before(sending) or refused)
             raise
-        entry = _find_upload(sending, host, ledger, network or Network(), sleep)
-        if entry is None:
+        shown = _find_upload(sending, host, ledger, network or Network(), sleep)
+        if shown is None:
             raise HostError(
-                f"cannot tell whether the host received {submission.path.name}: {error}",
+                f"cannot tell whether the host received {entry.csv}: {error}",
                 hint="run the same command again: it looks on the host before it sends",
             ) from error
-        return entry
+        return shown
     entry = replace(sending, status="PENDING", ref=ref)
     ledger.append(entry)
     return entry
 
 
-def _may_have_arrived(error: BaseException | None) -> bool:
-    """Return whether the upload may have arrived all the same: the connection or a server on the way broke.
+def may_have_arrived(error: BaseException | None) -> bool:
+    """Return whether a request may have arrived all the same: the connection or a server on the way broke.
 
     With any other refusal, the next call looks on the host before it sends, without a wait (`sync`).
     """
@@ -196,7 +217,8 @@ def _may_have_arrived(error: BaseException | None) -> bool:
 
 def _find_upload(sending: Entry, host: Host, ledger: Ledger, network: Network, sleep: Sleep) -> Entry | None:
     """Look for an upload on the host, with growing pauses; None where it does not show."""
-    console.note("no reply from the host; checking whether it received the file")
+    what = "submission" if sending.mark else "file"
+    console.note(f"no reply from the host; checking whether it received the {what}")
     for pause in (network.pause_s * 2**i for i in range(network.tries)):
         sleep(pause)
         try:
@@ -223,8 +245,15 @@ def find_interrupted(entry: Entry, host: Host, ledger: Ledger, settle: float = 0
     return None if last is None or last.ref is None or last.ref in earlier else last
 
 
-def wait_for_score(entry: Entry, host: Host, ledger: Ledger, sleep: Sleep = time.sleep) -> Entry:
-    """Poll the host, with growing pauses, until it has scored the submission or half an hour has passed.
+def wait_for_score(
+    entry: Entry,
+    host: Host,
+    ledger: Ledger,
+    sleep: Sleep = time.sleep,
+    give_up: float = GIVE_UP,
+    longest: float = LONGEST_WAIT,
+) -> Entry:
+    """Poll the host, with growing pauses, until it has scored the submission or `give_up` seconds passed.
 
     Raises:
         HostError: the host failed to answer FAILED_POLLS times in a row.
@@ -242,9 +271,9 @@ def wait_for_score(entry: Entry, host: Host, ledger: Ledger, sleep: Sleep = time
                         f"sent as {entry.ref}, but its score cannot be read: {error}",
                         hint="nothing is lost: kagglekit leaderboard --sync asks again",
                     ) from error
-            if entry.status != "PENDING" or waited > GIVE_UP:
+            if entry.status != "PENDING" or waited > give_up:
                 return entry
             sleep(pause)
             waited += pause
             advance(1)
-            pause = min(pause * 1.5, LONGEST_WAIT)
+            pause = min(pause * 1.5, longest)

@@ -101,7 +101,7 @@ def settle_seconds(config: Config) -> float:
 def match_upload(
     entry: Entry, states: Iterable[SubmissionState], claimed: Collection[str]
 ) -> SubmissionState | None:
-    """Return the newest state that can be this upload: of the same file, and not claimed by another entry.
+    """Return the newest state that can be this upload: the same file or mark, not claimed by another entry.
 
     Args:
         states: newest first. Those after `entry.after` are looked at, so that no clock matters; where the
@@ -114,7 +114,12 @@ def match_upload(
     elif entry.after != "":
         since = datetime.fromisoformat(entry.time) - CLOCK_ERROR
         states = [state for state in states if state.date >= since]
-    return next((s for s in states if s.file_name == entry.csv and s.ref not in claimed), None)
+    return next((state for state in states if state.ref not in claimed and _is_of(state, entry)), None)
+
+
+def _is_of(state: SubmissionState, entry: Entry) -> bool:
+    """Tell whether a state on the host may be an entry: by the mark of a notebook, or a CSV's name."""
+    return entry.mark in state.message if entry.mark else state.file_name == entry.csv
 
 
 def now() -> datetime:
