@@ -19,10 +19,12 @@ from kagglekit.commands import (
     show_score,
 )
 from kagglekit.commands.ensemble import members_table, same_again, weights_of
+from kagglekit.errors import ConfigError
 from kagglekit.terminal import console
 
 if TYPE_CHECKING:
     from kagglekit.config.competition import Competition
+    from kagglekit.notebooks.folder import Built
     from kagglekit.project import Project
     from kagglekit.project.results import SubmissionResult
     from kagglekit.submission.ledger import Entry
@@ -42,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_names(source, "--ensemble", "models, or runs as model/id; all trained models by default")
     source.add_argument("--best", action="store_true", help="the best by nested CV of all that is trained")
     source.add_argument("--file", metavar="CSV", type=file_name, help="submit an existing CSV")
+    source.add_argument(
+        "--notebook", metavar="FOLDER", type=file_name, help="submit a built notebook (notebook build)"
+    )
     add_blend(parser, None)
     parser.add_argument("--dry-run", action="store_true", help="show it; write and send nothing")
     parser.add_argument(
@@ -58,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     project = open_project(args)
     prompt = Prompt(project, args.yes)
+    if args.notebook:
+        _submit_notebook(args, project, prompt)
+        return
     submission = project.submit(
         args.ensemble,
         best=args.best,
@@ -75,6 +83,31 @@ def run(args: argparse.Namespace) -> None:
     )
     chosen = ["runs"] if args.best else args.ensemble
     show_result(project, submission, chosen, uploaded=args.upload, file=args.file, out=args.out)
+
+
+def _submit_notebook(args: argparse.Namespace, project: Project, prompt: Prompt) -> None:
+    """Submit a built folder, to which the options of blends do not apply."""
+    others = {
+        "--method": args.method,
+        "--decision": args.decision,
+        "--dry-run": args.dry_run,
+        "--out": args.out,
+    }
+    if wrong := [name for name, value in others.items() if value]:
+        raise ConfigError(
+            f"{' and '.join(wrong)} cannot be given with --notebook, whose folder is built already",
+            hint="leave out what does not apply: without --upload, --notebook sends nothing either",
+        )
+    submission = project.submit_notebook(
+        args.notebook,
+        upload=args.upload,
+        force=args.force,
+        wait=args.wait,
+        message=args.message,
+        preview=prompt.preview,
+        confirm=prompt.ask,
+    )
+    show_result(project, submission, [], uploaded=args.upload, notebook=args.notebook)
 
 
 class Prompt:
@@ -103,6 +136,7 @@ def show_result(
     *,
     uploaded: bool,
     file: str | None = None,
+    notebook: str | None = None,
     out: str | None = None,
 ) -> None:
     """Show how a submission ended, and the command that follows."""
@@ -110,12 +144,13 @@ def show_result(
     lines: list[object] = [f"written to {out}"] if out else []
     if out and entry is None:
         lines += [f"  {warning}" for warning in submission.warnings]
-    elif entry is None:
+    elif entry is None and notebook is None:
         lines.append("nothing was written (--dry-run)")
-    elif uploaded:
+    elif uploaded and entry is not None:
         scores = _scores(entry, project.config.competition)
         lines.append(f"sent {'before ' * submission.skipped}as {entry.ref}: {scores}")
-    options = same_again(blend, chosen) if blend else f"--file {shlex.quote(file or '')}"
+    existing = f"--notebook {shlex.quote(notebook)}" if notebook else f"--file {shlex.quote(file or '')}"
+    options = same_again(blend, chosen) if blend else existing
     score = None if blend is None else blend.score
     if uploaded:
         lines.append(next_command(project, "leaderboard"))
@@ -147,11 +182,28 @@ def _described(project: Project, submission: SubmissionResult) -> list[object]:
     if blend := submission.ensemble:
         lines += [*members_table(blend), f"{blend.name}: {blend.choice}"]
         lines += show_score(blend.score)
+    if built := submission.notebook:
+        lines += _notebook(built)
     if entry := submission.entry:
         cv = "" if entry.cv_score is None else f", CV {entry.cv_score:.4f}"
         lines.append(f"{submission.path}: {len(submission.frame):,} rows{cv}")
-    lines += _balance(project, submission)
+    if len(submission.frame):
+        lines += _balance(project, submission)
     return lines + [f"  warning: {text}" for text in submission.warnings]
+
+
+def _notebook(built: Built) -> list[object]:
+    """Describe a built notebook and its rehearsal."""
+    record, rehearsal = built.record, built.rehearsal()
+    cv = record.facts.get("cv_score")
+    score = f", CV {cv:.4f}" if isinstance(cv, int | float) else ""
+    lines = [f"{built.path}: {record.blend or 'a notebook'}, {record.bytes / 1e6:,.1f} MB{score}"]
+    if rehearsal is not None:
+        lines.append(
+            f"  rehearsed: {rehearsal.minutes:.0f} of {rehearsal.limit:.0f} minutes expected for "
+            f"{rehearsal.recordings:,} recordings"
+        )
+    return [*lines]
 
 
 def _balance(project: Project, submission: SubmissionResult) -> list[str]:

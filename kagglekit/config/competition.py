@@ -20,6 +20,8 @@ class LocalSettings(Section):
     """Folder with the competition's files."""
     solution: FilePath
     """CSV with the columns id and label and, optionally, Usage (Public or Private)."""
+    hidden: FilePath | None = None
+    """Folder with the files that a submitted notebook sees in place of `files`, hidden test included."""
     daily_limit: Count = 10
     """Maximum number of submissions a day (UTC)."""
     grading_seconds: Annotated[float, Field(ge=0)] = 1.0
@@ -29,7 +31,7 @@ class LocalSettings(Section):
 
 
 class NotebookLimits(Section):
-    """Limits of a notebook competition. They are on record for packing notebooks; nothing reads them yet."""
+    """Limits of a notebook competition, which a rehearsal and a push keep to."""
 
     minutes: Positive = 540.0
     """Minutes that the notebook may run."""

@@ -21,7 +21,8 @@ from kagglekit.files.json_shape import shaped
 from kagglekit.files.locks import lock_file
 from kagglekit.hosts import base
 from kagglekit.hosts.base import HostFile, SubmissionState
-from kagglekit.hosts.local_grading import Grader
+from kagglekit.hosts.local_grading import Grade, Grader
+from kagglekit.hosts.local_notebooks import LocalNotebooks
 from kagglekit.scoring.metrics import make_metric
 
 CHUNK_BYTES = 1024**2
@@ -61,6 +62,7 @@ class LocalHost:
         self._state_dir = state_dir
         self._log_path = state_dir / "submissions.jsonl"
         self._grader = Grader(config)
+        self.notebooks = LocalNotebooks(config, state_dir, self._accept)
 
     def details(self) -> base.Details:
         """Return the competition as competition.yaml describes it."""
@@ -125,25 +127,32 @@ class LocalHost:
         Raises:
             HostError: the deadline has passed, the daily limit is reached, or there is no file.
         """
+        if not path.is_file():
+            raise HostError(f"{path} does not exist", hint="write a submission first: kagglekit submit")
+        return self._accept(path.name, message, path.read_bytes)
+
+    def _accept(self, file_name: str, message: str, answer: Callable[[], bytes | str]) -> str:
+        """Grade and log a submission; `answer` returns its bytes, or the error of what should write them."""
         now = datetime.now(UTC)
         if self._over(now):
             raise HostError(
                 f"the competition closed at {self._deadline:%Y-%m-%d %H:%M} UTC",
                 hint="competition.local.deadline in competition.yaml sets the time",
             )
-        if not path.is_file():
-            raise HostError(f"{path} does not exist", hint="write a submission first: kagglekit submit")
         self._state_dir.mkdir(parents=True, exist_ok=True)
         with lock_file(self._state_dir / "lock"):
             records = self._records()
             self._check_daily_limit(records, now)
             ref = str(len(records) + 1)
-            data = path.read_bytes()
-            grade = self._grader.grade(data)
-            write_bytes(self._state_dir / f"{ref}.csv", data)
+            data = answer()
+            if isinstance(data, str):
+                grade = Grade(data)
+            else:
+                grade = self._grader.grade(data)
+                write_bytes(self._state_dir / f"{ref}.csv", data)
             sent = datetime.now(UTC).isoformat()
             scores = grade.public, grade.private
-            _append_log(self._log_path, Record(ref, sent, path.name, message, *scores, grade.error))
+            _append_log(self._log_path, Record(ref, sent, file_name, message, *scores, grade.error))
         return ref
 
     def submission(self, ref: str) -> SubmissionState:

@@ -13,19 +13,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from kagglekit.config import Config
 from kagglekit.errors import SubmissionError
 from kagglekit.files.json_shape import shaped
 from kagglekit.files.keys import key_of
 from kagglekit.files.locks import locked
+from kagglekit.files.tables import read_table_file
 from kagglekit.files.workspace import Workspace
 from kagglekit.hosts.base import Host
 from kagglekit.hosts.notebooks import notebooks_of, quota_note
 from kagglekit.notebooks import waiting
 from kagglekit.notebooks.compare import compare
+from kagglekit.notebooks.dataset_push import DatasetPush
 from kagglekit.notebooks.failures import failure_of
 from kagglekit.notebooks.folder import Built
-from kagglekit.notebooks.push import QUEUE_S, Push
+from kagglekit.notebooks.kernel_push import QUEUE_S, KernelPush
 from kagglekit.notebooks.source import kernel_spec
 from kagglekit.notebooks.state import Progress
 from kagglekit.notebooks.waiting import LONGEST_S, Patience
@@ -67,7 +71,8 @@ def submit_built(
     patience = Patience(config.network, sleep)
     with locked(built.path.with_name(f"{built.path.name}.push"), "this notebook"):
         progress = Progress.of(built, host_name(config), notebooks_of(host).account)
-        push = Push(built, notebooks_of(host), progress, patience, config.competition.limits.minutes)
+        minutes = config.competition.limits.minutes
+        push = KernelPush(built, notebooks_of(host), progress, patience, minutes)
         entry = _sent_before(progress, config, host, ledger, workspace, options)
         if entry is None:
             _confirm(push, config, host, options)
@@ -77,11 +82,22 @@ def submit_built(
                 entry = _submit(push, config, host, ledger, options)
     if not options.wait:
         return entry
-    give_up = config.competition.limits.minutes * 60 + QUEUE_S
+    give_up = minutes * 60 + QUEUE_S
     entry = wait_for_score(entry, host, ledger, sleep, give_up, LONGEST_S)
     if entry.status == "ERROR":
         raise _rejected(entry)
     return entry
+
+
+def rehearsed(built: Built) -> pl.DataFrame:
+    """Return what the rehearsal of a build has written, for people to look at; no rows without one."""
+    path = _rehearsed_path(built)
+    return pl.DataFrame() if path is None else read_table_file(path, hint="rehearse it again").frame
+
+
+def _rehearsed_path(built: Built) -> Path | None:
+    """Return the file that a rehearsal has written from what the host shows of the test."""
+    return next((path for path in (built.output("visible"), built.output("empty")) if path.is_file()), None)
 
 
 def _sent_before(
@@ -122,7 +138,7 @@ def _sent_before(
     return None
 
 
-def _confirm(push: Push, config: Config, host: Host, options: UploadOptions) -> None:
+def _confirm(push: KernelPush, config: Config, host: Host, options: UploadOptions) -> None:
     """Show what the host allows and what the rehearsal foretells, and ask.
 
     Raises:
@@ -149,11 +165,12 @@ def _confirm(push: Push, config: Config, host: Host, options: UploadOptions) -> 
         raise SubmissionError("not pushed", hint=f"{built.path} is kept; --yes skips the confirmation prompt")
 
 
-def _pushed(push: Push) -> Path:
+def _pushed(push: KernelPush) -> Path:
     """Do all steps up to the file that the notebook has written, and return it."""
-    push.dataset()
-    push.dataset_ready()
-    push.kernel()
+    dataset = DatasetPush(push.built, push.service, push.progress, push.patience)
+    dataset.push()
+    dataset.wait()
+    push.push()
     push.run()
     return push.fetch_output()
 
@@ -164,7 +181,7 @@ def _check_output(built: Built, path: Path, options: UploadOptions) -> None:
     Raises:
         SubmissionError: they differ, and `force` was not given.
     """
-    ours = next((p for p in (built.output("visible"), built.output("empty")) if p.is_file()), None)
+    ours = _rehearsed_path(built)
     if ours is None or built.rehearsal() is None:
         return
     comparison = compare(path, ours)
@@ -175,7 +192,7 @@ def _check_output(built: Built, path: Path, options: UploadOptions) -> None:
     console.note(comparison.words)
 
 
-def _submit(push: Push, config: Config, host: Host, ledger: Ledger, options: UploadOptions) -> Entry:
+def _submit(push: KernelPush, config: Config, host: Host, ledger: Ledger, options: UploadOptions) -> Entry:
     """Submit the notebook's version once."""
     entry = _entry(push, config)
     entry = replace(entry, message=f"{options.message or default_message(entry)} {entry.mark}")
@@ -187,7 +204,7 @@ def _submit(push: Push, config: Config, host: Host, ledger: Ledger, options: Upl
     return send_once(entry, submit, host, ledger, config.network, push.patience.sleep)
 
 
-def _entry(push: Push, config: Config) -> Entry:
+def _entry(push: KernelPush, config: Config) -> Entry:
     """Return the entry of the log, with what the build knows of its models and scores."""
     steps, record = push.progress.steps, push.built.record
     facts: dict[str, Any] = {"models": [], "runs": [], "weights": []}

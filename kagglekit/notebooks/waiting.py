@@ -14,6 +14,7 @@ from kagglekit.terminal import progress
 T = TypeVar("T")
 
 FIRST_S, LONGEST_S = 2.0, 60.0
+AGAIN = "the same command goes on from here"
 FAILED_LOOKS = 5
 """Failures in a row, each after the host's own retries, that end a wait."""
 
@@ -53,7 +54,7 @@ class Patience:
                     if failed == FAILED_LOOKS:
                         raise HostError(
                             f"cannot see how {what} stands: {error}",
-                            hint="nothing is lost: the same command goes on from here",
+                            hint=f"nothing is lost: {AGAIN}",
                         ) from error
                 self.sleep(seconds_between)
                 waited += seconds_between

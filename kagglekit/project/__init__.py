@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from kagglekit.project.base import Names, split_names
 from kagglekit.project.data import DataMethods
 from kagglekit.project.distillation import DistillationMethods
+from kagglekit.project.notebooks import NotebookMethods
 from kagglekit.project.report import ReportMethods
 from kagglekit.project.results import SubmissionResult
 from kagglekit.project.runs import RunMethods
@@ -33,7 +34,13 @@ MODELS = ("tcresnet", "gru", "lstm", "convs2s")
 
 
 class Project(
-    DataMethods, TrainingMethods, RunMethods, DistillationMethods, SubmissionMethods, ReportMethods
+    DataMethods,
+    TrainingMethods,
+    RunMethods,
+    DistillationMethods,
+    SubmissionMethods,
+    NotebookMethods,
+    ReportMethods,
 ):
     """Give access to a competition and its workspace. Arguments are as for `kagglekit.open`."""
 

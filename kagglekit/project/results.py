@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kagglekit.ensemble.blend import BlendedRuns
+    from kagglekit.notebooks.folder import Built
     from kagglekit.runs.explain import Explained
     from kagglekit.scoring.forecast import Expected
     from kagglekit.submission.ledger import Entry
@@ -36,9 +37,11 @@ class SubmissionResult:
     """Whether the CV score says what the leaderboard will show; None where that could not be judged, and for
     an existing CSV where no earlier verdict is kept."""
     path: Path | None = None
-    """The CSV; None for a dry run."""
+    """The CSV, or the folder of a built notebook; None for a dry run."""
     entry: Entry | None = None
     """Its line in the log; None for a dry run."""
+    notebook: Built | None = None
+    """The built notebook, where one is submitted."""
     skipped: bool = False
     """Whether `skip_sent` left it unsent, since the same CSV had been sent before."""
 
