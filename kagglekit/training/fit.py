@@ -2,7 +2,8 @@
 
 The linear head's loss is convex: it has one minimum, whatever the seed. The choice never sees the fold that
 is scored: each of the other folds is left out in turn, and its loss judges. With more than MOST clips, one of
-them judges heads of MOST clips. Penalties are tried from the strongest on, until the loss rises.
+them judges heads of MOST clips. Penalties are tried from the strongest on, until the loss rises; all of them
+for heads of several layers, which a strong penalty leaves at zero: a slightly weaker one may do no better.
 """
 
 import math
@@ -32,7 +33,7 @@ from kagglekit.training.predict import device, predict, threads
 from kagglekit.training.soft_targets import training_set
 from kagglekit.training.state import Fold, seed_all
 
-VERSION = 1  # part of every run id of lbfgs: raise it when a head changes by more than rounding
+VERSION = 2  # part of every run id of lbfgs: raise it when a head changes by more than rounding
 L2 = (1000.0, 100.0, 10.0, 1.0, 0.1, 0.01)
 """Candidates, the strongest first."""
 DEFAULT_L2 = 1.0  # where there are no two groups of clips to choose by
@@ -119,8 +120,10 @@ def choose_l2(fold: Fold, examples: _Examples) -> tuple[float, nn.Module]:
         for head, (judged_on, fitted_on) in zip(heads, splits, strict=True):
             minimise(head, fitted_on, train, MOST_STEPS if is_convex else MOST_CHOICE_STEPS)
             total += _loss(head, judged_on, train) * len(judged_on)
-        if total > best:
+        if total > best and is_convex:
             break
+        if total > best:
+            continue
         best, chosen = total, l2
         if is_convex:
             start.load_state_dict(heads[0].state_dict())

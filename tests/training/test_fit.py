@@ -104,6 +104,22 @@ def test_the_l2_chosen_is_the_best_on_inner_folds(tmp_path: Path) -> None:
     assert chosen not in (min(fit.L2), max(fit.L2))
 
 
+def test_heads_of_several_layers_try_every_l2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strong penalty leaves them at zero, and the next may do a little worse before one does far better."""
+    fold = make_fold(tmp_path, "models.embedder.model.head=mlp")
+    tried = []
+
+    def minimise(model: torch.nn.Module, examples: object, train: Train, steps: int = 0) -> float:
+        tried.append(train.l2)
+        return 0.0
+
+    losses = dict(zip(fit.L2, (1.0, 1.001, 0.9, 0.2, 0.3, 0.4), strict=True))
+    monkeypatch.setattr(fit, "minimise", minimise)
+    monkeypatch.setattr(fit, "_loss", lambda *_: losses[tried[-1]])
+    chosen, _ = fit.choose_l2(fold, fit._examples(fold, fit._new(fold)))
+    assert chosen == fit.L2[3]
+
+
 def test_a_given_l2_is_taken_and_predictions_are_written(tmp_path: Path) -> None:
     fold = make_fold(tmp_path, "train.l2=3")
     table = train_fold(fold)
