@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kagglekit.config import Features
+from kagglekit.features import fbank
 from kagglekit.features.logmel import FLOOR, geometry, mel_filters
 
 
@@ -50,7 +51,9 @@ class MatrixLogMel(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(batch, samples) in [-1, 1] to log-mels (batch, n_mels, frames)."""
-        frames = self._frames(waveform)  # (batch, frames, window)
+        left = -(-self.window // 2)  # where log_mel places an odd window
+        padded = F.pad(waveform[:, None], (left, self.window // 2), mode="reflect")[:, 0]
+        frames = _frames(padded, self.samples + self.window, self.window, self.hop)
         half = self.window // 2
         before = frames[..., 1 : half + 1]
         after = frames[..., self.window - half :].flip(2)
@@ -61,16 +64,6 @@ class MatrixLogMel(nn.Module):
         odd = self._mel("odd", total[1], difference[0])
         log_mel = (even + odd + FLOOR).log().transpose(1, 2)
         return log_mel.reshape(-1, self.n_mels, self.frames)  # says the sizes to whoever traces it
-
-    def _frames(self, waveform: Tensor) -> Tensor:
-        """Cut (batch, samples) into (batch, frames, window), by copies of whole hops."""
-        left = -(-self.window // 2)  # where log_mel places an odd window
-        padded = F.pad(waveform[:, None], (left, self.window // 2), mode="reflect")[:, 0]
-        blocks = -(-self.window // self.hop)
-        length = (self.frames + blocks - 1) * self.hop
-        padded = F.pad(padded, (0, max(length - self.samples - self.window, 0)))[:, :length]
-        hops = padded.reshape(-1, self.frames + blocks - 1, self.hop)
-        return torch.cat([hops[:, i : i + self.frames] for i in range(blocks)], 2)[..., : self.window]
 
     def _fold(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Add the outer samples to their partners among the inner ones, and subtract them."""
@@ -83,3 +76,53 @@ class MatrixLogMel(nn.Module):
         real = for_cos @ self.get_buffer(f"cos_{name}")
         imaginary = for_sin @ self.get_buffer(f"sin_{name}")
         return (real * real + imaginary * imaginary) @ self.get_buffer(f"filters_{name}")
+
+
+class MatrixPower(nn.Module):
+    """The power spectrum of frames that a linear map has prepared, for waveforms of one length."""
+
+    def __init__(self, prepare: Tensor, n_fft: int, hop: int, samples: int) -> None:
+        """Multiply the map and the Fourier transform.
+
+        Args:
+            prepare: (prepared, window), float64: what is done to a frame, such as a window on its diagonal.
+            samples: in a waveform, with all padding.
+        """
+        super().__init__()
+        self.window, self.hop, self.samples = prepare.shape[1], hop, samples
+        transform = torch.fft.rfft(prepare, n_fft, dim=0).T  # (window, bins)
+        self.register_buffer("real", transform.real.float().contiguous(), persistent=False)
+        self.register_buffer("imaginary", transform.imag.float().contiguous(), persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, samples) to (batch, frames, bins)."""
+        frames = _frames(waveform, self.samples, self.window, self.hop)
+        real, imaginary = frames @ self.get_buffer("real"), frames @ self.get_buffer("imaginary")
+        return real * real + imaginary * imaginary
+
+
+class MatrixFbank(nn.Module):
+    """`KaldiFbank` for clips of one length."""
+
+    def __init__(self, n_mels: int, samples: int) -> None:
+        super().__init__()
+        frame = torch.eye(fbank.WINDOW, dtype=torch.float64) - 1 / fbank.WINDOW  # minus its mean
+        frame[1:] -= fbank.PREEMPHASIS * frame[:-1]
+        frame *= torch.hann_window(fbank.WINDOW, periodic=False, dtype=torch.float64)[:, None]
+        self.power = MatrixPower(frame, fbank.N_FFT, fbank.HOP, samples)
+        self.register_buffer("filters", fbank.mel_filters(n_mels), persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, samples) to (batch, frames, n_mels), as KaldiFbank."""
+        power = self.power(waveform - waveform.mean(dim=1, keepdim=True))
+        mel: Tensor = power @ self.get_buffer("filters")
+        return mel.clamp(min=fbank.FLOOR).log()
+
+
+def _frames(waveform: Tensor, samples: int, window: int, hop: int) -> Tensor:
+    """Cut (batch, samples) into (batch, frames, window), by copies of whole hops."""
+    frames, blocks = 1 + (samples - window) // hop, -(-window // hop)
+    length = (frames + blocks - 1) * hop
+    waveform = F.pad(waveform, (0, max(length - samples, 0)))[:, :length]
+    hops = waveform.reshape(-1, frames + blocks - 1, hop)
+    return torch.cat([hops[:, i : i + frames] for i in range(blocks)], 2)[..., :window]

@@ -25,6 +25,7 @@ from kagglekit.config.audio import Features
 from kagglekit.config.base import Section
 from kagglekit.errors import ConfigError, MissingError
 from kagglekit.features.logmel import FULL_SCALE, log_mel
+from kagglekit.features.mel_matrices import MatrixLogMel
 from kagglekit.models import Suggester
 from kagglekit.models.layers import as_image, attend, attention_score
 
@@ -133,6 +134,7 @@ class SpeechEmbedding(nn.Module):
         self.trunk = Trunk()
         self.trunk.freeze(len(STAGES) - config.stages if config.tune == "partial" else 0)
         self.head = EmbeddingHead(config, num_classes)
+        self.matrices: nn.Module | None = None
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Log-mels (batch, 32, frames) to logits (batch, num_classes)."""
@@ -142,8 +144,15 @@ class SpeechEmbedding(nn.Module):
     @torch.no_grad()
     def embed(self, waveform: Tensor) -> Tensor:
         """(batch, samples) in [-1, 1] at 16 kHz to (batch, steps, 96)."""
-        spectrum = log_mel(waveform * FULL_SCALE, Features(**FEATURES), SAMPLE_RATE)
+        if self.matrices is not None:
+            spectrum: Tensor = self.matrices(waveform)
+        else:
+            spectrum = log_mel(waveform * FULL_SCALE, Features(**FEATURES), SAMPLE_RATE)
         return self.trunk.embed(spectrum, self.config.context)
+
+    def without_fft(self, samples: int) -> None:
+        """Let `embed` use matrix products instead, which ONNX can hold, for clips of `samples`."""
+        self.matrices = MatrixLogMel(Features(**FEATURES), SAMPLE_RATE, samples)
 
 
 def build(config: Config, num_classes: int) -> SpeechEmbedding | EmbeddingHead:

@@ -8,6 +8,7 @@ but ONNX Runtime; its metadata says the rest (`GraphFile.facts`).
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -22,7 +23,7 @@ from kagglekit.config import Train
 from kagglekit.config.names import LabelKind
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.files.atomic import replacing
-from kagglekit.runs.graph_parts import FoldNetwork, FoldNetworks, Graph, input_of, rate_of
+from kagglekit.runs.graph_parts import FoldNetwork, FoldNetworks, Graph, input_of, rate_of, without_fft
 from kagglekit.runs.store import Run, load_fold, read_meta
 from kagglekit.scoring.numerics import mean_logits
 from kagglekit.training.inputs import audio_of, inputs_of_waveforms
@@ -47,10 +48,13 @@ class GraphMember(NamedTuple):
     """`model/id`."""
     folds: int
     by_fold: bool
-    """Whether the output is (batch, folds, classes): where a clip may have several windows, they are joined
-    first, and then the folds (`kagglekit.scoring.numerics.mean_logits`). Else it is (batch, classes)."""
+    """Whether the output is (batch, folds, classes): where a clip may have several windows, these are joined
+    first, where there is a rule, it is applied, and then the folds are averaged
+    (`kagglekit.scoring.numerics.mean_logits`). Else it is (batch, classes)."""
     pool: str
     """How the windows of a clip are joined: mean of their probabilities, or max of their logits."""
+    rule: dict[str, Any] | None
+    """Fields of `ThresholdRule` and of its `thresholds`, to apply to each fold's logits; None for none."""
 
 
 class GraphFile(NamedTuple):
@@ -118,7 +122,9 @@ def _clips_of(run: Run) -> _Clips:
 
 
 def _folds(run: Run) -> list[Path]:
-    return [run.folder / f"fold_{number}" for number in range(len(run.metrics["folds"]))]
+    folds = [run.folder / f"fold_{number}" for number in range(len(run.metrics["folds"]))]
+    # a network that nothing was trained of is the same in every fold
+    return folds[:1] if read_meta(folds[0])["train"]["labels"] == "zero_shot" else folds
 
 
 def _write(clips: _Clips, runs: dict[int, Run], folder: Path) -> GraphFile:
@@ -155,20 +161,18 @@ def _member(place: int, run: Run, inputs: dict[str, nn.Module]) -> tuple[FoldNet
     networks, audio = [], None
     for folder in _folds(run):
         model, head, meta = load_fold(folder)
-        if head.rule is not None:
-            raise ConfigError(
-                f"{run.model}/{run.id} cannot be in a graph: its labels need thresholds",
-                hint="leave it out, or train with train.labels: targets or words",
-            )
         audio = audio or audio_of(meta)
         rate = rate_of(meta, audio)
         offsets = [round(ms / 1000 * rate) for ms in (0.0, *Train(**meta["train"]).tta_ms)]
-        networks.append(FoldNetwork(model, head, offsets))
+        networks.append(FoldNetwork(without_fft(model, audio.samples), head, offsets))
     assert audio is not None
     key, module = input_of(meta, audio)
     inputs.setdefault(key, module)
-    by_fold = audio.longer == "windows"
-    named = GraphMember(f"logits_{place}", f"{run.model}/{run.id}", len(networks), by_fold, head.pool)
+    rule = None
+    if head.rule is not None:
+        rule = asdict(head.rule) | {"thresholds": head.thresholds and head.thresholds._asdict()}
+    by_fold = rule is not None or audio.longer == "windows"
+    named = GraphMember(f"logits_{place}", f"{run.model}/{run.id}", len(networks), by_fold, head.pool, rule)
     return FoldNetworks(networks, key, by_fold), named
 
 
@@ -208,10 +212,12 @@ def _error(path: Path, clips: _Clips, runs: Sequence[Run], members: Sequence[Gra
     noise = np.random.default_rng(0).normal(0, LOUDNESS, (CLIPS, clips.samples))
     waveforms = noise.astype(np.int16)
     answers = open_graph(path).run(None, {INPUT: waveforms.astype(np.float32) / 32768})
-    errors = [
-        np.abs(answer - _expected(run, waveforms, member.by_fold)).max()
-        for answer, run, member in zip(answers, runs, members, strict=True)
-    ]
+    errors = []
+    for answer, run, member in zip(answers, runs, members, strict=True):
+        expected = _expected(run, waveforms, member.by_fold)
+        if member.rule is not None:  # the rest, silence, is a difference: its logarithm has few digits
+            answer, expected = np.exp(answer), np.exp(expected)
+        errors.append(np.abs(answer - expected).max())
     return float(max(errors))
 
 
@@ -220,6 +226,7 @@ def _expected(run: Run, waveforms: NDArray[np.int16], by_fold: bool) -> Float32:
     logits: list[Float32] = []
     for folder in _folds(run):
         model, head, meta = load_fold(folder)
+        head = replace(head, thresholds=None)
         if not logits:
             x, rate = inputs_of_waveforms(meta, torch.from_numpy(waveforms))
         train = Train(**meta["train"]).model_copy(update={"bf16": False})

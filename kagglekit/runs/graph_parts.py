@@ -1,7 +1,7 @@
 """The parts of a graph as torch modules: inputs that members share, and the folds of each member."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,25 +17,26 @@ from kagglekit.files.keys import key_of
 from kagglekit.scoring.numerics import SMALLEST_MEAN
 from kagglekit.scoring.thresholds import FLOOR
 from kagglekit.training.head import Head
+from kagglekit.training.inputs import frozen_network
 
 LEAST_VIEW = 1e-6  # of a probability averaged over test-time shifts, as in Head.mean
 
 
 class MeanProbability(nn.Module):
-    """The mean of probabilities, as logits: (views, batch, classes) to (batch, classes).
+    """The mean of probabilities, as logits.
 
     Log-odds need p and 1 - p, each of full precision: the complement is averaged by itself, not subtracted.
     """
 
-    def __init__(self, kind: LabelKind, least: float, added: float) -> None:
-        """Bound each probability by `least`, and then add `added` to it."""
+    def __init__(self, head: Head, least: float, added: float = 0.0) -> None:
+        """Bound each probability by `least`, or add `added` to it, before the logarithm."""
         super().__init__()
-        self.kind, self.least, self.added = kind, least, added
+        self.head, self.least, self.added = head, least, added
 
     def forward(self, logits: Tensor) -> Tensor:
         """(views, batch, classes) to (batch, classes)."""
-        if self.kind is LabelKind.SINGLE:
-            return self._log(logits.softmax(2))
+        if self.head.kind is LabelKind.SINGLE:
+            return self._log(logits.softmax(2) if self.head.rule is None else logits.exp())
         # ONNX Runtime's sigmoid errs by 1e-7, as much as the whole of a small probability
         return self._log(1 / (1 + (-logits).exp())) - self._log(1 / (1 + logits.exp()))
 
@@ -56,7 +57,7 @@ class FoldNetwork(nn.Module):
         super().__init__()
         self.model, self.head, self.offsets = model, head, tuple(offsets)
         multi = head.kind is LabelKind.MULTI
-        self.join = MeanProbability(head.kind, LEAST_VIEW if multi else FLOOR, 0.0)
+        self.join = MeanProbability(head, LEAST_VIEW if multi else FLOOR)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, ..., time) to (batch, classes)."""
@@ -64,15 +65,19 @@ class FoldNetwork(nn.Module):
         return views[0] if len(views) == 1 else self.join(torch.stack(views))
 
     def _collapse(self, logits: Tensor) -> Tensor:
-        """Do what Head.collapse does, without masks, whose sizes a graph would have to find out."""
-        if self.head.direct:
-            return logits[:, : len(self.head.classes)]
+        """Do what Head.collapse does before its thresholds, without masks, whose sizes no graph knows."""
+        head = self.head
+        if head.direct:
+            return logits[:, : len(head.classes)]
         log_probs = logits.log_softmax(1)
         joined = []
-        for number in range(len(self.head.classes)):
-            members = [i for i, c in enumerate(self.head.class_of) if c == number]
-            outputs = log_probs[:, members] if members else 0 * log_probs[:, :1] + math.log(FLOOR)
-            joined.append(outputs.logsumexp(1))
+        for number in range(len(head.classes)):
+            outputs = [i for i, c in enumerate(head.class_of) if c == number]
+            scores = log_probs[:, outputs] if outputs else 0 * log_probs[:, :1] + math.log(FLOOR)
+            joined.append(scores.logsumexp(1) if head.rule is None else scores.amax(1))
+        if head.rule is not None and not head.rule.has_silence_output:
+            rest = 1 - torch.stack(joined).exp().sum(0)  # silence was at the floor
+            joined[head.rule.silence] = rest.clamp(min=FLOOR).log()
         return torch.stack(joined, 1)
 
 
@@ -89,7 +94,7 @@ class FoldNetworks(nn.Module):
         super().__init__()
         self.folds, self.takes, self.by_fold = nn.ModuleList(folds), takes, by_fold
         self.head = folds[0].head
-        self.join = MeanProbability(self.head.kind, 0.0, SMALLEST_MEAN)
+        self.join = MeanProbability(self.head, 0.0, SMALLEST_MEAN)
 
     def forward(self, x: Tensor) -> Tensor:
         """The networks' input to logits (batch, classes), or (batch, folds, classes)."""
@@ -110,6 +115,28 @@ class Graph(nn.Module):
         return tuple(member(inputs[str(member.takes)]) for member in self.members)
 
 
+class Embeddings(nn.Module):
+    """A frozen network."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, samples) in [-1, 1] to (batch, layers or steps, dim)."""
+        embeddings: Tensor = self.network.embed(waveform)
+        return embeddings
+
+
+def without_fft(network: nn.Module, samples: int) -> nn.Module:
+    """Replace every FFT of a network by matrix products, for clips of `samples`; return the network."""
+    for module in network.modules():
+        change: Callable[[int], None] | None = getattr(module, "without_fft", None)
+        if change is not None:
+            change(samples)
+    return network
+
+
 def input_of(meta: Mapping[str, Any], audio: Audio) -> tuple[str, nn.Module]:
     """Return what computes the input of a run's networks from waveforms, and a key that equal ones share.
 
@@ -124,10 +151,14 @@ def input_of(meta: Mapping[str, Any], audio: Audio) -> tuple[str, nn.Module]:
         # the type of the cache does not matter here
         shape = features.model_dump(exclude={"dtype"})
         return key_of("log_mel", shape), MatrixLogMel(features, audio.sample_rate, audio.samples)
-    raise ConfigError(
-        f"{meta['model']} with frozen embeddings cannot be in a graph",
-        hint="leave it out, or train a model of log-mels or of waveforms",
-    )
+    frozen = frozen_network(meta["model"], meta["params"])
+    network = frozen.load()
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"{meta['model']} cannot be in a graph: its embeddings are those of another program's file",
+            hint="leave it out, or train a model of log-mels or of waveforms",
+        )
+    return key_of("embedding", frozen.key), Embeddings(without_fft(network, audio.samples))
 
 
 def rate_of(meta: Mapping[str, Any], audio: Audio) -> float:

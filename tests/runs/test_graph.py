@@ -16,6 +16,7 @@ from kagglekit.runs.graph import GraphFile, open_graph, write_graphs
 from kagglekit.runs.graph_parts import FoldNetwork, MeanProbability
 from kagglekit.scoring.numerics import mean_logits, softmax
 from kagglekit.scoring.predictions import logits_of, read_predictions
+from kagglekit.scoring.thresholds import ThresholdRule
 from kagglekit.training.files import TEST
 from kagglekit.training.head import Head
 
@@ -86,12 +87,21 @@ def test_clips_of_several_windows_have_the_logits_of_each_fold(yaml: Path, tmp_p
 @pytest.mark.parametrize("kind", list(LabelKind))
 def test_sure_folds_keep_their_precision(kind: LabelKind) -> None:
     logits = torch.randn(5, 50, 7, generator=torch.Generator().manual_seed(0)) * 15
-    found = MeanProbability(kind, 0.0, 1e-12)(logits).numpy()
+    head = Head(tuple("abcdefg"), tuple(range(7)), tuple("abcdefg"), words=False, double=None, kind=kind)
+    found = MeanProbability(head, 0.0, 1e-12)(logits).numpy()
     np.testing.assert_allclose(found, mean_logits(logits.numpy(), kind is LabelKind.MULTI), atol=1e-4)
 
 
 def test_outputs_are_summed_into_classes_as_by_the_head() -> None:
     head = Head(tuple("abcd"), (1, 0, 1, -1), ("x", "y", "z"), words=True, double=None)
     logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(0)) * 20
+    found = FoldNetwork(torch.nn.Identity(), head, (0,))(logits)
+    torch.testing.assert_close(found, head.collapse(logits))
+
+
+def test_scores_of_words_are_those_before_the_rule(tmp_path: Path) -> None:
+    rule = ThresholdRule(unknown=3, silence=2)
+    head = Head(tuple("abcde"), (0, 1, 3, 3, 0), tuple("wxyz"), words=True, double=None, rule=rule)
+    logits = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
     found = FoldNetwork(torch.nn.Identity(), head, (0,))(logits)
     torch.testing.assert_close(found, head.collapse(logits))
