@@ -72,7 +72,7 @@ class Client(NamedTuple):
         """Return a class of kagglesdk by its name."""
         return next(getattr(module, name) for module in self.types if hasattr(module, name))
 
-    def message(self, name: str, **fields: Any) -> Any:
+    def message(self, name: str, /, **fields: Any) -> Any:
         """Build a request, or a part of one, by the name of its class."""
         message = self.type(name)()
         for field, value in fields.items():

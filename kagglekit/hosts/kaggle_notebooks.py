@@ -15,7 +15,7 @@ from kagglekit.hosts.client import Client
 from kagglekit.hosts.download import Download, PartialFile
 from kagglekit.hosts.kaggle_datasets import KaggleDatasets
 from kagglekit.hosts.kaggle_requests import AGAIN, PAGE_SIZE
-from kagglekit.hosts.notebooks import KernelSpec, Quota, SavedKernel, Session, SessionStatus, check_sources
+from kagglekit.hosts.notebooks import KernelSpec, Quota, SavedKernel, Session, SessionStatus
 from kagglekit.hosts.replies import UnreadableError, explained, one_line
 from kagglekit.hosts.retry import Retry
 from kagglekit.hosts.values import utc
@@ -93,15 +93,18 @@ class KaggleNotebooks(KaggleDatasets):
             raise HostError(
                 f"could not {what}: Kaggle says {one_line(reply.error)}", hint=_push_hint(reply.error)
             )
-        check_sources("data sets", reply.invalid_dataset_sources or [])
-        check_sources("competitions", reply.invalid_competition_sources or [])
-        check_sources("notebooks", reply.invalid_kernel_sources or [])
-        check_sources("models", reply.invalid_model_sources or [])
         if not reply.version_number:
             raise self._unreadable(what, "no version number")
         # the name follows from the title, whatever was asked for
         name = (reply.ref or reply.url or spec.slug).rstrip("/").rpartition("/")[2]
-        return SavedKernel(name, reply.version_number, spec.source)
+        unknown = (
+            reply.invalid_dataset_sources,
+            reply.invalid_competition_sources,
+            reply.invalid_kernel_sources,
+            reply.invalid_model_sources,
+        )
+        left_out = tuple(one_line(source) for sources in unknown for source in sources or [] if source)
+        return SavedKernel(name, reply.version_number, spec.source, left_out)
 
     def session(self, slug: str, version: int) -> Session:
         """Return how the run of a version goes."""
@@ -189,11 +192,11 @@ def _hours(time: timedelta) -> float:
 
 def _push_hint(words: str) -> str:
     """Return what to do about a refusal of a push."""
+    if re.search(r"(?i)quota", words):
+        return f"the week's quota is used up: {AGAIN} when it is renewed"
     if re.search(r"(?i)\bsession|concurren|maximum", words):
         where = "https://www.kaggle.com/code"
         return f"wait until a running notebook has ended, or stop one at {where}, then {AGAIN}"
-    if re.search(r"(?i)quota", words):
-        return f"the week's quota is used up: {AGAIN} when it is renewed"
     if re.search(r"(?i)title|slug", words):
         return "another notebook of yours has that title: rename or delete it at https://www.kaggle.com/code"
     return f"the message is Kaggle's: follow it, then {AGAIN}"

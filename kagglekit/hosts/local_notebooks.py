@@ -30,7 +30,6 @@ from kagglekit.hosts.notebooks import (
     Quota,
     SavedKernel,
     Session,
-    check_sources,
 )
 from kagglekit.hosts.sandbox import Finished, Sandbox, inputs_of
 
@@ -122,18 +121,17 @@ class LocalNotebooks:
         """Save a script; it runs when its session is first asked for."""
         if spec.kernel_type != "script":
             raise HostError("the local host runs scripts alone", hint="set kernel_type to script")
-        check_sources("data sets", [name for name in spec.datasets if not self._data_of(name)])
-        check_sources("notebooks and models", [*spec.kernels, *spec.models])
+        unknown = [name for name in spec.datasets if not self._data_of(name)]
         root = self._kernels / spec.slug
         root.mkdir(parents=True, exist_ok=True)
         number = max(_numbers(root), default=0) + 1
         # a version of a data set is chosen when a notebook is saved, as on Kaggle
-        data = {name: str(self._data_of(name)) for name in spec.datasets}
+        data = {name: str(self._data_of(name)) for name in spec.datasets if name not in unknown}
         with building(root / str(number), "kernel") as folder:
             assert folder is not None  # the number is new
             (folder / "script.py").write_text(spec.source, encoding="utf-8")
             write_json(folder / "kernel.json", {"datasets": data})
-        return SavedKernel(spec.slug, number, spec.source)
+        return SavedKernel(spec.slug, number, spec.source, (*unknown, *spec.kernels, *spec.models))
 
     def session(self, slug: str, version: int) -> Session:
         """Run a version on the visible files, unless it has run, and return how it went."""

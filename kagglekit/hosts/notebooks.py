@@ -7,7 +7,7 @@ mark: the note of a data set's version, and a line in a kernel's source.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -83,6 +83,8 @@ class SavedKernel:
     version: int
     source: str
     """Empty where the host does not show it."""
+    left_out: tuple[str, ...] = ()
+    """Sources that the host does not know, and has saved it without."""
 
 
 @dataclass(frozen=True)
@@ -193,12 +195,3 @@ def quota_note(quota: Quota | None) -> list[str]:
         return []
     until = "" if quota.refresh is None else f" until {quota.refresh:%Y-%m-%d %H:%M} UTC"
     return [f"GPU quota: {quota.used_hours:.1f} of {quota.allowed_hours:.1f} hours used{until}"]
-
-
-def check_sources(kind: str, invalid: Iterable[str]) -> None:
-    """Raise a HostError for sources that a host has left out of a kernel."""
-    if names := [name for name in invalid if name]:
-        raise HostError(
-            f"the host does not know the {kind} {', '.join(names)}: the notebook would run without",
-            hint="check the name, and that your account may use it; then run the same command again",
-        )

@@ -42,7 +42,10 @@ class DatasetPush:
             return
         slug = self.built.record.dataset
         there = self.service.dataset(slug)
-        version = self._ours(there)
+        version, reason = self._noted(there), ""
+        if version is not None and version.state == "failed":
+            self._spoilt(version)
+            version = None
         if version is None:
             files = self._uploaded()
             title = dataset_title(self.built.dataset / DATASET_METADATA)
@@ -54,18 +57,14 @@ class DatasetPush:
                     self.progress.set(tokens={})  # they may be what was refused
                     raise
                 console.note(f"no reply from the host; checking whether it made the data set {slug}")
-            version = self.patience.found(lambda: self._ours(self.service.dataset(slug)))
+                reason = f": {error}"
+            version = self.patience.found(lambda: self._noted(self.service.dataset(slug)))
         if version is None:
             raise HostError(
-                f"cannot tell whether the host made the data set {slug}",
+                f"cannot tell whether the host made the data set {slug}{reason}",
                 hint=f"{AGAIN}: it looks there first",
             )
         self.progress.set(dataset_version=version.number)
-
-    def _ours(self, dataset: HostDataset | None) -> DatasetVersion | None:
-        """Return the version with our files, unless the host has failed to take it."""
-        version = self._noted(dataset)
-        return None if version is None or version.state == "failed" else version
 
     def _noted(self, dataset: HostDataset | None) -> DatasetVersion | None:
         """Return the newest version with our files, but for those that were found to be bad."""

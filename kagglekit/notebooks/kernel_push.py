@@ -45,7 +45,7 @@ class KernelPush:
         if steps.kernel_version is not None:
             return
         spec = kernel_spec(self.built, steps.account, steps.kernel_mark)
-        saved = self.service.kernel(spec.slug)
+        saved, reason = self.service.kernel(spec.slug), ""
         if not self._is_ours(saved):
             if steps.kernel_after is None:
                 self.progress.set(kernel_after=0 if saved is None else saved.version)
@@ -55,11 +55,18 @@ class KernelPush:
                 if not may_have_arrived(error):
                     raise
                 console.note(f"no reply from the host; checking whether it saved the notebook {spec.slug}")
+                reason = f": {error}"
                 saved = self.patience.found(lambda: self._if_ours(self.service.kernel(spec.slug)))
         if saved is None:
             raise HostError(
-                f"cannot tell whether the host saved the notebook {spec.slug}",
+                f"cannot tell whether the host saved the notebook {spec.slug}{reason}",
                 hint=f"{AGAIN}: it looks there first",
+            )
+        if saved.left_out:  # it runs, but to no end: the next push is another one
+            self.progress.save(self.progress.steps.again())
+            raise HostError(
+                f"the host does not know {listed(saved.left_out)}: the notebook would run without",
+                hint="check the names, and that your account may use them; then run the same command again",
             )
         self.progress.set(kernel=saved.slug, kernel_version=saved.version)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.kaggle_matrix import VERBS, Cell, cells, run
+from support.kaggle_matrix import NOTEBOOK, VERBS, Cell, cells, run
 from support.kaggle_server import KEY, Drop, Fault, Flip
 from support.kaggle_site import NOTES, Site, server
 from support.kaggle_storm import run as storm
@@ -19,11 +19,14 @@ QUICK = {
     "sign in by token": ("IntrospectToken",),
     "sign in by login": (),
     "doctor": (),
+    NOTEBOOK: (),
 }
 """Requests with a way of their own through kagglekit; of the others the default run has each fault once."""
 
 
 def _marks(cell: Cell) -> list[pytest.MarkDecorator]:
+    if cell.verb == NOTEBOOK:  # tests/notebooks/test_faults.py has those that are quick
+        return [pytest.mark.slow]
     quick = cell.request in QUICK[cell.verb]
     waits = cell.verb in ("doctor", "sign in by login") or cell.request == "GetSubmission"
     return [] if quick or (cell.always and not waits) else [pytest.mark.slow]

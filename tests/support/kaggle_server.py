@@ -20,7 +20,6 @@ import hashlib
 import io
 import mmap
 import threading
-import urllib.parse
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from support.kaggle_notebooks import NotebookServices
 from support.kaggle_wire import (
     EXPIRED,
     HTML,
@@ -54,7 +54,13 @@ SLUG = "tiny-speech"
 USER, KEY = "tester", "0123456789abcdef0123456789abcdef"
 REFRESH_TOKEN = "refresh-0123456789abcdef"
 OPEN_TO_ALL = ("IntrospectToken", "GenerateAccessToken")
-NEEDS_RULES = ("DownloadDataFile", "DownloadDataFiles", "StartSubmissionUpload", "CreateSubmission")
+NEEDS_RULES = (
+    "DownloadDataFile",
+    "DownloadDataFiles",
+    "StartSubmissionUpload",
+    "CreateSubmission",
+    "CreateCodeSubmission",
+)
 
 
 def point_client_at(address: str) -> None:
@@ -85,7 +91,7 @@ class Stored:
 
 
 @dataclass
-class KaggleServer:
+class KaggleServer(NotebookServices):
     """One competition. Use as a context manager.
 
     `faults` maps a method to what goes wrong: always, or request by request (None: nothing) and then no more.
@@ -174,7 +180,12 @@ class KaggleServer:
         with self._lock:
             if name == self.bundle and name not in self.files and self._bundled_from is not self.files:
                 self._bundle, self._bundled_from = _zipped(self.files), self.files
-        source = self.files.get(name) or self.datasets.get(name.removesuffix(".zip")) or self._bundle
+        source = (
+            self.files.get(name)
+            or self.outputs.get(name)
+            or self.datasets.get(name.removesuffix(".zip"))
+            or self._bundle
+        )
         with self._lock:
             if name not in self._stored or self._stored[name].source is not source:
                 self._stored[name] = Stored(source)
@@ -217,7 +228,7 @@ class KaggleServer:
         """Keep an upload, which is no submission yet."""
         self.uploads[token] = data
 
-    def add_submission(self, file_name: str, data: bytes, description: str = "") -> int:
+    def add_submission(self, file_name: str, data: bytes, description: str = "", error: str = "") -> int:
         """Take a submission, as from the website; its ref."""
         with self._lock:
             self.submissions.append(
@@ -228,7 +239,8 @@ class KaggleServer:
                     "totalBytes": len(data),
                     "description": description,
                     "status": "PENDING",
-                    "scores": self.scores(data),
+                    "scores": ("", "") if error else self.scores(data),
+                    "error": error,
                     "polls": self.polls_pending,
                 }
             )
@@ -289,11 +301,7 @@ class KaggleServer:
 
     def _signed(self, name: str) -> Fault:
         """Where storage has a file, for a while."""
-        with self._lock:
-            signature = f"signature-{len(self._uses)}"
-            self._uses[signature] = 0
-        path = f"/storage/{urllib.parse.quote(name)}?signed={signature}"
-        return Fault(302, b"", "text/html", (("Location", path),))
+        return Fault(302, b"", "text/html", (("Location", self._address(name)),))
 
     def StartSubmissionUpload(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
@@ -320,13 +328,13 @@ class KaggleServer:
             return flat(404, "Submission not found")
         found = self.submissions[request["ref"] - 1]
         with self._lock:
-            if found["polls"] == 0 and self.scoring_error:
-                found |= {"status": "ERROR", "errorDescription": self.scoring_error}
+            if found["polls"] == 0 and (error := found["error"] or self.scoring_error):
+                found |= {"status": "ERROR", "errorDescription": error}
             elif found["polls"] == 0:
                 public, private = found["scores"]
                 found |= {"status": "COMPLETE", "publicScore": public, "privateScore": private}
             found["polls"] = max(0, found["polls"] - 1)
-            return {key: value for key, value in found.items() if key not in ("polls", "scores")}
+            return {key: value for key, value in found.items() if key not in ("polls", "scores", "error")}
 
     def ListSubmissions(self, request: dict[str, Any]) -> dict[str, Any]:
         shown = self.submissions[::-1]

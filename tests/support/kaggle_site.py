@@ -19,6 +19,7 @@ from unittest.mock import patch
 import py7zr
 
 from kagglekit.cli import main
+from kagglekit.notebooks import waiting
 from kagglekit.submission import sync
 from kagglekit.terminal import console
 from support.kaggle_server import KEY, SLUG, USER, KaggleServer, point_client_at
@@ -128,6 +129,7 @@ class Site:
             contextlib.redirect_stderr(err),
             _new_consoles(),
             patch.object(sync, "now", lambda: datetime.now(UTC) + later),
+            patch.object(waiting, "pause", lambda seconds: None),
         ):
             code = main([*argv, "--quiet"])
         return code, out.getvalue(), err.getvalue()

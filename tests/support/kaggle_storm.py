@@ -18,14 +18,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kagglekit.submission.ledger import Ledger
-from support.kaggle_matrix import VERBS, faults
+from support.kaggle_matrix import NOTEBOOK, VERBS, faults
 from support.kaggle_server import EXPIRED, Drop, Flip, KaggleServer, Short, Stall
 from support.kaggle_site import GUESSES, LATER, Done, Site, csv_of, files, server
 from support.kaggle_wire import Trouble
 
 TRIES = 40
 """Commands after which a run has failed; the faults are used up long before."""
-METHODS = [request for verb in VERBS.values() for request in verb.requests]
+METHODS = [request for name, verb in VERBS.items() if name != NOTEBOOK for request in verb.requests]
 SELDOM = ("429, in an hour", "no reply comes", "stalls half-way")
 """Faults that a run meets seldom, because they end a command, or take a time-out each."""
 
