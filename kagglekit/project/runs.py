@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kagglekit.runs.export_onnx import Exported
+    from kagglekit.runs.graph_precision import Precision
     from kagglekit.runs.store import Run
 
 
@@ -115,16 +116,18 @@ class RunMethods(ProjectBase):
         model: str | None = None,
         run: str | Run | None = None,
         *,
-        fold: int = 0,
+        fold: int | None = 0,
         out: str | Path | None = None,
+        precision: Precision = "float32",
     ) -> Export:
-        """Write one fold's network as an ONNX file, checked against torch."""
+        """Write one fold's network, or (None) the mean of all folds', as ONNX, checked against torch."""
         from kagglekit.files.workspace import folder_name
         from kagglekit.runs.export_onnx import export
 
         folds = self.config.validation.folds
-        if not 0 <= fold < folds:
+        if fold is not None and not 0 <= fold < folds:
             raise ConfigError(f"there is no fold {fold}", hint=f"name one from 0 to {folds - 1}")
         chosen = self.find_run(model, run)
-        path = Path(out or f"{folder_name(chosen.model)}-{chosen.id}-fold_{fold}.onnx")
-        return Export(chosen, path, export(chosen.folder / f"fold_{fold}", path))
+        part = "all" if fold is None else f"fold_{fold}"
+        path = Path(out or f"{folder_name(chosen.model)}-{chosen.id}-{part}.onnx")
+        return Export(chosen, path, export(chosen, path, fold, precision))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,19 +24,19 @@ from kagglekit.config.names import LabelKind
 from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.files.atomic import replacing
 from kagglekit.runs.graph_parts import FoldNetwork, FoldNetworks, Graph, input_of, rate_of, without_fft
+from kagglekit.runs.graph_precision import Precision, convert
 from kagglekit.runs.store import Run, load_fold, read_meta
 from kagglekit.scoring.numerics import mean_logits
 from kagglekit.training.inputs import audio_of, inputs_of_waveforms
 from kagglekit.training.predict import classify
 
-Precision = Literal["float32"]
 Float32 = NDArray[np.float32]
 
 INPUT = "waveform"
 OPSET = 17
-LARGEST_ERROR = 1e-3  # between two ways to the same logits, of size 10 or so, in float32
-CLIPS = 5  # compared by the check: an odd number, other than the one clip that is traced
-LOUDNESS = 3000  # standard deviation of the noise compared, of int16
+LARGEST_ERROR = {"float32": 1e-3, "float16": 1e-2, "int8": 1e-2}
+"""Between two ways to the same logits, of size 10 or so, by the precision of the weights."""
+LOUDNESS = (0, 3, 300, 3000, 10_000)  # standard deviation of the noise in each clip compared, of int16
 
 
 class GraphMember(NamedTuple):
@@ -69,6 +69,8 @@ class GraphFile(NamedTuple):
     """single: the logits are log-probabilities up to a constant; multi: log-odds."""
     members: tuple[GraphMember, ...]
     """In the order of the outputs."""
+    parameters: int
+    """Of all networks."""
     size: int
     """Bytes."""
     error: float
@@ -82,20 +84,40 @@ class _Clips(NamedTuple):
     samples: int
 
 
+class _Folds(NamedTuple):
+    """A run, and which of its folds are in a graph."""
+
+    run: Run
+    paths: list[Path]
+
+
 def write_graphs(runs: Sequence[Run], folder: Path, precision: Precision = "float32") -> list[GraphFile]:
     """Write the graphs of runs into a folder, one for each distinct sample rate and length of a clip.
 
+    Args:
+        precision: of the weights in the file. float16: half the size, computed in float32. int8: of matrix
+            products alone, which are then computed with integers; convolutions stay as they are.
+
     Raises:
         ConfigError: onnx and onnxruntime are not installed, or a run's networks cannot be in a graph.
-        KagglekitError: a graph's logits differ from torch's.
+        KagglekitError: a graph's logits differ from torch's by more than LARGEST_ERROR.
     """
     need_packages()
     folder.mkdir(parents=True, exist_ok=True)
     takes = {place: _clips_of(run) for place, run in enumerate(runs)}
-    return [
-        _write(clips, {place: runs[place] for place in places}, folder)
-        for clips, places in groupby(sorted(takes, key=lambda place: takes[place]), takes.__getitem__)
-    ]
+    files = []
+    for clips, places in groupby(sorted(takes, key=lambda place: takes[place]), takes.__getitem__):
+        members = {place: _Folds(runs[place], _all_folds(runs[place])) for place in places}
+        path = folder / f"graph_{clips.sample_rate}_{clips.samples}.onnx"
+        files.append(_write(clips, members, path, precision))
+    return files
+
+
+def write_graph(run: Run, path: Path, fold: int | None, precision: Precision = "float32") -> GraphFile:
+    """Write the graph of one run, of one of its folds or (None) of all; errors as `write_graphs`."""
+    need_packages()
+    folds = _all_folds(run) if fold is None else [run.folder / f"fold_{fold}"]
+    return _write(_clips_of(run), {0: _Folds(run, folds)}, path, precision)
 
 
 def need_packages() -> None:
@@ -121,23 +143,22 @@ def _clips_of(run: Run) -> _Clips:
     return _Clips(audio.sample_rate, audio.samples)
 
 
-def _folds(run: Run) -> list[Path]:
+def _all_folds(run: Run) -> list[Path]:
     folds = [run.folder / f"fold_{number}" for number in range(len(run.metrics["folds"]))]
     # a network that nothing was trained of is the same in every fold
     return folds[:1] if read_meta(folds[0])["train"]["labels"] == "zero_shot" else folds
 
 
-def _write(clips: _Clips, runs: dict[int, Run], folder: Path) -> GraphFile:
+def _write(clips: _Clips, runs: dict[int, _Folds], path: Path, precision: Precision) -> GraphFile:
     """Write the graph of runs that take the same clips, check it, and move it into place."""
     inputs: dict[str, nn.Module] = {}
     members, described = [], []
-    for place, run in runs.items():
-        member, description = _member(place, run, inputs)
+    for place, folds in runs.items():
+        member, description = _member(place, folds, inputs)
         members.append(member)
         described.append(description)
     head = members[0].head
     graph = Graph(inputs, members).eval()
-    path = folder / f"graph_{clips.sample_rate}_{clips.samples}.onnx"
     classes, kind = head.classes, str(head.kind)
     facts: dict[str, Any] = {
         **clips._asdict(),
@@ -147,19 +168,24 @@ def _write(clips: _Clips, runs: dict[int, Run], folder: Path) -> GraphFile:
     }
     with replacing(path) as part:
         _trace(graph, clips, [member.output for member in described], facts, part)
+        convert(part, precision)
         error = _error(part, clips, list(runs.values()), described)
-        if not error <= LARGEST_ERROR:
+        if not error <= LARGEST_ERROR[precision]:
             raise KagglekitError(
-                f"{path.name} differs from torch by {error:.3g}",
-                hint="report it with the versions of torch and onnxruntime",
+                f"{path.name} in {precision} differs from torch by {error:.3g}, more than "
+                f"{LARGEST_ERROR[precision]:g}",
+                hint="report it with the versions of torch and onnxruntime"
+                if precision == "float32"
+                else "choose another precision: float32 is always right",
             )
-    return GraphFile(path, *clips, classes, kind, tuple(described), path.stat().st_size, error)
+    parameters = sum(parameter.numel() for parameter in graph.parameters())
+    return GraphFile(path, *clips, classes, kind, tuple(described), parameters, path.stat().st_size, error)
 
 
-def _member(place: int, run: Run, inputs: dict[str, nn.Module]) -> tuple[FoldNetworks, GraphMember]:
+def _member(place: int, source: _Folds, inputs: dict[str, nn.Module]) -> tuple[FoldNetworks, GraphMember]:
     """Load a run's folds; add their input to `inputs` unless it is there."""
-    networks, audio = [], None
-    for folder in _folds(run):
+    networks, audio, run = [], None, source.run
+    for folder in source.paths:
         model, head, meta = load_fold(folder)
         audio = audio or audio_of(meta)
         rate = rate_of(meta, audio)
@@ -207,24 +233,24 @@ def _trace(graph: Graph, clips: _Clips, outputs: list[str], facts: dict[str, Any
     onnx.save(exported, str(path))
 
 
-def _error(path: Path, clips: _Clips, runs: Sequence[Run], members: Sequence[GraphMember]) -> float:
+def _error(path: Path, clips: _Clips, runs: Sequence[_Folds], members: Sequence[GraphMember]) -> float:
     """Return the largest difference between the file's logits and torch's, for noise."""
-    noise = np.random.default_rng(0).normal(0, LOUDNESS, (CLIPS, clips.samples))
-    waveforms = noise.astype(np.int16)
+    noise = np.random.default_rng(0).normal(0, 1, (len(LOUDNESS), clips.samples))
+    waveforms = (noise * np.array(LOUDNESS)[:, None]).clip(-32768, 32767).astype(np.int16)
     answers = open_graph(path).run(None, {INPUT: waveforms.astype(np.float32) / 32768})
     errors = []
-    for answer, run, member in zip(answers, runs, members, strict=True):
-        expected = _expected(run, waveforms, member.by_fold)
+    for answer, folds, member in zip(answers, runs, members, strict=True):
+        expected = _expected(folds.paths, waveforms, member.by_fold)
         if member.rule is not None:  # the rest, silence, is a difference: its logarithm has few digits
             answer, expected = np.exp(answer), np.exp(expected)
         errors.append(np.abs(answer - expected).max())
     return float(max(errors))
 
 
-def _expected(run: Run, waveforms: NDArray[np.int16], by_fold: bool) -> Float32:
+def _expected(folds: Sequence[Path], waveforms: NDArray[np.int16], by_fold: bool) -> Float32:
     """Return torch's logits, as runs.predict_test: (clips, classes), or (clips, folds, classes) by fold."""
     logits: list[Float32] = []
-    for folder in _folds(run):
+    for folder in folds:
         model, head, meta = load_fold(folder)
         head = replace(head, thresholds=None)
         if not logits:

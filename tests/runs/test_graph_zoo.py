@@ -10,8 +10,9 @@ from support import checkpoints
 from support.untrained import CLASSES, untrained
 
 from kagglekit.config import Audio, Features
+from kagglekit.errors import KagglekitError
 from kagglekit.models.speech_embedding import FEATURES
-from kagglekit.runs.graph import write_graphs
+from kagglekit.runs.graph import LARGEST_ERROR, write_graphs
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -74,3 +75,16 @@ def test_frozen_speech_embedding(tmp_path: Path) -> None:
     )
     (graph,) = write_graphs([run], tmp_path)
     assert graph.error < 1e-4
+
+
+def test_weights_of_fewer_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = untrained(tmp_path / "run", "kwt", {}, audio=Audio(), features=Features(), folds=1)
+    (whole,) = write_graphs([run], tmp_path / "float32")
+    (half,) = write_graphs([run], tmp_path / "float16", "float16")
+    assert half.size < 0.65 * whole.size and whole.error < half.error < 1e-2
+    (bytes_,) = write_graphs([run], tmp_path / "int8", "int8")
+    assert bytes_.size < half.size and half.error < bytes_.error < 1e-2
+    monkeypatch.setitem(LARGEST_ERROR, "int8", half.error)
+    with pytest.raises(KagglekitError, match="in int8 differs from torch by"):
+        write_graphs([run], tmp_path / "refused", "int8")
+    assert not list((tmp_path / "refused").iterdir())
