@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import built as built_by_hand
+from support.suicide import killed
 
 from kagglekit.cli import main
 from kagglekit.submission.ledger import Entry, Ledger
@@ -124,3 +125,35 @@ def test_a_changed_file(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "dataset" / "answers.json").write_text(json.dumps(dict.fromkeys(LABELS, "low")))
     assert submit(yaml, folder) == 1
     assert "answers.json has changed since the notebook was built" in capsys.readouterr().err
+
+
+STATE = "os.rename:*/gru-0123.push/state.json"
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(
+            f"{STATE},{STATE},{STATE}", marks=pytest.mark.slow
+        ),  # uploaded; the data set is not known
+        f"{STATE},{STATE},{STATE},{STATE},{STATE},{STATE}",  # pushed; the version is not known
+        pytest.param("os.mkdir:*/1/working", marks=pytest.mark.slow),  # before it runs
+        pytest.param("os.rename:*/session.json", marks=pytest.mark.slow),  # it has run; nobody knows
+        pytest.param("open:*/log.txt", marks=pytest.mark.slow),
+        pytest.param("open:*/output/submission.csv", marks=pytest.mark.slow),
+        pytest.param(
+            "os.rename:*/tiny/1.csv", marks=pytest.mark.slow
+        ),  # the log says sending, the host nothing
+        "open:*/1.csv,open:*leaderboard.jsonl",  # the host has it, the log does not know
+    ],
+)
+def test_killed_anywhere_the_same_command_goes_on(points: str, yaml: Path) -> None:
+    folder = make(yaml)
+    killed(yaml, points, "submit", "--notebook", str(folder), "--upload", "--yes")
+    assert submit(yaml, folder) == 0
+    (entry,) = entries(yaml)
+    assert (entry.status, entry.public, entry.ref, entry.notebook_version) == ("COMPLETE", 0.9, "1", 1)
+    host = yaml.parent / ".kagglekit" / "host" / "tiny"
+    assert [path.name for path in host.glob("*.csv")] == ["1.csv"]
+    versions = [path for path in (host / "notebooks" / "tiny-kagglekit-submit").iterdir() if path.is_dir()]
+    assert [path.name for path in versions] == ["1"]
