@@ -93,13 +93,7 @@ def clip_of(pcm: Int16, sound: Sound, sha1: str, audio: Audio) -> Clip:
         sound: what reading the file has shown.
         sha1: of the file, and of the part.
     """
-    samples = len(pcm)
-    rows = pcm[: audio.samples]
-    if samples < audio.samples:
-        rows = np.zeros(audio.samples, np.int16)
-        rows[:samples] = pcm
-    if audio.longer == "windows":
-        rows = split_windows(pcm, audio) if samples > audio.samples else rows[None]
+    samples, rows = len(pcm), padded(pcm, audio)
     if not samples:
         known = {"empty", "unreadable"} & {*sound.flags}  # else it is a part behind the recording's end
         flags = sort_flags({*sound.flags} if known else {*sound.flags, "empty"})
@@ -108,6 +102,18 @@ def clip_of(pcm: Int16, sound: Sound, sha1: str, audio: Audio) -> Clip:
     low, high = int(pcm.min()), int(pcm.max())
     flags = sort_flags({*sound.flags, *_flags(pcm, low, high, audio)})
     return Clip(rows, samples, rms, max(-low, high) / FULL_SCALE, sha1, flags, sound.rate, sound.message)
+
+
+def padded(pcm: Int16, audio: Audio) -> Int16:
+    """Cut a recording, or a part of one, to the length of a clip, or pad it with zeros; `Clip.rows`."""
+    samples = len(pcm)
+    rows = pcm[: audio.samples]
+    if samples < audio.samples:
+        rows = np.zeros(audio.samples, np.int16)
+        rows[:samples] = pcm
+    if audio.longer == "windows":
+        return split_windows(pcm, audio) if samples > audio.samples else rows[None]
+    return rows
 
 
 def _flags(pcm: Int16, low: int, high: int, audio: Audio) -> list[str]:
@@ -130,7 +136,11 @@ def length_flags(samples: int, audio: Audio) -> list[str]:
 
 def decode_recording(data: bytes, audio: Audio) -> tuple[Int16, Sound]:
     """Return (samples,) at the target rate, and the sound with all flags that reading the file has shown."""
-    sound = read_sound(data)
+    return at_rate_of(audio, read_sound(data))
+
+
+def at_rate_of(audio: Audio, sound: Sound) -> tuple[Int16, Sound]:
+    """Return the samples of a sound at the rate of `audio`, as `decode_recording`."""
     if not len(sound.waveform) or sound.rate == audio.sample_rate:
         return to_int16(sound.waveform), sound
     try:

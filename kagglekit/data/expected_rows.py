@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from kagglekit.config import Config
 from kagglekit.errors import SubmissionError
 from kagglekit.files.ids import number
 from kagglekit.files.resolve import read_file
@@ -39,7 +40,11 @@ def expected(workspace: Workspace, clip_ids: Sequence[str]) -> Sample:
         ConfigError: the metric does not fit the shape.
         SubmissionError: the sample has other columns, or its ids do not match the test's.
     """
-    config, table = workspace.config, sample_table(workspace)
+    return expected_by(workspace.config, sample_table(workspace), clip_ids)
+
+
+def expected_by(config: Config, table: Table | None, clip_ids: Sequence[str]) -> Sample:
+    """Return the same for a sample submission that has been read; None: there is none."""
     shape = Shape.of(config)
     shape.check_fit()
     settings, classes = shape.settings, shape.classes

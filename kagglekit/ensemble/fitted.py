@@ -56,6 +56,10 @@ class FittedBlend:
         share = np.full(len(probs), 1 / max(len(probs), 1))
         return self.decide(probs, ood_of(logits, self.task), share)
 
+    def logits(self, probs: Floats) -> Floats:
+        """Turn the blend's probabilities into its logits."""
+        return to_logits(probs, self.task)
+
     def record(self) -> dict[str, Any]:
         """Return a JSON-serialisable dict of all that was fitted."""
         return {name: _packed(getattr(self, name)) for name in ("blend", "join", "decide")}
