@@ -12,6 +12,9 @@ from kagglekit.config.base import Count, FilePath, OneOf, Positive, Section
 from kagglekit.config.metric import MetricName, checked_parameters
 from kagglekit.config.names import HOSTS
 
+PYTHONS = ("3.11", "3.12")
+"""Versions of Python in Kaggle's images of 2025 and 2026."""
+
 
 class LocalSettings(Section):
     """A folder that stands in for Kaggle: the competition's files and a solution, graded on this machine."""
@@ -36,13 +39,22 @@ class NotebookLimits(Section):
     minutes: Positive = 540.0
     """Minutes that the notebook may run."""
     recordings: Count | None = None
-    """Number of recordings in the hidden test."""
+    """Number of recordings in the hidden test; null: as many as the visible test has."""
+    seconds: Positive | None = Field(default=None, exclude_if=lambda seconds: seconds is None)
+    """Length of a recording of the hidden test in seconds; null: the commonest of the visible test, or
+    else 60."""
     cores: Count = 4
     """CPU cores of the notebook."""
+    slowdown: Positive = Field(default=1.0, exclude_if=lambda slowdown: slowdown == 1)
+    """How many times as long as one of this machine's cores one of the notebook's takes for the same work."""
     memory_gb: Positive = 30.0
     """Memory in GB."""
     internet: bool = False
     """Whether the notebook may use the internet."""
+    python: tuple[Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$")], ...] = Field(
+        default=PYTHONS, min_length=1, exclude_if=lambda versions: versions == PYTHONS
+    )
+    """Versions of Python for which wheels travel along: those that the host's image may have."""
 
 
 class Competition(Section):

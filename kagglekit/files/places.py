@@ -9,7 +9,9 @@ from kagglekit.errors import ConfigError
 from kagglekit.files.patterns import KaggleDataset
 from kagglekit.files.workspace import Workspace
 
-INPUT = Path("/kaggle/input")
+KAGGLE = "KAGGLEKIT_KAGGLE"
+"""Environment variable with the folder that stands for /kaggle, where that cannot be mounted."""
+INPUT = Path(os.environ.get(KAGGLE, "/kaggle")) / "input"
 """Where Kaggle's notebooks mount competitions and data sets."""
 VARIABLE = "KAGGLEKIT_INPUT"
 """Environment variable with the folder that the competition is mounted at."""

@@ -14,20 +14,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from kagglekit.files.leftovers import temporary_folder
+from kagglekit.files.places import KAGGLE
 
-VARIABLE = "KAGGLEKIT_KAGGLE"
-"""Environment variable with the folder that stands for /kaggle."""
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--net", "--fork", "--kill-child")
 KEPT = ("PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS", "SYSTEMROOT", "TMPDIR")
 """Variables that a script sees: no credential is among them."""
 MOST_LOG_BYTES = 20 * 2**20
+POLL_S = 0.1  # seconds between two looks at the memory
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Finished:
     """Its log in the form of Kaggle's: pieces with stream_name, time in seconds and data."""
     seconds: float
     timed_out: bool = False
+    out_of_memory: bool = False
+    """Whether it was ended for using more memory than it may."""
+    peak_gb: float = 0.0
+    """Largest resident memory of one of its processes; 0 where the system does not say."""
 
     @property
     def log(self) -> str:
@@ -55,12 +60,22 @@ class Sandbox:
         inputs: place below /kaggle/input, such as competitions/SLUG -> the folder that is seen there.
         working: the folder that is seen as /kaggle/working.
         hidden: files in these folders that are not to be seen, such as a solution.
+        cores: how many it may use; None: all.
+        memory_gb: resident memory with which it is ended; None: any.
     """
 
     inputs: Mapping[str, Path]
     working: Path
     hidden: Iterable[Path] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    cores: int | None = None
+    memory_gb: float | None = None
+
+    def usable_cores(self) -> list[int]:
+        """Return the numbers of the cores that a script gets here; [] where the system cannot say."""
+        if not hasattr(os, "sched_getaffinity"):
+            return []
+        return sorted(os.sched_getaffinity(0))[: self.cores]
 
     def run(self, script: Path, seconds: float, python: str = sys.executable) -> Finished:
         """Run a Python script, and end it after so many seconds."""
@@ -68,10 +83,10 @@ class Sandbox:
         with temporary_folder() as folder:
             if has_namespaces():
                 command = self._in_namespace(folder, script, python)
-                return _run(command, self._variables({"HOME": "/kaggle/working"}), self.working, seconds)
+                return self._run(command, {"HOME": "/kaggle/working"}, seconds)
             self._link(folder)
-            variables = self._variables({"HOME": str(folder), VARIABLE: str(folder)})
-            return _run([python, "-I", str(script.absolute())], variables, self.working, seconds)
+            command = [python, "-I", str(script.absolute())]
+            return self._run(command, {"HOME": str(folder), KAGGLE: str(folder)}, seconds)
 
     def _variables(self, more: Mapping[str, str]) -> dict[str, str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -115,6 +130,52 @@ class Sandbox:
                     (place / inner.relative_to(path)).symlink_to(inner)
         (folder / "working").symlink_to(self.working.resolve())
 
+    def _run(self, command: list[str], variables: Mapping[str, str], seconds: float) -> Finished:
+        """Run a command in a session of its own, and keep what it prints with the time."""
+        events: list[dict[str, object]] = []
+        start, cores = time.monotonic(), self.usable_cores()
+        process = subprocess.Popen(
+            command,
+            cwd=self.working,
+            env=self._variables(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if self.cores and cores else None,
+        )
+        assert process.stdout is not None and process.stderr is not None
+        readers = [
+            threading.Thread(target=_read, args=(stream, name, start, events), daemon=True)
+            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            timed_out, out_of_memory, peak = self._wait(process, start + seconds)
+        finally:  # also where Ctrl-C ends the wait
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        for reader, stream in zip(readers, (process.stdout, process.stderr), strict=True):
+            reader.join(5)
+            stream.close()
+        took = time.monotonic() - start
+        return Finished(process.returncode, events, took, timed_out, out_of_memory, peak)
+
+    def _wait(self, process: subprocess.Popen[bytes], end: float) -> tuple[bool, bool, float]:
+        """Wait for the end, or for a limit: whether the time or the memory was too much, and the memory."""
+        peak = 0.0
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_S)
+                return False, False, peak
+            peak = max([peak, *map(_peak_gb, _tree(process.pid))])
+            if self.memory_gb is not None and peak > self.memory_gb:
+                return False, True, peak
+            if time.monotonic() > end:
+                return True, False, peak
+
 
 def inputs_of(competition: str, files: Path, datasets: Mapping[str, Path]) -> dict[str, Path]:
     """Return the places of a competition's files and of data sets, as OWNER/NAME, in both layouts.
@@ -157,39 +218,21 @@ def _q(text: object) -> str:
     return shlex.quote(str(text))
 
 
-def _run(command: list[str], variables: dict[str, str], folder: Path, seconds: float) -> Finished:
-    """Run a command in a session of its own, and keep what it prints with the time."""
-    events: list[dict[str, object]] = []
-    start = time.monotonic()
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    readers = [
-        threading.Thread(target=_read, args=(stream, name, start, events), daemon=True)
-        for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
-    ]
-    for reader in readers:
-        reader.start()
-    timed_out = False
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-    finally:  # also where Ctrl-C ends the wait
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    for reader, stream in zip(readers, (process.stdout, process.stderr), strict=True):
-        reader.join(5)
-        stream.close()
-    return Finished(process.returncode, events, time.monotonic() - start, timed_out)
+def _tree(pid: int) -> Iterator[int]:
+    """Yield a process and those that it has started; the process alone where the system does not say."""
+    yield pid
+    with suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+            yield from _tree(int(child))
+
+
+def _peak_gb(pid: int) -> float:
+    """Return the largest resident memory that a process has had, in GB; 0 where the system does not say."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e9
+    return 0.0
 
 
 def _read(stream: IO[bytes], name: str, start: float, events: list[dict[str, object]]) -> None:

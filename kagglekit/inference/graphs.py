@@ -13,6 +13,7 @@ from kagglekit.config.names import LabelKind
 from kagglekit.data.samples import FULL_SCALE, Int16
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.files.json_shape import shaped
+from kagglekit.scoring.thresholds import ThresholdRule, Thresholds
 
 Float32 = NDArray[np.float32]
 
@@ -22,6 +23,15 @@ AGAIN = "build and push the notebook again"
 BATCH_SAMPLES = 2**21
 """Of a batch: 13 windows of 5 s at 32 kHz, whose activations in a network of images take some 100 MB."""
 MOST_BATCH = 64  # windows
+
+
+class Rule(NamedTuple):
+    """A rule of thresholds and the thresholds."""
+
+    unknown: int
+    silence: int
+    has_silence_output: bool
+    thresholds: Thresholds | None
 
 
 class Output(NamedTuple):
@@ -35,6 +45,16 @@ class Output(NamedTuple):
     """Whether it is (batch, folds, classes); else (batch, classes), the folds averaged."""
     pool: str
     """How the windows of a clip are joined: mean of their probabilities, or max of their logits."""
+    rule: Rule | None = None
+    """What is done with the joined logits of each fold (kagglekit.scoring.thresholds)."""
+
+    def ruled(self, logits: Float32) -> Float32:
+        """Apply the rule, if there is one, to logits (rows, folds, classes)."""
+        if self.rule is None or self.rule.thresholds is None:
+            return logits
+        rule = ThresholdRule(self.rule.unknown, self.rule.silence, self.rule.has_silence_output)
+        folds = [rule.apply(fold, self.rule.thresholds) for fold in logits.swapaxes(0, 1)]
+        return np.stack(folds, axis=1)
 
 
 @dataclass(frozen=True)

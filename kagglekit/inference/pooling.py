@@ -1,5 +1,8 @@
 """Join the windows of a row: what `kagglekit.training.head.Head` does in torch, in numpy."""
 
+from collections.abc import Callable
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,9 +11,16 @@ from kagglekit.scoring.numerics import Floats, log_softmax, sigmoid, softmax
 FLOOR = 1e-12  # of a probability, as in Head.mean
 MARGIN = 1e-6  # of a probability of several
 
+Meaning = Literal["logits", "log_odds", "log_probs"]
+PROBS: dict[Meaning, Callable[[Floats], Floats]] = {
+    "logits": softmax,
+    "log_odds": sigmoid,
+    "log_probs": lambda logits: np.exp(logits.astype(np.float64)),
+}
+
 
 def join_windows_of_rows(
-    logits: NDArray[np.float32], windows: NDArray[np.int64], pool: str, multi: bool
+    logits: NDArray[np.float32], windows: NDArray[np.int64], pool: str, takes: Meaning
 ) -> NDArray[np.float32]:
     """Join the windows of each row.
 
@@ -18,7 +28,7 @@ def join_windows_of_rows(
         logits: (windows, folds, classes).
         windows: (rows,), number of windows of each row, in order.
         pool: mean of their probabilities, or max of their logits.
-        multi: whether a row may have several classes.
+        takes: what the logits are. Log-probabilities before a rule need not sum to 1, and keep their scale.
 
     Returns:
         (rows, folds, classes).
@@ -27,12 +37,12 @@ def join_windows_of_rows(
         return logits
     starts = np.cumsum(windows) - windows
     if pool == "max":
-        scores: Floats = logits if multi else log_softmax(logits)
+        scores: Floats = log_softmax(logits) if takes == "logits" else logits
         highest: NDArray[np.float32] = np.maximum.reduceat(scores, starts).astype(np.float32)
         return highest
-    probs = sigmoid(logits) if multi else softmax(logits)
+    probs = PROBS[takes](logits)
     mean = np.add.reduceat(probs, starts) / windows[:, None, None]
-    if not multi:
+    if takes != "log_odds":
         joined: Floats = np.log(mean.clip(min=FLOOR))
     else:
         mean = mean.clip(MARGIN, 1 - MARGIN)

@@ -92,7 +92,9 @@ class _Batches:
         for one, *parts in zip(self.graph.outputs, *answers, strict=True):
             joined = np.concatenate(parts)
             joined = joined if one.by_fold else joined[:, None]
-            logits[one.run] = join_windows_of_rows(joined, np.array(self._counts), one.pool, multi)
+            takes = "log_probs" if one.rule is not None else "log_odds" if multi else "logits"
+            rows = join_windows_of_rows(joined, np.array(self._counts), one.pool, takes)
+            logits[one.run] = one.ruled(rows)
         return logits
 
 

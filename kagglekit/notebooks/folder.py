@@ -31,6 +31,8 @@ OUTPUTS = "rehearsal"
 OWNER = "OWNER"
 """Stands for the user's name in the metadata."""
 AGAIN = "build it again: kagglekit notebook build"
+MOST_OF_LIMIT = 0.8
+"""Share of the time limit that a rehearsal may foretell."""
 _BLOCK = 2**20
 
 

@@ -28,7 +28,7 @@ from kagglekit.notebooks import waiting
 from kagglekit.notebooks.compare import compare
 from kagglekit.notebooks.dataset_push import DatasetPush
 from kagglekit.notebooks.failures import failure_of
-from kagglekit.notebooks.folder import Built
+from kagglekit.notebooks.folder import MOST_OF_LIMIT, Built
 from kagglekit.notebooks.kernel_push import QUEUE_S, KernelPush
 from kagglekit.notebooks.source import kernel_spec
 from kagglekit.notebooks.state import Progress
@@ -45,9 +45,6 @@ from kagglekit.submission.send import (
 from kagglekit.submission.sync import settle_seconds
 from kagglekit.submission.write import NOT_SCORE
 from kagglekit.terminal import console
-
-MOST_OF_LIMIT = 0.8
-"""Share of the time limit that a rehearsal may foretell."""
 
 
 def submit_built(

@@ -23,7 +23,6 @@ from kagglekit.project.notebooks import NotebookMethods
 from kagglekit.project.report import ReportMethods
 from kagglekit.project.results import SubmissionResult
 from kagglekit.project.runs import RunMethods
-from kagglekit.project.submissions import SubmissionMethods
 from kagglekit.project.training import TrainingMethods
 
 if TYPE_CHECKING:
@@ -33,15 +32,7 @@ MODELS = ("tcresnet", "gru", "lstm", "convs2s")
 """What `run` trains: the quickest first, so that a short limit still ends with one."""
 
 
-class Project(
-    DataMethods,
-    TrainingMethods,
-    RunMethods,
-    DistillationMethods,
-    SubmissionMethods,
-    NotebookMethods,
-    ReportMethods,
-):
+class Project(DataMethods, TrainingMethods, RunMethods, DistillationMethods, NotebookMethods, ReportMethods):
     """Give access to a competition and its workspace. Arguments are as for `kagglekit.open`."""
 
     def __repr__(self) -> str:

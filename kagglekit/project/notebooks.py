@@ -1,17 +1,66 @@
-"""Notebooks that are built here and run on the host."""
+"""Notebooks for competitions that take no CSV: built and rehearsed here, run on the host."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from kagglekit.project.base import ProjectBase
+from kagglekit.project.base import Names
 from kagglekit.project.results import SubmissionResult
+from kagglekit.project.submissions import SubmissionMethods
+
+if TYPE_CHECKING:
+    from kagglekit.notebooks.folder import Built
+    from kagglekit.notebooks.rehearse import Rehearsed
 
 
-class NotebookMethods(ProjectBase):
-    """The part of `Project` that pushes and submits notebooks."""
+class NotebookMethods(SubmissionMethods):
+    """The part of `Project` that builds, rehearses and submits notebooks."""
+
+    def notebook_build(
+        self,
+        ensemble: Names = (),
+        *,
+        best: bool = False,
+        method: str | None = None,
+        decision: str | None = None,
+        precision: Literal["float32"] = "float32",
+        wheels: str | Path | None = None,
+    ) -> Built:
+        """Build the folder of a notebook that predicts the host's hidden test with a blend.
+
+        Args:
+            ensemble, best, method, decision: as in `submit`.
+            precision: of the networks' weights.
+            wheels: folder with wheels of the packages that the host's image lacks; None: download them.
+
+        Raises:
+            ConfigError: a run cannot be in a notebook.
+            KagglekitError: the wheels cannot be downloaded.
+        """
+        from kagglekit.notebooks.build import build
+
+        self.workspace.check_writable("workspace")
+        blend = self._blend(ensemble, best, method, decision)
+        folder = None if wheels is None else Path(wheels)
+        return build(self.prepared, blend, precision=precision, wheel_folder=folder)
+
+    def notebook_rehearse(self, built: Built, *, recordings: int | None = None) -> Rehearsed:
+        """Run a built notebook offline under the competition's limits, and reckon its time on the host.
+
+        Args:
+            built: as `notebook_build` returns it.
+            recordings: of the large synthetic test; None: 100, or as many as the hidden test has if fewer;
+                0: none.
+
+        Raises:
+            SubmissionError: it failed, or used more than the limits allow.
+        """
+        from kagglekit.notebooks.rehearse import rehearse
+
+        return rehearse(built, self.workspace, recordings)
 
     def submit_notebook(
         self,

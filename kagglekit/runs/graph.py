@@ -89,14 +89,19 @@ class _Folds(NamedTuple):
 
     run: Run
     paths: list[Path]
+    apart: bool = False
+    """Whether its output keeps the folds apart."""
 
 
-def write_graphs(runs: Sequence[Run], folder: Path, precision: Precision = "float32") -> list[GraphFile]:
+def write_graphs(
+    runs: Sequence[Run], folder: Path, precision: Precision = "float32", *, by_fold: bool = False
+) -> list[GraphFile]:
     """Write the graphs of runs into a folder, one for each distinct sample rate and length of a clip.
 
     Args:
         precision: of the weights in the file. float16: half the size, computed in float32. int8: of matrix
             products alone, which are then computed with integers; convolutions stay as they are.
+        by_fold: keep the folds apart, as blends that are not linear need them; see `GraphMember.by_fold`.
 
     Raises:
         ConfigError: onnx and onnxruntime are not installed, or a run's networks cannot be in a graph.
@@ -107,7 +112,7 @@ def write_graphs(runs: Sequence[Run], folder: Path, precision: Precision = "floa
     takes = {place: _clips_of(run) for place, run in enumerate(runs)}
     files = []
     for clips, places in groupby(sorted(takes, key=lambda place: takes[place]), takes.__getitem__):
-        members = {place: _Folds(runs[place], _all_folds(runs[place])) for place in places}
+        members = {place: _Folds(runs[place], _all_folds(runs[place]), by_fold) for place in places}
         path = folder / f"graph_{clips.sample_rate}_{clips.samples}.onnx"
         files.append(_write(clips, members, path, precision))
     return files
@@ -197,7 +202,7 @@ def _member(place: int, source: _Folds, inputs: dict[str, nn.Module]) -> tuple[F
     rule = None
     if head.rule is not None:
         rule = asdict(head.rule) | {"thresholds": head.thresholds and head.thresholds._asdict()}
-    by_fold = rule is not None or audio.longer == "windows"
+    by_fold = folds.apart or rule is not None or audio.longer == "windows"
     named = GraphMember(f"logits_{place}", f"{run.model}/{run.id}", len(networks), by_fold, head.pool, rule)
     return FoldNetworks(networks, key, by_fold), named
 

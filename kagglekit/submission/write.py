@@ -54,9 +54,16 @@ def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
         SubmissionError: ids, labels or columns do not match the sample, or all rows have the same label.
     """
     frame, warnings = draft(workspace, ensemble)
+    facts = facts_of(workspace, ensemble)
+    path, entry = _save(workspace, to_csv(frame), facts["models"], facts)
+    return SubmissionFile(path, frame, warnings, entry)
+
+
+def facts_of(workspace: Workspace, ensemble: BlendedRuns) -> dict[str, Any]:
+    """Return what the log keeps of a blend: fields of an entry, JSON-serialisable."""
     models = [run.model for run in ensemble.runs]
     competition, kind = workspace.config.competition, workspace.config.labels.kind
-    facts = {
+    return {
         "models": models,
         "runs": [run.id for run in ensemble.runs],
         "weights": [round(w, 6) for w in ensemble.weights],
@@ -70,8 +77,6 @@ def write(workspace: Workspace, ensemble: BlendedRuns) -> SubmissionFile:
         "cv_high": ensemble.score.high,
         "plain": ensemble.score.plain,
     }
-    path, entry = _save(workspace, to_csv(frame), models, facts)
-    return SubmissionFile(path, frame, warnings, entry)
 
 
 def draft(workspace: Workspace, ensemble: BlendedRuns) -> tuple[pl.DataFrame, list[str]]:

@@ -1,0 +1,104 @@
+"""Build a notebook that predicts the host's hidden test with a blend, or rehearse it here, offline.
+
+build: write the folder that is pushed: the networks as ONNX, an inference-only kagglekit, wheels, a script.
+rehearse: build it, then run it without network, with read-only mounts, under the competition's limits.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from kagglekit.commands import add_blend, add_count, add_names, file_name, next_command, open_project
+from kagglekit.errors import SubmissionError
+from kagglekit.terminal import console
+
+if TYPE_CHECKING:
+    from kagglekit.notebooks.folder import Built
+    from kagglekit.notebooks.rehearse import Rehearsed
+    from kagglekit.project import Project
+
+ACTIONS = ("build", "rehearse")
+EXAMPLE = """example:
+  $ kagglekit notebook rehearse --ensemble tcresnet,gru
+  .kagglekit/notebooks/3f2a91c04b7e: 65.2 MB, 14 files; tcresnet, gru
+  rehearsed without network: visible 0 recordings, empty 0, large 100 of 60 s
+    predict 41.2 s here on 2 cores; the host's 4 cores: factor 0.50
+  700 recordings: 2.4 of 90 minutes expected, 0.61 GB of 30"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=ACTIONS, help="what to do")
+    source = parser.add_mutually_exclusive_group()
+    add_names(source, "--ensemble", "models, or runs as model/id; all trained models by default")
+    source.add_argument("--best", action="store_true", help="the best by nested CV of all that is trained")
+    add_blend(parser, None)
+    parser.add_argument("--wheels", metavar="FOLDER", type=file_name, help="wheels of your own, not of PyPI")
+    add_count(parser, "--recordings", "of the large synthetic test of rehearse; 0: none (100)")
+
+
+def run(args: argparse.Namespace) -> None:
+    project = open_project(args)
+    built = project.notebook_build(
+        args.ensemble, best=args.best, method=args.method, decision=args.decision, wheels=args.wheels
+    )
+    data, lines = _built(built)
+    if args.action == "build":
+        lines.append(next_command(project, "notebook rehearse"))
+        console.result(data, lines)
+        return
+    console.show(lines)
+    rehearsed = project.notebook_rehearse(built, recordings=args.recordings)
+    console.result({**data, **_facts(rehearsed)}, _shown(project, rehearsed))
+    if not rehearsed.fits:
+        record = rehearsed.record
+        raise SubmissionError(
+            f"{record.minutes:.1f} minutes expected are more than 80 % of the limit of {record.limit:g}",
+            hint="blend fewer or smaller runs; kagglekit submit --upload --force pushes it all the same",
+        )
+
+
+def _built(built: Built) -> tuple[dict[str, Any], list[object]]:
+    record = built.record
+    data = {"folder": str(built.path), "key": record.key, "bytes": record.bytes, "files": record.files}
+    models = ", ".join(record.facts.get("models", []))
+    size = f"{record.bytes / 1e6:,.1f} MB, {len(record.files)} files"
+    return data, [f"{built.path}: {size}; {models}"]
+
+
+def _facts(rehearsed: Rehearsed) -> dict[str, Any]:
+    record = rehearsed.record
+    return {
+        "minutes": record.minutes,
+        "limit": record.limit,
+        "recordings": record.recordings,
+        "factor": record.factor,
+        "peak_gb": record.peak_gb,
+        "clock": record.clock,
+        "fits": rehearsed.fits,
+        "isolated": rehearsed.isolated,
+        "unread": rehearsed.unread,
+    }
+
+
+def _shown(project: Project, rehearsed: Rehearsed) -> list[object]:
+    record, limits = rehearsed.record, project.config.competition.limits
+    runs = ", ".join(
+        f"{name} {count:,} recordings ({rehearsed.rows[name]:,} rows)"
+        for name, count in rehearsed.recordings.items()
+    )
+    how = (
+        "without network"
+        if rehearsed.isolated
+        else "with proxies that refuse, as there are no namespaces here"
+    )
+    clock = [f"    {stage:<8} {seconds:8.1f} s" for stage, seconds in record.clock.items()]
+    slow = f" times slowdown {limits.slowdown:g}" if limits.slowdown != 1 else ""
+    return [
+        f"rehearsed {how}: {runs}",
+        *clock,
+        f"  on {rehearsed.cores} cores here, {limits.cores} there{slow}: factor {record.factor:g}",
+        *[f"  cannot be read: {path}" for path in rehearsed.unread],
+        f"{record.recordings:,} recordings: {record.minutes:.1f} of {record.limit:g} minutes expected, "
+        f"{record.peak_gb:.2f} GB of {limits.memory_gb:g}",
+    ]
