@@ -17,10 +17,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kagglekit.config import Config
 from kagglekit.data.cuts import Cutter, test_cutter
 from kagglekit.data.expected_rows import expected_by, sample_table
 from kagglekit.errors import KagglekitError, SubmissionError, plural
 from kagglekit.files.atomic import write_bytes
+from kagglekit.files.sample import Sample
 from kagglekit.files.tables import Table, read_table_file
 from kagglekit.files.workspace import Workspace
 from kagglekit.inference.clock import Stages
@@ -91,7 +93,7 @@ def _submit(folder: Path, out: Path, work: Path, stages: Stages) -> Outcome:
         workspace, classes = Workspace(manifest.config), manifest.task.classes
         graphs = open_graphs(folder, manifest.members, classes, manifest.task.kind)
     with stages.stage("find"):
-        files, cutter = test_cutter(workspace)
+        files, cutter = test_cutter(Workspace(_hidden(workspace.config)))
         sample = _sample(workspace, folder)
         print(f"{plural(len(files), 'test recording')}, {plural(len(graphs), 'graph')}", flush=True)
     if not files:
@@ -107,6 +109,12 @@ def _submit(folder: Path, out: Path, work: Path, stages: Stages) -> Outcome:
         frame = _table(manifest, sample, ids, probs)
         _write(out, frame)
     return _outcome(len(frame), len(files), predicted, stages)
+
+
+def _hidden(config: Config) -> Config:
+    """Return the settings of a competition whose test is hidden, whatever it takes: it may be empty here."""
+    competition = config.competition.model_copy(update={"delivery": "notebook"})
+    return config.model_copy(update={"competition": competition})
 
 
 def _say(message: tuple[str, Any]) -> None:
@@ -184,10 +192,11 @@ def _prior(manifest: Manifest, rows: int) -> Floats64:
 def _table(manifest: Manifest, sample: Table | None, ids: list[str], probs: Floats64) -> pl.DataFrame:
     """Return the submission; rows that the sample has besides all of ours get the prior."""
     config, shape = manifest.config, Shape.of(manifest.config)
-    expected = expected_by(config, sample, ids)
+    expected = _expected(config, sample, ids)
     if sample is not None and not shape.is_long:
         wanted = sample.frame[config.submission.id].to_list()
-        if more := sorted(set(wanted) - set(ids)) if set(ids) < set(wanted) else []:
+        ours = set(ids)
+        if more := [one for one in wanted if one not in ours] if ours < set(wanted) else []:
             print(f"{plural(len(more), 'row')} of the sample submission without a recording", flush=True)
             ids, probs = ids + more, np.concatenate([probs, _prior(manifest, len(more))])
             expected = replace(expected, ids=wanted)
@@ -198,6 +207,16 @@ def _table(manifest: Manifest, sample: Table | None, ids: list[str], probs: Floa
     except SubmissionError as error:  # the host may take it all the same, and a late stop would lose all
         print(f"warning: {error}", flush=True)
     return frame
+
+
+def _expected(config: Config, sample: Table | None, ids: list[str]) -> Sample:
+    """Return the rows to write: the sample's where it is the test's, else those of the test."""
+    if config.competition.delivery == "csv":
+        try:
+            return expected_by(config, sample, ids)
+        except KagglekitError as error:
+            print(f"the sample submission is not this test's, whose rows are written: {error}", flush=True)
+    return expected_by(_hidden(config), sample, ids)
 
 
 def _write(out: Path, frame: pl.DataFrame) -> None:

@@ -22,11 +22,11 @@ def fresh_python(folder: Path, travelling: Collection[Path]) -> Path:
     """
     venv.EnvBuilder(symlinks=os.name != "nt", with_pip=False).create(folder)
     (site,) = folder.glob("lib/python3*/site-packages")
-    names = [other for name in PACKAGES for other in TOGETHER.get(name, (name,))]
     there = {_plain(path.name.partition("-")[0]) for path in travelling if _fits(path.name)}
-    for name in dict.fromkeys((*names, *BESIDES)):
-        if _plain(name) not in there:
-            _link(name, site)
+    for names in ((*TOGETHER.get(name, (name,)),) for name in (*PACKAGES, *BESIDES)):
+        if not {_plain(name) for name in names} <= there:
+            for name in names:
+                _link(name, site)
     return folder / "bin" / "python"
 
 

@@ -41,7 +41,7 @@ def mount_visible(workspace: Workspace, folder: Path) -> int:
     mount_sample(workspace, folder)
     config = workspace.config
     for table in filter(None, (config.data.test.table, config.rows.table, _by_way_of(config))):
-        read_tables(workspace, table, lambda file, data: _write(folder, file.path, data))
+        read_tables(workspace, table, lambda file, data: _write(folder, file, data))
     written: list[str] = []
 
     def choose(files: list[File]) -> list[str]:
@@ -51,7 +51,7 @@ def mount_visible(workspace: Workspace, folder: Path) -> int:
         return paths[:most]
 
     def add(file: File, data: bytes) -> None:
-        _write(folder, file.path, data)
+        _write(folder, file, data)
         written.append(file.path)
 
     stream(workspace, config.data.test.files, add, choose)
@@ -62,7 +62,7 @@ def mount_sample(workspace: Workspace, folder: Path) -> None:
     """Write the sample submission alone, where the host offers one."""
     name, table = workspace.config.data.sample, sample_table(workspace)
     if name is not None and table is not None and name.lower().endswith(".csv"):
-        _write(folder, name, to_csv(table.frame))
+        _write(folder, File(name, 0), to_csv(table.frame))
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -85,7 +85,8 @@ def mount_synthetic(workspace: Workspace, folder: Path, count: int, seconds: flo
         first: Path | None = None
         for name in names[number::DISTINCT]:
             if first is None:
-                first = _write(folder, name, content)
+                first = _place(folder, name)
+                _write(folder, File(name, len(content)), content)
             else:
                 _link(first, _place(folder, name))
 
@@ -134,11 +135,10 @@ def _place(folder: Path, path: str) -> Path:
     return folder.joinpath(*map(without_ending, archives), rest)
 
 
-def _write(folder: Path, path: str, data: bytes) -> Path:
-    place = _place(folder, path)
+def _write(folder: Path, file: File, data: bytes) -> None:
+    place = _place(folder, file.path)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(data)
-    return place
 
 
 def _link(source: Path, target: Path) -> None:
