@@ -188,7 +188,7 @@ def _keep(built: Built, runs: dict[str, _Run], record: RehearsalRecord) -> None:
 
 def _failure(name: str, finished: Finished, limits: NotebookLimits) -> SubmissionError:
     """Build the error for a run that failed: in plain words, with the last lines of its log."""
-    last = last_lines(finished.log)
+    last = "".join(f"\n  {line}" for line in last_lines(finished.log))
     what = {VISIBLE: "with the visible test", EMPTY: "with an empty test", LARGE: "with the large test"}[name]
     if finished.timed_out:
         why = f"had not finished after {limits.minutes:g} minutes, the limit"

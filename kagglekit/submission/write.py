@@ -143,7 +143,7 @@ def _hidden(what: str, config: Config) -> SubmissionError:
     """Build the error for a test that only the host's notebook sees."""
     return SubmissionError(
         f"{what}: no test recordings match {config.data.test.files}",
-        hint="the host shows them to a notebook alone; export the models, and predict there",
+        hint="the host shows them to a notebook alone: kagglekit notebook rehearse",
     )
 
 

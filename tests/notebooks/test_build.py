@@ -70,7 +70,7 @@ def test_the_script_writes_what_submit_writes(project: Project, built: Built, tm
     with zipfile.ZipFile(project.workspace.raw / "test.zip") as archive:
         archive.extractall(mounts / "competitions" / "tiny" / "test")
     shutil.copytree(built.dataset, mounts / "datasets" / "me" / "kagglekit-weights-tiny")
-    done = run_script(built.kernel / SCRIPT, mounts, tmp_path / "work", "tiny")
+    done = run_script(built.kernel / SCRIPT, tmp_path, tmp_path / "work")
     assert done.returncode == 0, done.stdout + done.stderr
     submission = project.submit()
     assert submission.path is not None
@@ -81,7 +81,7 @@ def test_another_build_is_refused_in_plain_words(built: Built, tmp_path: Path) -
     place = tmp_path / "input" / "kagglekit-weights-tiny"
     place.mkdir(parents=True)
     (place / "manifest.json").write_text('{"key": "other"}')
-    done = run_script(built.kernel / SCRIPT, tmp_path / "input", tmp_path / "work", "tiny")
+    done = run_script(built.kernel / SCRIPT, tmp_path, tmp_path / "work")
     assert done.returncode == 1
     assert f"has the build {built.record.key}: found other builds in {place}" in done.stderr
     assert "hint:  add the data set kagglekit-weights-tiny" in done.stderr

@@ -77,14 +77,16 @@ def data_set(folder: Path, config: Config, runs: dict[str, np.ndarray], prior: l
     linear_graph(folder / "graph_linear.onnx", config, runs)
 
 
-def run_script(script: Path, mounts: Path, work: Path, slug: str) -> subprocess.CompletedProcess[str]:
-    """Run a built script as a notebook does, without the packages that it must do without."""
+def run_script(script: Path, kaggle: Path, work: Path) -> subprocess.CompletedProcess[str]:
+    """Run a built script as a notebook does, without the packages that it must do without.
+
+    `kaggle` stands for /kaggle.
+    """
     work.mkdir(parents=True, exist_ok=True)
     (work.parent / "refusing").mkdir(exist_ok=True)
     (work.parent / "refusing" / "sitecustomize.py").write_text(_REFUSING)
     variables = {
-        "KAGGLEKIT_MOUNTS": str(mounts),
-        "KAGGLEKIT_INPUT": str(mounts / "competitions" / slug),
+        "KAGGLEKIT_KAGGLE": str(kaggle),
         "PYTHONPATH": str(work.parent / "refusing"),
         "PATH": os.environ["PATH"],
     }
