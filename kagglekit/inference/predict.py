@@ -21,7 +21,7 @@ from kagglekit.files.resolve import stream
 from kagglekit.files.workspace import Workspace
 from kagglekit.inference.clock import Stages
 from kagglekit.inference.graphs import Float32, RunningGraph
-from kagglekit.inference.pooling import join_windows_of_rows
+from kagglekit.inference.pooling import Meaning, join_windows_of_rows
 from kagglekit.parallel.in_order import InOrder
 from kagglekit.parallel.processes import cores
 
@@ -92,7 +92,7 @@ class _Batches:
         for one, *parts in zip(self.graph.outputs, *answers, strict=True):
             joined = np.concatenate(parts)
             joined = joined if one.by_fold else joined[:, None]
-            takes = "log_probs" if one.rule is not None else "log_odds" if multi else "logits"
+            takes: Meaning = "log_probs" if one.rule is not None else "log_odds" if multi else "logits"
             rows = join_windows_of_rows(joined, np.array(self._counts), one.pool, takes)
             logits[one.run] = one.ruled(rows)
         return logits
