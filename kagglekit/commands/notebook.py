@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_names(source, "--ensemble", "models, or runs as model/id; all trained models by default")
     source.add_argument("--best", action="store_true", help="the best by nested CV of all that is trained")
     add_blend(parser, None)
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="of the weights (float32)",
+    )
     parser.add_argument("--wheels", metavar="FOLDER", type=file_name, help="wheels of your own, not of PyPI")
     add_count(parser, "--recordings", "of the large synthetic test of rehearse; 0: none (100)")
 
@@ -40,7 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     project = open_project(args)
     built = project.notebook_build(
-        args.ensemble, best=args.best, method=args.method, decision=args.decision, wheels=args.wheels
+        args.ensemble,
+        best=args.best,
+        method=args.method,
+        decision=args.decision,
+        precision=args.precision,
+        wheels=args.wheels,
     )
     data, lines = _built(built)
     if args.action == "build":

@@ -37,7 +37,8 @@ from kagglekit.notebooks.folder import (
 from kagglekit.notebooks.packages import wheels
 from kagglekit.notebooks.script import script
 from kagglekit.notebooks.wheel import NAME, inference_modules, write_wheel
-from kagglekit.runs.graph import Precision, write_graphs
+from kagglekit.runs.graph import write_graphs
+from kagglekit.runs.graph_precision import Precision
 from kagglekit.submission.table import to_csv
 from kagglekit.submission.write import facts_of
 

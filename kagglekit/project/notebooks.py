@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from kagglekit.project.base import Names
 from kagglekit.project.results import SubmissionResult
@@ -14,6 +14,7 @@ from kagglekit.project.submissions import SubmissionMethods
 if TYPE_CHECKING:
     from kagglekit.notebooks.folder import Built
     from kagglekit.notebooks.rehearse import Rehearsed
+    from kagglekit.runs.graph_precision import Precision
 
 
 class NotebookMethods(SubmissionMethods):
@@ -26,7 +27,7 @@ class NotebookMethods(SubmissionMethods):
         best: bool = False,
         method: str | None = None,
         decision: str | None = None,
-        precision: Literal["float32"] = "float32",
+        precision: Precision = "float32",
         wheels: str | Path | None = None,
     ) -> Built:
         """Build the folder of a notebook that predicts the host's hidden test with a blend.

@@ -202,7 +202,7 @@ def _member(place: int, source: _Folds, inputs: dict[str, nn.Module]) -> tuple[F
     rule = None
     if head.rule is not None:
         rule = asdict(head.rule) | {"thresholds": head.thresholds and head.thresholds._asdict()}
-    by_fold = folds.apart or rule is not None or audio.longer == "windows"
+    by_fold = source.apart or rule is not None or audio.longer == "windows"
     named = GraphMember(f"logits_{place}", f"{run.model}/{run.id}", len(networks), by_fold, head.pool, rule)
     return FoldNetworks(networks, key, by_fold), named
 
