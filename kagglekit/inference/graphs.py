@@ -25,7 +25,7 @@ BATCH_SAMPLES = 2**21
 MOST_BATCH = 64  # windows
 
 
-class Rule(NamedTuple):
+class OutputRule(NamedTuple):
     """A rule of thresholds and the thresholds."""
 
     unknown: int
@@ -45,7 +45,7 @@ class Output(NamedTuple):
     """Whether it is (batch, folds, classes); else (batch, classes), the folds averaged."""
     pool: str
     """How the windows of a clip are joined: mean of their probabilities, or max of their logits."""
-    rule: Rule | None = None
+    rule: OutputRule | None = None
     """What is done with the joined logits of each fold (kagglekit.scoring.thresholds)."""
 
     def ruled(self, logits: Float32) -> Float32:

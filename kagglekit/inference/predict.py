@@ -98,7 +98,7 @@ class _Batches:
         return logits
 
 
-class Predictor:
+class RecordingPredictor:
     """Takes recordings one after the other, in a `with` block."""
 
     def __init__(self, audio: Audio, cutter: Cutter, graphs: Sequence[RunningGraph], stages: Stages) -> None:
@@ -175,7 +175,7 @@ def predict_files(
     config = workspace.config
     paths = {file.path for file in files}
     multi, classes = config.labels.kind == "multi", len(config.labels.all_classes)
-    with Predictor(config.audio, cutter, graphs, stages) as predictor:
+    with RecordingPredictor(config.audio, cutter, graphs, stages) as predictor:
         with InOrder(predictor.decode, predictor.add) as decoded:
             stream(
                 workspace,
