@@ -57,7 +57,7 @@ def lacking() -> list[str]:
     found = []
     for name, least in LEAST.items():
         try:
-            old = bool(least) and number(version(name)) < number(least)
+            old = number(version(name)) < number(least or "0")
         except PackageNotFoundError:
             old = True
         found += TOGETHER.get(name, (name,)) if old else ()
