@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kagglekit.errors import ConfigError
+
 Precision = Literal["float32", "float16", "int8"]
 
 LEAST = 1024  # numbers in a tensor: a smaller one is not worth a cast
@@ -17,7 +19,11 @@ FOURIER = (
 
 
 def convert(path: Path, precision: Precision) -> None:
-    """Rewrite an ONNX file in place."""
+    """Rewrite an ONNX file in place.
+
+    Raises:
+        ConfigError: as `_quantise`.
+    """
     if precision == "float16":
         _halve(path)
     elif precision == "int8":
@@ -45,10 +51,15 @@ def _halve(path: Path) -> None:
 
 
 def _quantise(path: Path) -> None:
-    """Compute products with a weight in int8, their other factor's scale being found for each batch."""
+    """Compute products with a weight in int8, their other factor's scale being found for each batch.
+
+    Raises:
+        ConfigError: the file does not become smaller, as where all weights are of convolutions.
+    """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    before = path.stat().st_size
     model = onnx.load(str(path))
     exact = {tensor.name for tensor in model.graph.initializer if not _is_weight(tensor)}
     excluded = [node.name for node in model.graph.node if exact.intersection(node.input)]
@@ -64,6 +75,11 @@ def _quantise(path: Path) -> None:
         )
     finally:
         logging.disable(logging.NOTSET)
+    if path.stat().st_size >= before:
+        raise ConfigError(
+            "int8 makes this network no smaller: its weights are not in matrix products",
+            hint="choose float16, which halves convolutions, too",
+        )
 
 
 def _is_weight(tensor: Any) -> bool:

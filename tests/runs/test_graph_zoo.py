@@ -10,7 +10,7 @@ from support import checkpoints
 from support.untrained import CLASSES, untrained
 
 from kagglekit.config import Audio, Features
-from kagglekit.errors import KagglekitError
+from kagglekit.errors import ConfigError, KagglekitError
 from kagglekit.models.speech_embedding import FEATURES
 from kagglekit.runs.graph import LARGEST_ERROR, write_graphs
 
@@ -88,3 +88,10 @@ def test_weights_of_fewer_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(KagglekitError, match="in int8 differs from torch by"):
         write_graphs([run], tmp_path / "refused", "int8")
     assert not list((tmp_path / "refused").iterdir())
+
+
+def test_int8_is_refused_where_it_gains_nothing(tmp_path: Path) -> None:
+    run = untrained(tmp_path / "run", "tcresnet", {}, audio=Audio(), features=Features(), folds=1)
+    with pytest.raises(ConfigError, match="int8 makes this network no smaller"):
+        write_graphs([run], tmp_path / "int8", "int8")
+    assert not list((tmp_path / "int8").iterdir())
