@@ -124,7 +124,7 @@ def unreachable(host: FakeHost) -> None:
         (outside, Check("rules", "bad", "not accepted", "accept them at https://host/rules")),
         (silent, Check("rules", "warn", "the host does not report", "see https://host/rules")),
         (used_up, Check("submissions", "warn", "2 sent today, 5 allowed a day, 0 left", "a new day")),
-        (notebooks, Check("submissions", "bad", "notebooks only, no CSV", "let a notebook")),
+        (notebooks, Check("submissions", "bad", "notebooks only, no CSV", "set competition.delivery")),
         (other_metric, Check("metric", "warn", "the host scores by Macro F1, CV is acc", "do not expect")),
         (forbidden, Check("files", "bad", "could not list the files: Kaggle says 403", "accept the rules")),
         (

@@ -141,7 +141,7 @@ def _host(config: Config) -> Iterator[Check]:
         yield _failed("files", error)
     yield _deadline(details)
     yield _metric(config, details)
-    yield _try("submissions", lambda: _submissions(host, details))
+    yield _try("submissions", lambda: _submissions(config, host, details))
     yield _disk(config, files)
 
 
@@ -181,9 +181,9 @@ def _metric(config: Config, details: Details) -> Check:
     return Check("metric", "ok", details.metric or f"not reported by the host; CV is {ours}")
 
 
-def _submissions(host: Host, details: Details) -> Check:
-    if details.notebooks_only:
-        remedy = "let a notebook on the host write the rows that kagglekit predicts"
+def _submissions(config: Config, host: Host, details: Details) -> Check:
+    if details.notebooks_only and config.competition.delivery != "notebook":
+        remedy = "set competition.delivery to notebook; then submit builds one, and submits it"
         return Check("submissions", "bad", "notebooks only, no CSV", remedy)
     limits = host.limits()
     daily = limits.daily or details.daily_limit
