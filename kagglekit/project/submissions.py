@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kagglekit.ensemble.blend import BlendedRuns
     from kagglekit.submission.ledger import Entry, Ledger
+    from kagglekit.submission.send import UploadOptions
     from kagglekit.verdict.verdict import Verdict
 
 
@@ -85,6 +86,8 @@ class SubmissionMethods(ProjectBase):
     ) -> SubmissionResult:
         """Blend, check against the sample and write a CSV; with `upload` send it and wait for its score.
 
+        Where the host takes notebooks alone, `upload` builds one of the blend, rehearses it and submits it.
+
         Args:
             method, decision: as in `ensemble`; by default as competition.yaml says.
             out: write the CSV to this file, too, where a host's page expects it: submission.csv.
@@ -103,6 +106,9 @@ class SubmissionMethods(ProjectBase):
         _check_submission(file, best, dry_run, upload, method, decision)
         self._check_places(out, dry_run)
         blend = None if file else self._blend(ensemble, best, method, decision)
+        options = UploadOptions(confirm=confirm, force=force, wait=wait, message=message)
+        if upload and blend is not None and self._submits_notebooks:
+            return self._submit_as_notebook(blend, options, preview, skip_sent)
         if out is not None and blend is not None and self._hides_test(blend):
             return self._without_test(blend, Path(out))
         if dry_run and blend is not None:
@@ -122,8 +128,40 @@ class SubmissionMethods(ProjectBase):
             return submission
         if skip_sent and written.entry.status in ("PENDING", "COMPLETE"):
             return replace(submission, skipped=True)
-        options = UploadOptions(confirm=confirm, force=force, wait=wait, message=message)
         return replace(submission, entry=send(written, self.workspace, options))
+
+    @property
+    def _submits_notebooks(self) -> bool:
+        """Whether the host takes notebooks alone: a local one where it has a hidden test."""
+        competition = self.config.competition
+        hides = competition.local is None or competition.local.hidden is not None
+        return competition.delivery == "notebook" and hides
+
+    def _submit_as_notebook(
+        self,
+        blend: BlendedRuns,
+        options: UploadOptions,
+        preview: Callable[[SubmissionResult], None],
+        skip_sent: bool,
+    ) -> SubmissionResult:
+        """Build the notebook of a blend, rehearse it unless it was rehearsed, and submit it."""
+        from kagglekit.notebooks.build import build
+        from kagglekit.notebooks.rehearse import rehearse
+        from kagglekit.notebooks.state import digest_of
+        from kagglekit.notebooks.submit import rehearsed, submit_built
+        from kagglekit.submission.ledger import Ledger, host_name
+
+        self.workspace.check_writable("workspace")
+        built = build(self.prepared, blend)
+        if built.rehearsal() is None:
+            rehearse(built, self.workspace)
+        shown = self._preview(blend, rehearsed(built), [], ask_host=True)
+        submission = replace(shown, path=built.path, notebook=built)
+        preview(submission)
+        sent = Ledger(self.workspace.ledger_path).find(digest_of(built), host_name(self.config))
+        if skip_sent and sent is not None and sent.status in ("PENDING", "COMPLETE"):
+            return replace(submission, entry=sent, skipped=True)
+        return replace(submission, entry=submit_built(built, self.workspace, self.host, options))
 
     def _hides_test(self, blend: BlendedRuns) -> bool:
         """Whether the host shows the test to its notebooks alone, and not now."""
