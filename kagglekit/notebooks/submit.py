@@ -65,6 +65,11 @@ def submit_built(
         HostError: the host refused or could not be reached.
     """
     config, ledger, sleep = workspace.config, Ledger(workspace.ledger_path), sleep or waiting.pause
+    if built.record.competition != config.competition.slug:
+        raise SubmissionError(
+            f"{built.path} was built for {built.record.competition}, not for {config.competition.slug}",
+            hint="name another folder, or another competition.yaml with -C",
+        )
     patience = Patience(config.network, sleep)
     with locked(built.path.with_name(f"{built.path.name}.push"), "this notebook"):
         progress = Progress.of(built, host_name(config), notebooks_of(host).account)

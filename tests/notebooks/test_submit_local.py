@@ -127,6 +127,21 @@ def test_a_changed_file(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "answers.json has changed since the notebook was built" in capsys.readouterr().err
 
 
+def test_what_was_built_for_another_competition(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make(yaml)
+    assert (
+        main(["-C", str(yaml), "--set", "competition.slug=birds", "submit", "--notebook", str(folder)]) == 0
+    )
+    assert submit(yaml, folder, "--set", "competition.slug=birds") == 1
+    assert "was built for tiny, not for birds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--method=mean", "--dry-run", "--out=a.csv"])
+def test_options_of_blends_do_not_apply(option: str, yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit(yaml, make(yaml), option) == 1
+    assert "cannot be given with --notebook" in capsys.readouterr().err
+
+
 STATE = "os.rename:*/gru-0123.push/state.json"
 
 
