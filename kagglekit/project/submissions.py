@@ -107,7 +107,7 @@ class SubmissionMethods(ProjectBase):
         self._check_places(out, dry_run)
         blend = None if file else self._blend(ensemble, best, method, decision)
         options = UploadOptions(confirm=confirm, force=force, wait=wait, message=message)
-        if upload and blend is not None and self._submits_notebooks:
+        if upload and blend is not None and out is None and self._submits_notebooks:
             return self._submit_as_notebook(blend, options, preview, skip_sent)
         if out is not None and blend is not None and self._hides_test(blend):
             return self._without_test(blend, Path(out))
@@ -118,11 +118,8 @@ class SubmissionMethods(ProjectBase):
         written = write(self.workspace, blend) if blend else import_csv(self.workspace, Path(file or ""))
         if out is not None:
             write_bytes(Path(out), written.path.read_bytes())
-        submission = replace(
-            self._preview(blend, written.frame, written.warnings, ask_host=upload),
-            path=written.path,
-            entry=written.entry,
-        )
+        shown = self._preview(blend, written.frame, written.warnings, ask_host=upload)
+        submission = replace(shown, path=written.path, entry=written.entry)
         preview(submission)
         if not upload:
             return submission
