@@ -113,8 +113,8 @@ def _submit_notebook(args: argparse.Namespace, project: Project, prompt: Prompt)
 class Prompt:
     """Show a submission before it is sent, and ask."""
 
-    def __init__(self, project: Project, yes: bool) -> None:
-        self.project, self.yes = project, yes
+    def __init__(self, project: Project, yes: bool, question: str = "Upload it?") -> None:
+        self.project, self.yes, self.question = project, yes, question
 
     def preview(self, submission: SubmissionResult) -> None:
         """Show the members, rows, score and forecast of the submission."""
@@ -125,7 +125,7 @@ class Prompt:
         console.show([f"  {note}" for note in notes])
         if self.yes or not sys.stdin.isatty():
             return self.yes
-        print("Upload it? [y/N] ", end="", file=sys.stderr, flush=True)
+        print(f"{self.question} [y/N] ", end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -136,7 +136,7 @@ def _write_sample(workspace: Workspace, dataset: Path) -> None:
         (dataset / SAMPLE).write_bytes(to_csv(table.frame))
 
 
-def _slug(prefix: str, competition: str) -> str:
+def slug_of(prefix: str, competition: str) -> str:
     """Return a name that Kaggle takes, and whose title gives it again."""
     return f"{prefix}-{competition}"[:MOST_NAME].rstrip("-")
 
@@ -144,12 +144,12 @@ def _slug(prefix: str, competition: str) -> str:
 def _describe(folder: Path, key: str, workspace: Workspace, blended: BlendedRuns) -> BuildRecord:
     """Write the script and the metadata, and return the record."""
     competition = workspace.config.competition.slug
-    dataset, kernel = _slug("kagglekit-weights", competition), _slug("kagglekit-submit", competition)
+    dataset, kernel = slug_of("kagglekit-weights", competition), slug_of("kagglekit-submit", competition)
     titles = {slug: slug.replace("-", " ") for slug in (dataset, kernel)}
     about = "\n".join(_about(blended))
     text = script(key, titles[kernel], about, dataset, OUTPUT, __version__, NAME)
     write_text(folder / KERNEL / SCRIPT, text)
-    _write_metadata(
+    write_metadata(
         folder / KERNEL / KERNEL_METADATA,
         {
             "id": f"{OWNER}/{kernel}",
@@ -167,7 +167,7 @@ def _describe(folder: Path, key: str, workspace: Workspace, blended: BlendedRuns
             "model_sources": [],
         },
     )
-    _write_metadata(
+    write_metadata(
         folder / DATASET / DATASET_METADATA,
         {"title": titles[dataset], "id": f"{OWNER}/{dataset}", "licenses": [{"name": "other"}]},
     )
@@ -192,6 +192,6 @@ def _about(blended: BlendedRuns) -> Sequence[str]:
     ]
 
 
-def _write_metadata(path: Path, data: dict[str, Any]) -> None:
+def write_metadata(path: Path, data: dict[str, Any]) -> None:
     """Write JSON as Kaggle reads it, without a checksum of ours."""
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")

@@ -26,26 +26,29 @@ MOST_BYTES = 100 * 10**6
 """Of all wheels that travel along."""
 
 
-def _pins() -> list[str]:
-    """Return `name==version` of each package as it is installed here, since the graphs were checked with it.
+def _pins(packages: Sequence[str]) -> list[str]:
+    """Return `name==version` of each package as it is installed here, since it was tried with that.
 
     Raises:
         ConfigError: one is not installed.
     """
-    names = [other for name in PACKAGES if name not in IN_IMAGE for other in TOGETHER.get(name, (name,))]
+    names = [other for name in packages if name not in IN_IMAGE for other in TOGETHER.get(name, (name,))]
     try:
         return [f"{name}=={version(name)}" for name in names]
     except PackageNotFoundError as error:
         raise ConfigError(f"{error.name} is not installed", hint="pip install 'kagglekit[onnx]'") from error
 
 
-def wheels(root: Path, pythons: Sequence[str], folder: Path | None = None) -> list[Path]:
+def wheels(
+    root: Path, pythons: Sequence[str], folder: Path | None = None, packages: Sequence[str] = PACKAGES
+) -> list[Path]:
     """Return wheels of the packages, downloaded once.
 
     Args:
         root: the workspace's folder of notebooks, in which they are kept.
         pythons: versions such as 3.12.
         folder: with wheels of your own, which are taken instead.
+        packages: what is needed.
 
     Raises:
         ConfigError: the folder has no wheel, or the wheels are too large.
@@ -58,7 +61,7 @@ def wheels(root: Path, pythons: Sequence[str], folder: Path | None = None) -> li
                 f"{folder} has no wheel", hint="fill it: pip download --dest FOLDER onnxruntime"
             )
     else:
-        pins = _pins()
+        pins = _pins(packages)
         key = key_of(pins, list(pythons))
         kept = root / f"wheels-{key}"
         with building(kept, key) as part:

@@ -14,7 +14,7 @@ TOGETHER = {
 }
 """Packages that are installed with others, as their versions must fit."""
 
-SOURCE = '''\
+BEGIN = '''\
 """{title}, build {key}. Written by kagglekit {version}; build it again rather than edit it.
 
 {about}
@@ -82,12 +82,16 @@ folder = data_set()
 if names := lacking():
     print(f"installing {{', '.join(names)}} from {{folder}}", flush=True)
     install(folder, names)
+'''
+"""What every script begins with."""
+
+PREDICT = """\
 sys.path.insert(0, str(next(folder.glob("{wheel}-*.whl"))))
 
 from kagglekit.inference.submit import main  # noqa: E402
 
 sys.exit(main(folder, Path("{output}").absolute(), STARTED))
-'''
+"""
 
 
 def script(key: str, title: str, about: str, dataset: str, output: str, version: str, wheel: str) -> str:
@@ -102,7 +106,7 @@ def script(key: str, title: str, about: str, dataset: str, output: str, version:
         version: of kagglekit.
         wheel: name of kagglekit's wheel, without its version.
     """
-    return SOURCE.format(
+    return (BEGIN + PREDICT).format(
         key=key,
         title=title,
         about=about,

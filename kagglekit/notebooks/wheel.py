@@ -7,7 +7,7 @@ import ast
 import base64
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -76,13 +76,19 @@ def inference_modules() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def least_versions() -> dict[str, str]:
-    """Return the lowest version of each of PACKAGES that kagglekit works with; "" for any."""
+def all_files() -> dict[str, Path]:
+    """Return all files of kagglekit by their paths in a wheel, for a training on the host."""
+    files = (path for path in sorted(_ROOT.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(_ROOT.parent).as_posix(): path for path in files}
+
+
+def least_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Return the lowest version of each package that kagglekit works with; "" for any."""
     try:
         listed = requires("kagglekit") or []
     except PackageNotFoundError:  # run from a folder
         listed = []
-    found = dict.fromkeys(PACKAGES, "")
+    found = dict.fromkeys(packages, "")
     for line in listed:
         name, _, version = line.partition(";")[0].partition(">=")
         if name.strip() in found and not found[name.strip()]:
@@ -91,24 +97,34 @@ def least_versions() -> dict[str, str]:
 
 
 def write_wheel(folder: Path) -> Path:
-    """Write the wheel into a folder."""
-    info = f"{NAME}-{__version__}.dist-info"
-    path = folder / f"{NAME}-{__version__}-py3-none-any.whl"
-    files = {
-        file.relative_to(_ROOT.parent).as_posix(): file.read_bytes() for file in inference_modules().values()
-    }
-    needs = "".join(f"Requires-Dist: {name}{f'>={v}' * bool(v)}\n" for name, v in least_versions().items())
+    """Write the wheel for inference into a folder."""
+    files = {path.relative_to(_ROOT.parent).as_posix(): path for path in inference_modules().values()}
+    return pack(folder, NAME, files, least_versions())
+
+
+def pack(folder: Path, name: str, sources: Mapping[str, Path], needed: Mapping[str, str]) -> Path:
+    """Write a wheel.
+
+    Args:
+        name: with underscores.
+        sources: the files, by their paths in the wheel.
+        needed: packages and their lowest versions, "" for any.
+    """
+    info = f"{name}-{__version__}.dist-info"
+    path = folder / f"{name}-{__version__}-py3-none-any.whl"
+    files = {place: source.read_bytes() for place, source in sources.items()}
+    needs = "".join(f"Requires-Dist: {other}{f'>={v}' * bool(v)}\n" for other, v in needed.items())
     files[f"{info}/METADATA"] = (
-        f"Metadata-Version: 2.1\nName: {NAME.replace('_', '-')}\nVersion: {__version__}\n{needs}".encode()
+        f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {__version__}\n{needs}".encode()
     )
     files[f"{info}/WHEEL"] = (
         b"Wheel-Version: 1.0\nGenerator: kagglekit\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )
-    rows = [f"{name},sha256={_digest(data)},{len(data)}\n" for name, data in files.items()]
+    rows = [f"{place},sha256={_digest(data)},{len(data)}\n" for place, data in files.items()]
     files[f"{info}/RECORD"] = ("".join(rows) + f"{info}/RECORD,,\n").encode()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, data in files.items():
-            entry = zipfile.ZipInfo(name, _WHEN)
+        for place, data in files.items():
+            entry = zipfile.ZipInfo(place, _WHEN)
             entry.external_attr = 0o644 << 16
             wheel.writestr(entry, data, zipfile.ZIP_DEFLATED)
     return path

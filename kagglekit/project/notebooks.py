@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kagglekit.project.base import Names
+from kagglekit.project.base import Names, split_names
 from kagglekit.project.results import SubmissionResult
 from kagglekit.project.submissions import SubmissionMethods
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kagglekit.notebooks.folder import Built
     from kagglekit.notebooks.rehearse import Rehearsed
     from kagglekit.runs.graph_precision import Precision
+    from kagglekit.runs.store import Run
 
 
 class NotebookMethods(SubmissionMethods):
@@ -105,3 +106,41 @@ class NotebookMethods(SubmissionMethods):
             return submission
         options = UploadOptions(confirm=confirm, force=force, wait=wait, message=message)
         return replace(submission, entry=submit_built(built, self.workspace, self.host, options))
+
+    def notebook_train(
+        self,
+        model: Names,
+        *,
+        accelerator: str | None = "NvidiaTeslaT4",
+        wheels: str | Path | None = None,
+        force: bool = False,
+        confirm: Callable[[Sequence[str]], bool] = lambda notes: True,
+    ) -> list[Run]:
+        """Train on the host's machines, and fetch the runs as if they had been trained here.
+
+        Args:
+            accelerator: the host's name of it; None: the processor alone.
+            wheels: folder with wheels of the packages that the host's image lacks; None: download them.
+            force: train there again what has failed there.
+            confirm: called with the quota and what is pushed; whether to push.
+
+        Raises:
+            ConfigError: a model needs what the host's notebook cannot have.
+            SubmissionError: it was not confirmed, or the week's quota is used up.
+            KagglekitError: the training failed there, or its files are damaged or of other clips.
+            HostError: the host refused or could not be reached.
+        """
+        from kagglekit.notebooks.training import all_here, train_there
+        from kagglekit.notebooks.training_job import build_job
+        from kagglekit.training.plan import resolve
+
+        self.workspace.check_writable("workspace")
+        names = split_names(model)
+        plans = [resolve(self.config, name) for name in names]  # a wrong name fails before work begins
+        if not force and (runs := all_here(self.prepared, plans)):
+            return runs
+        folder = None if wheels is None else Path(wheels)
+        built, plans = build_job(
+            self.workspace, self.path, self.settings, names, accelerator=accelerator, wheel_folder=folder
+        )
+        return train_there(built, self.prepared, plans, self.host, confirm=confirm, force=force)

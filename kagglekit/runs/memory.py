@@ -67,7 +67,7 @@ def move(folder: Path, plan: Plan, error: OutOfMemory) -> None:
 
 
 def moved(folder: Path, plan: Plan) -> Plan | None:
-    """Return the plan that replaces the one of this run's folder, or None if it never ran out of memory.
+    """Return the plan that replaces the one of this run's folder; None where none does.
 
     Raises:
         MissingError: the note is damaged.
@@ -76,11 +76,18 @@ def moved(folder: Path, plan: Plan) -> Plan | None:
     if not path.is_file():
         return None
     try:
-        smaller = shaped(PositiveInt, read_json(path, bound=True)["batch_size"])
-    except (ValueError, LookupError, TypeError) as error:
+        note = read_json(path, bound=True)
+        smaller = shaped(PositiveInt, note["batch_size"])
+        bf16 = shaped(bool, note.get("bf16", plan.train.bf16))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise MissingError(f"{path} cannot be read", hint="remove it, and run the command again") from error
+    if smaller == size and bf16 == plan.train.bf16:
+        return None
+    other = replace(plan, train=plan.train.model_copy(update={"batch_size": smaller, "bf16": bf16}))
+    if smaller == size:  # trained on another machine, which has other precisions
+        return other
     console.note(
         f"batches of {size} clips do not fit into memory: training another run with batches of {smaller} "
         f"(to try {size} again, remove {path})"
     )
-    return replace(plan, train=plan.train.model_copy(update={"batch_size": smaller}))
+    return other

@@ -162,6 +162,24 @@ def copy_member(path: Path, name: str, target: Path) -> None:
         archive.extract({name}, lambda _: _File(target, advance))
 
 
+def copy_all(path: Path, folder: Path) -> None:
+    """Extract all members below a folder, under their own names, which the safety checks have seen.
+
+    Raises:
+        ArchiveError: as `stream`.
+    """
+    with _open(path) as archive:
+        total = sum(member.size for member in archive.members)
+        with progress.bar(f"unpack {path.name}", total, "B") as advance:
+
+            def place(member: Member) -> _File:
+                target = folder / member.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                return _File(target, advance)
+
+            archive.extract({member.name for member in archive.members}, place)
+
+
 def verify(path: Path) -> None:
     """Decompress everything to test every CRC, and keep nothing.
 
