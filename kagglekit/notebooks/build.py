@@ -35,7 +35,7 @@ from kagglekit.notebooks.folder import (
     sha256_of,
 )
 from kagglekit.notebooks.packages import wheels
-from kagglekit.notebooks.script import SOURCE, script
+from kagglekit.notebooks.script import BEGIN, PREDICT, script
 from kagglekit.notebooks.wheel import NAME, inference_modules, write_wheel
 from kagglekit.runs.graph import write_graphs
 from kagglekit.runs.graph_precision import Precision
@@ -78,7 +78,7 @@ def build(
         blend=fitted.record(),
         prior=[float(share) for share in prior],
     )
-    code = {name: sha256_of(path) for name, path in inference_modules().items()} | {"script": SOURCE}
+    code = {name: sha256_of(path) for name, path in inference_modules().items()} | {"script": BEGIN + PREDICT}
     travelling = [path.name for path in packages]
     key = key_of(VERSION, asdict(facts), code, travelling, precision, facts_of(workspace, blended))
     folder = root / key
