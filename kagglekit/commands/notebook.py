@@ -93,7 +93,8 @@ def run(args: argparse.Namespace) -> None:
         record = rehearsed.record
         raise SubmissionError(
             f"{record.minutes:.1f} minutes expected are more than 80 % of the limit of {record.limit:g}",
-            hint="blend fewer or smaller runs; kagglekit submit --upload --force pushes it all the same",
+            hint="blend fewer or smaller runs; to push it all the same: "
+            f"kagglekit submit --notebook {built.path} --upload --force",
         )
 
 

@@ -104,10 +104,10 @@ class SubmissionMethods(ProjectBase):
         from kagglekit.submission.write import draft, import_csv, write
 
         _check_submission(file, best, dry_run, upload, method, decision)
-        self._check_places(out, dry_run)
+        self._check_places(out, dry_run, upload and not file)
         blend = None if file else self._blend(ensemble, best, method, decision)
         options = UploadOptions(confirm=confirm, force=force, wait=wait, message=message)
-        if upload and blend is not None and out is None and self._submits_notebooks:
+        if upload and blend is not None and self._submits_notebooks:
             return self._submit_as_notebook(blend, options, preview, skip_sent)
         if out is not None and blend is not None and self._hides_test(blend):
             return self._without_test(blend, Path(out))
@@ -164,12 +164,17 @@ class SubmissionMethods(ProjectBase):
         """Whether the host shows the test to its notebooks alone, and not now."""
         return self.config.competition.delivery == "notebook" and not len(blend.test)
 
-    def _check_places(self, out: str | Path | None, dry_run: bool) -> None:
+    def _check_places(self, out: str | Path | None, dry_run: bool, upload_blend: bool) -> None:
         """Check what a submission is written to, before anything is blended."""
         from kagglekit.files.faults import check_file
 
         if dry_run and out is not None:
             raise ConfigError("--dry-run writes nothing", hint="leave --dry-run or --out out")
+        if upload_blend and out is not None and self._submits_notebooks:
+            raise ConfigError(
+                f"--out writes a CSV, and {self.config.competition.slug} takes a notebook",
+                hint="leave --out out to build and submit the notebook, or --upload to write the CSV",
+            )
         if not dry_run:
             self.workspace.check_writable("submissions")
         if out is not None:

@@ -113,6 +113,10 @@ def test_submit_writes_the_file_of_a_page(here: Path, run: Run) -> None:
             "--out competition.yaml/a.csv",
             "cannot be written: competition.yaml is a file\nhint:  name another",
         ),
+        (
+            "--out a.csv --upload --set competition.delivery=notebook --set competition.local.hidden=submissions",
+            "--out writes a CSV, and tiny takes a notebook\nhint:  leave --out out",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_written_is_said_first(argv: str, message: str, bare: Path, run: Run) -> None:
