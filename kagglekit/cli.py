@@ -40,7 +40,7 @@ VERBS = {
     "pseudo": "train on pseudo-labelled test clips",
     "distill": "train one small model on an ensemble's probabilities",
     "export": "write a trained model as ONNX",
-    "notebook": "build and rehearse a notebook for the host, or train on it",
+    "notebook": "build and rehearse a host's notebook, or train in one",
     "submit": "write, check and, with --upload, send a submission",
     "leaderboard": "show the log of submissions",
     "report": "write an HTML report with charts and sound",

@@ -209,7 +209,7 @@ def options(verb: str) -> set[str]:
         ("ensemble", set()),
         ("pseudo", set()),
         ("distill", {"rounds", "power", "share", "test", "from_round", "keep_going"}),  # distill_rounds
-        ("submit", {"yes"}),
+        ("submit", {"yes", "notebook"}),  # submit_notebook
         ("leaderboard", set()),
         ("report", {"charts", "serve", "port"}),  # report_charts, report_server
     ],
