@@ -79,7 +79,7 @@ def submit_built(
         if entry is None:
             _confirm(push, config, host, options)
             path = _pushed(push)
-            _check_output(built, path, options)
+            _check_output(push, path, options)
             with locked(workspace.submissions / "upload", "an upload"):
                 entry = _submit(push, config, host, ledger, options)
     if not options.wait:
@@ -177,17 +177,18 @@ def _pushed(push: KernelPush) -> Path:
     return push.fetch_output()
 
 
-def _check_output(built: Built, path: Path, options: UploadOptions) -> None:
-    """Compare the notebook's output with the rehearsal's.
+def _check_output(push: KernelPush, path: Path, options: UploadOptions) -> None:
+    """Compare the notebook's output with the rehearsal's; one that differs is fetched again by the next call.
 
     Raises:
         SubmissionError: they differ, and `force` was not given.
     """
-    ours = _rehearsed_path(built)
-    if ours is None or built.rehearsal() is None:
+    ours = _rehearsed_path(push.built)
+    if ours is None or push.built.rehearsal() is None:
         return
     comparison = compare(path, ours)
     if not comparison.same and not options.force:
+        push.progress.set(output="")  # the storage may have sent something else
         raise SubmissionError(
             comparison.words, hint=f"compare {path} with {ours}; --force submits it all the same"
         )
