@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ACTIONS = ("build", "rehearse", "train")
 ACCELERATOR, NO_ACCELERATOR = "NvidiaTeslaT4", "none"
 """Kaggle's name of the GPU that most of its notebooks have; the processor alone."""
+PRECISION = "float32"
 EXAMPLE = """example:
   $ kagglekit notebook rehearse --ensemble tcresnet,gru
   .kagglekit/notebooks/3f2a91c04b7e: 65.2 MB, 14 files; tcresnet, gru
@@ -52,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=("float32", "float16", "int8"),
-        default="float32",
-        help="of the weights (float32)",
+        default=PRECISION,
+        help=f"of the weights ({PRECISION})",
     )
     parser.add_argument("--wheels", metavar="FOLDER", type=file_name, help="wheels of your own, not of PyPI")
     add_names(parser, "--model", "of train: what to train")
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
     )
     data, lines = _built(built)
     if args.action == "build":
-        lines.append(next_command(project, "notebook rehearse"))
+        lines.append(next_command(project, f"notebook rehearse{_choice(args)}"))
         console.result(data, lines)
         return
     console.show(lines)
@@ -96,6 +97,19 @@ def run(args: argparse.Namespace) -> None:
             hint="blend fewer or smaller runs; to push it all the same: "
             f"kagglekit submit --notebook {built.path} --upload --force",
         )
+
+
+def _choice(args: argparse.Namespace) -> str:
+    """Return the options of this call that say what is built."""
+    named = {
+        "ensemble": ",".join(args.ensemble or ()),
+        "method": args.method,
+        "decision": args.decision,
+        "precision": args.precision if args.precision != PRECISION else None,
+        "wheels": args.wheels,
+    }
+    words = [f" --{name} {value}" for name, value in named.items() if value]
+    return " --best" * bool(args.best) + "".join(words)
 
 
 def _train(args: argparse.Namespace) -> None:

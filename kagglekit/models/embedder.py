@@ -119,6 +119,7 @@ class FileEmbedder:
     """A network in a file, with the windows that it takes."""
 
     def __init__(self, config: EmbedderConfig, path: Path) -> None:
+        check_same(config, path)
         self.config, self.path = config, path
         self.network = open_network(path, config.output)
         self.samples = window_samples(config, self.network, path)
@@ -168,7 +169,19 @@ class FileEmbedder:
                 f"{self.path.name} gives {found.dtype} of shape {list(found.shape)}, which is no embedding",
                 hint="choose another tensor with `output`",
             )
-        return found.reshape(-1, found.shape[-1] if found.ndim else 1).astype(np.float32)
+        # pooling leaves axes of one, as in (1, dim, 1, 1)
+        sizes = [size for size in found.shape if size > 1]
+        return found.reshape(-1, sizes[-1] if sizes else 1).astype(np.float32)
+
+
+def check_same(config: EmbedderConfig, path: Path) -> None:
+    """Raise a ConfigError where a run was trained with another file than the one at `path`."""
+    if config.sha256 is not None and (now := sha256(path)) != config.sha256:
+        raise ConfigError(
+            f"{path} is not the file that the run was trained with: its SHA-256 begins with {now[:12]}, and "
+            f"that one's with {config.sha256[:12]}",
+            hint="put that file back, or train again with this one",
+        )
 
 
 def window_samples(config: EmbedderConfig, network: NetworkFile, path: Path) -> int:
@@ -245,6 +258,7 @@ def embedding_key(config: EmbedderConfig) -> Any:
 
 def key_for(config: EmbedderConfig, path: Path) -> Any:
     """Return `embedding_key` of a file."""
+    check_same(config, path)
     return sha256(path), config.output, config.sample_rate, config.window_s, config.hop_s
 
 

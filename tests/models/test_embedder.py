@@ -55,6 +55,25 @@ def test_an_inner_tensor_is_what_the_output_is_made_of(tmp_path: Path) -> None:
     np.testing.assert_allclose(inner.run(x)[:, :2], outer.run(x), rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("given", "steps"), [((1, 24, 1, 1), 1), ((1, 24, 1), 1), ((24,), 1), ((1, 3, 24), 3)]
+)
+def test_axes_of_one_are_no_steps(given: tuple[int, ...], steps: int, tmp_path: Path) -> None:
+    network = embedder.embedder(config(save_pitch_network(tmp_path / "pitch.onnx")))
+    network.network = network.network._replace(run=lambda _: np.ones(given, np.float32))
+    assert network.embed(torch.zeros(1, SAMPLES)).shape == (1, steps, 24)
+
+
+def test_another_file_than_a_runs_is_refused(tmp_path: Path) -> None:
+    path = save_pitch_network(tmp_path / "pitch.onnx")
+    head = embedder.build(config(path), 2)
+    embedder.embedder(head.config)
+    save_pitch_network(path, scale=2.0)
+    for use in (embedder.embedder, embedder.embedding_key):
+        with pytest.raises(KagglekitError, match="is not the file that the run was trained with"):
+            use(head.config)
+
+
 def test_birdnets_embedding_is_what_the_usual_way_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="kagglekit[birdnet] is missing")
     try:
