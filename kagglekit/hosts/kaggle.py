@@ -16,7 +16,7 @@ from kagglekit.hosts.base import HostFile, SubmissionState
 from kagglekit.hosts.client import PATIENCE, Client, sign_in, upload
 from kagglekit.hosts.download import Download, PartialFile
 from kagglekit.hosts.kaggle_notebooks import KaggleNotebooks
-from kagglekit.hosts.replies import UnreadableError, explained, one_line
+from kagglekit.hosts.replies import explained, one_line, submission_ref
 from kagglekit.hosts.retry import Retry
 from kagglekit.hosts.values import number, size, utc
 
@@ -138,13 +138,7 @@ class KaggleHost:
         request = self._request("create_submission", blob_file_tokens=token, submission_description=message)
         with explained("submit", self._slug):
             reply = self._send("create_submission", request)
-        if not reply.ref:
-            words = one_line(reply.message or "no message")
-            raise HostError(
-                f"Kaggle's reply to {path.name} contains no submission reference: {words}",
-                hint="check what Kaggle received: kagglekit leaderboard --sync",
-            ) from UnreadableError("no reference")
-        return str(reply.ref)
+        return submission_ref(reply, path.name)
 
     def submission(self, ref: str) -> SubmissionState:
         """Return the current state of one submission."""

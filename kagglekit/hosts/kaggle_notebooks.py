@@ -16,7 +16,7 @@ from kagglekit.hosts.download import Download, PartialFile
 from kagglekit.hosts.kaggle_datasets import KaggleDatasets
 from kagglekit.hosts.kaggle_requests import AGAIN, PAGE_SIZE
 from kagglekit.hosts.notebooks import KernelSpec, Quota, SavedKernel, Session, SessionStatus
-from kagglekit.hosts.replies import UnreadableError, explained, one_line
+from kagglekit.hosts.replies import UnreadableError, explained, one_line, submission_ref
 from kagglekit.hosts.retry import Retry
 from kagglekit.hosts.values import utc
 
@@ -149,13 +149,7 @@ class KaggleNotebooks(KaggleDatasets):
         )
         with explained("submit the notebook", self._competition):
             reply = self._send("create_code_submission", request)
-        if not reply.ref:
-            words = one_line(reply.message or "no message")
-            raise HostError(
-                f"Kaggle's reply to {slug} version {version} contains no submission reference: {words}",
-                hint="check what Kaggle received: kagglekit leaderboard --sync",
-            ) from UnreadableError("no reference")
-        return str(reply.ref)
+        return submission_ref(reply, f"{slug} version {version}")
 
     def _outputs(self, slug: str, version: int) -> Iterator[Any]:
         fields = {"version_label": f"v{version}", **self._kernel_names(slug)}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -156,6 +157,21 @@ def server_words(error: requests.HTTPError) -> tuple[int, str]:
     code = details.get("code")
     status = code if isinstance(code, int) and code >= 400 else response.status_code  # 200 can carry a 403
     return status, one_line(str(details.get("message") or response.reason or ""))
+
+
+def submission_ref(reply: Any, what: str) -> str:
+    """Return the reference in the reply to a submission of `what`.
+
+    Raises:
+        HostError: it has none, and Kaggle may have taken the submission all the same.
+    """
+    if not reply.ref:
+        words = one_line(reply.message or "no message")
+        raise HostError(
+            f"Kaggle's reply to {what} contains no submission reference: {words}",
+            hint="check what Kaggle received: kagglekit leaderboard --sync",
+        ) from UnreadableError("no reference")
+    return str(reply.ref)
 
 
 def retry_after_s(error: requests.RequestException) -> float | None:

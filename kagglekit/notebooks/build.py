@@ -1,6 +1,5 @@
 """Build the folder of a notebook from a blend: graphs, what was fitted, wheels, script, metadata."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,12 +20,9 @@ from kagglekit.files.workspace import Workspace
 from kagglekit.inference.manifest import MANIFEST, SAMPLE, ManifestFile
 from kagglekit.notebooks.folder import (
     DATASET,
-    DATASET_METADATA,
     KERNEL,
-    KERNEL_METADATA,
     NOTEBOOKS,
     OUTPUT,
-    OWNER,
     SCRIPT,
     BuildRecord,
     Built,
@@ -34,6 +30,7 @@ from kagglekit.notebooks.folder import (
     read_built,
     sha256_of,
 )
+from kagglekit.notebooks.metadata import slug_of, title_of, write_metadata
 from kagglekit.notebooks.packages import wheels
 from kagglekit.notebooks.script import BEGIN, PREDICT, script
 from kagglekit.notebooks.wheel import NAME, inference_modules, write_wheel
@@ -43,7 +40,6 @@ from kagglekit.submission.table import to_csv
 from kagglekit.submission.write import facts_of
 
 VERSION = 1  # raise it when the same blend gives another folder
-MOST_NAME = 50  # characters of a title, as Kaggle has it
 
 
 def build(
@@ -136,49 +132,22 @@ def _write_sample(workspace: Workspace, dataset: Path) -> None:
         (dataset / SAMPLE).write_bytes(to_csv(table.frame))
 
 
-def slug_of(prefix: str, competition: str) -> str:
-    """Return a name that Kaggle takes, and whose title gives it again."""
-    return f"{prefix}-{competition}"[:MOST_NAME].rstrip("-")
-
-
 def _describe(folder: Path, key: str, workspace: Workspace, blended: BlendedRuns) -> BuildRecord:
     """Write the script and the metadata, and return the record."""
     competition = workspace.config.competition.slug
-    dataset, kernel = slug_of("kagglekit-weights", competition), slug_of("kagglekit-submit", competition)
-    titles = {slug: slug.replace("-", " ") for slug in (dataset, kernel)}
-    about = "\n".join(_about(blended))
-    text = script(key, titles[kernel], about, dataset, OUTPUT, __version__, NAME)
-    write_text(folder / KERNEL / SCRIPT, text)
-    write_metadata(
-        folder / KERNEL / KERNEL_METADATA,
-        {
-            "id": f"{OWNER}/{kernel}",
-            "title": titles[kernel],
-            "code_file": SCRIPT,
-            "language": "python",
-            "kernel_type": "script",
-            "is_private": True,
-            "enable_gpu": False,
-            "enable_tpu": False,
-            "enable_internet": False,
-            "dataset_sources": [f"{OWNER}/{dataset}"],
-            "competition_sources": [competition],
-            "kernel_sources": [],
-            "model_sources": [],
-        },
-    )
-    write_metadata(
-        folder / DATASET / DATASET_METADATA,
-        {"title": titles[dataset], "id": f"{OWNER}/{dataset}", "licenses": [{"name": "other"}]},
-    )
-    return BuildRecord(
+    record = BuildRecord(
         key=key,
         competition=competition,
-        dataset=dataset,
-        kernel=kernel,
+        dataset=slug_of("kagglekit-weights", competition),
+        kernel=slug_of("kagglekit-submit", competition),
         blend=blended.name,
         facts=facts_of(workspace, blended),
     )
+    about = "\n".join(_about(blended))
+    text = script(key, title_of(record.kernel), about, record.dataset, OUTPUT, __version__, NAME)
+    write_text(folder / KERNEL / SCRIPT, text)
+    write_metadata(folder, record)
+    return record
 
 
 def _about(blended: BlendedRuns) -> Sequence[str]:
@@ -190,8 +159,3 @@ def _about(blended: BlendedRuns) -> Sequence[str]:
         ),
         f"method {blended.method}, smoothing {blended.smoothing}, decision {blended.decision}",
     ]
-
-
-def write_metadata(path: Path, data: dict[str, Any]) -> None:
-    """Write JSON as Kaggle reads it, without a checksum of ours."""
-    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")

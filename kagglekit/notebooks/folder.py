@@ -165,21 +165,3 @@ def read_built(folder: Path, *, check: bool = True) -> Built:
         if sha256_of(path) != record.files[name]:
             raise KagglekitError(f"{path} has changed since the notebook was built", hint=AGAIN)
     return Built(folder, record)
-
-
-def built_folders(root: Path) -> list[Built]:
-    """Return the whole folders of a workspace, the newest first.
-
-    Args:
-        root: the workspace's folder.
-    """
-    marks = sorted(
-        (root / NOTEBOOKS).glob(f"*/{BUILD}"), key=lambda mark: mark.stat().st_mtime_ns, reverse=True
-    )
-    built = []
-    for mark in marks:
-        try:
-            built.append(read_built(mark.parent, check=False))
-        except KagglekitError:  # being removed, or damaged: `read_built` says so where it is named
-            continue
-    return built

@@ -23,13 +23,9 @@ from kagglekit.files.wanted import host_files
 from kagglekit.files.workspace import Workspace, folder_name
 from kagglekit.inference.manifest import MANIFEST
 from kagglekit.models.hub import SETTINGS, find_file, local_folder
-from kagglekit.notebooks.build import slug_of, write_metadata
 from kagglekit.notebooks.folder import (
     DATASET,
-    DATASET_METADATA,
     KERNEL,
-    KERNEL_METADATA,
-    OWNER,
     SCRIPT,
     BuildRecord,
     Built,
@@ -37,6 +33,7 @@ from kagglekit.notebooks.folder import (
     read_built,
     sha256_of,
 )
+from kagglekit.notebooks.metadata import slug_of, title_of, write_metadata
 from kagglekit.notebooks.packages import wheels
 from kagglekit.notebooks.training_script import training_script
 from kagglekit.notebooks.wheel import all_files, least_versions, pack
@@ -232,12 +229,18 @@ def _describe(
 ) -> BuildRecord:
     """Write the script and the metadata, and return the record."""
     competition = config.competition.slug
-    dataset, kernel = slug_of("kagglekit-training", competition), slug_of("kagglekit-train", competition)
-    titles = {slug: slug.replace("-", " ") for slug in (dataset, kernel)}
+    record = BuildRecord(
+        key=key,
+        competition=competition,
+        dataset=slug_of("kagglekit-training", competition),
+        kernel=slug_of("kagglekit-train", competition),
+        output=OUTPUT,
+        blend=", ".join(jobs),
+    )
     text = training_script(
         key,
-        titles[kernel],
-        dataset,
+        title_of(record.kernel),
+        record.dataset,
         jobs,
         competition=competition,
         output=OUTPUT,
@@ -251,29 +254,5 @@ def _describe(
     others = {
         f"{one.dataset.owner}/{one.dataset.slug}" for one in map(parse, host_files(config)) if one.dataset
     }
-    write_metadata(
-        folder / KERNEL / KERNEL_METADATA,
-        {
-            "id": f"{OWNER}/{kernel}",
-            "title": titles[kernel],
-            "code_file": SCRIPT,
-            "language": "python",
-            "kernel_type": "script",
-            "is_private": True,
-            "enable_gpu": accelerator is not None,
-            "enable_tpu": False,
-            "enable_internet": False,
-            "machine_shape": accelerator or "",
-            "dataset_sources": [f"{OWNER}/{dataset}", *sorted(others)],
-            "competition_sources": [competition],
-            "kernel_sources": [],
-            "model_sources": [],
-        },
-    )
-    write_metadata(
-        folder / DATASET / DATASET_METADATA,
-        {"title": titles[dataset], "id": f"{OWNER}/{dataset}", "licenses": [{"name": "other"}]},
-    )
-    return BuildRecord(
-        key=key, competition=competition, dataset=dataset, kernel=kernel, output=OUTPUT, blend=", ".join(jobs)
-    )
+    write_metadata(folder, record, accelerator=accelerator, datasets=sorted(others))
+    return record

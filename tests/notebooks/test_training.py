@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support import tiny
+from support.trainings import trained_there
 
 import kagglekit
 from kagglekit.cli import main
@@ -121,15 +122,7 @@ class FakeHost:
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run as the host's notebook trains it, from archives that are folders."""
-    folder = tmp_path_factory.mktemp("there")
-    yaml = tiny.make(folder, speakers=4)
-    for name in ("train", "test"):
-        with zipfile.ZipFile(folder / "host" / f"{name}.zip") as archive:
-            archive.extractall(folder / "mount" / name)
-    shutil.copy(folder / "host/sample_submission.csv", folder / "mount")
-    (run,) = kagglekit.open(yaml, "train.epochs=2", f"data.mounted={folder / 'mount'}").train("gru")
-    return run
+    return trained_there(tmp_path_factory.mktemp("there"), "gru")
 
 
 def pack(run: Run, path: Path, **results: object) -> Path:

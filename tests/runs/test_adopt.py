@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from support import tiny
+from support.trainings import trained_there
 
 import kagglekit
 from kagglekit.errors import KagglekitError, MissingError
@@ -23,15 +23,7 @@ from kagglekit.training.plan import resolve
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that was trained where the archives are folders, as a host mounts them."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    yaml = tiny.make(folder, speakers=4)
-    for name in ("train", "test"):
-        with zipfile.ZipFile(folder / "host" / f"{name}.zip") as archive:
-            archive.extractall(folder / "mount" / name)
-    shutil.copy(folder / "host/sample_submission.csv", folder / "mount")
-    (run,) = kagglekit.open(yaml, "train.epochs=2", f"data.mounted={folder / 'mount'}").train("tcresnet")
-    return run
+    return trained_there(tmp_path_factory.mktemp("elsewhere"), "tcresnet")
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from support.replicas import unseen_sites
-from support.students_results import SENT, SETTINGS, SIZE, Steps
+from support.students_results import SENT, begin
 
 PAGE = Path(__file__).parents[2] / "docs" / "results" / "smoothing.md"
 RULES = ("none", "neighbours", "recording", "both")
@@ -28,17 +27,7 @@ macro ROC AUC, of two thirds of the test's rows."""
 
 def draw(folder: Path, seed: int) -> dict[str, float]:
     """Run the commands on the competition of one seed: rule -> private score."""
-    if not (folder / "made").is_file():
-        unseen_sites.make(folder, SIZE, seed)
-        (folder / "made").touch()
-    steps = Steps(folder)
-    steps("init --local host")
-    yaml = folder / "competition.yaml"
-    if "folds: 3" not in yaml.read_text("utf-8"):
-        yaml.write_text(yaml.read_text("utf-8") + SETTINGS.format(seed=seed), encoding="utf-8")
-    for command in ("fetch", "train --model tcresnet"):
-        steps(command)
-    scores = {}
+    steps, scores = begin(folder, seed), {}
     for rule in RULES:
         sent = steps(f"--set ensemble.smoothing={rule} submit --ensemble tcresnet --upload --yes")
         found = SENT.search(sent)

@@ -69,8 +69,8 @@ class Steps:
         return self.done[command]
 
 
-def draw(folder: Path, seed: int) -> None:
-    """Run the commands on the competition of one seed."""
+def begin(folder: Path, seed: int) -> Steps:
+    """Make the competition of one seed, and train the teacher."""
     if not (folder / "made").is_file():
         unseen_sites.make(folder, SIZE, seed)
         (folder / "made").touch()
@@ -79,8 +79,15 @@ def draw(folder: Path, seed: int) -> None:
     yaml = folder / "competition.yaml"
     if "folds: 3" not in yaml.read_text("utf-8"):
         yaml.write_text(yaml.read_text("utf-8") + SETTINGS.format(seed=seed), encoding="utf-8")
-    for command in ("fetch", "train --model tcresnet", "submit --ensemble tcresnet --upload --yes"):
+    for command in ("fetch", "train --model tcresnet"):
         steps(command)
+    return steps
+
+
+def draw(folder: Path, seed: int) -> None:
+    """Run the commands on the competition of one seed."""
+    steps = begin(folder, seed)
+    steps("submit --ensemble tcresnet --upload --yes")
     for identity in TAUGHT.findall(steps(DISTILL)):
         steps(f"submit --ensemble tcresnet/{identity} --upload --yes")
     steps("leaderboard")

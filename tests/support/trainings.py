@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import kagglekit
 from kagglekit.cli import main
 from kagglekit.config import Config
 from kagglekit.config.load import load_config
@@ -25,6 +28,17 @@ def fetched(folder: Path) -> Path:
     path.write_text(path.read_text().replace("epochs: 12", "epochs: 3"))
     assert main(["--quiet", "-C", str(path), "fetch"]) == 0
     return path
+
+
+def trained_there(folder: Path, model: str) -> Run:
+    """A run that was trained where the archives are folders, as a host's notebook mounts them."""
+    yaml = tiny.make(folder, speakers=4)
+    for name in ("train", "test"):
+        with zipfile.ZipFile(folder / "host" / f"{name}.zip") as archive:
+            archive.extractall(folder / "mount" / name)
+    shutil.copy(folder / "host/sample_submission.csv", folder / "mount")
+    (run,) = kagglekit.open(yaml, "train.epochs=2", f"data.mounted={folder / 'mount'}").train(model)
+    return run
 
 
 def call(capsys: pytest.CaptureFixture[str], yaml: Path, *argv: str) -> dict[str, Any]:
