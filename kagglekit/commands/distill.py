@@ -95,7 +95,8 @@ def _in_rounds(project: Project, args: argparse.Namespace, options: dict[str, An
     last = students.rounds[-1]
     lines = []
     if not (last.beyond_noise or options.get("keep_going")):
-        lines.append(f"stopped after round {last.number}: it gains nothing beyond noise")
+        why = "it is worse than its teachers" if last.is_loss else "it gains nothing beyond noise"
+        lines.append(f"stopped after round {last.number}: {why}")
         if project.config.data.unlabelled and not any(
             train.domain == "test" for train in project.config.data.train
         ):

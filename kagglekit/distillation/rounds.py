@@ -72,10 +72,17 @@ class Student(NamedTuple):
         """Whether the gain exceeds two standard errors."""
         return self.gain > NOISE * self.error + SAME
 
+    @property
+    def is_loss(self) -> bool:
+        """Whether the student is worse by more than two standard errors."""
+        return -self.gain > NOISE * self.error + SAME
+
     def summary(self, metric: Metric) -> str:
         """Return the gain with its error and what it means."""
         gain = metric.points(self.gain, self.error)
-        meaning = "more than" if self.beyond_noise else "not beyond"
+        meaning = (
+            "more than" if self.beyond_noise else "a loss of more than" if self.is_loss else "not beyond"
+        )
         return f"{gain} over its teachers, {meaning} {NOISE:g} standard errors"
 
 

@@ -128,7 +128,7 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
     """Import the client and sign in with the credential that it finds.
 
     The import signs in, prints a banner on stdout without credentials, and creates a folder; signing in
-    may raise SystemExit, which `except Exception` does not catch.
+    may call `exit`, which raises SystemExit, or NameError in IPython, which has no such builtin.
 
     Raises:
         HostError: no credentials, credentials that Kaggle rejects, no network, or the client's folder
@@ -147,7 +147,9 @@ def sign_in(network: Network = PATIENCE, sleep: Callable[[float], None] = time.s
             api.already_printed_version_warning = True
             with explained("sign in"):
                 Retry(network, sleep)("sign in", decoding()(api.authenticate))
-    except SystemExit as error:
+    except (SystemExit, NameError) as error:
+        if isinstance(error, NameError) and error.name != "exit":
+            raise
         raise _not_signed_in(used) from error
     except (ImportError, OSError) as error:
         raise HostError(

@@ -27,6 +27,7 @@ from kagglekit.models.layers import attend, attention_score
 from kagglekit.models.network_file import MOST_NUMBERS, NetworkFile, open_network, sha256
 
 DEFAULTS: dict[str, Any] = {"optimizer": "lbfgs", "label_smoothing": 0.0}
+MOST_WINDOW_S = 60
 MOST_WINDOWS = 1200  # of a clip: a minute of windows, 0.05 s apart
 
 
@@ -123,6 +124,8 @@ class FileEmbedder:
         self.config, self.path = config, path
         self.network = open_network(path, config.output)
         self.samples = window_samples(config, self.network, path)
+        self._shape: tuple[int, ...] | None = None
+        """Of the embeddings of a window, once one was computed: (steps, dim)."""
 
     def embed(self, waveform: Tensor) -> Tensor:
         """(batch, samples) in [-1, 1] at config.sample_rate to (batch, steps, dim).
@@ -171,7 +174,16 @@ class FileEmbedder:
             )
         # pooling leaves axes of one, as in (1, dim, 1, 1)
         sizes = [size for size in found.shape if size > 1]
-        return found.reshape(-1, sizes[-1] if sizes else 1).astype(np.float32)
+        rows = found.reshape(-1, sizes[-1] if sizes else 1)
+        self._shape = self._shape or rows.shape
+        if rows.shape != self._shape:
+            raise ConfigError(
+                f"{self.path.name} gives {rows.shape[0]} x {rows.shape[1]} numbers for one window and "
+                f"{self._shape[0]} x {self._shape[1]} for another, which is no embedding",
+                hint="choose another tensor with `output`",
+            )
+        with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and refused as such
+            return rows.astype(np.float32)
 
 
 def check_same(config: EmbedderConfig, path: Path) -> None:
@@ -206,7 +218,14 @@ def window_samples(config: EmbedderConfig, network: NetworkFile, path: Path) -> 
         )
     if not fixed and wanted is None:
         raise ConfigError(f"{path.name} takes windows of any length", hint="set window_s")
-    return fixed[0] if fixed else int(wanted or 0)
+    samples = fixed[0] if fixed else int(wanted or 0)
+    if not 1 <= samples <= MOST_WINDOW_S * config.sample_rate:
+        raise ConfigError(
+            f"{path.name} takes windows of {samples:,} samples; from 1 to {MOST_WINDOW_S} s at "
+            f"{config.sample_rate:,} Hz will do",
+            hint="set window_s or sample_rate, or name another network",
+        )
+    return samples
 
 
 def path_of(config: EmbedderConfig) -> Path:

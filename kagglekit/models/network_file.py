@@ -5,6 +5,7 @@ for TFLite, `experimental_preserve_all_tensors`, keeps every tensor and halves t
 """
 
 import hashlib
+import mmap
 import os
 import re
 import struct
@@ -28,6 +29,7 @@ INSTALL = {
     "onnx": "pip install 'kagglekit[onnx]'",
     "ai_edge_litert": "pip install 'kagglekit[birdnet]'",
 }
+ONNX_SECOND_FILE = b"\x0a\x08location\x12"  # the key `location` of TensorProto.external_data
 STDERR = 2  # its file descriptor
 Float32 = NDArray[np.float32]
 
@@ -182,6 +184,13 @@ def _open_onnx(path: Path, output: str | None) -> NetworkFile:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors, which are raised, too
+
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(ONNX_SECOND_FILE) >= 0:  # whose changes a hash of this one would not show
+            raise ConfigError(
+                f"{path.name} keeps weights in a second file",
+                hint="save it as one: onnx.save(onnx.load(FILE), NEW_FILE)",
+            )
 
     def session(model: str | bytes) -> Any:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -156,7 +156,10 @@ def read_built(folder: Path, *, check: bool = True) -> Built:
     try:
         record = shaped(BuildRecord, read_json(folder / BUILD))
     except (OSError, ValueError) as error:
-        raise MissingError(f"{folder} is no built notebook: {error}", hint=AGAIN) from error
+        why = (
+            f"it has no {BUILD}" if isinstance(error, FileNotFoundError | NotADirectoryError) else str(error)
+        )
+        raise MissingError(f"{folder} is no built notebook: {why}", hint=AGAIN) from error
     here = dict(_pushed(folder))
     if changed := sorted(set(here) ^ set(record.files)):
         what = "is new" if changed[0] in here else "is gone"

@@ -65,11 +65,6 @@ def submit_built(
         HostError: the host refused or could not be reached.
     """
     config, ledger, sleep = workspace.config, Ledger(workspace.ledger_path), sleep or waiting.pause
-    if built.record.competition != config.competition.slug:
-        raise SubmissionError(
-            f"{built.path} was built for {built.record.competition}, not for {config.competition.slug}",
-            hint="name another folder, or another competition.yaml with -C",
-        )
     patience = Patience(config.network, sleep)
     with locked(built.path.with_name(f"{built.path.name}.push"), "this notebook"):
         progress = Progress.of(built, host_name(config), notebooks_of(host).account)
@@ -89,6 +84,15 @@ def submit_built(
     if entry.status == "ERROR":
         raise _rejected(entry)
     return entry
+
+
+def check_competition(built: Built, config: Config) -> None:
+    """Raise a SubmissionError where a folder was built for another competition."""
+    if built.record.competition != config.competition.slug:
+        raise SubmissionError(
+            f"{built.path} was built for {built.record.competition}, not for {config.competition.slug}",
+            hint="name another folder, or another competition.yaml with -C",
+        )
 
 
 def rehearsed(built: Built) -> pl.DataFrame:

@@ -87,10 +87,11 @@ class NotebookMethods(SubmissionMethods):
             HostError: the host refused or could not be reached.
         """
         from kagglekit.notebooks.folder import read_built
-        from kagglekit.notebooks.submit import rehearsed, submit_built
+        from kagglekit.notebooks.submit import check_competition, rehearsed, submit_built
         from kagglekit.submission.send import UploadOptions
 
         built = read_built(Path(folder))
+        check_competition(built, self.config)
         submission = SubmissionResult(
             ensemble=None,
             frame=rehearsed(built),

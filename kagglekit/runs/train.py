@@ -100,6 +100,7 @@ def _train(prepared: Prepared, plan: Plan, folder: Path, source: str) -> Run:
         return scored(prepared, load_run(folder))
     settings = {"kagglekit": __version__, "model": plan.model, "source": source, **plan.as_dict()}
     write_text(folder / SETTINGS, dump(json.loads(json.dumps(settings))))
+    warn_of_unheard(plan, prepared.config.audio.seconds)
     folds = make_folds(prepared, plan, folder, range(prepared.config.validation.folds))
     dataset = folds[0].dataset
     warn_of_rare(dataset.clips, plan.train.only or prepared.task.classes, prepared.task)
@@ -109,6 +110,13 @@ def _train(prepared: Prepared, plan: Plan, folder: Path, source: str) -> Run:
     write_predictions(predict_test(prepared.config, dataset, folder), folder / TEST)
     limit = soft_targets.shift_limit(dataset.soft_targets)
     return measure(prepared, folder, _facts(prepared, plan, folder, source, limit))
+
+
+def warn_of_unheard(plan: Plan, seconds: float) -> None:
+    """Note where a network hears the beginning of a clip alone."""
+    heard = plan.params.get("context_s")
+    if heard is not None and heard < seconds:
+        console.note(f"{plan.model} hears the first {heard:g} of {seconds:g} s of a clip: model.context_s")
 
 
 def warn_of_rare(clips: pl.DataFrame, classes: Sequence[str], task: Task) -> None:

@@ -250,6 +250,10 @@ def _nested(dotted_params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         place: dict[str, Any] = tree.setdefault(section, {})
         for name in parents:
             place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise ConfigError(
+                    f"parameter '{dotted}' is below '{name}', which has a value", hint="give one of the two"
+                )
         place[last] = value
     return tree
 

@@ -141,6 +141,19 @@ def test_a_round_that_gains_nothing_is_the_last(fetched, tmp_path):
     assert len(done) == 1 and students.best is None and not done[0].beyond_noise
 
 
+def test_a_loss_is_called_one(fetched, tmp_path):
+    metric = copied(fetched, tmp_path / "birds").task.metric
+
+    def said(gain: float) -> str:
+        return Student(1, ("gru/1",), None, None, 0.8, gain, 0.02).summary(metric)  # type: ignore[arg-type]
+
+    assert said(-0.5).endswith("over its teachers, a loss of more than 2 standard errors")
+    assert said(-0.03).endswith("not beyond 2 standard errors") and said(0.03).endswith(
+        ", not beyond 2 standard errors"
+    )
+    assert said(0.05).endswith(", more than 2 standard errors")
+
+
 def test_a_named_smoothing_joins_the_tests_windows_though_no_training_row_is_one(fetched, tmp_path):
     prepared = copied(fetched, tmp_path / "birds")
     runs = [train_run(prepared, resolve(prepared.config, "tcresnet"))]

@@ -24,6 +24,12 @@ def test_not_signed_in(bare: dict[str, str]) -> None:
     assert len(problems.splitlines()) == 4  # three on how to get one
 
 
+def test_not_signed_in_where_python_has_no_exit(bare: dict[str, str]) -> None:
+    """As in IPython: the client calls `exit`, which is there for people at a terminal alone."""
+    _, listing, problems = sign_in_apart(bare, "-S")
+    assert listing == "" and problems.startswith("not signed in to Kaggle: no credential found|")
+
+
 def test_a_bad_token_beside_a_good_key(bare: dict[str, str]) -> None:
     """The client would sign in by the key, and then send the token."""
     _, listing, problems = sign_in_apart(

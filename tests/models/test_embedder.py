@@ -20,7 +20,7 @@ from kagglekit.data.store import StoreWriter, open_store
 from kagglekit.errors import KagglekitError, MissingError
 from kagglekit.features import embeddings
 from kagglekit.models import birdnet, embedder
-from kagglekit.models.network_file import open_network
+from kagglekit.models.network_file import NetworkFile, open_network
 from kagglekit.training import fit
 from kagglekit.training.inputs import frozen_network
 
@@ -62,6 +62,29 @@ def test_axes_of_one_are_no_steps(given: tuple[int, ...], steps: int, tmp_path: 
     network = embedder.embedder(config(save_pitch_network(tmp_path / "pitch.onnx")))
     network.network = network.network._replace(run=lambda _: np.ones(given, np.float32))
     assert network.embed(torch.zeros(1, SAMPLES)).shape == (1, steps, 24)
+
+
+def test_embeddings_of_another_size_are_refused(tmp_path: Path) -> None:
+    network = embedder.embedder(config(save_pitch_network(tmp_path / "pitch.onnx")))
+    sizes = iter([(1, 24), (1, 23)])
+    network.network = network.network._replace(run=lambda _: np.ones(next(sizes), np.float32))
+    with pytest.raises(KagglekitError, match="1 x 23 numbers for one window and 1 x 24 for another"):
+        network.embed(torch.zeros(2, SAMPLES))
+
+
+@pytest.mark.parametrize("samples", [0, 61 * RATE])
+def test_windows_of_no_length_or_of_minutes_are_refused(samples: int, tmp_path: Path) -> None:
+    with pytest.raises(KagglekitError, match=f"takes windows of {samples:,} samples"):
+        embedder.window_samples(config(tmp_path), NetworkFile((1, samples), np.asarray), tmp_path)
+
+
+def test_weights_in_a_second_file_are_refused(tmp_path: Path) -> None:
+    import onnx
+
+    path = save_pitch_network(tmp_path / "pitch.onnx")
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="pitch.data", size_threshold=0)
+    with pytest.raises(KagglekitError, match="keeps weights in a second file"):
+        open_network(path, INNER)
 
 
 def test_another_file_than_a_runs_is_refused(tmp_path: Path) -> None:

@@ -130,8 +130,9 @@ def test_a_changed_file(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_was_built_for_another_competition(yaml: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make(yaml)
     assert (
-        main(["-C", str(yaml), "--set", "competition.slug=birds", "submit", "--notebook", str(folder)]) == 0
+        main(["-C", str(yaml), "--set", "competition.slug=birds", "submit", "--notebook", str(folder)]) == 1
     )
+    assert "was built for tiny, not for birds" in capsys.readouterr().err
     assert submit(yaml, folder, "--set", "competition.slug=birds") == 1
     assert "was built for tiny, not for birds" in capsys.readouterr().err
 

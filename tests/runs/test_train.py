@@ -5,9 +5,11 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from kagglekit.runs.train import warn_of_rare
+from kagglekit.config import Features, Train
+from kagglekit.runs.train import warn_of_rare, warn_of_unheard
 from kagglekit.scoring.task import Task
 from kagglekit.terminal import console
+from kagglekit.training.plan import Plan
 
 
 def test_rare_classes_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,3 +40,12 @@ def test_classes_that_no_fold_validates_are_noted_together(capsys: pytest.Captur
     warn_of_rare(clips, classes, Task(classes, classes, None, "accuracy"))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("trained on, and in no clip that folds validate on: 2 of 4 classes (b, c)")
+
+
+def test_what_a_network_does_not_hear_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure()
+    plan = Plan("whisper", {"context_s": 1}, Train(), Features())
+    warn_of_unheard(plan, 1.0)
+    assert capsys.readouterr().err == ""
+    warn_of_unheard(plan, 5.0)
+    assert "whisper hears the first 1 of 5 s of a clip" in capsys.readouterr().err

@@ -33,11 +33,11 @@ except HostError as error:
 """
 
 
-def sign_in_apart(environment: dict[str, str]) -> tuple[str, str, str]:
-    """What credential() says, what the listing gives, and what stands on stderr."""
+def sign_in_apart(environment: dict[str, str], *options: str) -> tuple[str, str, str]:
+    """What credential() says, what the listing gives, and what stands on stderr; `options` are Python's."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)} | environment
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, text=True, capture_output=True, check=True
+        [sys.executable, *options, "-c", SCRIPT], env=environment, text=True, capture_output=True, check=True
     )
     assert KEY not in done.stdout + done.stderr
     found, _, listing = done.stdout.partition("\n")

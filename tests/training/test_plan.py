@@ -226,3 +226,9 @@ def test_embeddings_are_not_added_to_one_another(tmp_path: Path) -> None:
     params = {"model.tune": "frozen", "train.optimizer": "adamw", "train.soft_mix": 0.5}
     assert resolve(load(tmp_path, ""), "wav2vec2", params).train.soft_mix == 0
     assert resolve(load(tmp_path, ""), "gru", {"train.soft_mix": 0.5}).train.soft_mix == 0.5
+
+
+def test_a_setting_below_one_that_has_a_value(tmp_path: Path) -> None:
+    config = load_config(make(tmp_path))
+    with pytest.raises(ConfigError, match=r"'train\.lr\.x' is below 'lr', which has a value"):
+        resolve(config, "gru", {"train.lr": 0.1, "train.lr.x": 2})
